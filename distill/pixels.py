@@ -1,0 +1,34 @@
+"""The border between network floats and stored bytes: crossed here and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def to_uint8(images_NCHW: Tensor) -> Tensor:
+    """Turn float images in [-1, 1] into uint8 [N, H, W, 3] on the same device; values outside are clamped."""
+    scaled = (images_NCHW.float() * 127.5 + 127.5).round().clamp(0, 255)
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def to_float(images_NHWC: Tensor) -> Tensor:
+    """Turn uint8 images [N, H, W, 3] into float32 [N, 3, H, W] in [-1, 1]: the way back."""
+    return images_NHWC.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def area_downsample(images_NCHW: Tensor, size: int) -> Tensor:
+    """Average whole square cells of float images down to `size` px; their side must be a multiple of it."""
+    factor, rest = divmod(images_NCHW.shape[-1], size)
+    if rest or factor < 1:
+        raise ValueError(f"{images_NCHW.shape[-1]} px is no multiple of {size} px")
+    return images_NCHW if factor == 1 else F.avg_pool2d(images_NCHW, factor)
+
+
+def to_numpy(images_NHWC: Tensor) -> NDArray[np.uint8]:
+    """Copy uint8 images to the host."""
+    array: NDArray[np.uint8] = images_NHWC.cpu().numpy()
+    return array

@@ -1,0 +1,42 @@
+"""Number formats and devices: what a user may ask for, and what it means on this machine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from distill.errors import DistillError
+
+Precision = Literal["auto", "fp32"]
+
+
+def resolve_precision(precision: Precision, device: str | torch.device) -> Literal["fp32"]:
+    """Turn "auto" into the format that runs: float32 everywhere, the only exact one."""
+    del precision, device
+    return "fp32"
+
+
+def resolve_device(device: str) -> str:
+    """Turn "auto" into "cuda" where a GPU is usable, else "cpu"; refuse a device that is not there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise DistillError(f"device {device!r} is no device name; use auto, cpu or cuda") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise DistillError(f"device {device!r}: no usable CUDA GPU here; use --device cpu")
+    return device
+
+
+def be_reproducible() -> None:
+    """Make this process compute the same bytes whatever runs beside it.
+
+    One CPU thread per process (more of them change how sums are split), and only deterministic GPU kernels.
+    """
+    torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

@@ -1,0 +1,118 @@
+"""Recipes: validated, digested, compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from distill.errors import DistillError
+from distill.recipe import ChangeFilter, FaceFilter, Recipe, TaskRecipe, Teacher
+from pipelines import RECIPES
+
+TEACHER = Teacher(name="toy", sha256="ab" * 32, resolution=64, num_ws=10, z_dim=32, w_dim=48)
+
+
+def bound(teacher: Teacher = TEACHER, **choices: Any) -> Recipe:
+    return RECIPES["style-mix"].revised(**choices).bind(teacher, precision="fp32", landmarks_sha256="cd" * 32)
+
+
+def test_a_bound_recipe_has_every_choice_as_a_value() -> None:
+    recipe = bound()
+    assert (recipe.crossover.lo, recipe.crossover.hi) == (5, 5)
+    assert recipe.resolution == 64
+    assert recipe.codec == "raw"
+    assert recipe.roles == ("content", "style", "mixed")
+    assert recipe.filters[1].landmarks_sha256 == "cd" * 32  # type: ignore[union-attr]
+
+
+def test_json_round_trip_keeps_recipe_and_digest() -> None:
+    recipe = bound(crossover="3-7", seed=2**62)
+    again = Recipe.from_json(recipe.to_json())
+    assert again == recipe
+    assert again.digest == recipe.digest
+    assert len(recipe.digest) == 12
+
+
+def test_the_digest_names_data_not_labels() -> None:
+    renamed = TEACHER.model_copy(update={"name": "other", "licence": "CC0", "origin": "elsewhere"})
+    assert bound(renamed).digest == bound().digest
+    assert bound(TEACHER.model_copy(update={"sha256": "ba" * 32})).digest != bound().digest
+
+
+@pytest.mark.parametrize(
+    ("choices", "key"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"truncation_psi": 0.5}, "truncation_psi"),
+        ({"truncation_cutoff": 4}, "truncation_cutoff"),
+        ({"crossover": "4"}, "crossover.hi"),
+        ({"noise": "none"}, "noise"),
+        ({"resolution": 32}, "resolution"),
+        ({"codec": "jpeg"}, "codec"),
+        ({"latents": "float16"}, "latents"),
+        ({"shard_size": 128}, "shard_size"),
+        ({"batch_size": 8}, "batch_size"),
+        ({"align": "ffhq"}, "align"),
+    ],
+)
+def test_each_choice_changes_the_digest_and_is_named_as_the_difference(
+    choices: dict[str, Any], key: str
+) -> None:
+    difference = bound().difference(bound(**choices))
+    assert difference is not None
+    assert difference.startswith(f"{key} is ")
+
+
+def test_same_recipe_has_no_difference() -> None:
+    assert bound().difference(bound(TEACHER.model_copy(update={"name": "x"}))) is None
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"resolution": 128}, "above the teacher's 64"),
+        ({"resolution": 24}, "does not divide"),
+        ({"shard_size": 0}, "shard_size"),
+        ({"seed": -1}, "seed"),
+        ({"codec": "png"}, "codec"),
+        ({"align": "sideways"}, "align"),
+        ({"truncation_cutoff": 11}, "exceeds the 10"),
+        ({"truncation_psi": float("nan")}, "truncation_psi"),
+        ({"colour": "red"}, "colour"),
+        ({"crossover": "10"}, "crossover"),
+    ],
+)
+def test_bad_choices_are_refused_in_one_line(choices: dict[str, Any], words: str) -> None:
+    with pytest.raises(DistillError, match=words) as refused:
+        bound(**choices)
+    assert "\n" not in str(refused.value)
+
+
+def test_codec_follows_the_stored_resolution() -> None:
+    large = TEACHER.model_copy(update={"resolution": 512, "num_ws": 16})
+    assert bound(large).codec == "jpeg"
+    assert bound(large, resolution=128).codec == "raw"
+
+
+def test_a_teacher_without_faces_gets_no_face_stage() -> None:
+    recipe = RECIPES["style-mix"].without_faces()
+    assert recipe.align == "none"
+    assert [item.name for item in recipe.filters] == ["change"]
+    with pytest.raises(DistillError, match="needs the face filter"):
+        recipe.revised(align="ffhq").bind(TEACHER, precision="fp32")
+
+
+def test_recipes_are_immutable_and_closed() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        bound().seed = 5  # type: ignore[misc]
+    with pytest.raises(DistillError, match="not a recipe"):
+        Recipe.from_json('{"task": "style-mix"}')
+    with pytest.raises(DistillError, match="not a recipe"):
+        Recipe.from_json("not json")
+
+
+def test_tasks_are_listed_under_their_own_names() -> None:
+    assert all(name == recipe.task and isinstance(recipe, TaskRecipe) for name, recipe in RECIPES.items())
+    assert isinstance(RECIPES["style-mix"].filters[0], ChangeFilter)
+    assert isinstance(RECIPES["style-mix"].filters[1], FaceFilter)
