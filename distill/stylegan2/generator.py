@@ -1,0 +1,104 @@
+"""The teacher as the rest of the package sees it: latents in, images out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from distill.errors import DistillError
+from distill.stylegan2.networks import GeneratorNetwork
+
+Noise = Literal["const", "none", "random"]
+NOISES: tuple[Noise, ...] = ("const", "none", "random")
+
+
+class Generator:
+    """A pretrained StyleGAN2 generator on one device, for inference.
+
+    Shapes: N samples, L = `num_ws` layers, Z = `z_dim`, D = `w_dim`, H = W = `resolution`.
+    """
+
+    def __init__(self, network: GeneratorNetwork, *, sha256: str, device: str | torch.device = "cpu") -> None:
+        self.device = torch.device(device)
+        self.network = network.eval().requires_grad_(False).to(self.device)
+        self.sha256 = sha256
+
+    @property
+    def resolution(self) -> int:
+        return self.network.shape.resolution
+
+    @property
+    def num_ws(self) -> int:
+        return self.network.shape.num_ws
+
+    @property
+    def z_dim(self) -> int:
+        return self.network.shape.z_dim
+
+    @property
+    def w_dim(self) -> int:
+        return self.network.shape.w_dim
+
+    @property
+    def w_avg(self) -> Tensor:
+        """Mean of w over many z, [D]."""
+        return self.network.mapping.w_avg
+
+    @torch.inference_mode()
+    def map(
+        self, z_NZ: Tensor, *, truncation_psi: float = 1.0, truncation_cutoff: int | None = None
+    ) -> Tensor:
+        """Map z [N, Z] to w+ [N, L, D], pulled towards `w_avg` by `truncation_psi` (1 leaves w as it is).
+
+        `truncation_cutoff` limits the pull to the first layers; None means all of them. The formula is
+        w_avg + psi * (w - w_avg) (Karras et al. 2019, appendix B).
+        """
+        if z_NZ.ndim != 2 or z_NZ.shape[1] != self.z_dim:
+            raise DistillError(f"z has shape {list(z_NZ.shape)}, this generator takes [N, {self.z_dim}]")
+        w_ND = self.network.mapping(z_NZ.to(self.device))
+        ws_NLD = w_ND[:, None].repeat(1, self.num_ws, 1)
+        if truncation_psi != 1.0:
+            layers = slice(0, truncation_cutoff)
+            ws_NLD[:, layers] = self.w_avg.lerp(ws_NLD[:, layers], truncation_psi)
+        return ws_NLD
+
+    @torch.inference_mode()
+    def synthesize(self, ws_NLD: Tensor, *, noise: Noise = "const") -> Tensor:
+        """Draw w+ [N, L, D] as float32 images [N, 3, H, W], nominally in [-1, 1] and not clamped.
+
+        `noise`: "const" uses the noise maps in the checkpoint, "none" leaves noise out, "random" draws anew.
+        """
+        self._check(ws_NLD, noise)
+        image: Tensor = self.network.synthesis(ws_NLD.to(self.device), noise)
+        return image
+
+    @torch.inference_mode()
+    def synthesize_branches(
+        self, branches_NLD: Sequence[Tensor], *, shared_layers: int, noise: Noise = "const"
+    ) -> list[Tensor]:
+        """Draw several w+ that agree in their first `shared_layers` layers, running those layers once.
+
+        The images equal those of `synthesize` on each branch bit for bit.
+        """
+        trunk_NLD = branches_NLD[0].to(self.device)
+        for branch in branches_NLD:
+            self._check(branch, noise)
+            if not torch.equal(branch[:, :shared_layers].to(self.device), trunk_NLD[:, :shared_layers]):
+                raise ValueError(f"the branches differ below layer {shared_layers}")
+        net = self.network.synthesis
+        trunk = net.run(net.begin(len(trunk_NLD)), trunk_NLD, 0, shared_layers, noise)
+        return [
+            net.finish(net.run(trunk, branch.to(self.device), shared_layers, self.num_ws, noise))
+            for branch in branches_NLD
+        ]
+
+    def _check(self, ws_NLD: Tensor, noise: str) -> None:
+        if ws_NLD.ndim != 3 or ws_NLD.shape[1:] != (self.num_ws, self.w_dim):
+            raise DistillError(
+                f"w+ has shape {list(ws_NLD.shape)}, this generator takes [N, {self.num_ws}, {self.w_dim}]"
+            )
+        if noise not in NOISES:
+            raise DistillError(f"noise {noise!r} is none of {', '.join(NOISES)}")

@@ -1,0 +1,52 @@
+"""From a name, a path or a URL to a generator that draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import torch
+
+from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.precision import Precision, resolve_device, resolve_precision
+from distill.stylegan2.checkpoint import Checkpoint
+from distill.stylegan2.generator import Generator
+from distill.stylegan2.networks import GeneratorNetwork, shape_of_state
+from distill.stylegan2.weights import cached_checkpoint, resolve
+
+
+def load_generator(
+    source: str | Path, *, device: str | torch.device = "cpu", precision: Precision = "auto"
+) -> Generator:
+    """Load a StyleGAN2 generator from a registry name, a file, or an https URL.
+
+    Reads NVIDIA's PyTorch and TensorFlow pickles, rosinality's `.pt` and our `.safetensors`; nothing in a file
+    is ever executed. Foreign formats are converted once and cached under the file's sha256.
+
+    Raises `DistillError` for an unknown source or device, `UnsafePickle` for a file that is broken or asks for
+    code, `UnsupportedCheckpoint` for a network of another kind.
+    """
+    if precision not in get_args(Precision):
+        raise DistillError(f"precision {precision!r} is none of {', '.join(get_args(Precision))}")
+    resolve_precision(precision, device)
+    checkpoint = cached_checkpoint(resolve(str(source)))
+    return build_generator(checkpoint, device=resolve_device(str(device)))
+
+
+def build_generator(checkpoint: Checkpoint, *, device: str | torch.device = "cpu") -> Generator:
+    """Put the tensors of a checkpoint into a network of the shape that they imply."""
+    clamp = checkpoint.facts.get("conv_clamp")
+    shape = shape_of_state(
+        checkpoint.state,
+        mapping_lr_multiplier=float(checkpoint.facts.get("mapping_lr_multiplier", 0.01)),
+        conv_clamp=None if clamp in (None, "None", "") else float(clamp),
+    )
+    network = GeneratorNetwork(shape)
+    try:
+        network.load_state_dict(checkpoint.state, strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise UnsupportedCheckpoint(
+            f"the tensors are not those of a StyleGAN2: {first[0].strip()}"
+        ) from error
+    return Generator(network, sha256=checkpoint.sha256, device=device)

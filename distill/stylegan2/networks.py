@@ -1,0 +1,288 @@
+"""The StyleGAN2 generator as plain PyTorch modules: the reference that every faster path is held against.
+
+Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", skip architecture. Parameter and
+buffer names are those of the public PyTorch release, so a state dict of that family loads with strict=True.
+
+Shapes: N samples, L layers of w+ (`num_ws`), Z and D latent widths, C channels, H W image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SLOPE = 0.2  # of the leaky ReLU
+ACT_GAIN = math.sqrt(2.0)  # keeps the variance through a leaky ReLU
+EPS = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorShape:
+    """What the tensors of a checkpoint say about its network."""
+
+    z_dim: int
+    w_dim: int
+    mapping_layers: int
+    channels: Mapping[int, int]  # resolution -> feature channels, 4 px upwards
+    mapping_lr_multiplier: float = 0.01
+    conv_clamp: float | None = None
+
+    @property
+    def resolution(self) -> int:
+        return max(self.channels)
+
+    @property
+    def num_ws(self) -> int:
+        return 2 * int(math.log2(self.resolution)) - 2
+
+
+@dataclass(frozen=True)
+class Partial:
+    """A half-drawn image: features [N, C, h, w] and the RGB sum so far [N, 3, h, w]."""
+
+    features: Tensor
+    rgb: Tensor | None
+
+
+class EqualizedLinear(nn.Module):
+    """Linear layer whose stored weight is unit-variance; the learning-rate multiplier scales it at run time."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, lr_multiplier: float = 1.0, bias_init: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), float(bias_init)))
+        self.weight_gain = lr_multiplier / math.sqrt(inputs)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+
+
+class MappingNetwork(nn.Module):
+    """z [N, Z] -> w [N, D], before truncation and before the copy to every layer."""
+
+    w_avg: Tensor
+
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__()
+        self.num_layers = shape.mapping_layers
+        widths = [shape.z_dim] + [shape.w_dim] * shape.mapping_layers
+        for i, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+            layer = EqualizedLinear(inputs, outputs, lr_multiplier=shape.mapping_lr_multiplier)
+            self.add_module(f"fc{i}", layer)
+        self.register_buffer("w_avg", torch.zeros(shape.w_dim))
+
+    def forward(self, z_NZ: Tensor) -> Tensor:
+        x = z_NZ.float()
+        x = x * (x.square().mean(dim=1, keepdim=True) + EPS).rsqrt()
+        for i in range(self.num_layers):
+            x = F.leaky_relu(self.get_submodule(f"fc{i}")(x), SLOPE) * ACT_GAIN
+        return x
+
+
+def blur(x: Tensor, filter_hw: Tensor, *, padding: Sequence[int], gain: float) -> Tensor:
+    """Convolve every channel of x [N, C, H, W] with one small filter; padding is left, right, top, bottom."""
+    channels = x.shape[1]
+    kernel = (filter_hw.flip([0, 1]) * gain).to(x.dtype)[None, None].expand(channels, 1, -1, -1)
+    return F.conv2d(F.pad(x, list(padding)), kernel, groups=channels)
+
+
+def upsample_rgb(rgb: Tensor, filter_hw: Tensor) -> Tensor:
+    """Double the size of rgb [N, 3, H, W]: insert zeros, then low-pass (gain 4 makes up for the zeros)."""
+    n, c, h, w = rgb.shape
+    spread = rgb.new_zeros(n, c, h, 2, w, 2)
+    spread[:, :, :, 0, :, 0] = rgb
+    taps = filter_hw.shape[0]
+    before, after = (taps + 1) // 2, (taps - 2) // 2
+    return blur(spread.reshape(n, c, 2 * h, 2 * w), filter_hw, padding=[before, after] * 2, gain=4.0)
+
+
+def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, demodulate: bool) -> Tensor:
+    """Convolve x [N, C, H, W] with weight [O, C, k, k] scaled per sample by style [N, C].
+
+    Scaling the input instead of the weight, and the output by the demodulation factor, is the same product
+    (section 2.2 of the paper) and needs one ordinary convolution instead of N grouped ones.
+    """
+    y = F.conv2d(x * style[:, :, None, None], weight, padding=weight.shape[-1] // 2)
+    return y * demodulation(weight, style) if demodulate else y
+
+
+def modulated_conv_up(x: Tensor, weight: Tensor, style: Tensor, filter_hw: Tensor) -> Tensor:
+    """`modulated_conv` to twice the size: transposed convolution, then the low-pass filter (gain 4)."""
+    y = F.conv_transpose2d(x * style[:, :, None, None], weight.transpose(0, 1), stride=2)
+    taps = filter_hw.shape[0]
+    # conv_transpose leaves 2H+1 pixels; these margins bring 2H back with the filter's centre in place.
+    before, after = 1 + (taps + 1) // 2 - 2, 1 + (taps - 2) // 2 - 1
+    y = blur(y, filter_hw, padding=[before, after] * 2, gain=4.0)
+    return y * demodulation(weight, style)
+
+
+def demodulation(weight: Tensor, style: Tensor) -> Tensor:
+    """1 / standard deviation of each output map [N, O, 1, 1], as one small matrix product."""
+    energy = style.square() @ weight.square().sum(dim=[2, 3]).t()
+    return (energy + EPS).rsqrt()[:, :, None, None]
+
+
+class SynthesisLayer(nn.Module):
+    """Style -> modulated 3x3 convolution (optionally to twice the size) -> noise -> bias -> leaky ReLU."""
+
+    resample_filter: Tensor
+    noise_const: Tensor
+
+    def __init__(
+        self, inputs: int, outputs: int, *, w_dim: int, resolution: int, up: bool, clamp: float | None
+    ) -> None:
+        super().__init__()
+        self.up, self.clamp = up, clamp
+        self.affine = EqualizedLinear(w_dim, inputs, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("resample_filter", standard_filter())
+
+    def forward(self, x: Tensor, w_ND: Tensor, noise: str) -> Tensor:
+        style = self.affine(w_ND)
+        if self.up:
+            x = modulated_conv_up(x, self.weight, style, self.resample_filter)
+        else:
+            x = modulated_conv(x, self.weight, style, demodulate=True)
+        if noise == "const":
+            x = x + self.noise_const * self.noise_strength
+        elif noise == "random":
+            x = x + torch.randn_like(x[:, :1]) * self.noise_strength
+        return activate(x + self.bias[:, None, None], self.clamp)
+
+
+class ToRGB(nn.Module):
+    """Style -> modulated 1x1 convolution to three channels, without demodulation."""
+
+    def __init__(self, inputs: int, *, w_dim: int, clamp: float | None) -> None:
+        super().__init__()
+        self.clamp = clamp
+        self.affine = EqualizedLinear(w_dim, inputs, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.weight_gain = 1.0 / math.sqrt(inputs)
+
+    def forward(self, x: Tensor, w_ND: Tensor) -> Tensor:
+        style = self.affine(w_ND) * self.weight_gain
+        y = modulated_conv(x, self.weight, style, demodulate=False) + self.bias[:, None, None]
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+
+
+class SynthesisBlock(nn.Module):
+    """All layers of one resolution."""
+
+    resample_filter: Tensor
+
+    def __init__(self, resolution: int, shape: GeneratorShape) -> None:
+        super().__init__()
+        outputs = shape.channels[resolution]
+        common = {"w_dim": shape.w_dim, "clamp": shape.conv_clamp}
+        if resolution == 4:
+            self.const = nn.Parameter(torch.randn(outputs, 4, 4))
+        else:
+            inputs = shape.channels[resolution // 2]
+            self.conv0 = SynthesisLayer(inputs, outputs, resolution=resolution, up=True, **common)  # type: ignore[arg-type]
+        self.conv1 = SynthesisLayer(outputs, outputs, resolution=resolution, up=False, **common)  # type: ignore[arg-type]
+        self.torgb = ToRGB(outputs, w_dim=shape.w_dim, clamp=shape.conv_clamp)
+        self.register_buffer("resample_filter", standard_filter())
+
+
+class SynthesisNetwork(nn.Module):
+    """w+ [N, L, D] -> RGB [N, 3, H, W], as a flat list of layers that each read one w.
+
+    The indices never fall along the list, so every layer that reads a w below some index is a prefix: two
+    images whose w+ agree below a crossover share it, exactly.
+    """
+
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__()
+        self.num_ws = shape.num_ws
+        self.layers: list[tuple[str, str, int]] = []  # (block, layer, index of w)
+        for i, resolution in enumerate(sorted(shape.channels)):
+            name = f"b{resolution}"
+            self.add_module(name, SynthesisBlock(resolution, shape))
+            if resolution > 4:
+                self.layers.append((name, "conv0", 2 * i - 1))
+            self.layers += [(name, "conv1", 2 * i), (name, "torgb", 2 * i + 1)]
+
+    def forward(self, ws_NLD: Tensor, noise: str = "const") -> Tensor:
+        return self.finish(self.run(self.begin(len(ws_NLD)), ws_NLD, 0, self.num_ws, noise))
+
+    def begin(self, samples: int) -> Partial:
+        """Start from the learnt 4x4 constant."""
+        const: Tensor = self.get_parameter("b4.const")
+        return Partial(const.expand(samples, -1, -1, -1), None)
+
+    def run(self, state: Partial, ws_NLD: Tensor, start: int, stop: int, noise: str) -> Partial:
+        """Run the layers that read w number `start` up to, not including, `stop`."""
+        x, rgb = state.features, state.rgb
+        for block_name, layer_name, index in self.layers:
+            if not start <= index < stop:
+                continue
+            block = self.get_submodule(block_name)
+            layer, w_ND = block.get_submodule(layer_name), ws_NLD[:, index]
+            if layer_name == "torgb":
+                y = layer(x, w_ND)
+                rgb = y if rgb is None else upsample_rgb(rgb, block.get_buffer("resample_filter")) + y
+            else:
+                x = layer(x, w_ND, noise)
+        return Partial(x, rgb)
+
+    @staticmethod
+    def finish(state: Partial) -> Tensor:
+        if state.rgb is None:
+            raise ValueError("no layer that writes RGB has run")
+        return state.rgb
+
+
+class GeneratorNetwork(nn.Module):
+    """Mapping and synthesis under the public names."""
+
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.mapping = MappingNetwork(shape)
+        self.synthesis = SynthesisNetwork(shape)
+
+
+def activate(x: Tensor, clamp: float | None) -> Tensor:
+    """Leaky ReLU with unit-variance gain, clamped where the checkpoint was trained with a clamp."""
+    x = F.leaky_relu(x, SLOPE) * ACT_GAIN
+    return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+def standard_filter() -> Tensor:
+    """The separable [1, 3, 3, 1] low-pass filter, normalised to sum 1."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    outer = torch.outer(taps, taps)
+    return outer / outer.sum()
+
+
+def shape_of_state(
+    state: Mapping[str, Tensor], *, mapping_lr_multiplier: float = 0.01, conv_clamp: float | None = None
+) -> GeneratorShape:
+    """Read widths, depth and resolution off the tensors of a public-name state dict."""
+    depth = sum(name.startswith("mapping.fc") and name.endswith(".weight") for name in state)
+    blocks = {
+        int(name.split(".")[1][1:]): len(tensor)
+        for name, tensor in state.items()
+        if name.startswith("synthesis.b") and name.endswith(".conv1.bias")
+    }
+    return GeneratorShape(
+        z_dim=state["mapping.fc0.weight"].shape[1],
+        w_dim=state[f"mapping.fc{depth - 1}.weight"].shape[0],
+        mapping_layers=depth,
+        channels=blocks,
+        mapping_lr_multiplier=mapping_lr_multiplier,
+        conv_clamp=conv_clamp,
+    )

@@ -1,0 +1,48 @@
+"""What many tests need: a teacher small enough to draw in milliseconds, as a file and in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from distill.stylegan2.checkpoint import Checkpoint, save_safetensors
+from distill.stylegan2.generator import Generator
+from distill.stylegan2.load import load_generator
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Compute as the workers do: the number of threads can change the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A 32-px generator with random weights, scaled so that its images stay in range, as a file."""
+    with np.load(GOLDEN / "stylegan2_tiny32.npz") as data:
+        state = {
+            key.removeprefix("state/"): torch.from_numpy(data[key]).clone()
+            for key in data.files
+            if key.startswith("state/")
+        }
+    for name in state:
+        if ".torgb." in name and not name.endswith("affine.bias"):
+            state[name] *= 0.2
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    facts = {"architecture": "skip", "mapping_lr_multiplier": 0.01}
+    save_safetensors(path, Checkpoint(state=state, facts=facts, format="safetensors", sha256="0" * 64))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(tiny_weights: Path) -> Generator:
+    return load_generator(tiny_weights)
