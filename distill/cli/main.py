@@ -1,0 +1,126 @@
+"""The `distill` command: a table of commands, and one line and an exit code for whatever goes wrong.
+
+Exit codes: 0 done; 1 nothing worked, or a fault of the program; 2 bad input; 3 some shards failed;
+4 disk full; 130 interrupted. A command function returns None, or the exit code as an int.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from distill import __version__
+from distill.errors import DistillError
+
+# Name: (where the click command is, one line of help). A command's module is imported when it is called.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "generate": ("distill.cli.generate:generate", "Make a data set of triplets from a generator."),
+    "align": ("distill.cli.align:align", "Crop the faces of photographs the way FFHQ is cropped."),
+    "weights": ("distill.cli.weights:weights", "List, fetch, convert and check generator weights."),
+    "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),
+    "status": ("distill.cli.status:status", "Show how far a data set is."),
+    "inspect": ("distill.cli.inspect:inspect", "Make a page and a contact sheet of a data set."),
+    "export": ("distill.cli.export:export", "Write a data set in the layout of another trainer."),
+    "completion": ("distill.cli.completion:completion", "Print the completion script of a shell."),
+}
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+class LazyGroup(click.Group):
+    """A group that reads names and help from `COMMANDS` and imports a command only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"no command {args[0]!r}; the commands are {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="distill", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Turn a pretrained StyleGAN2 into paired data sets of HDF5 shards.
+
+    Start with: distill generate --task style-mix --n 256 --out runs/demo
+    """
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line; return its exit code, with at most one line on stderr for an error."""
+    try:
+        result = cli.main(args=list(args), prog_name="distill", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        return 0
+    except BrokenPipeError:
+        _drop_stdout()
+        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        line, code = explain(error)
+        if os.environ.get("DISTILL_DEBUG") == "1":
+            traceback.print_exc()
+        click.echo(line, err=True)
+        return code
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Put an error into one line and an exit code."""
+    match error:
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "distill"
+            return f"{path}: {_one_line(error.format_message())}; see '{path} --help'", 2
+        case click.exceptions.Abort() | KeyboardInterrupt():
+            return "distill: interrupted", 130
+        case click.ClickException():
+            return f"distill: error: {_one_line(error.format_message())}", 2
+        case DistillError():
+            return f"distill: error: {_one_line(str(error))}", error.exit_code
+        case OSError() if error.errno in NO_SPACE:
+            return (
+                f"distill: error: {_one_line(str(error))}; free some space and run the same command again",
+                4,
+            )
+        case OSError() if error.filename is not None:
+            return f"distill: error: {error.filename}: {error.strerror}", 2
+        case _:
+            what = f"{type(error).__name__}: {_one_line(str(error))}"
+            return f"distill: internal error: {what} (set DISTILL_DEBUG=1 for the traceback)", 1
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).removesuffix(".")
+
+
+def _drop_stdout() -> None:
+    # The reader has gone. Without this the interpreter's last flush complains on stderr.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run `distill` with the arguments of the process, and exit."""
+    sys.exit(run(sys.argv[1:] if args is None else args))

@@ -1,0 +1,140 @@
+"""What the `distill` command prints and how it exits."""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from distill.cli.main import COMMANDS, cli, run
+from distill.errors import DiskFull, DistillError, Incomplete, Interrupted, NothingWorked
+
+
+def failing(monkeypatch, error):
+    """Make `distill verify` raise an error."""
+
+    @click.command("verify")
+    def verify() -> None:
+        raise error
+
+    monkeypatch.setitem(sys.modules, "failing_command", SimpleNamespace(verify=verify))
+    monkeypatch.setitem(COMMANDS, "verify", ("failing_command:verify", "Fail."))
+    return run(["verify"])
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy():
+    code = (
+        "import sys, distill.cli.main as m\n"
+        "code = m.run(['--help'])\n"
+        "heavy = {'torch', 'numpy', 'h5py', 'dask', 'distributed', 'skimage', 'dlib', 'pydantic'}\n"
+        "print('heavy:', sorted(heavy & sys.modules.keys()), code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("heavy: [] 0\n")
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+def test_every_command_of_the_table_exists_and_has_help(capsys):
+    for name in COMMANDS:
+        assert run([name, "--help"]) == 0
+        assert capsys.readouterr().out.startswith(f"Usage: distill {name} ")
+
+
+@pytest.mark.parametrize("args", [[], ["-h"], ["--help"], ["weights"]])
+def test_help_goes_to_stdout_with_exit_code_0(args, capsys):
+    assert run(args) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: distill")
+    assert err == ""
+
+
+def test_version_is_that_of_the_installed_package(capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"distill {importlib.metadata.version('distill')}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["generat"], ["distill: no command 'generat'", "generate", "see 'distill --help'"]),
+        (["--fast"], ["distill: ", "--fast", "see 'distill --help'"]),
+        (["completion"], ["distill completion: ", "SHELL", "see 'distill completion --help'"]),
+        (["weights", "info"], ["distill weights info: ", "NAME|PATH", "see 'distill weights info --help'"]),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(args, words, capsys):
+    assert run(args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert all(word in err for word in words)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (DistillError("n is 0, must be at least 1"), 2, "distill: error: n is 0, must be at least 1"),
+        (NothingWorked("no photo had a face"), 1, "distill: error: no photo had a face"),
+        (Incomplete("1 of 8 shards failed"), 3, "distill: error: 1 of 8 shards failed"),
+        (DiskFull("/data: full"), 4, "distill: error: /data: full"),
+        (Interrupted("stopped after 3 shards"), 130, "distill: error: stopped after 3 shards"),
+        (KeyboardInterrupt(), 130, "distill: interrupted"),
+        (click.ClickException("of\nclick."), 2, "distill: error: of click"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x"),
+            2,
+            "distill: error: /x: Permission denied",
+        ),
+        (ValueError("two\nlines"), 1, "distill: internal error: ValueError: two lines (set DISTILL_DEBUG=1"),
+    ],
+)
+def test_an_error_is_one_line_and_its_exit_code(error, code, line, monkeypatch, capsys):
+    assert failing(monkeypatch, error) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.strip().startswith(line)
+    assert err.strip().count("\n") == 0
+
+
+def test_a_full_disk_that_nobody_foresaw_is_exit_code_4(monkeypatch, capsys):
+    assert failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/data/x")) == 4
+    assert "free some space and run the same command again" in capsys.readouterr().err
+
+
+def test_the_traceback_is_there_on_request(monkeypatch, capsys):
+    monkeypatch.setenv("DISTILL_DEBUG", "1")
+    assert failing(monkeypatch, ValueError("deep")) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_int_that_a_command_returns_is_its_exit_code(monkeypatch):
+    monkeypatch.setattr(type(cli), "invoke", lambda self, ctx: 3)
+    assert run(["weights", "list"]) == 3
+
+
+def test_a_reader_that_leaves_early_sees_no_traceback():
+    code = "from distill.cli.main import main; main(['weights', 'list'])"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_prints_a_script(shell, capsys):
+    assert run(["completion", shell]) == 0
+    assert "_DISTILL_COMPLETE" in capsys.readouterr().out
+
+
+def test_python_m_distill_is_the_same_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "distill", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("distill ")
