@@ -1,0 +1,124 @@
+"""`distill weights` as a user sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from distill.cli.main import run
+from distill.stylegan2.checkpoint import read_checkpoint
+from distill.stylegan2.weights import entry_of, weights_entries
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_list_shows_every_generator_on_a_line(capsys):
+    assert run(["weights", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [entry.name for entry in weights_entries()]
+    assert lines[0].split()[1:4] == ["64x64", "face", "embedded"]
+    assert any("512x384" in line and "not fetched" in line for line in lines)
+
+
+def test_list_as_json(capsys):
+    assert run(["weights", "list", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)[0]
+    assert (first["name"], first["state"], first["licence"]) == ("portraits", "embedded", "Apache-2.0")
+
+
+def test_info_of_embedded_weights(capsys):
+    assert run(["weights", "info", "portraits", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["resolution"], facts["num_ws"], facts["z_dim"], facts["w_dim"]) == (64, 10, 128, 128)
+    assert facts["format"] == "safetensors"
+    assert facts["sha256"] == entry_of("portraits").sha256
+    assert 1_500_000 < facts["parameters"] < 1_584_312
+
+
+def test_info_of_weights_that_are_not_here_says_how_to_fetch_them(capsys):
+    assert run(["weights", "info", "ffhq-256"]) == 0
+    out = capsys.readouterr().out
+    assert "not fetched" in out
+    assert "distill weights fetch ffhq-256" in out
+
+
+def test_info_of_something_else_is_one_line(tmp_path, capsys):
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"no weights at all")
+    assert run(["weights", "info", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_fetch_of_embedded_weights_prints_their_path(capsys):
+    assert run(["weights", "fetch", "portraits"]) == 0
+    assert capsys.readouterr().out == f"{entry_of('portraits').path}\n"
+
+
+@pytest.mark.parametrize("source", ["portrait", "http://example.org/x.pkl"])
+def test_fetch_refuses_what_it_cannot_fetch(source, capsys):
+    assert run(["weights", "fetch", source]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_convert_writes_the_same_tensors(tmp_path, capsys):
+    out = tmp_path / "copy.safetensors"
+    assert run(["weights", "convert", "portraits", "--out", str(out)]) == 0
+    sha256 = hashlib.sha256(out.read_bytes()).hexdigest()
+    assert sha256 in capsys.readouterr().out
+    state, original = read_checkpoint(out).state, read_checkpoint(entry_of("portraits").path).state
+    assert state.keys() == original.keys()
+    assert all((state[name] == original[name]).all() for name in original)
+
+
+def test_convert_to_half_is_half_the_size_and_close(tmp_path):
+    out = tmp_path / "half.safetensors"
+    assert run(["weights", "convert", "portraits", "--out", str(out), "--half"]) == 0
+    whole = entry_of("portraits").path
+    assert out.stat().st_size < 0.52 * whole.stat().st_size
+    state, original = read_checkpoint(out).state, read_checkpoint(whole).state
+    assert all(
+        (state[name] - original[name]).abs().max() <= 1e-3 * original[name].abs().max() for name in original
+    )
+
+
+def test_convert_does_not_replace_a_file_unasked(tmp_path, capsys):
+    out = tmp_path / "copy.safetensors"
+    out.write_bytes(b"mine")
+    assert run(["weights", "convert", "portraits", "--out", str(out)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+    assert run(["weights", "convert", "portraits", "--out", str(out), "--force"]) == 0
+    assert out.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize("name", ["copy.pkl", "nowhere/copy.safetensors"])
+def test_convert_refuses_a_wrong_out(name, tmp_path, capsys):
+    assert run(["weights", "convert", "portraits", "--out", str(tmp_path / name)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_verify_checks_what_is_here(capsys):
+    assert run(["weights", "verify"]) == 0
+    assert capsys.readouterr().out == "portraits: ok\n"
+
+
+def test_verify_names_what_is_missing_or_changed(capsys):
+    path = entry_of("ffhq-1024").path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not it")
+    assert run(["weights", "verify", "ffhq-1024", "ffhq-256", "portraits"]) == 2
+    out, err = capsys.readouterr()
+    assert f"ffhq-1024: sha256 is {hashlib.sha256(b'not it').hexdigest()}, expected a205a346" in out
+    assert "ffhq-256: missing" in out
+    assert err == "distill: error: 2 of 3 weights are not what they should be: ffhq-1024, ffhq-256\n"
+
+
+def test_verify_of_an_unknown_name(capsys):
+    assert run(["weights", "verify", "nobody"]) == 2
+    assert "'nobody'" in capsys.readouterr().err
