@@ -1,0 +1,44 @@
+"""`distill verify`: is this data set what was written?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--full", is_flag=True, help="Also compare every sha256, read every column and image.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def verify(folder: Path, full: bool, as_json: bool) -> None:
+    """Check every shard of the data set in DIR.
+
+    Without --full: names, sidecars, manifest, sizes and the structure of every file. Prints a line for each
+    problem and ends with exit code 2 when there is any.
+    """
+    from tqdm import tqdm
+
+    from distill.errors import DistillError
+    from distill.shards.verify import verify_folder
+
+    with tqdm(unit="B", unit_scale=True, desc="verify", leave=False, disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = verify_folder(folder, full=full, progress=progress)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        for line in [*map(str, report.problems), *(f"note: {note}" for note in report.notes)]:
+            click.echo(line)
+    if report.problems:
+        others = f" and {len(report.problems) - 1} more" if len(report.problems) > 1 else ""
+        advice = "remove the broken files and run the same distill generate again"
+        raise DistillError(f"{folder}: {report.problems[0]}{others}; {advice}")
+    if not as_json:
+        depth = "checksums, columns and images" if full else "sizes and structure; --full reads everything"
+        click.echo(f"{folder}: {report.rows} rows in {report.shards} shards are fine ({depth})")

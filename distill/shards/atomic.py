@@ -1,0 +1,99 @@
+"""Files that are complete or absent: written aside, fsynced, renamed; and sweeping after writers that died.
+
+A name is `.{final name}.{process id}-{random}.tmp` while it is being written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+
+from distill.errors import DiskFull
+
+TEMPORARY_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]+\.tmp")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Give `path` this content or leave it as it was, whatever happens.
+
+    Raises `DiskFull` where space or quota ends, OSError otherwise; the temporary file is removed either way.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        _write_synced(temporary, data)
+        os.replace(temporary, path)  # noqa: PTH105
+        _sync_folder(path.parent)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            raise DiskFull(
+                f"{path}: no space left for its {len(data)} bytes; free some and run the same command again"
+            ) from error
+        raise
+
+
+def sweep(folder: Path) -> int:
+    """Remove the temporary files of writers that are dead; return how many. A live writer keeps its file."""
+    removed = 0
+    for name in temporary_files(folder):
+        match = TEMPORARY_NAME.fullmatch(name)
+        if match and not _may_be_writing(int(match[1]), folder / name):
+            (folder / name).unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def temporary_files(folder: Path) -> list[str]:
+    """List the names of files that are being written, or were when their writer died."""
+    return sorted(path.name for path in folder.iterdir() if TEMPORARY_NAME.fullmatch(path.name))
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]  # one call writes at most 2 GiB
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _may_be_writing(pid: int, path: Path) -> bool:
+    if pid == 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # alive, another user's
+    return not _younger_than(pid, path)
+
+
+def _younger_than(pid: int, path: Path) -> bool:
+    """Tell whether a process started after a file was last written: then its number was another's before."""
+    try:
+        started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        file_age = time.time() - path.stat().st_mtime
+    except (OSError, ValueError, IndexError):
+        return False  # not Linux: believe the number
+    process_age = uptime - started / os.sysconf("SC_CLK_TCK")
+    return process_age < file_age - 2

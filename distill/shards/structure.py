@@ -1,0 +1,215 @@
+"""Check the structure of an HDF5 file against the layout before any of its data is read.
+
+A file is refused that could make a reader follow a link, read another file, run a filter, or ask for more
+memory than the file is long. Faults are raised as ValueError; `distill.shards.read` names the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+
+from distill.shards.layout import (
+    ACCEPTED,
+    ATTRIBUTE_NAMES,
+    CODECS,
+    DIGEST,
+    FORMAT,
+    GROUPS,
+    MAX_ATTRIBUTE_BYTES,
+    MAX_NAMES,
+    MAX_RESOLUTION,
+    NAME,
+    OFFSETS,
+    SCHEMA_VERSION,
+    Attributes,
+    Kind,
+    chunk_shape,
+    image_kind,
+    kind_of,
+)
+
+CHECKSUM_BYTES = 4  # fletcher32 adds them to every chunk
+TEXT = ("format", "digest", "recipe", "codec", "roles", "dropped", "reasons")
+
+
+def read_attributes(file: h5py.File) -> Attributes:
+    """Read the attributes on the root, each of the type, size and range that the writer gives it."""
+    if h5py.h5a.get_num_attrs(file.id) != len(ATTRIBUTE_NAMES):
+        raise ValueError(
+            f"{h5py.h5a.get_num_attrs(file.id)} attributes on the root, not {len(ATTRIBUTE_NAMES)}"
+        )
+    values: dict[str, Any] = {name: _attribute(file, name) for name in ATTRIBUTE_NAMES}
+    for name in ("roles", "dropped", "reasons"):
+        values[name] = json.loads(values[name])
+    found = Attributes(**values)
+    problem = attributes_problem(found)
+    if problem:
+        raise ValueError(problem)
+    return found
+
+
+def attributes_problem(found: Attributes) -> str | None:
+    """Say what is wrong with the attributes of a shard, or None."""
+    checks = {
+        f"its format is {found.format[:40]!r}, not {FORMAT!r}": found.format == FORMAT,
+        f"its schema version is {found.schema_version}, this distill reads {SCHEMA_VERSION}": (
+            found.schema_version == SCHEMA_VERSION
+        ),
+        "its digest is not 12 hex digits": DIGEST.fullmatch(found.digest) is not None,
+        "its recipe is not a JSON object": isinstance(json.loads(found.recipe), dict),
+        f"index {found.index}, rows {found.rows}, resolution {found.resolution}: out of range": (
+            found.index >= 0 and found.rows >= 1 and 1 <= found.resolution <= MAX_RESOLUTION
+        ),
+        f"its codec is {found.codec[:40]!r}, none of {', '.join(CODECS)}": found.codec in CODECS,
+        "its roles are no list of names": _are_names(found.roles) and bool(found.roles),
+        "its reasons are no list that starts with 'accepted'": (
+            _are_texts(found.reasons, 256) and found.reasons[:1] == [ACCEPTED]
+        ),
+        "its counts of tried, accepted and dropped candidates do not add up": _adds_up(found),
+    }
+    return next((problem for problem, fine in checks.items() if not fine), None)
+
+
+def check_structure(file: h5py.File, attributes: Attributes, file_size: int) -> list[str]:
+    """Check every data set against the layout; return the names of the columns, sorted.
+
+    Types, shapes, chunks and filters must be those of the writer, every chunk must be there (HDF5 reads a
+    missing one as zeros), and all together may not be larger than the file.
+    """
+    columns: list[str] = []
+    images: dict[str, tuple[int, ...]] = {}
+    stored = 0
+    for name, data in _data_sets(h5py.h5g.open(file.id, b"/")):
+        group = name.rpartition("/")[0]
+        if group in ("images", "offsets"):
+            images[name] = data.shape
+            kind: Kind | None = (
+                OFFSETS if group == "offsets" else image_kind(attributes.codec, attributes.resolution)
+            )
+        else:
+            columns.append(name)
+            kind = kind_of(name)
+        stored += _check_data_set(name, data, kind)
+        _check_length(name, data.shape, attributes)
+    if stored > file_size:
+        raise ValueError(f"its data sets claim {stored} bytes, the file has {file_size}")
+    _check_complete(columns, images, attributes)
+    return sorted(columns)
+
+
+def _attribute(file: h5py.File, name: str) -> Any:
+    attribute = h5py.h5a.open(file.id, name.encode())
+    kind = attribute.get_type()
+    if attribute.shape != () or kind.get_size() > MAX_ATTRIBUTE_BYTES:
+        raise ValueError(f"attribute {name} is no single value of at most {MAX_ATTRIBUTE_BYTES} bytes")
+    if name in TEXT:
+        if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str():
+            raise ValueError(f"attribute {name} is no text of fixed length")
+    elif attribute.dtype != np.dtype("<i8"):
+        raise ValueError(f"attribute {name} is no 64-bit integer")
+    value = np.empty((), dtype=attribute.dtype)
+    attribute.read(value)
+    return bytes(value[()]).decode() if name in TEXT else int(value)
+
+
+def _data_sets(group: h5py.h5g.GroupID, prefix: str = "") -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
+    """Yield every data set of the root and of the groups a shard may have; refuse anything else.
+
+    By HDF5's own handles: a reader opens all shards at its start, and h5py's objects are slower.
+    """
+    if group.get_num_objs() > MAX_NAMES:
+        raise ValueError(f"{group.get_num_objs()} members in {prefix or '/'!r}, at most {MAX_NAMES} belong")
+    for leaf in group:
+        name = prefix + leaf.decode()
+        if group.links.get_info(leaf).type != h5py.h5l.TYPE_HARD:
+            raise ValueError(f"{name!r} is a link to another place")
+        member = h5py.h5o.open(group, leaf)
+        if isinstance(member, h5py.h5d.DatasetID):
+            yield name, member
+        elif isinstance(member, h5py.h5g.GroupID) and name in GROUPS:
+            yield from _data_sets(member, f"{name}/")
+        else:
+            raise ValueError(f"{name!r} has no place in a shard")
+
+
+def _check_data_set(name: str, data: h5py.h5d.DatasetID, kind: Kind | None) -> int:
+    """Check type, shape and storage of one data set; return how many bytes it takes in the file."""
+    shape, dtype = data.shape, data.dtype
+    if kind is None or not NAME.fullmatch(name.rpartition("/")[2]):
+        raise ValueError(f"data set {name!r} has no place in a shard")
+    if (
+        not shape
+        or not kind.accepts(dtype, shape[1:])
+        or data.get_space().get_simple_extent_dims(True) != shape
+    ):
+        raise ValueError(f"data set {name!r} is {dtype} {shape}, which its kind does not allow")
+    plist = data.get_create_plist()
+    if plist.get_external_count() or plist.get_layout() == h5py.h5d.VIRTUAL:
+        raise ValueError(f"data set {name!r} takes its data from another file")
+    chunks = chunk_shape(name, shape, dtype.itemsize)
+    if chunks is None:
+        return _check_empty(name, data)
+    filters = [plist.get_filter(i)[0] for i in range(min(plist.get_nfilters(), 4))]
+    if plist.get_layout() != h5py.h5d.CHUNKED or filters != [h5py.h5z.FILTER_FLETCHER32]:
+        raise ValueError(f"data set {name!r} has filters {filters}, not fletcher32 alone")
+    if plist.get_chunk() != chunks:
+        raise ValueError(f"data set {name!r} has chunks {plist.get_chunk()}, not {chunks}")
+    chunk_bytes = dtype.itemsize * math.prod(chunks) + CHECKSUM_BYTES
+    count = math.prod(-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True))
+    stored = int(data.get_storage_size())
+    if stored != count * chunk_bytes or data.get_num_chunks() != count:
+        raise ValueError(f"data set {name!r} lacks data: {stored} bytes of {count * chunk_bytes}")
+    return stored
+
+
+def _check_empty(name: str, data: h5py.h5d.DatasetID) -> int:
+    if data.get_storage_size() or data.get_create_plist().get_nfilters():
+        raise ValueError(f"data set {name!r} is empty and yet stores something")
+    return 0
+
+
+def _check_length(name: str, shape: tuple[int, ...], attributes: Attributes) -> None:
+    if name.startswith("images/") and attributes.codec != "raw":
+        return  # the bytes of all images; the offsets are checked when they are read
+    expected = attributes.tried if name.startswith("tried/") else attributes.rows
+    expected += name.startswith("offsets/")
+    if shape[0] != expected:
+        raise ValueError(f"data set {name!r} has {shape[0]} entries, not {expected}")
+
+
+def _check_complete(columns: list[str], images: dict[str, tuple[int, ...]], attributes: Attributes) -> None:
+    groups = ("images",) if attributes.codec == "raw" else ("images", "offsets")
+    wanted = {f"{group}/{role}" for group in groups for role in attributes.roles}
+    if images.keys() != wanted:
+        raise ValueError(f"its data sets of images are {sorted(images)}, not {sorted(wanted)}")
+    for name in ("candidate", "tried/candidate", "tried/reason"):
+        if name not in columns:
+            raise ValueError(f"no data set {name!r}")
+
+
+def _adds_up(found: Attributes) -> bool:
+    dropped = found.dropped
+    if not isinstance(dropped, dict) or not all(
+        type(count) is int and count > 0 for count in dropped.values()
+    ):
+        return False
+    return set(dropped) <= set(found.reasons[1:]) and found.tried == found.rows + sum(dropped.values())
+
+
+def _are_texts(values: Any, limit: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) <= limit
+        and all(isinstance(value, str) and len(value) <= 200 for value in values)
+        and len(set(values)) == len(values)
+    )
+
+
+def _are_names(values: Any) -> bool:
+    return _are_texts(values, MAX_NAMES) and all(NAME.fullmatch(value) for value in values)
