@@ -1,0 +1,41 @@
+"""`distill export`: a data set in the layout of another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Write a data set in the layout of another trainer.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--to", required=True, type=click.Choice(["pix2pixhd", "folders", "webdataset"]), help="Layout."
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder; empty, new, or of this export."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many samples.")
+@click.option("--format", "image_format", type=click.Choice(["png", "jpg"]), default="png", show_default=True)
+@click.option("--phase", default="train", show_default=True, help="Prefix of the pix2pixHD folders.")
+def export(folder: Path, to: str, out: Path, limit: int | None, image_format: str, phase: str) -> None:
+    """Write the images of a complete data set for another program; the same command goes on where it stopped.
+
+    \b
+    pix2pixhd   OUT/train_A = first input, train_B = target, train_C = second input
+    folders     OUT/<role>/000000.png and OUT/metadata.csv
+    webdataset  OUT/distill-000000.tar, at most 1,000 samples each
+    """
+    from tqdm import tqdm
+
+    from distill.reports.export import export_dataset, samples_of
+
+    with tqdm(total=samples_of(folder, limit), unit="sample", disable=None, leave=False) as bar:
+        report = export_dataset(
+            folder, out, to=to, image_format=image_format, limit=limit, phase=phase, progress=bar.update
+        )
+    click.echo(
+        f"{out}: {report.samples} samples, {report.written} files written, {report.kept} were there already"
+    )
+    if report.hint:
+        click.echo(f"In a checkout of pix2pixHD: {report.hint}")

@@ -1,0 +1,59 @@
+"""`distill inspect`: a page and a picture to look at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("inspect", short_help="Make a page and a contact sheet of a data set.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--rows", type=click.IntRange(1, 1000), default=24, show_default=True, help="Samples to show.")
+@click.option("--out", type=click.Path(path_type=Path), help="The page.  [default: DIR/inspect.html]")
+@click.option(
+    "--sheet", type=click.Path(path_type=Path), help="The picture.  [default: DIR/contact_sheet.png]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts and the paths as JSON.")
+def inspect_command(folder: Path, rows: int, out: Path | None, sheet: Path | None, as_json: bool) -> None:
+    """Make a self-contained HTML page of a data set and a contact sheet of its samples.
+
+    The page shows samples with their numbers, the acceptance table and score histograms. A data set that is
+    not complete yet can be looked at too.
+    """
+    from distill.reports.publish import publish
+    from distill.reports.report import build_page, page_title
+    from distill.reports.sheet import draw_sheet, png_bytes
+    from distill.reports.summary import dropped_by_reason
+    from distill.reports.survey import look, survey
+
+    found = survey(folder)
+    samples, ledger = look(found, rows=rows)
+    page = build_page(found, samples, ledger).encode()
+    roles = list(samples[0].images)
+    picture = png_bytes(draw_sheet(samples, roles, title=page_title(found)))
+    page_path, sheet_path = out or folder / "inspect.html", sheet or folder / "contact_sheet.png"
+    publish(page_path, page)
+    publish(sheet_path, picture)
+    for problem in found.problems:
+        click.echo(problem, err=True)
+    if as_json:
+        facts = {
+            "digest": found.digest,
+            "complete": found.complete,
+            "shards": len(found.reports),
+            "rows": found.rows,
+            "tried": sum(report.tried for report in found.reports),
+            "dropped": dropped_by_reason(found.reports),
+            "problems": found.problems,
+            "page": str(page_path),
+            "sheet": str(sheet_path),
+        }
+        click.echo(json.dumps(facts, indent=2))
+        return
+    click.echo(f"{page_title(found)}{'' if found.complete else ' (not complete)'}")
+    click.echo(f"page           {page_path}\ncontact sheet  {sheet_path}")
+
+
+inspect = inspect_command  # the name in the table of commands

@@ -1,0 +1,113 @@
+"""What a data set's reports and recipe say, as rows of text: shared by the card and the inspection page."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill.shards.folder import ShardReport
+
+READING_ORDER = (
+    *("task", "inputs", "target", "generator", "resolution", "truncation_psi", "truncation_cutoff"),
+    *("crossover", "noise", "filters", "align", "seed", "codec", "latents", "shard_size", "batch_size"),
+    *("precision", "name", "sha256", "licence", "origin", "lo", "hi"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptanceRow:
+    """One line of the acceptance table; `share` is the part of all candidates tried, 0 to 1."""
+
+    what: str
+    count: int
+    share: float
+
+    @property
+    def percent(self) -> str:
+        return f"{100 * self.share:.1f} %"
+
+
+def acceptance(reports: Sequence[ShardReport]) -> list[AcceptanceRow]:
+    """Sum the reports: candidates tried, accepted, then dropped by reason, the most frequent first."""
+    tried = sum(report.tried for report in reports)
+    accepted = sum(report.rows for report in reports)
+    counts = [("tried", tried), ("accepted", accepted)]
+    counts += [(f"dropped: {reason}", count) for reason, count in dropped_by_reason(reports).items()]
+    return [AcceptanceRow(what=what, count=k, share=k / tried if tried else 0.0) for what, k in counts]
+
+
+def dropped_by_reason(reports: Sequence[ShardReport]) -> dict[str, int]:
+    """Sum the drops of all shards, the most frequent reason first."""
+    dropped: Counter[str] = Counter()
+    for report in reports:
+        dropped.update(report.dropped)
+    return dict(sorted(dropped.items(), key=lambda item: (-item[1], item[0])))
+
+
+def roles_of(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the roles in reading order: the inputs, then the target."""
+    inputs = recipe.get("inputs")
+    names = inputs if isinstance(inputs, list | tuple) else ()
+    return [*map(str, names), str(recipe.get("target", "target"))]
+
+
+def generator_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the recipe says of its generator."""
+    generator = recipe.get("generator")
+    return generator if isinstance(generator, Mapping) else {}
+
+
+def sample_word(roles: Sequence[str]) -> str:
+    """Name one sample by its number of images: "pair" or "triplet"."""
+    return {2: "pair", 3: "triplet"}.get(len(roles), "sample")
+
+
+def recipe_rows(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Flatten a recipe to (key, text): nested keys joined by dots, named list entries by their name.
+
+    The order does not depend on the order of the recipe's keys.
+    """
+    return list(_flatten("", recipe))
+
+
+def _ordered(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    places = {key: place for place, key in enumerate(READING_ORDER)}
+    return sorted(table.items(), key=lambda item: (places.get(item[0], len(places)), item[0]))
+
+
+def _flatten(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in _ordered(value):
+            yield from _flatten(f"{key}.{name}" if key else name, inner)
+    elif isinstance(value, list | tuple) and any(isinstance(inner, Mapping) for inner in value):
+        for place, inner in enumerate(value):
+            yield from _named_entry(key, place, inner)
+    else:
+        yield key, value_text(value)
+
+
+def _named_entry(key: str, place: int, entry: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(entry, Mapping) and "name" in entry:
+        rest = [(name, inner) for name, inner in _ordered(entry) if name != "name"]
+        text = ", ".join(f"{name} = {value_text(inner)}" for name, inner in rest)
+        yield f"{key}.{entry['name']}", text or "on"
+    else:
+        yield from _flatten(f"{key}.{place}", entry)
+
+
+def value_text(value: Any) -> str:
+    """Write one recipe value for a person: plain numbers and text, lists with commas, none for null."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {value_text(inner)}" for name, inner in _ordered(value)) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(value_text(inner) for inner in value) or "none"
+    return json.dumps(value)
