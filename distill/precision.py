@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -12,8 +12,12 @@ Precision = Literal["auto", "fp32"]
 
 
 def resolve_precision(precision: Precision, device: str | torch.device) -> Literal["fp32"]:
-    """Turn "auto" into the format that runs: float32 everywhere, the only exact one."""
-    del precision, device
+    """Turn "auto" into the format that runs on `device`: float32, on every one.
+
+    Raises `DistillError` for a name that is no precision.
+    """
+    if precision not in get_args(Precision):
+        raise DistillError(f"precision {precision!r} is none of {', '.join(get_args(Precision))}")
     return "fp32"
 
 

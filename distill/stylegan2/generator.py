@@ -45,7 +45,8 @@ class Generator:
     @property
     def w_avg(self) -> Tensor:
         """Mean of w over many z, [D]."""
-        return self.network.mapping.w_avg
+        w_avg: Tensor = self.network.mapping.w_avg
+        return w_avg
 
     @torch.inference_mode()
     def map(
@@ -58,7 +59,7 @@ class Generator:
         """
         if z_NZ.ndim != 2 or z_NZ.shape[1] != self.z_dim:
             raise DistillError(f"z has shape {list(z_NZ.shape)}, this generator takes [N, {self.z_dim}]")
-        w_ND = self.network.mapping(z_NZ.to(self.device))
+        w_ND: Tensor = self.network.mapping(z_NZ.to(self.device))
         ws_NLD = w_ND[:, None].repeat(1, self.num_ws, 1)
         if truncation_psi != 1.0:
             layers = slice(0, truncation_cutoff)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import torch
 
-from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.errors import UnsupportedCheckpoint
 from distill.precision import Precision, resolve_device, resolve_precision
 from distill.stylegan2.checkpoint import Checkpoint
 from distill.stylegan2.generator import Generator
@@ -26,8 +25,6 @@ def load_generator(
     Raises `DistillError` for an unknown source or device, `UnsafePickle` for a file that is broken or asks for
     code, `UnsupportedCheckpoint` for a network of another kind.
     """
-    if precision not in get_args(Precision):
-        raise DistillError(f"precision {precision!r} is none of {', '.join(get_args(Precision))}")
     resolve_precision(precision, device)
     checkpoint = cached_checkpoint(resolve(str(source)))
     return build_generator(checkpoint, device=resolve_device(str(device)))

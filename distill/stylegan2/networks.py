@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ class MappingNetwork(nn.Module):
         super().__init__()
         self.num_layers = shape.mapping_layers
         widths = [shape.z_dim] + [shape.w_dim] * shape.mapping_layers
-        for i, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for i, (inputs, outputs) in enumerate(pairwise(widths)):
             layer = EqualizedLinear(inputs, outputs, lr_multiplier=shape.mapping_lr_multiplier)
             self.add_module(f"fc{i}", layer)
         self.register_buffer("w_avg", torch.zeros(shape.w_dim))

@@ -195,6 +195,6 @@ def cached_checkpoint(path: Path) -> Checkpoint:
         try:
             copy.parent.mkdir(parents=True, exist_ok=True)
             save_safetensors(copy, checkpoint)
-        except OSError as error:
+        except (OSError, DistillError) as error:
             log.warning("%s: not kept (%s); it will be converted again next time", copy, error)
     return checkpoint

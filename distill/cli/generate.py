@@ -1,0 +1,145 @@
+"""`distill generate`: the main job."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from distill.placement import Placement
+    from distill.plan import Plan
+    from distill.recipe import Recipe
+
+
+@click.command(short_help="Make a data set of triplets from a generator.")
+@click.option("--task", required=True, help="Kind of data set: style-mix.")
+@click.option("--n", type=int, required=True, help="Accepted triplets to make.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder  [default: data/TASK-GENERATOR-seedSEED]"
+)
+@click.option(
+    "--generator", "source", default="portraits", show_default=True, help="Registry name, file, or https URL."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--crossover", help="half, fine, an index, or LO-HI drawn per candidate.  [default: half]")
+@click.option("--truncation-psi", type=float, help="Pull of w towards its mean.  [default: 0.7]")
+@click.option("--truncation-cutoff", type=int, help="Layers that are pulled.  [default: all]")
+@click.option("--noise", help="const or none.  [default: const]")
+@click.option("--align", help="gate, ffhq, chip or none.  [default: gate; none where no faces are drawn]")
+@click.option("--resolution", type=int, help="Stored size in px.  [default: the generator's]")
+@click.option("--codec", help="raw, jpeg or webp.  [default: raw up to 128 px, else jpeg]")
+@click.option("--latents", help="float16 or float32, as stored.  [default: float32]")
+@click.option("--shard-size", type=int, help="Triplets per shard.  [default: 256]")
+@click.option("--batch-size", type=int, help="Candidates drawn at once; part of the recipe.  [default: 16]")
+@click.option(
+    "--max-candidates", type=click.IntRange(min=1), help="Give a shard up after so many.  [default: 20 a row]"
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Worker processes.  [default: one per GPU, else per core]"
+)
+@click.option("--cluster", help="none, local, tcp://HOST:PORT or SCHEDULER.json.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--precision", default="auto", show_default=True, help="auto or fp32.")
+@click.option("--dry-run", is_flag=True, help="Print the plan; make and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
+def generate(**options: Any) -> None:
+    """Make a data set of accepted triplets from a StyleGAN2 generator, as a folder of HDF5 shards.
+
+    The same command resumes an interrupted run; a larger --n adds to it. The result does not depend on the number
+    of workers.
+
+    \b
+    distill generate --task style-mix --n 256
+    distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
+    """
+    from distill.cli.report import print_plan, print_result
+    from distill.cli.signals import stop_on_signals
+    from distill.job import Run, run_job
+    from distill.plan import plan_job
+    from distill.progress import AcceptanceProgress
+
+    recipe = recipe_of(options)
+    folder = options["out"] or default_folder(options)
+    plan = plan_job(recipe, options["n"], folder)
+    placement = placement_of(plan, options)
+    if options["dry_run"]:
+        print_plan(plan, placement, as_json=options["as_json"])
+        return
+    if not options["as_json"]:
+        click.echo(opening_line(plan, placement), err=True)
+    run = Run(
+        source=options["source"],
+        device=placement.device,
+        cluster=placement.cluster,
+        workers=placement.workers,
+        devices=placement.devices,
+        max_candidates=options["max_candidates"],
+    )
+    with stop_on_signals() as stop, AcceptanceProgress(plan.n, done=plan.rows_done) as progress:
+        reports = run_job(plan, run, stop=stop, count=progress.update, note=progress.note)
+    print_result(plan, reports, progress, as_json=options["as_json"])
+
+
+def recipe_of(options: dict[str, Any]) -> Recipe:
+    """Join the task's choices, the user's and the teacher's facts."""
+    from distill.errors import DistillError
+    from distill.precision import resolve_precision
+    from distill.stylegan2.weights import domain_of
+    from distill.teacher import teacher_facts
+    from pipelines import RECIPES
+
+    if options["task"] not in RECIPES:
+        raise DistillError(f"unknown task {options['task']!r}; the tasks are {', '.join(RECIPES)}")
+    base = RECIPES[options["task"]]
+    choices = {key: options[key] for key in type(base).model_fields if key in options and key != "task"}
+    teacher = teacher_facts(options["source"])
+    if options["align"] == "none" or domain_of(options["source"]) not in ("face", "unknown"):
+        base = base.without_faces()
+    recipe = base.revised(**choices)
+    landmarks = ""
+    if any(item.name == "face" for item in recipe.filters):
+        from distill.faces.detection import FaceDetector
+
+        landmarks = FaceDetector().landmarks_sha256
+    precision = resolve_precision(options["precision"], options["device"])
+    return recipe.bind(teacher, precision=precision, landmarks_sha256=landmarks)
+
+
+def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:
+    from dataclasses import replace
+
+    from distill.devices import visible_devices
+    from distill.placement import place
+    from distill.precision import resolve_device
+
+    device = options["device"]
+    visible = visible_devices() if device in ("auto", "cuda") else []
+    placement = place(
+        cluster=options["cluster"],
+        workers=options["workers"],
+        device=device,
+        visible=visible,
+        tasks=len(plan.todo),
+    )
+    if placement.cluster in ("none", "local"):
+        return replace(placement, device=resolve_device(placement.device))
+    return placement
+
+
+def default_folder(options: dict[str, Any]) -> Path:
+    """data/style-mix-portraits-seed0 and the like."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(options["source"]).stem).strip("-.") or "generator"
+    return Path("data") / f"{options['task']}-{name}-seed{options['seed']}"
+
+
+def opening_line(plan: Plan, placement: Placement) -> str:
+    from distill.text import plural
+
+    there = f", {plan.rows_done} there already" if plan.rows_done else ""
+    return (
+        f"{plan.recipe.task}: {plan.n} triplets of {plan.recipe.resolution} px from {plan.recipe.generator.name}"
+        f" into {plan.folder} ({plural(len(plan.rows), 'shard')}{there}), by {placement.describe()}"
+    )

@@ -1,0 +1,85 @@
+"""What `distill generate` prints: the plan before, the result after."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+import click
+
+from distill.placement import Placement
+from distill.plan import SAFETY, Plan
+from distill.progress import AcceptanceProgress
+from distill.shards.folder import ShardReport
+from distill.text import clock, plural, size_text
+
+
+def print_plan(plan: Plan, placement: Placement, *, as_json: bool) -> None:
+    """Print what a run would make, and whether it fits on the disk."""
+    fits = plan.bytes_needed * SAFETY <= plan.bytes_free
+    facts = {
+        "folder": str(plan.folder),
+        "digest": plan.recipe.digest,
+        "n": plan.n,
+        "shards": len(plan.rows),
+        "shards_done": len(plan.done),
+        "rows_done": plan.rows_done,
+        "bytes_needed": plan.bytes_needed,
+        "bytes_free": plan.bytes_free,
+        "fits": fits,
+        "cluster": placement.cluster,
+        "workers": placement.workers,
+        "device": placement.device,
+        "recipe": plan.recipe.model_dump(mode="json"),
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    verdict = "fits" if fits else "DOES NOT FIT"
+    lines = [
+        f"folder      {plan.folder}  (digest {plan.recipe.digest})",
+        f"generator   {plan.recipe.generator.name}, {plan.recipe.generator.resolution} px,"
+        f" sha256 {plan.recipe.generator.sha256[:12]}…",
+        f"triplets    {plan.n} of {plan.recipe.resolution} px as {plan.recipe.codec},"
+        f" crossover {plan.recipe.crossover.lo}-{plan.recipe.crossover.hi} of {plan.recipe.generator.num_ws}",
+        f"shards      {len(plan.rows)} of up to {plan.recipe.shard_size};"
+        f" {len(plan.done)} with {plan.rows_done} triplets are there already",
+        f"disk        about {size_text(plan.bytes_needed)} needed, {size_text(plan.bytes_free)} free: {verdict}",
+        f"workers     {placement.describe()}",
+    ]
+    click.echo("\n".join(lines))
+
+
+def print_result(
+    plan: Plan, reports: Sequence[ShardReport], progress: AcceptanceProgress, *, as_json: bool
+) -> None:
+    """Print what is on disk now: rows, acceptance, size, rate, and what to do next."""
+    tried = sum(report.tried for report in reports)
+    dropped = Counter[str]()
+    for report in reports:
+        dropped.update(report.dropped)
+    size = sum(report.bytes for report in reports)
+    if as_json:
+        facts = {
+            "folder": str(plan.folder),
+            "n": plan.n,
+            "shards": len(reports),
+            "tried": tried,
+            "dropped": dict(sorted(dropped.items())),
+            "bytes": size,
+            "made_now": progress.accepted,
+            "rows_per_second": progress.rate,
+        }
+        click.echo(json.dumps(facts, indent=2))
+        return
+    click.echo(
+        f"{plan.folder}: {plan.n} triplets in {plural(len(reports), 'shard')}, {size_text(size)};"
+        f" {plan.n / tried:.1%} of {tried} candidates accepted"
+    )
+    for reason, count in dropped.most_common():
+        click.echo(f"  dropped {count:6d}  {count / tried:6.1%}  {reason}")
+    if progress.accepted:
+        seconds = progress.accepted / progress.rate
+        click.echo(f"  made {progress.accepted} in {clock(seconds)}: {progress.rate:.1f} triplets/s")
+    click.echo(f"look at them: distill inspect {plan.folder}")

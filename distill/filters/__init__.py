@@ -1,0 +1,61 @@
+"""Keep-or-drop rules. Each has a name, stores its scores, and names the reason of every drop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from distill.faces.detection import Face
+    from distill.recipe import Recipe
+
+ACCEPTED = "accepted"
+
+
+@dataclass
+class Batch:
+    """The images of N candidates on their way through the filters.
+
+    `images`: role -> uint8 [N, H, W, 3] on the generator's device; `host`: the same as arrays, copied when first
+    asked for. `reasons`: why each candidate was dropped, None while it is kept. `scores`: name -> float32 [N]
+    or [N, roles], NaN where a candidate was dropped before it was scored. `faces`: role -> the one face, per
+    candidate, once the face filter has run.
+    """
+
+    images: Mapping[str, Tensor]
+    reasons: list[str | None]
+    scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    faces: list[dict[str, Face]] = field(default_factory=list)
+    _host: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def host(self, role: str) -> NDArray[np.uint8]:
+        if role not in self._host:
+            self._host[role] = self.images[role].cpu().numpy()
+        return self._host[role]
+
+    def kept(self) -> list[int]:
+        return [i for i, reason in enumerate(self.reasons) if reason is None]
+
+
+class Filter(Protocol):
+    """A rule over a batch: writes its scores, and a reason for each candidate that it drops."""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """All the reasons that it can give, each "<filter>.<what>"."""
+
+    def __call__(self, batch: Batch) -> None: ...
+
+
+def build_filters(recipe: Recipe) -> list[Filter]:
+    """Make the recipe's filters, in its order. dlib loads when the first image is looked at."""
+    from distill.filters.change import ChangeGate
+    from distill.filters.face import FaceGate
+
+    makers: dict[str, Callable[..., Filter]] = {"change": ChangeGate, "face": FaceGate}
+    return [makers[item.name](item, recipe) for item in recipe.filters]

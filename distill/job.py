@@ -1,0 +1,222 @@
+"""A run of the main job: lock the folder, make the missing shards, close the data set.
+
+The disk is the truth: a shard that is there and valid is never made again, so the same command resumes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from distill.errors import DistillError, Incomplete, Interrupted
+from distill.generate import generate_shard
+from distill.inline import run_inline
+from distill.lock import FolderLock
+from distill.outcome import Outcome
+from distill.plan import Plan, check_folder, check_space, claim_folder
+from distill.precision import be_reproducible
+from distill.recipe import Recipe
+from distill.reports.card import write_card
+from distill.shards.folder import (
+    MANIFEST_FILE,
+    ShardReport,
+    read_report,
+    shard_is_valid,
+    sweep,
+    write_manifest,
+)
+from distill.shards.write import commit_shard
+from distill.stylegan2.generator import Generator
+from distill.stylegan2.load import load_generator
+
+Counted = Callable[[int, int], None]  # (more accepted, more tried)
+Noted = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """One shard to make, as plain values that travel to a worker."""
+
+    recipe_json: str
+    index: int
+    rows: int
+    folder: str
+    source: str  # of the generator
+    device: str
+    max_candidates: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How a plan is carried out: nothing here changes a byte of the result."""
+
+    source: str
+    device: str = "cpu"
+    cluster: str = "none"
+    workers: int = 1
+    devices: tuple[str, ...] = ()
+    max_candidates: int | None = None
+
+
+def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | None = None) -> ShardReport:
+    """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver."""
+    recipe, folder = Recipe.from_json(task.recipe_json), Path(task.folder)
+    if shard_is_valid(folder, task.index, digest=recipe.digest, rows=task.rows):
+        report = read_report(folder, task.index)
+        if report:
+            return report
+    be_reproducible()
+    teacher = teacher_of(task.source, task.device)
+    if teacher.sha256 != recipe.generator.sha256:
+        raise DistillError(
+            f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
+            f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
+        )
+    content = generate_shard(
+        recipe,
+        task.index,
+        task.rows,
+        teacher=teacher,
+        max_candidates=task.max_candidates,
+        on_progress=on_progress,
+    )
+    return commit_shard(folder, content)
+
+
+@lru_cache(maxsize=1)
+def teacher_of(source: str, device: str) -> Generator:
+    """Load the teacher once per process."""
+    return load_generator(source, device=device)
+
+
+def run_job(plan: Plan, run: Run, *, stop: threading.Event, count: Counted, note: Noted) -> list[ShardReport]:
+    """Make what the plan lacks and write manifest and card; return the reports of all shards.
+
+    Raises `Interrupted` when `stop` was set, `Incomplete` when shards failed, `DiskFull`, and `DistillError` for
+    an error that concerns every shard. In each case what is complete stays, and the same call goes on from there.
+    """
+    check_space(plan)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with FolderLock(plan.folder, info={"n": plan.n, "done": plan.rows_done}):
+        check_folder(plan.folder, plan.recipe)  # again: another driver may have come first
+        recipe = claim_folder(plan)
+        sweep(plan.folder)
+        if plan.todo:
+            (plan.folder / MANIFEST_FILE).unlink(missing_ok=True)
+        failed = make_missing(plan, recipe, run, stop=stop, count=count, note=note)
+        if failed:
+            raise Incomplete(failure_line(failed, plan))
+        if stop.is_set():
+            raise Interrupted(interrupted_line(plan))
+        return close_data_set(plan, recipe)
+
+
+def make_missing(
+    plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, count: Counted, note: Noted
+) -> dict[str, str]:
+    """Run every missing shard; return key -> reason of those that failed."""
+    failed: dict[str, str] = {}
+    for outcome in outcomes(plan, recipe, run, stop=stop, count=count, note=note):
+        if outcome.error is None:
+            continue
+        if outcome.trace and os.environ.get("DISTILL_DEBUG") == "1":
+            note(outcome.trace)
+        if outcome.fatal:
+            raise fatal_error(outcome)
+        failed[outcome.key] = outcome.error
+        note(f"{outcome.key} failed: {outcome.error}")
+    return failed
+
+
+def outcomes(
+    plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, count: Counted, note: Noted
+) -> Iterator[Outcome]:
+    """Run the tasks here or on a cluster, counting rows as they come."""
+    tasks = [(f"shard-{index:05d}", task_of(plan, recipe, run, index)) for index in plan.todo]
+    if not tasks:
+        return
+    if run.cluster == "none":
+        yield from run_inline(lambda task: make_counted(task, stop=stop, count=count), tasks, stop=stop)
+        return
+    from distill.cluster import run_on_cluster  # dask takes a second to import
+
+    for outcome in run_on_cluster(
+        make_shard,
+        tasks,
+        cluster=run.cluster,
+        workers=run.workers,
+        devices=run.devices,
+        stop=stop,
+        on_start=note,
+    ):
+        if outcome.value:
+            count(outcome.value.rows, outcome.value.tried)
+        yield outcome
+
+
+def make_counted(task: ShardTask, *, stop: threading.Event, count: Counted) -> ShardReport:
+    """Make a shard in this process, counting batch by batch and leaving between batches when told to stop."""
+    seen = [0, 0]
+
+    def on_progress(accepted: int, tried: int) -> None:
+        count(accepted - seen[0], tried - seen[1])
+        seen[:] = accepted, tried
+        if stop.is_set() and accepted < task.rows:
+            raise Interrupted("stopped between two batches")
+
+    return make_shard(task, on_progress=on_progress)
+
+
+def task_of(plan: Plan, recipe: Recipe, run: Run, index: int) -> ShardTask:
+    return ShardTask(
+        recipe_json=recipe.to_json(),
+        index=index,
+        rows=plan.rows[index],
+        folder=str(plan.folder.resolve()),
+        source=run.source,
+        device=run.device,
+        max_candidates=run.max_candidates,
+    )
+
+
+def close_data_set(plan: Plan, recipe: Recipe) -> list[ShardReport]:
+    """Write manifest and card once every shard is on disk."""
+    reports: list[ShardReport] = []
+    for index, rows in enumerate(plan.rows):
+        report = read_report(plan.folder, index)
+        if report is None or not shard_is_valid(plan.folder, index, digest=recipe.digest, rows=rows):
+            raise Incomplete(
+                f"{plan.folder}: shard {index} was made but is not to be seen here; all workers must write to this"
+                " folder. Run the same command again"
+            )
+        reports.append(report)
+    sweep(plan.folder)  # again: a worker of a driver that was killed may have lived on for a moment
+    fields = recipe.model_dump(mode="json")
+    write_card(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
+    write_manifest(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
+    return reports
+
+
+def fatal_error(outcome: Outcome) -> DistillError:
+    """Rebuild an error that ends the run, with its own exit code."""
+    error = DistillError(outcome.error)
+    error.exit_code = outcome.exit_code
+    return error
+
+
+def failure_line(failed: dict[str, str], plan: Plan) -> str:
+    key, reason = next(iter(failed.items()))
+    rest = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return (
+        f"{len(failed)} of {len(plan.rows)} shards failed, all others are done: {key}{rest}: {reason};"
+        " the same command tries them again"
+    )
+
+
+def interrupted_line(plan: Plan) -> str:
+    done = sum(read_report(plan.folder, index) is not None for index in range(len(plan.rows)))
+    return f"interrupted: {done} of {len(plan.rows)} shards are done; the same command resumes"

@@ -1,0 +1,63 @@
+"""Where a run takes place: this process, worker processes here, or a cluster that is running already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.errors import DistillError
+
+MAX_DEFAULT_WORKERS = (
+    8  # CPU processes started unasked: each holds its own teacher and landmark model (~0.7 GB)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """`cluster` is none, local, or an address; `devices` one CUDA_VISIBLE_DEVICES value per local GPU worker."""
+
+    cluster: str
+    workers: int
+    devices: tuple[str, ...]
+    device: str  # as each process names it
+
+    def describe(self) -> str:
+        kind = f"{self.workers} GPU" if self.devices else f"{self.workers} CPU"
+        if self.cluster == "none":
+            return f"this process on {self.device}"
+        if self.cluster == "local":
+            return f"{kind} worker process{'es' if self.workers > 1 else ''} on this machine"
+        return f"the workers of {self.cluster}"
+
+
+def place(
+    *, cluster: str | None, workers: int | None, device: str, visible: Sequence[str], tasks: int
+) -> Placement:
+    """Choose what the user left open: a worker per visible GPU, else a process per core, never more than tasks.
+
+    Raises `DistillError` for a combination that cannot be meant.
+    """
+    if cluster not in (None, "none", "local") and not is_address(str(cluster)):
+        raise DistillError(
+            f"--cluster {cluster!r} is none of none, local, tcp://HOST:PORT, or a scheduler's .json file"
+        )
+    if cluster == "none" and workers not in (None, 1):
+        raise DistillError(f"--cluster none runs in this one process: drop --workers {workers}, or say local")
+    if cluster not in (None, "none", "local"):
+        return Placement(cluster=str(cluster), workers=workers or 0, devices=(), device=device)
+    gpus = tuple(visible) if device in ("auto", "cuda") else ()
+    if workers and gpus and workers > len(gpus):
+        raise DistillError(f"--workers {workers} asks for more processes than the {len(gpus)} visible GPUs")
+    ready = len(gpus) if gpus else min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS)
+    count = workers or min(ready, max(tasks, 1))
+    if cluster is None:
+        cluster = "local" if workers or count > 1 else "none"
+    if cluster == "none":
+        return Placement(cluster="none", workers=1, devices=(), device=device)
+    return Placement(cluster="local", workers=count, devices=gpus[:count], device="cuda" if gpus else device)
+
+
+def is_address(cluster: str) -> bool:
+    return cluster.startswith(("tcp://", "tls://")) or Path(cluster).suffix == ".json"

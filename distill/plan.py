@@ -1,0 +1,147 @@
+"""What a run has to do: which shards, which are there already, how much disk they take."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.errors import DiskFull, DistillError
+from distill.recipe import Recipe, canonical_json
+from distill.shards.atomic import atomic_write
+from distill.shards.folder import (
+    RECIPE_FILE,
+    ShardReport,
+    read_report,
+    shard_indices,
+    shard_is_valid,
+)
+from distill.text import size_text
+
+# Bytes on disk as a share of the raw pixels, measured on photographs of 256 and 512 px (rounded up).
+SHARE_OF_RAW = {"raw": 1.0, "jpeg": 0.25, "webp": 0.6}
+OVERHEAD = 16 * 1024  # bytes a shard beside its rows
+SAFETY = 1.1  # free space asked for, over the estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The shards of a data set of `n` rows, and which of them are on disk already."""
+
+    recipe: Recipe
+    n: int
+    folder: Path
+    rows: tuple[int, ...]  # per shard
+    done: dict[int, ShardReport]
+
+    @property
+    def todo(self) -> list[int]:
+        return [index for index in range(len(self.rows)) if index not in self.done]
+
+    @property
+    def rows_done(self) -> int:
+        return sum(report.rows for report in self.done.values())
+
+    @property
+    def bytes_needed(self) -> int:
+        """Estimated bytes of the shards that are not there yet."""
+        return sum(estimate_bytes(self.recipe, self.rows[index]) for index in self.todo)
+
+    @property
+    def bytes_free(self) -> int:
+        return shutil.disk_usage(nearest_folder(self.folder)).free
+
+
+def plan_job(recipe: Recipe, n: int, folder: Path) -> Plan:
+    """Lay `n` rows out in shards and look for those that are valid already. Changes nothing on disk.
+
+    Raises `DistillError` when the folder cannot be used: a file, foreign content, another recipe, more rows than
+    `n`, no permission.
+    """
+    if n < 1:
+        raise DistillError(f"--n is {n}: ask for at least 1 triplet")
+    check_folder(folder, recipe)
+    rows = shard_rows(n, recipe.shard_size)
+    done: dict[int, ShardReport] = {}
+    for index, count in enumerate(rows):
+        report = read_report(folder, index)
+        if report and report.rows > count and report.digest == recipe.digest:
+            raise DistillError(holds_more(folder, n))
+        if report and shard_is_valid(folder, index, digest=recipe.digest, rows=count):
+            done[index] = report
+    if folder.is_dir() and max(shard_indices(folder), default=-1) >= len(rows):
+        raise DistillError(holds_more(folder, n))
+    return Plan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done)
+
+
+def shard_rows(n: int, shard_size: int) -> list[int]:
+    """Rows per shard: full ones, then the rest."""
+    full, rest = divmod(n, shard_size)
+    return [shard_size] * full + ([rest] if rest else [])
+
+
+def check_folder(folder: Path, recipe: Recipe) -> None:
+    """Refuse an output folder that is not empty and not this recipe's."""
+    if not folder.exists():
+        parent = next(path for path in folder.absolute().parents if path.exists())
+        if not parent.is_dir():
+            raise DistillError(f"{folder}: cannot be made, {parent} is a file; choose another --out")
+        if not os.access(parent, os.W_OK):
+            raise DistillError(f"{folder}: cannot be made, {parent} is not writable; choose another --out")
+        return
+    if not folder.is_dir():
+        raise DistillError(f"{folder} is a file, not a folder; choose another --out")
+    if not os.access(folder, os.W_OK):
+        raise DistillError(f"{folder} is not writable; choose another --out")
+    written = folder / RECIPE_FILE
+    if not written.exists():
+        foreign = sorted(
+            item.name for item in folder.iterdir() if not item.name.startswith((".lock", "..lock"))
+        )
+        foreign = [name for name in foreign if not name.endswith(".tmp")]
+        if foreign:
+            raise DistillError(
+                f"{folder} holds {foreign[0]!r} and no {RECIPE_FILE}: it is not a data set of ours;"
+                " choose an empty or new folder with --out"
+            )
+        return
+    difference = recipe.difference(Recipe.from_json(written.read_text(encoding="utf-8")))
+    if difference:
+        raise DistillError(f"{folder} holds a data set of another recipe: {difference}; choose another --out")
+
+
+def claim_folder(plan: Plan) -> Recipe:
+    """Write the recipe into the folder, or return the one that stands there with the same digest."""
+    written = plan.folder / RECIPE_FILE
+    if written.exists():
+        return Recipe.from_json(written.read_text(encoding="utf-8"))
+    atomic_write(written, (canonical_json(plan.recipe.model_dump(mode="json")) + "\n").encode())
+    return plan.recipe
+
+
+def check_space(plan: Plan) -> None:
+    """Refuse to start what cannot fit."""
+    if plan.bytes_needed * SAFETY > plan.bytes_free:
+        raise DiskFull(
+            f"{plan.folder}: about {size_text(plan.bytes_needed)} are needed and {size_text(plan.bytes_free)}"
+            " are free; free some space, or store less with --codec jpeg or a smaller --resolution"
+        )
+
+
+def estimate_bytes(recipe: Recipe, rows: int) -> int:
+    """Estimate the size of one shard on disk, in bytes."""
+    pixels = len(recipe.roles) * recipe.resolution**2 * 3 * SHARE_OF_RAW[recipe.codec]
+    width = {"float16": 2, "float32": 4}[recipe.latents]
+    latents = len(recipe.edit.parents) * recipe.generator.num_ws * recipe.generator.w_dim * width
+    landmarks = len(recipe.roles) * (68 + 4) * 2 * 4
+    return OVERHEAD + rows * int(pixels + latents + landmarks)
+
+
+def nearest_folder(path: Path) -> Path:
+    """The folder itself, or its nearest ancestor that exists."""
+    return next(ancestor for ancestor in (path, *path.absolute().parents) if ancestor.is_dir())
+
+
+def holds_more(folder: Path, n: int) -> str:
+    return f"{folder} holds more than the {n} triplets asked for; ask for at least as many, or choose another --out"

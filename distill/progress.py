@@ -1,0 +1,80 @@
+"""Progress of long work: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from tqdm import tqdm
+
+from distill.text import clock
+
+LINE_EVERY = 30.0  # seconds between plain lines
+
+
+class AcceptanceProgress:
+    """Counts accepted rows towards a total, with rate, acceptance and time left.
+
+    `done` rows count as finished before the start; they move the bar but not the rate.
+    """
+
+    def __init__(self, total: int, *, done: int = 0, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.total, self.done = total, done
+        self.accepted = self.tried = 0
+        self.started = self.last_line = time.monotonic()
+        self.on_terminal = self.stream.isatty()
+        self.bar = tqdm(
+            total=total,
+            initial=done,
+            unit="triplet",
+            file=self.stream,
+            disable=not self.on_terminal,
+            dynamic_ncols=True,
+            smoothing=0.1,
+        )
+
+    def update(self, accepted: int, tried: int) -> None:
+        """Count more accepted and tried candidates."""
+        self.accepted += accepted
+        self.tried += tried
+        if self.on_terminal:
+            self.bar.set_postfix_str(f"accepted {self.acceptance:.0%}", refresh=False)
+            self.bar.update(accepted)
+        elif time.monotonic() - self.last_line >= LINE_EVERY:
+            self.last_line = time.monotonic()
+            self.note(self.line())
+
+    def note(self, message: str) -> None:
+        """Print a line without breaking the bar."""
+        if self.on_terminal:
+            self.bar.write(message, file=self.stream)
+        else:
+            print(message, file=self.stream, flush=True)
+
+    @property
+    def acceptance(self) -> float:
+        return self.accepted / self.tried if self.tried else 1.0
+
+    @property
+    def rate(self) -> float:
+        """Accepted rows a second since the start."""
+        return self.accepted / max(time.monotonic() - self.started, 1e-9)
+
+    def line(self) -> str:
+        finished = self.done + self.accepted
+        left = f"{clock((self.total - finished) / self.rate)} left" if self.accepted else "no estimate yet"
+        return (
+            f"{finished}/{self.total} triplets ({finished / self.total:.0%}),"
+            f" {self.rate:.1f}/s, {self.acceptance:.0%} of candidates accepted, {left}"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.close()

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# A cluster out of machines that share a folder and are reached by ssh. First argument: the hosts, in one string;
+# the rest: the arguments of `distill generate`. GPUS_PER_HOST (default 1) single-threaded workers start on each.
+set -euo pipefail
+
+if [ $# -lt 2 ]; then
+  echo "usage: $0 \"HOST HOST ...\" GENERATE-ARGUMENTS" >&2
+  exit 2
+fi
+hosts=$1
+shift
+venv=${DISTILL_VENV:-$PWD/.venv}
+address_file=$PWD/scheduler-$$.json
+ssh_command=${DISTILL_SSH:-ssh}
+
+stop_all() {
+  rm -f "$address_file"
+  # The workers end by themselves once their scheduler is gone.
+  kill $(jobs -p) 2>/dev/null || true
+}
+trap stop_all EXIT
+
+"$venv/bin/dask" scheduler --port 0 --no-dashboard --scheduler-file "$address_file" &
+while [ ! -s "$address_file" ]; do sleep 1; done
+
+for host in $hosts; do
+  for gpu in $(seq 0 $((${GPUS_PER_HOST:-1} - 1))); do
+    $ssh_command "$host" "cd '$PWD' && CUDA_VISIBLE_DEVICES=$gpu OMP_NUM_THREADS=1 '$venv/bin/dask' worker \
+      --scheduler-file '$address_file' --nthreads 1 --nworkers 1 --memory-limit 0 --no-dashboard --death-timeout 60" &
+  done
+done
+
+"$venv/bin/distill" generate "$@" --cluster "$address_file"

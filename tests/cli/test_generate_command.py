@@ -1,0 +1,129 @@
+"""`distill generate` from the command line: plans, refusals, signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from distill.cli.main import run
+
+QUICK = ("--align", "none", "--batch-size", "4", "--shard-size", "4", "--cluster", "none")
+
+
+def generate(*args: str | Path) -> int:
+    return run(["generate", "--task", "style-mix", *map(str, args)])
+
+
+def test_a_run_prints_what_it_made(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate("--n", 6, "--generator", tiny_weights, "--out", tmp_path / "a", *QUICK) == 0
+    out = capsys.readouterr()
+    assert "6 triplets in 2 shards" in out.out
+    assert "distill inspect" in out.out
+    assert "from tiny.safetensors" in out.err
+
+
+def test_json_output_is_json_alone(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate("--n", 6, "--generator", tiny_weights, "--out", tmp_path / "a", "--json", *QUICK) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["n"], result["shards"], result["made_now"]) == (6, 2, 6)
+
+
+def test_a_dry_run_writes_nothing(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a"
+    assert generate("--n", 10, "--generator", tiny_weights, "--out", out, "--dry-run", *QUICK) == 0
+    text = capsys.readouterr().out
+    assert "3 of up to 4" in text
+    assert "fits" in text
+    assert not out.exists()
+    assert generate("--n", 10, "--generator", tiny_weights, "--out", out, "--dry-run", "--json", *QUICK) == 0
+    assert json.loads(capsys.readouterr().out)["shards"] == 3
+
+
+def test_the_output_folder_has_a_name_of_its_own(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert generate("--n", 4, "--generator", tiny_weights, "--seed", 3, *QUICK) == 0
+    assert (tmp_path / "data" / "style-mix-tiny-seed3" / "manifest.json").exists()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--n", "0"], "--n is 0"),
+        (["--n", "4", "--generator", "nobody"], "unknown generator 'nobody'"),
+        (["--n", "4", "--resolution", "64"], "above the teacher's 32"),
+        (["--n", "4", "--crossover", "8"], "outside this network of 8"),
+        (["--n", "4", "--crossover", "fine"], "outside this network of 8"),
+        (["--n", "4", "--seed", "-1"], "seed"),
+        (["--n", "4", "--codec", "bmp"], "codec"),
+        (["--n", "4", "--align", "up"], "align"),
+        (["--n", "4", "--precision", "int4"], "precision"),
+        (["--n", "4", "--device", "abacus"], "abacus"),
+        (["--n", "4", "--device", "cuda:99"], "cuda:99"),
+        (["--n", "4", "--cluster", "moon"], "--cluster 'moon'"),
+        (["--n", "4", "--out", "/dev/null/sub"], "/dev/null"),
+        (["--n", "four"], "four"),
+        (["--n", "4", "--max-candidates", "0"], "max-candidates"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(
+    args: Sequence[str], words: str, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    options = {"--generator": str(tiny_weights), "--out": str(out), "--align": "none"}
+    full = [item for key, value in options.items() if key not in args for item in (key, value)] + list(args)
+    assert generate(*full) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert not out.exists()
+
+
+def test_an_unknown_task_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["generate", "--task", "teleport", "--n", "1"]) == 2
+    assert "style-mix" in capsys.readouterr().err
+
+
+def test_another_recipe_in_the_same_folder_is_refused_by_key(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ("--n", 4, "--generator", tiny_weights, "--out", tmp_path / "a", *QUICK)
+    assert generate(*base) == 0
+    assert generate(*base, "--truncation-psi", 0.5) == 2
+    assert "truncation_psi is 0.7 there and 0.5 here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_cleanly_and_the_same_command_resumes(
+    number: signal.Signals, tiny_weights: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a"
+    args = ["--n", "2000", "--generator", str(tiny_weights), "--out", str(out), *QUICK]
+    command = [sys.executable, "-m", "distill", "generate", "--task", "style-mix", *args]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while process.poll() is None and not (out / "shard-00001.json").exists():
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "interrupted" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    left = sorted(path.name for path in out.iterdir())
+    assert not [name for name in left if name.startswith(".")]
+    done = len([name for name in left if name.endswith(".h5")])
+    assert 0 < done < 500
