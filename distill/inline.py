@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from distill.errors import DistillError, Interrupted, os_error
+from distill.attempt import attempt, describe
+from distill.errors import Interrupted
 from distill.outcome import Outcome
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+TRIES = 3  # of what may pass by itself
 
 
 def run_inline(
@@ -21,16 +23,20 @@ def run_inline(
     for key, task in tasks:
         if stop.is_set():
             return
-        try:
-            outcome = Outcome(key=key, value=work(task))
-        except Interrupted:
+        outcome = patient_attempt(key, work, task)
+        if outcome.exit_code == Interrupted.exit_code:
             return
-        except DistillError as error:
-            outcome = Outcome.of_error(key, error)
-        except OSError as error:
-            outcome = Outcome.of_error(key, os_error(error))
-        except Exception as error:  # a fault of one task must not take the others with it
-            outcome = Outcome(key=key, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
         yield outcome
         if outcome.fatal:
             return
+
+
+def patient_attempt(key: str, work: Callable[[Task], Result], task: Task) -> Outcome:
+    """Try a task again when it failed for a reason that may pass by itself."""
+    for left in reversed(range(TRIES)):
+        try:
+            return attempt(key, work, task)
+        except Exception as error:
+            if not left:
+                return Outcome(key=key, error=describe(error))
+    raise AssertionError("the last try returns")

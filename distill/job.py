@@ -151,7 +151,7 @@ def outcomes(
         workers=run.workers,
         devices=run.devices,
         stop=stop,
-        on_start=note,
+        on_start=None if run.cluster == "local" else note,
     ):
         if outcome.value:
             count(outcome.value.rows, outcome.value.tried)

@@ -1,0 +1,243 @@
+"""One driver per folder: a lock file that says who works there, and that outlives nobody.
+
+The file is `.lock`: JSON with host, pid, boot, start (of the process, in clock ticks), nonce, heartbeat, and
+whatever the driver tells about its progress. It is linked into place complete, renewed by renaming, and
+removed at the end. No flock: its meaning differs between network file systems.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from distill.errors import DiskFull, DistillError
+
+LOCK_NAME = ".lock"
+HEARTBEAT_S = 10.0
+STALE_S = 120.0  # without a heartbeat, where one cannot look at the process itself
+_TRIES = 20
+
+
+class FolderLock:
+    """Hold `folder` for this process, as a context manager.
+
+    `info`: plain values for the lock file (JSON), such as the command; `update` adds more as time goes by.
+    Raises DistillError, naming host and pid, when another driver works there; DistillError for an unwritable
+    folder; DiskFull. A lock is taken over when its process is gone from this machine (or its pid is another
+    process's by now), or when it comes from another machine, or is unreadable, and is older than 120 s.
+    """
+
+    def __init__(self, folder: Path, *, info: dict[str, Any] | None = None) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / LOCK_NAME
+        self._facts = {**(info or {}), **_identity(), "nonce": secrets.token_hex(8)}
+        self._progress: dict[str, Any] = {}
+        self._ended = threading.Event()
+        self._pulse = threading.Thread(target=self._beat, name="lock heartbeat", daemon=True)
+
+    def update(self, **progress: Any) -> None:
+        """Let the next heartbeat carry these values too."""
+        self._progress = {**self._progress, **progress}
+
+    def __enter__(self) -> FolderLock:
+        try:
+            self._acquire()
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(
+                    f"{self.folder}: no space left for a lock file; the same command resumes"
+                ) from error
+            raise DistillError(
+                f"{self.folder}: cannot write there ({error.strerror}); choose another folder"
+            ) from error
+        for claim in self.folder.glob(f"{LOCK_NAME}.*.claim"):  # on locks that are history by now
+            claim.unlink(missing_ok=True)
+        self._pulse.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._pulse.join()
+        with contextlib.suppress(OSError):
+            if self._is_mine():
+                self.path.unlink()
+
+    def _acquire(self) -> None:
+        for _ in range(_TRIES):
+            mine = self._write_aside()
+            try:
+                if _link_new(mine, self.path):
+                    return
+                found = _read(self.path)
+                if found is None:  # released just now
+                    continue
+                _refuse_living(self.folder, found, age_s=mine.stat().st_mtime - found.mtime)
+                if self._take_over(found, mine):
+                    return
+            finally:
+                mine.unlink(missing_ok=True)
+            time.sleep(0.05)
+        raise DistillError(f"{self.folder}: several drivers are starting there at once; try again")
+
+    def _take_over(self, found: _Found, mine: Path) -> bool:
+        """Replace a stale lock by `mine`. One taker can claim a given lock; it looks once more, then acts."""
+        claim = self.folder / f"{LOCK_NAME}.{found.fingerprint}.claim"
+        try:
+            os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError):
+                if mine.stat().st_mtime - claim.stat().st_mtime > STALE_S:  # its taker died on the way
+                    claim.unlink()
+            return False
+        try:
+            now = _read(self.path)
+            if now is None or now.fingerprint != found.fingerprint:
+                return False
+            mine.replace(self.path)
+            return True
+        finally:
+            claim.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_S):
+            try:
+                if not self._is_mine():
+                    return
+                self._write_aside().replace(self.path)
+            except OSError:  # a full disk must not look like a dead driver
+                with contextlib.suppress(OSError):
+                    os.utime(self.path)
+
+    def _is_mine(self) -> bool:
+        found = _read(self.path)
+        return found is not None and found.facts.get("nonce") == self._facts["nonce"]
+
+    def _write_aside(self) -> Path:
+        path = self.folder / f".{LOCK_NAME}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        content = {**self._progress, **self._facts, "heartbeat": time.time()}
+        try:
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+
+class _Found:
+    """A lock file as it was read: its values ({} when unreadable), its age by the file system's clock."""
+
+    def __init__(self, data: bytes, mtime: float) -> None:
+        self.mtime = mtime
+        self.fingerprint = hashlib.sha256(data).hexdigest()[:16]
+        try:
+            facts = json.loads(data)
+        except ValueError:
+            facts = {}
+        self.facts: dict[str, Any] = facts if isinstance(facts, dict) else {}
+        self.host, self.pid = self.facts.get("host"), self.facts.get("pid")
+
+
+def read_lock(folder: Path) -> dict[str, Any] | None:
+    """Return the values in the folder's lock file; None without a readable one."""
+    found = _read(Path(folder) / LOCK_NAME)
+    return found.facts or None if found else None
+
+
+def _read(path: Path) -> _Found | None:
+    try:
+        with path.open("rb") as file:
+            return _Found(file.read(1 << 20), os.fstat(file.fileno()).st_mtime)
+    except FileNotFoundError:
+        return None
+
+
+def _refuse_living(folder: Path, found: _Found, *, age_s: float) -> None:
+    """Raise DistillError unless the lock is stale. `age_s`: by the file system's clock, the same for all."""
+    here = _identity()
+    if isinstance(found.pid, int) and all(
+        found.facts.get(name) == here[name] for name in ("host", "boot", "space")
+    ):
+        if _process_start(found.pid) != found.facts.get("start"):
+            return
+        raise DistillError(
+            f"{folder} is in use by pid {found.pid} on host {found.host}; "
+            "wait for it, or choose another folder"
+        )
+    if age_s > STALE_S:
+        return
+    who = f"pid {found.pid} on host {found.host}" if found.host else "an unreadable lock"
+    raise DistillError(
+        f"{folder} is in use by {who}, last heard of {max(age_s, 0):.0f} s ago; "
+        f"if that process is gone, try again in {STALE_S - age_s:.0f} s"
+    )
+
+
+def _link_new(source: Path, target: Path) -> bool:
+    """Give `source` the name `target` unless that exists; without hard links, write `target` exclusively."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        try:
+            with target.open("xb") as file:
+                file.write(source.read_bytes())
+        except FileExistsError:
+            return False
+    return True
+
+
+def _identity() -> dict[str, Any]:
+    """Say which process this is; after a reboot or in another container the same pid is another process."""
+    return {
+        "host": socket.gethostname(),
+        "boot": _text("/proc/sys/kernel/random/boot_id"),
+        "space": _pid_namespace(),
+        "pid": os.getpid(),
+        "start": _process_start(os.getpid()),
+    }
+
+
+def _pid_namespace() -> str | None:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return None
+
+
+def _process_start(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot (field 22 of its stat); None when it is gone.
+
+    Without /proc: 0 for a process that exists.
+    """
+    if Path("/proc/self/stat").exists():
+        fields = (_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
+        return int(fields[19]) if len(fields) > 19 and fields[0] not in "ZX" else None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return 0
+    return 0
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
