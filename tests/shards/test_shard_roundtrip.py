@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import h5py
 import numpy as np
 import pytest
 
