@@ -29,7 +29,7 @@ def attempt(key: str, work: Callable[[Any], Any], task: Any) -> Outcome:
             raise
         return Outcome.of_error(key, os_error(error))
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, named so that torch is not imported here
+        if is_out_of_memory(error):
             raise
         return Outcome(key=key, error=describe(error), trace=traceback.format_exc())
 
@@ -39,4 +39,10 @@ def describe(error: BaseException) -> str:
     message = " ".join(str(error).split())[:500]
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {message}{where}"
+    hint = "; a smaller --batch-size needs less memory" if is_out_of_memory(error) else ""
+    return f"{type(error).__name__}: {message}{where}{hint}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether this is torch's error, by name: torch is not imported here."""
+    return type(error).__name__ == "OutOfMemoryError"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +24,10 @@ from distill.recipe import Recipe
 from distill.reports.card import write_card
 from distill.shards.folder import (
     MANIFEST_FILE,
+    RECIPE_FILE,
     ShardReport,
     read_report,
+    shard_indices,
     shard_is_valid,
     sweep,
     write_manifest,
@@ -100,19 +103,42 @@ def run_job(plan: Plan, run: Run, *, stop: threading.Event, count: Counted, note
     an error that concerns every shard. In each case what is complete stays, and the same call goes on from there.
     """
     check_space(plan)
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with FolderLock(plan.folder, info={"n": plan.n, "done": plan.rows_done}):
+    with made_folder(plan.folder), FolderLock(plan.folder, info={"n": plan.n}):
         check_folder(plan.folder, plan.recipe)  # again: another driver may have come first
-        recipe = claim_folder(plan)
-        sweep(plan.folder)
-        if plan.todo:
-            (plan.folder / MANIFEST_FILE).unlink(missing_ok=True)
-        failed = make_missing(plan, recipe, run, stop=stop, count=count, note=note)
-        if failed:
-            raise Incomplete(failure_line(failed, plan))
-        if stop.is_set():
-            raise Interrupted(interrupted_line(plan))
-        return close_data_set(plan, recipe)
+        with claimed_folder(plan) as recipe:
+            failed = make_missing(plan, recipe, run, stop=stop, count=count, note=note)
+            if failed:
+                raise Incomplete(failure_line(failed, plan))
+            if stop.is_set():
+                raise Interrupted(interrupted_line(plan))
+            return close_data_set(plan, recipe)
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make the folder; take it away again if nothing came of it."""
+    existed = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if not existed:
+            with suppress(OSError):  # not empty: that is what it is for
+                folder.rmdir()
+
+
+@contextmanager
+def claimed_folder(plan: Plan) -> Iterator[Recipe]:
+    """Put the recipe into the folder, and what is left of earlier runs in order; leave no recipe without a shard."""
+    recipe = claim_folder(plan)
+    sweep(plan.folder)
+    if plan.todo:
+        (plan.folder / MANIFEST_FILE).unlink(missing_ok=True)
+    try:
+        yield recipe
+    finally:
+        if not shard_indices(plan.folder):
+            (plan.folder / RECIPE_FILE).unlink(missing_ok=True)
 
 
 def make_missing(

@@ -47,6 +47,8 @@ def place(
         raise DistillError(f"--cluster none runs in this one process: drop --workers {workers}, or say local")
     if cluster not in (None, "none", "local"):
         return Placement(cluster=str(cluster), workers=workers or 0, devices=(), device=device)
+    if device.startswith("cuda:") and cluster is None and workers is None:
+        cluster = "none"  # one named GPU
     gpus = tuple(visible) if device in ("auto", "cuda") else ()
     if workers and gpus and workers > len(gpus):
         raise DistillError(f"--workers {workers} asks for more processes than the {len(gpus)} visible GPUs")

@@ -184,6 +184,7 @@ def test_a_hopeless_filter_ends_the_run_at_once(recipe: Recipe, tiny_weights: Pa
         job(10, max_candidates=8)
     assert ended.value.exit_code == 2
     assert len(job.notes) == 0, "one shard was enough to know"
+    assert not job.folder.exists(), "nothing came of it, so nothing is left"
 
 
 def test_a_second_driver_is_refused_by_name(new_job: Callable[[str], Job]) -> None:

@@ -33,6 +33,11 @@ def test_fewer_tasks_than_gpus_use_fewer() -> None:
     assert place(cluster="local", workers=None, device="auto", visible=["0", "1"], tasks=1).devices == ("0",)
 
 
+def test_a_gpu_that_is_named_is_used_from_this_process() -> None:
+    placement = place(cluster=None, workers=None, device="cuda:1", visible=[], tasks=9)
+    assert (placement.cluster, placement.device) == ("none", "cuda:1")
+
+
 def test_asking_for_one_worker_starts_one() -> None:
     assert place(cluster=None, workers=1, device="cpu", visible=[], tasks=5).cluster == "local"
 

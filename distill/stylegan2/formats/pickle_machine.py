@@ -29,7 +29,7 @@ class Buildable:
     __slots__ = ()
 
     def build(self, machine: Machine, state: object) -> None:
-        raise NotImplementedError
+        raise machine.refusal(f"refused BUILD of {type(self).__name__}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
