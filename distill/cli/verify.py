@@ -22,6 +22,7 @@ def verify(folder: Path, full: bool, as_json: bool) -> None:
 
     from distill.errors import DistillError
     from distill.shards.verify import verify_folder
+    from distill.text import plural
 
     with tqdm(unit="B", unit_scale=True, desc="verify", leave=False, disable=None) as bar:
 
@@ -41,4 +42,5 @@ def verify(folder: Path, full: bool, as_json: bool) -> None:
         raise DistillError(f"{folder}: {report.problems[0]}{others}; {advice}")
     if not as_json:
         depth = "checksums, columns and images" if full else "sizes and structure; --full reads everything"
-        click.echo(f"{folder}: {report.rows} rows in {report.shards} shards are fine ({depth})")
+        found = f"{plural(report.rows, 'row')} in {plural(report.shards, 'shard')}"
+        click.echo(f"{folder}: {found}, all fine ({depth})")

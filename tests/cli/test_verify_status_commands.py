@@ -69,7 +69,7 @@ def test_verify_of_a_good_folder_says_so_in_one_line(
 ) -> None:
     assert run(["verify", str(finished), *options]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith(f"{finished}: 4 rows in 2 shards are fine")
+    assert out.startswith(f"{finished}: 4 rows in 2 shards, all fine")
     assert out.count("\n") == 1
     assert err == ""
 
