@@ -22,6 +22,11 @@ from distill.errors import DistillError
 # Name: (where the click command is, one line of help). A command's module is imported when it is called.
 COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("distill.cli.generate:generate", "Make a data set of triplets from a generator."),
+    "prepare-images": (
+        "distill.cli.prepare_images:prepare_images",
+        "Put a folder of photographs into one file to train on.",
+    ),
+    "render-avatars": ("distill.cli.render_avatars:render_avatars", "Draw a labelled set of cartoon faces."),
     "align": ("distill.cli.align:align", "Crop the faces of photographs the way FFHQ is cropped."),
     "weights": ("distill.cli.weights:weights", "List, fetch, convert and check generator weights."),
     "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import h5py
-import numpy as np
 
+from distill.hdf5 import data_sets, read_attribute
 from distill.shards.layout import (
     ACCEPTED,
     ATTRIBUTE_NAMES,
@@ -44,7 +43,10 @@ def read_attributes(file: h5py.File) -> Attributes:
         raise ValueError(
             f"{h5py.h5a.get_num_attrs(file.id)} attributes on the root, not {len(ATTRIBUTE_NAMES)}"
         )
-    values: dict[str, Any] = {name: _attribute(file, name) for name in ATTRIBUTE_NAMES}
+    values: dict[str, Any] = {
+        name: read_attribute(file, name, is_text=name in TEXT, max_bytes=MAX_ATTRIBUTE_BYTES)
+        for name in ATTRIBUTE_NAMES
+    }
     for name in ("roles", "dropped", "reasons"):
         values[name] = json.loads(values[name])
     found = Attributes(**values)
@@ -85,7 +87,7 @@ def check_structure(file: h5py.File, attributes: Attributes, file_size: int) -> 
     columns: list[str] = []
     images: dict[str, tuple[int, ...]] = {}
     stored = 0
-    for name, data in _data_sets(h5py.h5g.open(file.id, b"/")):
+    for name, data in data_sets(h5py.h5g.open(file.id, b"/"), GROUPS, "a shard"):
         group = name.rpartition("/")[0]
         if group in ("images", "offsets"):
             images[name] = data.shape
@@ -101,41 +103,6 @@ def check_structure(file: h5py.File, attributes: Attributes, file_size: int) -> 
         raise ValueError(f"its data sets claim {stored} bytes, the file has {file_size}")
     _check_complete(columns, images, attributes)
     return sorted(columns)
-
-
-def _attribute(file: h5py.File, name: str) -> Any:
-    attribute = h5py.h5a.open(file.id, name.encode())
-    kind = attribute.get_type()
-    if attribute.shape != () or kind.get_size() > MAX_ATTRIBUTE_BYTES:
-        raise ValueError(f"attribute {name} is no single value of at most {MAX_ATTRIBUTE_BYTES} bytes")
-    if name in TEXT:
-        if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str():
-            raise ValueError(f"attribute {name} is no text of fixed length")
-    elif attribute.dtype != np.dtype("<i8"):
-        raise ValueError(f"attribute {name} is no 64-bit integer")
-    value = np.empty((), dtype=attribute.dtype)
-    attribute.read(value)
-    return bytes(value[()]).decode() if name in TEXT else int(value)
-
-
-def _data_sets(group: h5py.h5g.GroupID, prefix: str = "") -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
-    """Yield every data set of the root and of the groups a shard may have; refuse anything else.
-
-    By HDF5's own handles: a reader opens all shards at its start, and h5py's objects are slower.
-    """
-    if group.get_num_objs() > MAX_NAMES:
-        raise ValueError(f"{group.get_num_objs()} members in {prefix or '/'!r}, at most {MAX_NAMES} belong")
-    for leaf in group:
-        name = prefix + leaf.decode()
-        if group.links.get_info(leaf).type != h5py.h5l.TYPE_HARD:
-            raise ValueError(f"{name!r} is a link to another place")
-        member = h5py.h5o.open(group, leaf)
-        if isinstance(member, h5py.h5d.DatasetID):
-            yield name, member
-        elif isinstance(member, h5py.h5g.GroupID) and name in GROUPS:
-            yield from _data_sets(member, f"{name}/")
-        else:
-            raise ValueError(f"{name!r} has no place in a shard")
 
 
 def _check_data_set(name: str, data: h5py.h5d.DatasetID, kind: Kind | None) -> int:

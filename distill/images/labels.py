@@ -1,0 +1,161 @@
+"""Labels of pictures from a CSV file, and sampling weights that make their classes equally likely."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.errors import DistillError
+from distill.shards.layout import MAX_NAMES, NAME
+
+KEY_COLUMNS = ("file", "name")
+WHOLE = re.compile(r"-?(0|[1-9]\d{0,6})")  # seven digits are exact in float32
+NUMBER = re.compile(r"-?(0|[1-9]\d{0,6})(\.\d+)?")
+MOST_CLASSES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The sampling weight of each picture of a class, and how many there are."""
+
+    weight: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelTable:
+    """The rows of a label file: `rows` maps a file name to its texts, in the order of `columns`."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+
+    def rows_of(self, names: Sequence[str]) -> list[tuple[str, ...] | None]:
+        """Return the row of each picture, or None.
+
+        A picture is known by its path below the folder, else by its file name or its stem where no other
+        picture has it.
+        """
+        shared = Counter(key for name in names for key in _short_names(name))
+        found = []
+        for name in names:
+            keys = [name, *(key for key in _short_names(name) if shared[key] == 1)]
+            found.append(next((self.rows[key] for key in keys if key in self.rows), None))
+        return found
+
+    def labels_of(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return each label of the pictures as text, "" where the file says nothing."""
+        rows = self.rows_of(names)
+        return {
+            column: [row[place] if row else "" for row in rows] for place, column in enumerate(self.columns)
+        }
+
+    def require(self, column: str) -> None:
+        """Raise DistillError for a column that the file does not have."""
+        if column not in self.columns:
+            raise DistillError(
+                f"{self.path} has no label column {column!r}; its columns are {', '.join(self.columns)}"
+            )
+
+
+def read_labels(path: Path) -> LabelTable:
+    """Read a CSV file (utf-8) with a column `file` or `name` and one column a label.
+
+    Raises DistillError for a file that is unreadable, has no such column, names a file twice, or has a row
+    of another length.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(csv.reader(file, strict=True))
+    except OSError as error:
+        raise DistillError(f"label file {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DistillError(f"label file {path}: not a CSV file in utf-8 ({error})") from error
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if any(cell.strip() for cell in line)]
+    if not numbered:
+        raise DistillError(f"label file {path}: it is empty; a first line such as file,gender is needed")
+    header = [cell.strip() for cell in numbered[0][1]]
+    key = _key_column(path, header)
+    columns = tuple(cell for place, cell in enumerate(header) if place != key)
+    rows: dict[str, tuple[str, ...]] = {}
+    for number, line in numbered[1:]:
+        cells = [cell.strip() for cell in line]
+        if len(cells) != len(header):
+            raise DistillError(
+                f"label file {path}: line {number} has {len(cells)} cells, the first line has {len(header)}"
+            )
+        name = cells.pop(key)
+        if name in rows:
+            raise DistillError(f"label file {path}: line {number} names {name!r} a second time")
+        rows[name] = tuple(cells)
+    return LabelTable(path=path, columns=columns, rows=rows)
+
+
+def as_column(texts: Sequence[str]) -> list[str] | NDArray[np.generic]:
+    """Return int16 if all are whole numbers in its range, float32 if all known ones are numbers, else text.
+
+    What is not known is NaN in a float32 column and "" in a text column.
+    """
+    known = [text for text in texts if text]
+    if len(known) == len(texts) and all(WHOLE.fullmatch(text) for text in texts):
+        numbers = [int(text) for text in texts]
+        if min(numbers) >= -32768 and max(numbers) <= 32767:
+            return np.array(numbers, dtype="<i2")
+    if known and all(NUMBER.fullmatch(text) for text in known):
+        return np.array([float(text) if text else np.nan for text in texts], dtype="<f4")
+    return list(texts)
+
+
+def balanced_weights(classes: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, Share]]:
+    """Return sampling weights [N] of mean 1 that make all classes equally likely, and each class's share.
+
+    Pictures without a class ("") keep weight 1, so their share of the draws stays what it is; the rest of
+    the draws is divided equally among the classes. Raises DistillError for fewer than 2 classes, or over 100.
+    """
+    counts = Counter(name for name in classes if name)
+    if not 2 <= len(counts) <= MOST_CLASSES:
+        raise DistillError(f"balancing needs 2 to {MOST_CLASSES} classes; the pictures have {len(counts)}")
+    share = counts.total() / len(counts)
+    shares = {name: Share(weight=share / count, count=count) for name, count in sorted(counts.items())}
+    if counts.total() < len(classes):
+        shares[""] = Share(weight=1.0, count=len(classes) - counts.total())
+    return np.array([shares[name].weight for name in classes], dtype="<f4"), shares
+
+
+def split_balance(text: str) -> tuple[Path, str]:
+    """Split FILE.csv:COLUMN; DistillError where there is no column."""
+    path, colon, column = text.rpartition(":")
+    if not (path and colon and column):
+        raise DistillError(f"--balance {text}: FILE.csv:COLUMN is needed, such as labels.csv:gender")
+    return Path(path), column
+
+
+def _key_column(path: Path, header: Sequence[str]) -> int:
+    keys = [place for place, cell in enumerate(header) if cell.lower() in KEY_COLUMNS]
+    if not keys:
+        raise DistillError(
+            f"label file {path}: no column 'file' or 'name'; its first line is {_shown(header)}"
+        )
+    labels = [cell for place, cell in enumerate(header) if place != keys[0]]
+    for label in labels:
+        if not NAME.fullmatch(label):
+            raise DistillError(f"label file {path}: column {label!r} needs a name of letters, digits, _ . -")
+    if not 1 <= len(labels) <= MAX_NAMES or len(set(labels)) != len(labels):
+        raise DistillError(f"label file {path}: 1 to {MAX_NAMES} different label columns are needed")
+    return keys[0]
+
+
+def _shown(cells: Iterable[str]) -> str:
+    return repr(",".join(cells)[:80])
+
+
+def _short_names(name: str) -> set[str]:
+    path = PurePosixPath(name)
+    return {path.name, path.stem}
