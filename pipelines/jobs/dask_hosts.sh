@@ -12,15 +12,17 @@ shift
 venv=${DISTILL_VENV:-$PWD/.venv}
 address_file=$PWD/scheduler-$$.json
 ssh_command=${DISTILL_SSH:-ssh}
+scheduler=
 
 stop_all() {
   rm -f "$address_file"
-  # The workers end by themselves once their scheduler is gone.
-  kill $(jobs -p) 2>/dev/null || true
+  kill "$scheduler" 2>/dev/null || true
+  wait 2>/dev/null || true # the workers end by themselves once their scheduler is gone
 }
 trap stop_all EXIT
 
 "$venv/bin/dask" scheduler --port 0 --no-dashboard --scheduler-file "$address_file" &
+scheduler=$!
 while [ ! -s "$address_file" ]; do sleep 1; done
 
 for host in $hosts; do
