@@ -1,0 +1,1 @@
+"""Networks of the students, what they are judged by, and their files."""

