@@ -22,6 +22,10 @@ from distill.errors import DistillError
 # Name: (where the click command is, one line of help). A command's module is imported when it is called.
 COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("distill.cli.generate:generate", "Make a data set of triplets from a generator."),
+    "train-stylegan2": (
+        "distill.cli.train_stylegan2:train_stylegan2",
+        "Train a StyleGAN2 generator on images.",
+    ),
     "prepare-images": (
         "distill.cli.prepare_images:prepare_images",
         "Put a folder of photographs into one file to train on.",

