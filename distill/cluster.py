@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 _RETRIES = 2  # of an OSError or CUDA out of memory
 _LOST_LIMIT = 10  # times that one task's report may be lost on the way
-_POLL_S = 0.02
+_POLL_S = 0.1
 
 
 def run_on_cluster(
