@@ -17,6 +17,7 @@ from distill.errors import DistillError, Incomplete, Interrupted
 from distill.generate import generate_shard
 from distill.inline import run_inline
 from distill.lock import FolderLock
+from distill.memory import keep_freed_memory
 from distill.outcome import Outcome
 from distill.plan import Plan, check_folder, check_space, claim_folder
 from distill.precision import be_reproducible
@@ -73,6 +74,7 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
         if report:
             return report
     be_reproducible()
+    keep_freed_memory()
     teacher = teacher_of(task.source, task.device)
     if teacher.sha256 != recipe.generator.sha256:
         raise DistillError(
