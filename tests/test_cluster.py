@@ -115,7 +115,10 @@ def test_one_bad_task_does_not_harm_the_others(tmp_path: Path, capfd: pytest.Cap
     assert by_kind["broken-disk"].error is not None
     assert "the network disk is gone" in by_kind["broken-disk"].error
     tries = {kind: len(list(tmp_path.glob(f"{kind}-*"))) for kind in kinds}
-    assert tries == {**dict.fromkeys(kinds, 1), "poison": 4, "flaky": 3, "broken-disk": 3}
+    assert (tries["poison"], tries["flaky"], tries["broken-disk"]) == (4, 3, 3)
+    # Once, but for one that a dying worker had already been given: it goes out again.
+    once = sum(tries[kind] for kind in ("a", "b", "c", "d", "bug", "refused"))
+    assert 6 <= once <= 6 + tries["poison"]
     assert started == ["2 local processes on the CPU"]
     assert dict(os.environ) == before
     captured = capfd.readouterr()
