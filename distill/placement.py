@@ -52,7 +52,7 @@ def place(
     gpus = tuple(visible) if device in ("auto", "cuda") else ()
     if workers and gpus and workers > len(gpus):
         raise DistillError(f"--workers {workers} asks for more processes than the {len(gpus)} visible GPUs")
-    ready = len(gpus) if gpus else min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS)
+    ready = len(gpus) if gpus else min(usable_cores(), MAX_DEFAULT_WORKERS)
     count = workers or min(ready, max(tasks, 1))
     if cluster is None:
         cluster = "local" if workers or count > 1 else "none"
@@ -63,3 +63,10 @@ def place(
 
 def is_address(cluster: str) -> bool:
     return cluster.startswith(("tcp://", "tls://")) or Path(cluster).suffix == ".json"
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from distill.errors import DistillError
-from distill.placement import MAX_DEFAULT_WORKERS, place
+from distill.placement import MAX_DEFAULT_WORKERS, place, usable_cores
 
-CORES = min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS)
+CORES = min(usable_cores(), MAX_DEFAULT_WORKERS)
 
 
 def test_one_shard_needs_no_workers() -> None:
