@@ -56,7 +56,7 @@ def worker_devices(workers: int | None, devices: Sequence[str]) -> list[str]:
     if workers is not None and workers < 1:
         raise DistillError(f"{workers} workers: at least 1 is needed")
     if not devices:
-        return [""] * (workers or len(os.sched_getaffinity(0)))
+        return [""] * (workers or usable_cores())
     if workers is not None and workers > len(devices):
         raise DistillError(
             f"{workers} workers for {len(devices)} visible GPUs ({', '.join(devices)}): "
@@ -69,3 +69,10 @@ def _kind(entry: str) -> str | None:
     if entry.isdecimal():
         return "number"
     return next((prefix for prefix in _PREFIXES if entry.startswith(prefix)), None)
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from distill.devices import usable_cores
 from distill.errors import DistillError
 
 MAX_DEFAULT_WORKERS = (
@@ -63,10 +63,3 @@ def place(
 
 def is_address(cluster: str) -> bool:
     return cluster.startswith(("tcp://", "tls://")) or Path(cluster).suffix == ".json"
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from distill.devices import usable_cores
 from distill.errors import DistillError
-from distill.placement import MAX_DEFAULT_WORKERS, place, usable_cores
+from distill.placement import MAX_DEFAULT_WORKERS, place
 
 CORES = min(usable_cores(), MAX_DEFAULT_WORKERS)
 

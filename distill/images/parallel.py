@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
+from distill.devices import usable_cores
 from distill.errors import DistillError, Interrupted
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ AHEAD = 4  # tasks a worker that may be done or waiting; bounds the memory
 
 def default_workers(tasks: int, per_worker: int) -> int:
     """Return how many processes pay off: one for every `per_worker` tasks, at most one a core."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return max(1, min(cores, tasks // per_worker))
 
 
