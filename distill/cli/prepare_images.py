@@ -181,7 +181,7 @@ def _sample(pictures: list[tuple[str, Path]], settings: Preparation, workers: in
 
 
 def _show_plan(plan: dict[str, Any], settings: Preparation, out: Path, *, as_json: bool) -> None:
-    from distill.images.progress import duration
+    from distill.text import clock
 
     most_bytes = plan["pictures"] * 3 * settings.resolution**2
     if as_json:
@@ -190,9 +190,7 @@ def _show_plan(plan: dict[str, Any], settings: Preparation, out: Path, *, as_jso
     side = f"{settings.resolution}×{settings.resolution}"
     click.echo(f"{plan['pictures']} pictures → at most {most_bytes / 1e6:.1f} MB of {side} in {out}")
     click.echo(f"labels for {plan['labelled']}, other files {plan['other_files']}, align {settings.align}")
-    click.echo(
-        f"about {duration(plan['seconds'])} with {plan['workers']} workers, by {plan['sampled']} of them"
-    )
+    click.echo(f"about {clock(plan['seconds'])} with {plan['workers']} workers, by {plan['sampled']} of them")
     for line in plan["sampled_skips"]:
         click.echo(f"  would skip {line}")
     click.echo("dry run: nothing was written")

@@ -88,7 +88,7 @@ def _estimate(style: str, n: int, resolution: int, workers: int) -> float:
 
 
 def _text(report: dict[str, Any]) -> str:
-    from distill.images.progress import duration
+    from distill.text import clock
 
     size = f"{report['resolution']}×{report['resolution']}"
     what = f"{report['n']} {report['style']} avatars, {size}"
@@ -97,7 +97,7 @@ def _text(report: dict[str, Any]) -> str:
         rate = report["n"] / max(report["seconds"], 0.1)
         lines = [f"{what} → {report['out']} ({megabytes}, {rate:.0f} a second)", f"sha256 {report['sha256']}"]
     else:
-        took = duration(report["seconds"])
+        took = clock(report["seconds"])
         lines = [f"{what} → {megabytes} in {report['out']}: about {took} with {report['workers']} workers"]
     lines.append(f"licence {report['licence']}: {report['attribution']}")
     return "\n".join(lines if "sha256" in report else [*lines, "dry run: nothing was written"])

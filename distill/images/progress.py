@@ -1,61 +1,35 @@
-"""Progress of a pass over pictures: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a pass over pictures."""
 
 from __future__ import annotations
 
-import sys
-import time
-from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
-from tqdm import tqdm
-
-LINE_EVERY = 30.0  # seconds between plain lines
+from distill.progress import Meter
+from distill.text import clock
 
 
 class PictureProgress:
-    """Counts pictures towards a total, with the rate and the time left."""
+    """Counts pictures towards a total, with the time left."""
 
     def __init__(self, total: int, *, stream: TextIO | None = None) -> None:
+        self.meter = Meter(total, stream=stream, unit="picture", leave=False)
         self.total, self.done = total, 0
-        self.stream = stream or sys.stderr
-        self.started = self.last_line = time.monotonic()
-        on_terminal = self.stream.isatty()
-        self.bar = tqdm(
-            total=total,
-            unit="picture",
-            file=self.stream,
-            disable=not on_terminal,
-            leave=False,
-            dynamic_ncols=True,
-        )
 
     def __call__(self, pictures: int) -> None:
         """Count more pictures."""
         self.done += pictures
-        self.bar.update(pictures)
-        now = time.monotonic()
-        if self.bar.disable and now - self.last_line >= LINE_EVERY:
-            self.last_line = now
-            left = (now - self.started) * (self.total - self.done) / max(self.done, 1)
-            print(
-                f"{self.done} of {self.total} pictures, {duration(left)} left", file=self.stream, flush=True
-            )
+        self.meter.advance(pictures, self.line)
+
+    def line(self) -> str:
+        left = self.meter.seconds * (self.total - self.done) / max(self.done, 1)
+        return f"{self.done} of {self.total} pictures, {clock(left)} left"
+
+    @property
+    def seconds(self) -> float:
+        return self.meter.seconds
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.close()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as "42 s", "3.5 min" or "2.1 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    def __exit__(self, *reason: Any) -> None:
+        self.meter.__exit__(*reason)

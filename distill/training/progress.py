@@ -1,16 +1,11 @@
-"""Progress of a training run: a bar with the time left on a terminal, a plain line now and then elsewhere."""
+"""Progress of a training run, in images."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
-from tqdm import tqdm
-
-from distill.progress import LINE_EVERY
+from distill.progress import Meter
 from distill.text import clock
 
 
@@ -20,49 +15,25 @@ class TrainingProgress:
     def __init__(
         self, total: int, *, done: int = 0, stream: TextIO | None = None, quiet: bool = False
     ) -> None:
-        self.total, self.done, self.seen, self.quiet = total, done, 0, quiet
-        self.stream = stream or sys.stderr
-        self.on_terminal = self.stream.isatty() and not quiet
-        self.started = self.last_line = time.monotonic()
+        self.meter = Meter(total, stream=stream, quiet=quiet, initial=done, unit="img", unit_scale=True)
+        self.total, self.done, self.seen = total, done, 0
         self.latest = ""
-        self.bar = tqdm(
-            total=total,
-            initial=done,
-            unit="img",
-            unit_scale=True,
-            file=self.stream,
-            disable=not self.on_terminal,
-            dynamic_ncols=True,
-        )
+        self.note = self.meter.note
 
     def update(self, images: int) -> None:
         self.seen += images
-        if self.on_terminal:
-            self.bar.update(images)
-        elif time.monotonic() - self.last_line >= LINE_EVERY:
-            self.last_line = time.monotonic()
-            self.note(self.line())
+        self.meter.advance(images, self.line)
 
     def show(self, values: Mapping[str, float]) -> None:
         """Keep the latest numbers beside the bar."""
         names = ("loss_g", "loss_d", "ada_p", *(name for name in values if name.startswith("frechet")))
         self.latest = " ".join(f"{name} {values[name]:.3g}" for name in names if name in values)
-        if self.on_terminal:
-            self.bar.set_postfix_str(self.latest, refresh=False)
-
-    def note(self, message: str) -> None:
-        """Print a line without breaking the bar."""
-        if self.quiet:
-            return
-        if self.on_terminal:
-            self.bar.write(message, file=self.stream)
-        else:
-            print(message, file=self.stream, flush=True)
+        self.meter.beside(self.latest)
 
     @property
     def rate(self) -> float:
         """Images a second since the start."""
-        return self.seen / max(time.monotonic() - self.started, 1e-9)
+        return self.seen / self.meter.seconds
 
     def line(self) -> str:
         at = self.done + self.seen
@@ -73,7 +44,5 @@ class TrainingProgress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.close()
+    def __exit__(self, *reason: Any) -> None:
+        self.meter.__exit__(*reason)

@@ -159,8 +159,8 @@ def test_a_checkpoint_with_code_in_it_is_refused(tmp_path: Path) -> None:
 def test_plain_lines_where_there_is_no_terminal() -> None:
     stream = io.StringIO()
     with TrainingProgress(2000, done=1000, stream=stream) as progress:
-        progress.last_line -= 60
-        progress.started -= 10
+        progress.meter.last_line -= 60
+        progress.meter.started -= 10
         progress.show({"loss_g": 1.0, "frechet_pixels8": 12.345})
         progress.update(100)
     line = stream.getvalue()
