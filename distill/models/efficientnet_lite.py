@@ -31,6 +31,7 @@ class Stage:
 
 
 STEM = 32
+HEAD = 1280
 STAGES = (
     Stage(1, 3, 1, 1, 16),
     Stage(2, 3, 2, 6, 24),
@@ -119,6 +120,11 @@ def _block(
     return InvertedResidual(layers, skip=stride == 1 and inputs == stage.outputs)
 
 
+def head_of(tensors: Mapping[str, Tensor]) -> FoldedConv:
+    """Build the 1x1 convolution after the last stage: [N, 320, h, w] -> [N, 1280, h, w], whose mean is classified."""
+    return _folded(tensors, "_conv_head", "_bn1", (HEAD, STAGES[-1].outputs, 1, 1))
+
+
 def _folded(
     tensors: Mapping[str, Tensor],
     conv: str,
@@ -129,15 +135,24 @@ def _folded(
     groups: int = 1,
     act: bool = True,
 ) -> FoldedConv:
-    """y = g (W x - m) / s + b  as one convolution: weights W g / s, bias b - m g / s, with s = sqrt(v + EPS)."""
+    weight, bias = fold(tensors, conv, norm, shape)
+    return FoldedConv(weight, bias, stride=stride, groups=groups, act=act)
+
+
+def fold(
+    tensors: Mapping[str, Tensor], conv: str, norm: str, shape: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """Join a convolution of `shape` and its batch normalisation: weights [O, I, k, l] and bias [O], float32.
+
+    y = g (W x - m) / s + b  is  (W g / s) x + (b - m g / s), with s = sqrt(v + EPS).
+    """
     weight = named(tensors, f"{conv}.weight", shape).double()
     g, b, m, v = (
         named(tensors, f"{norm}.{part}", shape[:1]).double()
         for part in ("weight", "bias", "running_mean", "running_var")
     )
     gain = g / torch.sqrt(v + EPS)
-    folded, bias = (weight * gain.reshape(-1, 1, 1, 1)).float(), (b - m * gain).float()
-    return FoldedConv(folded, bias, stride=stride, groups=groups, act=act)
+    return (weight * gain.reshape(-1, 1, 1, 1)).float(), (b - m * gain).float()
 
 
 def named(tensors: Mapping[str, Tensor], name: str, shape: Sequence[int]) -> Tensor:

