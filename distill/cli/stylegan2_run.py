@@ -21,6 +21,7 @@ from distill.stylegan2.networks import GeneratorNetwork
 from distill.stylegan2.trainer.export import as_images, pictures, save_generator, set_centre
 from distill.stylegan2.trainer.presets import PRESETS, Preset
 from distill.stylegan2.trainer.step import StyleGAN2Step
+from distill.stylegan2.trainer.transfer import Start, begin_from, for_transfer, read_start
 from distill.training.images import Images, open_images
 from distill.training.loop import Event, Run, open_run, train
 from distill.training.pictures import Numbers, Pictures, grid, hold_out, save_png
@@ -50,6 +51,7 @@ class Plan:
     precision: str
     samples: int
     out: Path
+    start: Start | None
 
     @property
     def resolution(self) -> int:
@@ -69,6 +71,7 @@ class Plan:
             "mirror": self.mirror,
             "seed": self.seed,
             "precision": self.precision,
+            "init": self.start and self.start.sha256,
         }
 
     def facts(self) -> dict[str, Any]:
@@ -82,6 +85,7 @@ class Plan:
             "held_out": len(self.held_out),
             "resolution": self.resolution,
             "preset": self.name,
+            **({"init": self.start.source} if self.start else {}),
             "generator_parameters": sum(p.numel() for p in generator.parameters()),
             "discriminator_parameters": sum(p.numel() for p in discriminator.parameters()),
             "kimg": self.samples / 1000,
@@ -116,12 +120,15 @@ def make_plan(options: Mapping[str, Any], *, device: str, note: Callable[[str], 
         precision=precision,
         samples=math.ceil(options["kimg"] * 1000),
         out=options["out"],
+        start=read_start(options["init"], preset, images.resolution) if options["init"] else None,
     )
 
 
 def choose(options: Mapping[str, Any], precision: str) -> Preset:
     """Apply the user's choices to the preset."""
     preset = PRESETS[options["preset"]]
+    if options["init"]:
+        preset = for_transfer(preset)
     names = ("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg")
     asked: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
     preset = replace(preset, **asked, **augmentation(options["augment"]))
@@ -167,6 +174,8 @@ def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     step = StyleGAN2Step(
         plan.preset, plan.resolution, seed=plan.seed, device=plan.device, half=HALF[plan.precision]
     )
+    if plan.start is not None:
+        begin_from(step, plan.start)
     watcher = Watcher(plan, step, options)
     run = make_run(plan, step, watcher, options)
     place, note = open_run(run, resume=options["resume"])
@@ -278,6 +287,7 @@ class Watcher:
             "seed": plan.seed,
             "precision": plan.precision,
             "distill": __version__,
+            **({"init": plan.start.source, "init_sha256": plan.start.sha256} if plan.start else {}),
             **chosen,
             **score,
         }

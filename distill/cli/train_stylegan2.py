@@ -25,6 +25,7 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
 @click.option("--preset", type=click.Choice(PRESETS), default="small", show_default=True)
 @click.option("--kimg", type=click.FloatRange(min=0, min_open=True), default=1000.0, show_default=True,
               help="Train until so many thousand images were seen.")  # fmt: skip
+@click.option("--init", metavar="FILE|NAME", help="Start from this generator, of the preset's shape.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after so long.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
@@ -48,7 +49,7 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
 )
 @click.option("--held-out", type=click.IntRange(min=0), help="Images kept for the score.  [10 %, up to 1000]")
 @click.option("--features", default="auto", show_default=True,
-              help="Of the score: auto, efficientnet_lite0, pixels8 or none.")  # fmt: skip
+              help="Of the score: auto, efficientnet_lite0, inception=FILE (FID's), pixels8, none.")  # fmt: skip
 @click.option("--score-images", type=click.IntRange(min=2), default=1000, show_default=True)
 @click.option("--tick-kimg", type=click.FloatRange(min=0, min_open=True), help="Between lines of stats.")
 @click.option("--snapshot-kimg", type=click.FloatRange(min=0, min_open=True), help="Between grids and saves.")
@@ -71,6 +72,7 @@ def train_stylegan2(**options: Any) -> None:
 
     \b
     distill train-stylegan2 --data faces/ --resolution 64 --mirror --out runs/faces --kimg 2000
+    distill train-stylegan2 --data cats/ --resolution 64 --init portraits --out runs/cats
     distill train-stylegan2 --data faces.h5 --preset paper256 --gpus 4 --out runs/faces256 --resume
     """
     from distill.cli.stylegan2_run import make_plan, run_plan

@@ -1,0 +1,87 @@
+"""Start a training from a generator that exists: transfer learning with a fresh discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from distill.errors import DistillError
+from distill.stylegan2.load import load_generator
+from distill.stylegan2.networks import GeneratorShape
+from distill.stylegan2.trainer.presets import PRESETS, Preset
+from distill.stylegan2.trainer.step import StyleGAN2Step
+
+FAST_ADA_KIMG = 100.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """The tensors to start from, under the public names; `source` as the user wrote it."""
+
+    source: str
+    sha256: str
+    state: dict[str, Tensor]
+
+
+def for_transfer(preset: Preset) -> Preset:
+    """Return the preset as it suits a generator that draws already.
+
+    The average keeps its full half-life from the first update on: a ramp-up would forget a good start within
+    moments. p rises from 0 to 1 within 100 kimg, since the new images are often few. Both as in the public ADA code.
+    """
+    return replace(preset, average_ramp_up=None, ada_kimg=min(preset.ada_kimg, FAST_ADA_KIMG))
+
+
+def read_start(source: str | Path, preset: Preset, resolution: int) -> Start:
+    """Read a generator (a registry name, a file, an address) of exactly the shape that will be trained.
+
+    Raises DistillError naming the first width that differs, and what `load_generator` raises.
+    """
+    generator = load_generator(source)
+    shape = generator.network.shape
+    found = first_difference(shape, preset.shape(resolution))
+    if found:
+        raise DistillError(f"{source}: {found} to train; {_remedy(shape, resolution)}")
+    return Start(source=str(source), sha256=generator.sha256, state=generator.network.state_dict())
+
+
+def first_difference(there: GeneratorShape, wanted: GeneratorShape) -> str:
+    """Say where two shapes differ first ("48 channels at 64 px there, 32 in the network"), or ""."""
+    for (what, has), (_, needs) in zip(_sizes(there, wanted), _sizes(wanted, wanted), strict=True):
+        if has != needs:
+            return f"{what} {has} there, {needs} in the network"
+    return ""
+
+
+def _sizes(shape: GeneratorShape, wanted: GeneratorShape) -> Iterator[tuple[str, float]]:
+    yield "resolution", shape.resolution
+    yield "width of z", shape.z_dim
+    yield "width of w", shape.w_dim
+    yield "mapping layers", shape.mapping_layers
+    yield "learning-rate multiplier of the mapping", shape.mapping_lr_multiplier
+    for size in sorted(wanted.channels):
+        yield f"channels at {size} px", shape.channels.get(size, 0)
+
+
+def _remedy(shape: GeneratorShape, resolution: int) -> str:
+    """Name what fits: another resolution, another preset, or nothing."""
+    if shape.resolution != resolution:
+        return f"use --resolution {shape.resolution} with a preset of its widths, or another generator"
+    fitting = [
+        name
+        for name, preset in PRESETS.items()
+        if resolution in preset.widths and not first_difference(shape, preset.shape(resolution))
+    ]
+    return f"use --preset {fitting[0]}" if fitting else "no preset has its widths: choose another generator"
+
+
+def begin_from(step: StyleGAN2Step, start: Start) -> None:
+    """Give the generator and its average these tensors; without noise inputs, strengths of 0."""
+    state = dict(start.state)
+    if not step.preset.noise:
+        state |= {name: tensor * 0 for name, tensor in state.items() if name.endswith("noise_strength")}
+    for network in (step.generator, step.average):
+        network.load_state_dict(state, strict=True)
