@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,21 @@ from distill.filters import ACCEPTED, Batch, Filter
 from distill.recipe import Recipe
 from distill.shards.codec import encode_images
 from distill.shards.layout import ShardContent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """One canonical batch on its way: N candidates, drawn and not judged yet.
+
+    `images`: role -> float [N, 3, H, W] on the generator's device; `batch`: the same as bytes, with the verdicts to
+    come; `latents`: parent -> w+ [N, L, D]; `params`: name -> [N], what was drawn for the edit.
+    """
+
+    ids: range
+    images: Mapping[str, Tensor]
+    batch: Batch
+    latents: Mapping[str, Tensor]
+    params: Mapping[str, Tensor]
 
 
 class Collector:
@@ -38,35 +54,32 @@ class Collector:
         """The accepted candidates of a batch that still fit, by their place in it."""
         return batch.kept()[: self.rows - self.accepted]
 
-    def add(
-        self,
-        ids: Sequence[int],
-        batch: Batch,
-        wanted: Sequence[int],
-        stored: Mapping[str, NDArray[np.uint8]],
-        *,
-        latents: Tensor,
-        crossover: Tensor,
-    ) -> None:
+    def may_end_within(self, candidates: int, cap: int) -> bool:
+        """Tell whether so many more candidates could fill the shard, or bring it to the cap."""
+        return self.accepted + candidates >= self.rows or self.tried + candidates >= cap
+
+    def add(self, drawn: Drawn, wanted: Sequence[int], stored: Mapping[str, NDArray[np.uint8]]) -> None:
         """Take the wanted rows of a batch, and note every candidate up to the one that fills the shard."""
         fills = self.accepted + len(wanted) == self.rows
-        seen = wanted[-1] + 1 if fills else len(ids)
-        self._note_tried(ids, batch, seen)
+        seen = wanted[-1] + 1 if fills else len(drawn.ids)
+        self._note_tried(drawn, seen)
+        if wanted:
+            for role, images in stored.items():
+                self._images[role] += self._encoded(images)
+            self._add_columns(drawn, list(wanted))
         self.accepted += len(wanted)
-        if not wanted:
-            return
-        for role, images in stored.items():
-            self._images[role] += self._encoded(images)
-        chosen = list(wanted)
-        self._columns["candidate"].append(np.asarray([ids[i] for i in chosen], dtype=np.int64))
-        self._columns["params/crossover"].append(crossover.numpy()[chosen].astype(np.int16))
-        for p, parent in enumerate(self.recipe.edit.parents):
-            rows = latents[chosen, p].cpu().numpy().astype(self.recipe.latents)
+
+    def _add_columns(self, drawn: Drawn, chosen: list[int]) -> None:
+        self._columns["candidate"].append(np.asarray([drawn.ids[i] for i in chosen], dtype=np.int64))
+        for name, values in drawn.params.items():
+            self._columns[f"params/{name}"].append(values.numpy()[chosen].astype(np.int16))
+        for parent, ws_NLD in drawn.latents.items():
+            rows = ws_NLD[chosen].cpu().numpy().astype(self.recipe.latents)
             self._columns[f"latents/{parent}"].append(rows)
-        for name, scores in batch.scores.items():
+        for name, scores in drawn.batch.scores.items():
             self._columns[f"scores/{name}"].append(scores[chosen])
-        if batch.faces:
-            self._add_landmarks(batch, chosen)
+        if drawn.batch.faces:
+            self._add_landmarks(drawn.batch, chosen)
 
     def content(self) -> ShardContent:
         """The finished shard."""
@@ -82,7 +95,8 @@ class Collector:
             reasons=self.reasons,
         )
 
-    def _note_tried(self, ids: Sequence[int], batch: Batch, seen: int) -> None:
+    def _note_tried(self, drawn: Drawn, seen: int) -> None:
+        ids, batch = drawn.ids, drawn.batch
         verdicts = [reason or ACCEPTED for reason in batch.reasons[:seen]]
         self.tried += seen
         self.dropped.update(verdict for verdict in verdicts if verdict != ACCEPTED)

@@ -5,23 +5,26 @@ Shapes: N candidates of a canonical batch, P parents, L w+ layers, D latent widt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from distill.collect import Collector
+from distill.collect import Collector, Drawn
 from distill.edits import StyleMix
 from distill.errors import TooStrict
 from distill.faces.registered import store_images
-from distill.filters import Batch, build_filters
+from distill.filters import Batch, Filter, build_filters
+from distill.lane import Lane
 from distill.pixels import to_uint8
 from distill.recipe import Recipe
 from distill.sampling import sample_integers, sample_z
 from distill.shards.layout import ShardContent
+from distill.stages import DeviceTimer, StageClock
 from distill.stylegan2.generator import Generator
 
 CANDIDATES_PER_ROW = 20  # tried before a shard is given up, unless the caller names a number
+AHEAD = 2  # batches that may be drawn before the oldest of them is judged
 Progress = Callable[[int, int], None]  # (accepted so far, tried so far) in this shard
 
 
@@ -33,45 +36,82 @@ def generate_shard(
     teacher: Generator,
     max_candidates: int | None = None,
     on_progress: Progress | None = None,
-    threads: int = 2,
+    threads: int = 1,
+    clock: StageClock | None = None,
 ) -> ShardContent:
     """Draw candidates of shard `index` until `rows` of them are accepted.
 
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
-    do not depend on how many rows are wanted. Raises `TooStrict` when `max_candidates` (default 20 a row) were
-    tried and the shard is not full.
+    do not depend on how many rows are wanted. With two or more `threads`, the next batch is drawn while one is
+    judged, and `threads` faces are looked for at a time; the content is the same. Raises `TooStrict` when
+    `max_candidates` (default 20 a row) were tried and the shard is not full.
     """
     cap = max_candidates or CANDIDATES_PER_ROW * rows
-    edit, filters = recipe.edit, build_filters(recipe)
+    clock = clock or StageClock()
+    filters = build_filters(recipe, threads=threads)
     collector = Collector(recipe, index, rows, threads=threads, filters=filters)
-    for ids in canonical_batches(recipe.batch_size):
-        # sample
-        z_NPZ = torch.from_numpy(sample_z(recipe.seed, index, ids, edit.parents, teacher.z_dim))
-        crossover_N = torch.from_numpy(
-            sample_integers(recipe.seed, "crossover", index, ids, edit.low, edit.high)
-        )
-        # map
-        parents_NPLD = map_parents(teacher, z_NPZ, recipe)
-        # edit
-        ws_by_role = edit.apply(parents_NPLD, crossover_N)
-        # synthesize
-        images_by_role = draw_roles(teacher, ws_by_role, edit, recipe)
-        # filter
-        batch = Batch({role: to_uint8(images) for role, images in images_by_role.items()}, [None] * len(ids))
-        for keep_or_drop in filters:
-            keep_or_drop(batch)
-        # align
-        wanted = collector.wanted(batch)
-        stored = store_images(batch, images_by_role, wanted, recipe)
-        # collect
-        collector.add(ids, batch, wanted, stored, latents=parents_NPLD, crossover=crossover_N)
+
+    def take(drawn: Drawn, timer: DeviceTimer) -> None:
+        clock.add({"synthesis": timer.seconds()})
+        judge_and_collect(drawn, filters, collector, clock)
         if on_progress:
             on_progress(collector.accepted, collector.tried)
-        if collector.full:
-            return collector.content()
-        if collector.tried >= cap:
-            raise TooStrict(too_strict(collector, cap))
+
+    with Lane(beside=threads > 1) as lane:
+        for ids in canonical_batches(recipe.batch_size):
+            with DeviceTimer(teacher.device) as timer:
+                drawn = draw(teacher, recipe, index, ids)
+            lane.do(take, drawn, timer)
+            # Go on before the judgement only where another batch is needed whatever it says.
+            while lane.waiting and (
+                lane.waiting > AHEAD or collector.may_end_within(lane.waiting * len(ids), cap)
+            ):
+                lane.settle()
+            if collector.full:
+                return collector.content()
+            if collector.tried >= cap:
+                raise TooStrict(too_strict(collector, cap))
     raise AssertionError("the stream of candidates is endless")
+
+
+def draw(teacher: Generator, recipe: Recipe, index: int, ids: range) -> Drawn:
+    """Make one canonical batch of candidates, up to their images; on a GPU, the work may still be under way."""
+    edit = recipe.edit
+    # sample
+    z_NPZ = torch.from_numpy(sample_z(recipe.seed, index, ids, edit.parents, teacher.z_dim))
+    crossover_N = torch.from_numpy(sample_integers(recipe.seed, "crossover", index, ids, edit.low, edit.high))
+    # map
+    parents_NPLD = map_parents(teacher, z_NPZ, recipe)
+    # edit
+    ws_by_role = edit.apply(parents_NPLD, crossover_N)
+    # synthesize
+    images_by_role = draw_roles(teacher, ws_by_role, edit, recipe)
+    batch = Batch.of({role: to_uint8(images) for role, images in images_by_role.items()})
+    return Drawn(
+        ids=ids,
+        images=images_by_role,
+        batch=batch,
+        latents={parent: parents_NPLD[:, p] for p, parent in enumerate(edit.parents)},
+        params={"crossover": crossover_N},
+    )
+
+
+def judge_and_collect(
+    drawn: Drawn, filters: Sequence[Filter], collector: Collector, clock: StageClock
+) -> None:
+    """Filter a batch, frame what is wanted of it, and put that into the shard."""
+    batch = drawn.batch
+    # filter
+    with clock.stage("filter"):
+        for keep_or_drop in filters:
+            keep_or_drop(batch)
+        wanted = collector.wanted(batch)
+    # align
+    with clock.stage("align"):
+        stored = store_images(batch, drawn.images, wanted, collector.recipe)
+    # collect
+    with clock.stage("encode"):
+        collector.add(drawn, wanted, stored)
 
 
 def canonical_batches(size: int) -> Iterator[range]:

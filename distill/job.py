@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from distill.errors import DistillError, Incomplete, Interrupted
-from distill.generate import generate_shard
 from distill.inline import run_inline
 from distill.lock import FolderLock
-from distill.memory import keep_freed_memory
 from distill.outcome import Outcome
 from distill.plan import Plan, check_folder, check_space, claim_folder
-from distill.precision import be_reproducible
 from distill.recipe import Recipe
 from distill.reports.card import write_card
+from distill.shard_task import Made, ShardTask, make_shard
 from distill.shards.folder import (
     MANIFEST_FILE,
     RECIPE_FILE,
@@ -33,25 +30,15 @@ from distill.shards.folder import (
     sweep,
     write_manifest,
 )
-from distill.shards.write import commit_shard
-from distill.stylegan2.generator import Generator
-from distill.stylegan2.load import load_generator
-
-Counted = Callable[[int, int], None]  # (more accepted, more tried)
-Noted = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShardTask:
-    """One shard to make, as plain values that travel to a worker."""
+class Watch:
+    """Whoever looks on is told: of more rows accepted and tried, of more seconds by stage, and in words."""
 
-    recipe_json: str
-    index: int
-    rows: int
-    folder: str
-    source: str  # of the generator
-    device: str
-    max_candidates: int | None = None
+    count: Callable[[int, int], None] = lambda accepted, tried: None
+    spent: Callable[[Mapping[str, float]], None] = lambda seconds: None
+    note: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,41 +51,10 @@ class Run:
     workers: int = 1
     devices: tuple[str, ...] = ()
     max_candidates: int | None = None
+    threads: int = 1  # of each process
 
 
-def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | None = None) -> ShardReport:
-    """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver."""
-    recipe, folder = Recipe.from_json(task.recipe_json), Path(task.folder)
-    if shard_is_valid(folder, task.index, digest=recipe.digest, rows=task.rows):
-        report = read_report(folder, task.index)
-        if report:
-            return report
-    be_reproducible()
-    keep_freed_memory()
-    teacher = teacher_of(task.source, task.device)
-    if teacher.sha256 != recipe.generator.sha256:
-        raise DistillError(
-            f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
-            f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
-        )
-    content = generate_shard(
-        recipe,
-        task.index,
-        task.rows,
-        teacher=teacher,
-        max_candidates=task.max_candidates,
-        on_progress=on_progress,
-    )
-    return commit_shard(folder, content)
-
-
-@lru_cache(maxsize=1)
-def teacher_of(source: str, device: str) -> Generator:
-    """Load the teacher once per process."""
-    return load_generator(source, device=device)
-
-
-def run_job(plan: Plan, run: Run, *, stop: threading.Event, count: Counted, note: Noted) -> list[ShardReport]:
+def run_job(plan: Plan, run: Run, *, stop: threading.Event, watch: Watch) -> list[ShardReport]:
     """Make what the plan lacks and write manifest and card; return the reports of all shards.
 
     Raises `Interrupted` when `stop` was set, `Incomplete` when shards failed, `DiskFull`, and `DistillError` for
@@ -108,7 +64,7 @@ def run_job(plan: Plan, run: Run, *, stop: threading.Event, count: Counted, note
     with made_folder(plan.folder), FolderLock(plan.folder, info={"n": plan.n}):
         check_folder(plan.folder, plan.recipe)  # again: another driver may have come first
         with claimed_folder(plan) as recipe:
-            failed = make_missing(plan, recipe, run, stop=stop, count=count, note=note)
+            failed = make_missing(plan, recipe, run, stop=stop, watch=watch)
             if failed:
                 raise Incomplete(failure_line(failed, plan))
             if stop.is_set():
@@ -144,31 +100,32 @@ def claimed_folder(plan: Plan) -> Iterator[Recipe]:
 
 
 def make_missing(
-    plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, count: Counted, note: Noted
+    plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, watch: Watch
 ) -> dict[str, str]:
     """Run every missing shard; return key -> reason of those that failed."""
     failed: dict[str, str] = {}
-    for outcome in outcomes(plan, recipe, run, stop=stop, count=count, note=note):
+    for outcome in outcomes(plan, recipe, run, stop=stop, watch=watch):
         if outcome.error is None:
+            watch.spent(outcome.value.seconds if outcome.value else {})
             continue
         if outcome.trace and os.environ.get("DISTILL_DEBUG") == "1":
-            note(outcome.trace)
+            watch.note(outcome.trace)
         if outcome.fatal:
             raise fatal_error(outcome)
         failed[outcome.key] = outcome.error
-        note(f"{outcome.key} failed: {outcome.error}")
+        watch.note(f"{outcome.key} failed: {outcome.error}")
     return failed
 
 
 def outcomes(
-    plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, count: Counted, note: Noted
+    plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, watch: Watch
 ) -> Iterator[Outcome]:
     """Run the tasks here or on a cluster, counting rows as they come."""
     tasks = [(f"shard-{index:05d}", task_of(plan, recipe, run, index)) for index in plan.todo]
     if not tasks:
         return
     if run.cluster == "none":
-        yield from run_inline(lambda task: make_counted(task, stop=stop, count=count), tasks, stop=stop)
+        yield from run_inline(lambda task: make_counted(task, stop=stop, watch=watch), tasks, stop=stop)
         return
     from distill.cluster import run_on_cluster  # dask takes a second to import
 
@@ -179,19 +136,19 @@ def outcomes(
         workers=run.workers,
         devices=run.devices,
         stop=stop,
-        on_start=None if run.cluster == "local" else note,
+        on_start=None if run.cluster == "local" else watch.note,
     ):
         if outcome.value:
-            count(outcome.value.rows, outcome.value.tried)
+            watch.count(outcome.value.report.rows, outcome.value.report.tried)
         yield outcome
 
 
-def make_counted(task: ShardTask, *, stop: threading.Event, count: Counted) -> ShardReport:
+def make_counted(task: ShardTask, *, stop: threading.Event, watch: Watch) -> Made:
     """Make a shard in this process, counting batch by batch and leaving between batches when told to stop."""
     seen = [0, 0]
 
     def on_progress(accepted: int, tried: int) -> None:
-        count(accepted - seen[0], tried - seen[1])
+        watch.count(accepted - seen[0], tried - seen[1])
         seen[:] = accepted, tried
         if stop.is_set() and accepted < task.rows:
             raise Interrupted("stopped between two batches")
@@ -208,6 +165,7 @@ def task_of(plan: Plan, recipe: Recipe, run: Run, index: int) -> ShardTask:
         source=run.source,
         device=run.device,
         max_candidates=run.max_candidates,
+        threads=run.threads,
     )
 
 

@@ -32,3 +32,23 @@ def to_numpy(images_NHWC: Tensor) -> NDArray[np.uint8]:
     """Copy uint8 images to the host."""
     array: NDArray[np.uint8] = images_NHWC.cpu().numpy()
     return array
+
+
+class HostCopy:
+    """A copy of a tensor to the host that is under way: other work on the GPU need not wait for it."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._arrived: torch.cuda.Event | None = None
+        self._tensor = tensor
+        if tensor.is_cuda:
+            self._tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            self._tensor.copy_(tensor, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    def array(self) -> NDArray[np.uint8]:
+        """Wait for the copy; on a CPU it is the tensor itself."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        array: NDArray[np.uint8] = self._tensor.numpy()
+        return array

@@ -16,12 +16,16 @@ MAX_DEFAULT_WORKERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """`cluster` is none, local, or an address; `devices` one CUDA_VISIBLE_DEVICES value per local GPU worker."""
+    """`cluster` is none, local, or an address; `devices` one CUDA_VISIBLE_DEVICES value per local GPU worker.
+
+    `threads` is what each process may use; 0 leaves it to the process, which is then alone on its cores.
+    """
 
     cluster: str
     workers: int
     devices: tuple[str, ...]
     device: str  # as each process names it
+    threads: int = 1
 
     def describe(self) -> str:
         kind = f"{self.workers} GPU" if self.devices else f"{self.workers} CPU"
@@ -46,7 +50,10 @@ def place(
     if cluster == "none" and workers not in (None, 1):
         raise DistillError(f"--cluster none runs in this one process: drop --workers {workers}, or say local")
     if cluster not in (None, "none", "local"):
-        return Placement(cluster=str(cluster), workers=workers or 0, devices=(), device=device)
+        threads = 0 if device.startswith("cuda") else 1  # a CPU cluster has a worker per core
+        return Placement(
+            cluster=str(cluster), workers=workers or 0, devices=(), device=device, threads=threads
+        )
     if device.startswith("cuda:") and cluster is None and workers is None:
         cluster = "none"  # one named GPU
     gpus = tuple(visible) if device in ("auto", "cuda") else ()
@@ -57,8 +64,14 @@ def place(
     if cluster is None:
         cluster = "local" if workers or count > 1 else "none"
     if cluster == "none":
-        return Placement(cluster="none", workers=1, devices=(), device=device)
-    return Placement(cluster="local", workers=count, devices=gpus[:count], device="cuda" if gpus else device)
+        return Placement(cluster="none", workers=1, devices=(), device=device, threads=usable_cores())
+    return Placement(
+        cluster="local",
+        workers=count,
+        devices=gpus[:count],
+        device="cuda" if gpus else device,
+        threads=max(usable_cores() // count, 1),
+    )
 
 
 def is_address(cluster: str) -> bool:

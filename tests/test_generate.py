@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import distill.generate as module
 from distill.errors import TooStrict
 from distill.generate import generate_shard
 from distill.pixels import to_uint8
@@ -148,3 +149,31 @@ def test_the_change_window_comes_from_the_recipe() -> None:
     window = RECIPES["style-mix"].filters[0]
     assert isinstance(window, ChangeFilter)
     assert -1 < window.min_ssim < window.max_ssim < 1
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_change_no_byte_and_draw_no_batch_too_many(
+    tiny_teacher: Generator, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    drawn: list[range] = []
+    original = module.draw
+
+    def counted(teacher: Generator, recipe: Recipe, index: int, ids: range) -> Any:
+        drawn.append(ids)
+        return original(teacher, recipe, index, ids)
+
+    monkeypatch.setattr(module, "draw", counted)
+    recipe = recipe_for(tiny_teacher, low=window_that_keeps_half(tiny_teacher))
+    drawn.clear()
+    alone = build_shard(generate_shard(recipe, 2, 23, teacher=tiny_teacher))
+    needed = list(drawn)
+    drawn.clear()
+    assert build_shard(generate_shard(recipe, 2, 23, teacher=tiny_teacher, threads=threads)) == alone
+    assert drawn == needed
+
+
+def test_a_cap_is_kept_with_threads(tiny_teacher: Generator) -> None:
+    with pytest.raises(TooStrict, match="0 of 20 candidates"):
+        generate_shard(
+            recipe_for(tiny_teacher, low=0.9999), 0, 40, teacher=tiny_teacher, max_candidates=20, threads=3
+        )

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from distill import job as module
+from distill import shard_task as module
 from distill.errors import DiskFull, DistillError, Incomplete, Interrupted
-from distill.job import Run, ShardTask, make_shard, run_job
+from distill.job import Run, Watch, run_job
 from distill.plan import plan_job
 from distill.recipe import Recipe
+from distill.shard_task import ShardTask, make_shard
 from distill.shards.folder import ShardReport
 from distill.shards.verify import verify_folder
 from distill.teacher import teacher_facts
@@ -46,7 +47,7 @@ class Job:
 
         plan = plan_job(self.recipe, n, self.folder)
         settings = Run(source=str(self.weights), **run)
-        return run_job(plan, settings, stop=self.stop, count=count, note=self.notes.append)
+        return run_job(plan, settings, stop=self.stop, watch=Watch(count=count, note=self.notes.append))
 
     def tree(self) -> dict[str, bytes]:
         return {

@@ -57,9 +57,10 @@ def generate(**options: Any) -> None:
     """
     from distill.cli.report import print_plan, print_result
     from distill.cli.signals import stop_on_signals
-    from distill.job import Run, run_job
+    from distill.job import Run, Watch, run_job
     from distill.plan import plan_job
     from distill.progress import AcceptanceProgress
+    from distill.stages import StageClock
 
     recipe = recipe_of(options)
     folder = options["out"] or default_folder(options)
@@ -77,10 +78,13 @@ def generate(**options: Any) -> None:
         workers=placement.workers,
         devices=placement.devices,
         max_candidates=options["max_candidates"],
+        threads=placement.threads,
     )
+    clock = StageClock()
     with stop_on_signals() as stop, AcceptanceProgress(plan.n, done=plan.rows_done) as progress:
-        reports = run_job(plan, run, stop=stop, count=progress.update, note=progress.note)
-    print_result(plan, reports, progress, as_json=options["as_json"])
+        watch = Watch(count=progress.update, spent=clock.add, note=progress.note)
+        reports = run_job(plan, run, stop=stop, watch=watch)
+    print_result(plan, reports, progress, clock, as_json=options["as_json"])
 
 
 def recipe_of(options: dict[str, Any]) -> Recipe:

@@ -12,6 +12,7 @@ from distill.placement import Placement
 from distill.plan import SAFETY, Plan
 from distill.progress import AcceptanceProgress
 from distill.shards.folder import ShardReport
+from distill.stages import StageClock
 from distill.text import clock, plural, size_text
 
 
@@ -52,9 +53,14 @@ def print_plan(plan: Plan, placement: Placement, *, as_json: bool) -> None:
 
 
 def print_result(
-    plan: Plan, reports: Sequence[ShardReport], progress: AcceptanceProgress, *, as_json: bool
+    plan: Plan,
+    reports: Sequence[ShardReport],
+    progress: AcceptanceProgress,
+    stages: StageClock,
+    *,
+    as_json: bool,
 ) -> None:
-    """Print what is on disk now: rows, acceptance, size, rate, and what to do next."""
+    """Print what is on disk now: rows, acceptance, size, rate, where the time went, and what to do next."""
     tried = sum(report.tried for report in reports)
     dropped = Counter[str]()
     for report in reports:
@@ -70,6 +76,7 @@ def print_result(
             "bytes": size,
             "made_now": progress.accepted,
             "rows_per_second": progress.rate,
+            "seconds": {name: round(value, 3) for name, value in stages.seconds.items()},
         }
         click.echo(json.dumps(facts, indent=2))
         return
@@ -82,4 +89,6 @@ def print_result(
     if progress.accepted:
         seconds = progress.accepted / progress.rate
         click.echo(f"  made {progress.accepted} in {clock(seconds)}: {progress.rate:.1f} triplets/s")
+    if line := stages.line():
+        click.echo(f"  {line}")
     click.echo(f"look at them: distill inspect {plan.folder}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,9 +23,11 @@ class FaceGate:
 
     reasons = ("face.none", "face.several", "face.framing")
 
-    def __init__(self, settings: FaceFilter, recipe: Recipe) -> None:
-        self.settings, self.roles = settings, recipe.roles
-        self.detector = FaceDetector(detect_size=settings.detect_size, min_confidence=settings.min_confidence)
+    def __init__(self, settings: FaceFilter, recipe: Recipe, *, threads: int = 1) -> None:
+        self.settings, self.roles, self.threads = settings, recipe.roles, threads
+        self.detector = FaceDetector(
+            detect_size=settings.detect_size, max_side=MAX_SIDE, min_confidence=settings.min_confidence
+        )
         if settings.landmarks_sha256 != self.detector.landmarks_sha256:
             raise DistillError(
                 f"the landmark model here has sha256 {self.detector.landmarks_sha256[:12]}…,"
@@ -33,15 +39,19 @@ class FaceGate:
         confidence = np.full(shape, np.nan, dtype=np.float32)
         framing = np.full(shape, np.nan, dtype=np.float32)
         batch.faces = [{} for _ in batch.reasons]
-        for i in batch.kept():
+        images = {role: batch.host(role) for role in self.roles}
+
+        def look(i: int) -> None:
             for k, role in enumerate(self.roles):
-                image = batch.host(role)[i]
+                image = images[role][i]
                 faces = self.detector(image)
                 reason = self._judge(faces, image, confidence[i, k : k + 1], framing[i, k : k + 1])
                 if reason:
                     batch.reasons[i] = reason
                     break
                 batch.faces[i][role] = faces[0]
+
+        each(look, batch.kept(), threads=self.threads)
         batch.scores["face_confidence"], batch.scores["face_framing"] = confidence, framing
 
     def _judge(
@@ -59,3 +69,19 @@ class FaceGate:
         if len(faces) > 1:
             return "face.several"
         return "face.framing" if framing[0] > self.settings.max_framing_error else None
+
+
+def each(work: Callable[[int], None], numbers: Sequence[int], *, threads: int) -> None:
+    """Call `work` with every number, `threads` at a time; dlib lets go of the interpreter while it searches."""
+    if threads == 1:
+        for number in numbers:
+            work(number)
+        return
+    for _ in _pool(threads).map(work, numbers):  # raises what a call raised
+        pass
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that live as long as the process: each has a detector of its own, which takes time to open."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="faces")

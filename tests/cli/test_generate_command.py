@@ -27,6 +27,7 @@ def test_a_run_prints_what_it_made(
     assert generate("--n", 6, "--generator", tiny_weights, "--out", tmp_path / "a", *QUICK) == 0
     out = capsys.readouterr()
     assert "6 triplets in 2 shards" in out.out
+    assert "time went to: synthesis" in out.out
     assert "distill inspect" in out.out
     assert "from tiny.safetensors" in out.err
 
@@ -37,6 +38,7 @@ def test_json_output_is_json_alone(
     assert generate("--n", 6, "--generator", tiny_weights, "--out", tmp_path / "a", "--json", *QUICK) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["n"], result["shards"], result["made_now"]) == (6, 2, 6)
+    assert result["seconds"]["synthesis"] > 0
 
 
 def test_a_dry_run_writes_nothing(

@@ -49,7 +49,7 @@ def gate_of(recipe: Recipe) -> FaceGate:
 
 def batch_with_mixed(good: np.ndarray[Any, Any], mixed: np.ndarray[Any, Any]) -> Batch:
     images = {"content": good, "style": good, "mixed": mixed}
-    return Batch({role: torch.from_numpy(x.copy()) for role, x in images.items()}, [None] * len(good))
+    return Batch.of({role: torch.from_numpy(x.copy()) for role, x in images.items()})
 
 
 def test_drops_are_named_by_what_is_wrong(portraits: Generator) -> None:

@@ -1,0 +1,48 @@
+"""One more thread that does its work in order, beside the one that gives it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Self
+
+
+class Lane:
+    """Runs what it is given one after the other: on a thread of its own (`beside`), or at once in the caller's.
+
+    An exception of the work is raised by `settle`, or by `do` where the work is done at once.
+    """
+
+    def __init__(self, *, beside: bool) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lane") if beside else None
+        self._given: deque[Future[None]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that may not be done yet."""
+        return len(self._given)
+
+    def do(self, work: Callable[..., None], *arguments: Any) -> None:
+        if self._thread is None:
+            work(*arguments)
+        else:
+            self._given.append(self._thread.submit(work, *arguments))
+
+    def settle(self) -> None:
+        """Wait for the oldest piece of work."""
+        self._given.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: Any) -> None:
+        if self._thread is None:
+            return
+        for piece in self._given:
+            piece.cancel()
+        self._thread.shutdown()
+        for piece in self._given:
+            with suppress(BaseException):  # the caller is leaving for a reason of its own
+                piece.result()

@@ -1,0 +1,79 @@
+"""What a worker does: one shard, from a task of plain values to a file on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from distill.devices import usable_cores
+from distill.errors import DistillError
+from distill.generate import generate_shard
+from distill.memory import keep_freed_memory
+from distill.precision import be_reproducible
+from distill.recipe import Recipe
+from distill.shards.folder import ShardReport, read_report, shard_is_valid
+from distill.shards.write import commit_shard
+from distill.stages import StageClock
+from distill.stylegan2.generator import Generator
+from distill.stylegan2.load import load_generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """One shard to make, as plain values that travel to a worker."""
+
+    recipe_json: str
+    index: int
+    rows: int
+    folder: str
+    source: str  # of the generator
+    device: str
+    max_candidates: int | None = None
+    threads: int = 1  # of the process that makes it; 0: as many as it has cores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What comes back from a worker: the report, which is part of the data set, and seconds by stage."""
+
+    report: ShardReport
+    seconds: dict[str, float]
+
+
+def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | None = None) -> Made:
+    """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver."""
+    recipe, folder = Recipe.from_json(task.recipe_json), Path(task.folder)
+    if shard_is_valid(folder, task.index, digest=recipe.digest, rows=task.rows):
+        report = read_report(folder, task.index)
+        if report:
+            return Made(report=report, seconds={})
+    be_reproducible()
+    keep_freed_memory()
+    teacher = teacher_of(task.source, task.device)
+    if teacher.sha256 != recipe.generator.sha256:
+        raise DistillError(
+            f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
+            f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
+        )
+    clock = StageClock()
+    content = generate_shard(
+        recipe,
+        task.index,
+        task.rows,
+        teacher=teacher,
+        max_candidates=task.max_candidates,
+        on_progress=on_progress,
+        threads=task.threads or usable_cores(),
+        clock=clock,
+    )
+    with clock.stage("write"):
+        report = commit_shard(folder, content)
+    return Made(report=report, seconds=clock.seconds)
+
+
+@lru_cache(maxsize=1)
+def teacher_of(source: str, device: str) -> Generator:
+    """Load the teacher once per process."""
+    return load_generator(source, device=device)

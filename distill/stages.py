@@ -1,0 +1,72 @@
+"""Where the time of a run goes, by stage of the pipeline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import torch
+
+STAGES = ("synthesis", "filter", "align", "encode", "write")
+
+
+class DeviceTimer:
+    """Times work that a GPU may still be doing when the call returns; on a CPU, an ordinary stopwatch."""
+
+    def __init__(self, device: torch.device) -> None:
+        event: Any = torch.cuda.Event
+        self._events = [event(enable_timing=True) for _ in range(2)] if device.type == "cuda" else []
+
+    def __enter__(self) -> Self:
+        self._start = time.perf_counter()
+        for event in self._events[:1]:
+            event.record()
+        return self
+
+    def __exit__(self, *reason: Any) -> None:
+        for event in self._events[1:]:
+            event.record()
+        self._stop = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Wait for the end, and return how long it took."""
+        if not self._events:
+            return self._stop - self._start
+        start, stop = self._events
+        stop.synchronize()
+        return float(start.elapsed_time(stop)) / 1000
+
+
+class StageClock:
+    """Seconds spent in each stage; a stage is entered by one thread at a time."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add what another clock, perhaps another process's, has counted."""
+        for name, value in seconds.items():
+            self.seconds[name] += value
+
+    def shares(self) -> dict[str, float]:
+        """Each stage's share of all stages together, {} where nothing was timed."""
+        total = sum(self.seconds.values())
+        return {name: value / total for name, value in self.seconds.items()} if total else {}
+
+    def line(self) -> str:
+        """One line for a user, the stage that takes longest named last; "" where nothing was timed."""
+        shares = self.shares()
+        if not shares:
+            return ""
+        parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        return f"time went to: {parts}; {max(shares, key=shares.__getitem__)} binds"
