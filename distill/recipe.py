@@ -152,7 +152,7 @@ class Recipe(Frozen):
     seed: int
     shard_size: int
     batch_size: int
-    precision: str
+    precision: Literal["fp32", "bf16", "fp16"]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

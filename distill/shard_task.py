@@ -11,7 +11,7 @@ from distill.devices import usable_cores
 from distill.errors import DistillError
 from distill.generate import generate_shard
 from distill.memory import keep_freed_memory
-from distill.precision import be_reproducible
+from distill.precision import Precision, be_reproducible
 from distill.recipe import Recipe
 from distill.shards.folder import ShardReport, read_report, shard_is_valid
 from distill.shards.write import commit_shard
@@ -51,7 +51,7 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
             return Made(report=report, seconds={})
     be_reproducible()
     keep_freed_memory()
-    teacher = teacher_of(task.source, task.device)
+    teacher = teacher_of(task.source, task.device, recipe.precision)
     if teacher.sha256 != recipe.generator.sha256:
         raise DistillError(
             f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
@@ -74,6 +74,6 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
 
 
 @lru_cache(maxsize=1)
-def teacher_of(source: str, device: str) -> Generator:
+def teacher_of(source: str, device: str, precision: Precision) -> Generator:
     """Load the teacher once per process."""
-    return load_generator(source, device=device)
+    return load_generator(source, device=device, precision=precision)

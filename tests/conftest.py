@@ -45,4 +45,4 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_teacher(tiny_weights: Path) -> Generator:
-    return load_generator(tiny_weights)
+    return load_generator(tiny_weights, precision="fp32")

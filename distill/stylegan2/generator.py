@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.precision import Format
+from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.networks import GeneratorNetwork
 
 Noise = Literal["const", "none", "random"]
@@ -16,15 +18,23 @@ NOISES: tuple[Noise, ...] = ("const", "none", "random")
 
 
 class Generator:
-    """A pretrained StyleGAN2 generator on one device, for inference.
+    """A pretrained StyleGAN2 generator on one device, for inference in one number format.
 
+    `network` is the plain reference with the weights; images are drawn by `synthesis`, the fast path made from it.
     Shapes: N samples, L = `num_ws` layers, Z = `z_dim`, D = `w_dim`, H = W = `resolution`.
     """
 
-    def __init__(self, network: GeneratorNetwork, *, sha256: str, device: str | torch.device = "cpu") -> None:
-        self.device = torch.device(device)
+    def __init__(
+        self,
+        network: GeneratorNetwork,
+        *,
+        sha256: str,
+        device: str | torch.device = "cpu",
+        precision: Format = "fp32",
+    ) -> None:
+        self.device, self.precision, self.sha256 = torch.device(device), precision, sha256
         self.network = network.eval().requires_grad_(False).to(self.device)
-        self.sha256 = sha256
+        self.synthesis = FusedSynthesis(self.network, precision)
 
     @property
     def resolution(self) -> int:
@@ -73,8 +83,7 @@ class Generator:
         `noise`: "const" uses the noise maps in the checkpoint, "none" leaves noise out, "random" draws anew.
         """
         self._check(ws_NLD, noise)
-        image: Tensor = self.network.synthesis(ws_NLD.to(self.device), noise)
-        return image
+        return self.synthesis(ws_NLD.to(self.device), noise)
 
     @torch.inference_mode()
     def synthesize_branches(
@@ -89,7 +98,7 @@ class Generator:
             self._check(branch, noise)
             if not torch.equal(branch[:, :shared_layers].to(self.device), trunk_NLD[:, :shared_layers]):
                 raise ValueError(f"the branches differ below layer {shared_layers}")
-        net = self.network.synthesis
+        net = self.synthesis
         trunk = net.run(net.begin(len(trunk_NLD)), trunk_NLD, 0, shared_layers, noise)
         return [
             net.finish(net.run(trunk, branch.to(self.device), shared_layers, self.num_ws, noise))

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from distill.errors import UnsupportedCheckpoint
-from distill.precision import Precision, resolve_device, resolve_precision
+from distill.precision import Format, Precision, resolve_device, resolve_precision
 from distill.stylegan2.checkpoint import Checkpoint
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.networks import GeneratorNetwork, shape_of_state
@@ -20,17 +20,20 @@ def load_generator(
     """Load a StyleGAN2 generator from a registry name, a file, or an https URL.
 
     Reads NVIDIA's PyTorch and TensorFlow pickles, rosinality's `.pt` and our `.safetensors`; nothing in a file
-    is ever executed. Foreign formats are converted once and cached under the file's sha256.
+    is ever executed. Foreign formats are converted once and cached under the file's sha256. `precision`: "auto" is
+    the fastest format here (see `resolve_precision`); "fp32" differs from the reference network by rounding only.
 
     Raises `DistillError` for an unknown source or device, `UnsafePickle` for a file that is broken or asks for
     code, `UnsupportedCheckpoint` for a network of another kind.
     """
-    resolve_precision(precision, device)
+    number_format = resolve_precision(precision, device)
     checkpoint = cached_checkpoint(resolve(str(source)))
-    return build_generator(checkpoint, device=resolve_device(str(device)))
+    return build_generator(checkpoint, device=resolve_device(str(device)), precision=number_format)
 
 
-def build_generator(checkpoint: Checkpoint, *, device: str | torch.device = "cpu") -> Generator:
+def build_generator(
+    checkpoint: Checkpoint, *, device: str | torch.device = "cpu", precision: Format = "fp32"
+) -> Generator:
     """Put the tensors of a checkpoint into a network of the shape that they imply."""
     clamp = checkpoint.facts.get("conv_clamp")
     shape = shape_of_state(
@@ -46,4 +49,4 @@ def build_generator(checkpoint: Checkpoint, *, device: str | torch.device = "cpu
         raise UnsupportedCheckpoint(
             f"the tensors are not those of a StyleGAN2: {first[0].strip()}"
         ) from error
-    return Generator(network, sha256=checkpoint.sha256, device=device)
+    return Generator(network, sha256=checkpoint.sha256, device=device, precision=precision)

@@ -1,0 +1,86 @@
+"""The arithmetic of one prepared layer.
+
+Demodulation makes the style's effect on a layer two vectors: one over its inputs, one over its outputs. Either the
+activations are multiplied by them before and after an ordinary convolution of the whole batch ("scale"), or the
+weight is, sample by sample ("modulate"): no pass over the activations, but a weight to rewrite for each.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from distill.stylegan2.fused.prepared import Colour, Convolution, Manner, channels_last, power_of_two
+from distill.stylegan2.fused.upsampling import convolve_up, low_pass
+from distill.stylegan2.networks import SLOPE, SynthesisLayer
+
+SAMPLE = 300_000
+COLOUR_ROWS = 4096  # pixels whose colours are summed at once: their features stay in the cache as float32
+
+
+def manner_for(layer: SynthesisLayer, *, device: torch.device, dtype: torch.dtype) -> Manner:
+    """Choose where the style goes: into the weight where that is the smaller thing to rewrite, on a CPU.
+
+    Measured: to rewrite a number of a weight costs as much as three activations' two multiplications, and to run a
+    sample by itself as much as 300,000. On a GPU one batch is better than its samples; float16 needs "scale",
+    which keeps the products in range.
+    """
+    if device.type != "cpu" or dtype == torch.float16:
+        return "scale"
+    outputs, inputs = layer.weight.shape[:2]
+    pixels = layer.noise_const.numel()
+    activations = inputs * (pixels // 4 if layer.up else pixels) + outputs * pixels
+    return "modulate" if activations > 3 * layer.weight.numel() + SAMPLE else "scale"
+
+
+def run_convolution(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor | None) -> Tensor:
+    """x [N, I, h, w] -> [N, O, H, W] in the same format; "modulate" takes one sample at a time (N = 1)."""
+    style = layer.affine(w_ND)
+    gain = layer.gain(style)
+    y = modulated(layer, x, style, gain) if layer.manner == "modulate" else scaled(layer, x, style, gain)
+    if noise is not None:
+        y = y.add_(noise)
+    y = F.leaky_relu_(y, SLOPE)
+    return y if layer.clamp is None else y.clamp_(-layer.clamp, layer.clamp)
+
+
+def modulated(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Tensor:
+    """Convolve one sample with its own weight; the bias rides along."""
+    factors = gain.reshape(-1, 1) * style
+    if layer.up is not None and layer.up.form == "transposed":
+        factors = factors.t()
+    weights = [channels_last((weight * factors[:, :, None, None]).to(x.dtype)) for weight in layer.weights]
+    if layer.up is None:
+        return F.conv2d(x, weights[0], layer.bias, padding=1)
+    return low_pass(convolve_up(x, weights, layer.up.form), layer.up.filters, layer.bias)
+
+
+def scaled(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Tensor:
+    """Convolve a batch with one weight, between two multiplications of the activations.
+
+    Style and weight are divided by powers of two and the products multiplied by them again, so that no format
+    overflows in between.
+    """
+    style_scale = power_of_two(style.abs().amax(dim=1, keepdim=True))
+    x = x * (style / style_scale).to(x.dtype)[:, :, None, None]
+    after = (gain * style_scale * layer.weight_scale).to(x.dtype)[:, :, None, None]
+    if layer.up is None:
+        y = F.conv2d(x, layer.weights[0], padding=1)
+    else:
+        y = low_pass(convolve_up(x, layer.weights, layer.up.form), layer.up.filters, None)
+    return torch.addcmul(layer.bias[:, None, None], y, after)
+
+
+def run_colour(layer: Colour, x: Tensor, w_ND: Tensor) -> Tensor:
+    """x [N, I, H, W] -> RGB [N, 3, H, W], summed in float32 whatever the format of x."""
+    n, inputs, height, width = x.shape
+    weight_N3I = layer.weight * layer.affine(w_ND)[:, None]
+    x_NPI = x.permute(0, 2, 3, 1).reshape(n, height * width, inputs)
+    y = torch.empty(n, 3, height * width, device=x.device)
+    rows = COLOUR_ROWS if x.device.type == "cpu" else height * width
+    for start in range(0, height * width, rows):
+        part = x_NPI[:, start : start + rows].float().transpose(1, 2)
+        torch.baddbmm(layer.bias[:, None], weight_N3I, part, out=y[:, :, start : start + rows])
+    y = y.reshape(n, 3, height, width)
+    return y if layer.clamp is None else y.clamp_(-layer.clamp, layer.clamp)

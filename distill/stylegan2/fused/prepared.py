@@ -1,0 +1,159 @@
+"""What of a layer can be computed once: scaled weights, noise times its strength, energies for demodulation.
+
+Shapes: N samples, D latent width, I and O channels in and out, H W the layer's own size. Every layer's gain (the
+square root of two of its leaky ReLU) is moved into the numbers before the ReLU, which it passes through unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from distill.stylegan2.networks import ACT_GAIN, EPS, EqualizedLinear, SynthesisLayer, ToRGB, standard_filter
+
+HALF_LIMIT = 2048.0  # of activations in float16
+WEIGHT_LENGTH = 1 / 16  # at most, of each output's weight in "scale"
+Manner = Literal["scale", "modulate"]  # the activations take the style, or the weight does
+UpForm = Literal["phases", "transposed"]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """w [N, D] -> style [N, I] in float32, with the run-time gains already in the numbers."""
+
+    weight: Tensor  # [D, I]
+    bias: Tensor  # [I]
+
+    @classmethod
+    def of(cls, layer: EqualizedLinear, gain: float = 1.0) -> Affine:
+        weight = layer.weight.detach().float() * (layer.weight_gain * gain)
+        return cls(weight.t().contiguous(), layer.bias.detach().float() * (layer.bias_gain * gain))
+
+    def __call__(self, w_ND: Tensor) -> Tensor:
+        return torch.addmm(self.bias, w_ND.float(), self.weight)
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """How an up-convolution is computed, and its low-pass filter [O, 1, taps, taps] in the working format."""
+
+    form: UpForm
+    filters: Tensor
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One 3x3 layer, ready to run."""
+
+    affine: Affine
+    weights: tuple[Tensor, ...]  # as `arrange` orders them; "scale": working format, "modulate": float32
+    weight_scale: Tensor  # [O], what "scale" divided each output's weight by
+    energy: Tensor  # [I, O], sum of squares of the weight over its taps
+    bias: Tensor  # [O], working format
+    noise: Tensor | None  # [H, W], working format; None where the strength is zero
+    strength: Tensor  # of random noise
+    resolution: int
+    manner: Manner
+    up: Doubling | None
+    clamp: float | None
+
+    def gain(self, style_NI: Tensor) -> Tensor:
+        """Demodulation times the gain of the activation, [N, O] in float32."""
+        return torch.rsqrt(style_NI.square() @ self.energy + EPS) * ACT_GAIN
+
+
+@dataclass(frozen=True)
+class Colour:
+    """One ToRGB layer, ready to run."""
+
+    affine: Affine
+    weight: Tensor  # [3, I]
+    bias: Tensor  # [3]
+    clamp: float | None
+
+
+def prepare_convolution(
+    layer: SynthesisLayer, *, dtype: torch.dtype, manner: Manner, up_form: UpForm
+) -> Convolution:
+    """Scale, order and cast the tensors of one reference layer."""
+    weight = layer.weight.detach().float()
+    scale_O = torch.ones_like(layer.bias)
+    if manner == "scale":
+        scale_O = power_of_two(weight.flatten(1).norm(dim=1)) / WEIGHT_LENGTH
+        weight = weight / scale_O[:, None, None, None]
+    up = Doubling(up_form, blur_filter(layer).to(dtype)) if layer.up else None
+    working = torch.float32 if manner == "modulate" else dtype
+    noise = layer.noise_const.detach().float() * layer.noise_strength.detach() * ACT_GAIN
+    return Convolution(
+        affine=Affine.of(layer.affine),
+        weights=tuple(channels_last(part.to(working)) for part in arrange(weight, up.form if up else None)),
+        weight_scale=scale_O,
+        energy=layer.weight.detach().float().square().sum(dim=[2, 3]).t().contiguous(),
+        bias=(layer.bias.detach().float() * ACT_GAIN).to(dtype),
+        noise=noise.to(dtype) if bool(layer.noise_strength != 0) else None,
+        strength=(layer.noise_strength.detach() * ACT_GAIN).float(),
+        resolution=layer.noise_const.shape[-1],
+        manner=manner,
+        up=up,
+        clamp=clamp_of(layer, dtype),
+    )
+
+
+def prepare_colour(layer: ToRGB) -> Colour:
+    return Colour(
+        affine=Affine.of(layer.affine, gain=layer.weight_gain),
+        weight=layer.weight.detach().float().flatten(1),
+        bias=layer.bias.detach().float(),
+        clamp=layer.clamp,
+    )
+
+
+def power_of_two(sizes: Tensor) -> Tensor:
+    """Return the next power of two at or above each size: to divide by it and multiply again is exact."""
+    return torch.exp2(torch.ceil(torch.log2(sizes.float().clamp(min=1e-30))))
+
+
+def arrange(weight: Tensor, form: UpForm | None) -> tuple[Tensor, ...]:
+    """Order a weight [O, I, 3, 3] for the way in which it will be convolved (see `upsampling`)."""
+    if form is None:
+        return (weight,)
+    if form == "transposed":
+        return (weight.transpose(0, 1),)
+    return tuple(weight[:, :, a::2, b::2].flip([2, 3]) for a in (0, 1) for b in (0, 1))
+
+
+def blur_filter(layer: SynthesisLayer) -> Tensor:
+    """The low-pass filter after an up-convolution, [O, 1, taps, taps]; gain 4 makes up for the zeros."""
+    taps = layer.resample_filter.detach().float().flip([0, 1]) * 4.0
+    return taps.expand(len(layer.bias), 1, -1, -1).contiguous()
+
+
+def clamp_of(layer: SynthesisLayer, dtype: torch.dtype) -> float | None:
+    """The checkpoint's clamp; float16 always has one, far above what a network draws with.
+
+    A weight of length 1/16 over 9 I inputs of at most 2048 gives at most 2048 / 16 * sqrt(9 I) (Cauchy-Schwarz)
+    and the filter of an up-convolution 4 times that: 35,000 with I = 512 channels, where float16 ends at 65,504.
+    """
+    if dtype != torch.float16:
+        return layer.clamp
+    return HALF_LIMIT if layer.clamp is None else min(HALF_LIMIT, layer.clamp)
+
+
+def is_standard(filter_hw: Tensor) -> bool:
+    """Whether doubling with this filter is bilinear interpolation: [1, 3, 3, 1] both ways, summing to one."""
+    standard = standard_filter().to(filter_hw.device)
+    return filter_hw.shape == standard.shape and bool(torch.allclose(filter_hw.float(), standard, atol=1e-7))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def double_bilinear(rgb: Tensor) -> Tensor:
+    """Double rgb [N, 3, H, W] with [1, 3, 3, 1] and zeros around it: bilinear, with a margin that is cut off."""
+    framed = F.pad(rgb, [1, 1, 1, 1])
+    return F.interpolate(framed, scale_factor=2, mode="bilinear", align_corners=False)[:, :, 2:-2, 2:-2]

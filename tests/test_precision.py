@@ -1,0 +1,47 @@
+"""Which number format a run gets."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from distill import precision as module
+from distill.errors import DistillError
+from distill.precision import resolve_precision
+from distill.sampling import sample_z
+from distill.stylegan2.load import load_generator
+
+
+@pytest.mark.parametrize(("amx", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_auto_on_a_cpu_is_what_its_matrix_unit_multiplies(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, expected: str
+) -> None:
+    monkeypatch.setattr(module, "has_amx", lambda: amx)
+    assert resolve_precision("auto", "cpu") == expected
+
+
+def test_auto_for_gpu_workers_does_not_hang_on_a_gpu_being_here() -> None:
+    assert resolve_precision("auto", "cuda") == "fp16"
+
+
+def test_what_is_asked_for_is_taken() -> None:
+    assert resolve_precision("bf16", "cpu") == "bf16"
+    assert resolve_precision("fp32", "cuda:1") == "fp32"
+
+
+def test_half_precision_that_cpus_lack_is_refused() -> None:
+    with pytest.raises(DistillError, match="fp16 is for GPUs: take bf16 or fp32"):
+        resolve_precision("fp16", "cpu")
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    with pytest.raises(DistillError, match="'int8' is none of auto, fp32, bf16, fp16"):
+        resolve_precision("int8", "cpu")  # type: ignore[arg-type]
+
+
+def test_bf16_images_of_the_embedded_teacher_stay_within_a_grey_level() -> None:
+    exact, fast = (load_generator("portraits", precision=name) for name in ("fp32", "bf16"))
+    z = torch.from_numpy(sample_z(0, 0, range(8), ("content",), exact.z_dim)[:, 0])
+    ws = exact.map(z, truncation_psi=0.7)
+    difference = (exact.synthesize(ws).clamp(-1, 1) - fast.synthesize(ws).clamp(-1, 1)).abs() * 127.5
+    assert 0 < difference.mean() < 1
