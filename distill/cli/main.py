@@ -26,12 +26,28 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "distill.cli.train_stylegan2:train_stylegan2",
         "Train a StyleGAN2 generator on images.",
     ),
+    "train-pix2pix": ("distill.cli.train_pix2pix:train_pix2pix", "Train a student (Pix2PixHD) on a data set."),
     "prepare-images": (
         "distill.cli.prepare_images:prepare_images",
         "Put a folder of photographs into one file to train on.",
     ),
+    "score-images": (
+        "distill.cli.score_images:score_images",
+        "Label photographs by apparent gender and age.",
+    ),
     "render-avatars": ("distill.cli.render_avatars:render_avatars", "Draw a labelled set of cartoon faces."),
+    "assess-teacher": (
+        "distill.cli.assess:assess_teacher",
+        "Measure a trained generator: score, variety, faces, copies.",
+    ),
     "align": ("distill.cli.align:align", "Crop the faces of photographs the way FFHQ is cropped."),
+    "evaluate": ("distill.cli.evaluate:evaluate", "Score a student beside two baselines, and time it."),
+    "plot": ("distill.cli.plot:plot", "Draw the losses and scores of training runs."),
+    "translate": ("distill.cli.translate:translate", "Run a student on photographs."),
+    "export-student": (
+        "distill.cli.export_student:export_student",
+        "Write a student as ONNX or TorchScript.",
+    ),
     "weights": ("distill.cli.weights:weights", "List, fetch, convert and check generator weights."),
     "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),
     "status": ("distill.cli.status:status", "Show how far a data set is."),

@@ -1,0 +1,128 @@
+"""Scores of what a face shows, by name: its apparent gender and age.
+
+A scorer looks at faces that were found already. What it tells is what a network reads off a picture, no fact about
+a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distill.errors import DistillError
+from distill.faces.alignment import Pixels
+from distill.faces.detection import Face
+from distill.filters.attribute_chips import attribute_chips
+from distill.filters.attribute_models import MEANS, MODELS, SCALE, check_attributes, load_model, models_folder
+
+Scores = NDArray[np.float32]
+
+# Fitted by likelihood on the 217 of 879 official portraits of the US Congress whose gender is on record. There the
+# network is right for 215 (99.1 %); the calibration error (10 bins of confidence) falls from 0.0098 to 0.0080. On
+# the other 662, labelled by eye, it is right for 99.2 %, and the error falls from 0.0106 to 0.0092; of the faces
+# with a confidence of at least 0.9 it is right for 99.8 %. With so few mistakes the temperature is not well known
+# (95 % of resampled fits lie below 1.3), so it says chiefly that the network was calibrated before.
+GENDER_TEMPERATURE = 0.94
+NEWBORN = 0.25  # years that the network's class 0 counts for; class k counts for k
+BATCH = 256  # chips that go through a network at once
+
+
+class AttributeScorer(Protocol):
+    """Images and the face in each → scores by name, float32 [N], NaN where there is no face."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The scores that it gives, in a fixed order."""
+
+    def __call__(
+        self, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None], /
+    ) -> dict[str, Scores]: ...
+
+
+class GenderAgeScorer:
+    """The published networks for gender and age, on dlib's face chips.
+
+    `attributes` are out of "gender" and "age". Images: uint8 [N, H, W, 3], or one [H, W, 3] of its own size each.
+    Scores: `gender`, the calibrated probability of female (0 to 1; its larger side is the confidence); `age`, the
+    expected age in years (0.25 to 80); `age_spread`, the standard deviation of the network's own distribution.
+
+    Age is rough: on 217 portraits of known age it is 7 years too low on the mean, with an error of 10 years around
+    that and a correlation of 0.55, while the spread is 5 years at the median; compare ages, do not believe them.
+
+    Raises DistillError for an unknown attribute, and for files that are missing or not the published ones.
+    """
+
+    def __init__(
+        self,
+        attributes: Sequence[str] = ("gender", "age"),
+        *,
+        folder: Path | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.attributes = check_attributes(attributes)
+        self.device = torch.device(device)
+        place = models_folder(folder)
+        self.networks = {name: load_model(name, place).to(self.device) for name in self.attributes}
+
+    @property
+    def names(self) -> Sequence[str]:
+        return [score for name in self.attributes for score in MODELS[name].scores]
+
+    @property
+    def sides(self) -> dict[str, int]:
+        """The side of the chip that each attribute is read off."""
+        return {name: MODELS[name].side for name in self.attributes}
+
+    def __call__(
+        self, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None], /
+    ) -> dict[str, Scores]:
+        if len(images) != len(faces):
+            raise DistillError(
+                f"{len(images)} images and {len(faces)} faces: one face, or None, an image is needed"
+            )
+        found = [(row, face) for row, face in enumerate(faces) if face is not None]
+        scores = {name: np.full(len(faces), np.nan, dtype=np.float32) for name in self.names}
+        for first in range(0, len(found), BATCH):
+            part = found[first : first + BATCH]
+            chips = [attribute_chips(images[row], face.landmarks, self.sides) for row, face in part]
+            for name, values in self.score_chips(chips).items():
+                scores[name][[row for row, _ in part]] = values
+        return scores
+
+    def score_chips(self, chips: Sequence[Mapping[str, Pixels]]) -> dict[str, Scores]:
+        """Score faces [N] by their chips, one of `sides` for each attribute; see `attribute_chips`."""
+        scores: dict[str, Scores] = {}
+        for name in self.attributes:
+            logits_NK = self.logits(name, np.stack([chip[name] for chip in chips])).double()
+            values = _gender(logits_NK) if name == "gender" else _age(logits_NK)
+            for score, value in zip(MODELS[name].scores, values, strict=True):
+                scores[score] = value.float().cpu().numpy()
+        return scores
+
+    @torch.inference_mode()
+    def logits(self, attribute: str, chips_NHWC: Pixels) -> Tensor:
+        """Return what the network gives before its softmax, float32 [N, classes] on the scorer's device."""
+        chips_NCHW = torch.from_numpy(chips_NHWC).to(self.device).permute(0, 3, 1, 2).float()
+        means = torch.tensor(MEANS, device=self.device).reshape(3, 1, 1)
+        logits: Tensor = self.networks[attribute]((chips_NCHW - means) / SCALE)["logits"]
+        return logits
+
+
+def _gender(logits_N2: Tensor) -> tuple[Tensor]:
+    return (torch.softmax(logits_N2 / GENDER_TEMPERATURE, dim=1)[:, 0],)
+
+
+def _age(logits_NK: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the distribution over ages."""
+    shares = torch.softmax(logits_NK, dim=1)
+    years = torch.arange(logits_NK.shape[1], device=shares.device, dtype=shares.dtype)
+    years[0] = NEWBORN
+    mean = shares @ years
+    variance = (shares * (years - mean[:, None]) ** 2).sum(dim=1)
+    return mean, variance.sqrt()
