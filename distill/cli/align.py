@@ -79,7 +79,7 @@ def align(
         _print_summary(done, skips, len(files), out, f"{size}×{size}, {mode}")
     if not done:
         raise NothingWorked(
-            f"none of {len(files)} photos gave a face ({_counts(skips)}); nothing written to {out}"
+            f"none of {len(files)} photos gave a face ({reason_counts(skips)}); nothing written to {out}"
         )
 
 
@@ -90,8 +90,13 @@ def _print_summary(done: list[Aligned], skips: list[Skipped], photos: int, out: 
         click.echo(
             f"aligned {faces} from {used} of {photos} photos ({how}) into {click.format_filename(out)}"
         )
+    print_skips(skips)
+
+
+def print_skips(skips: list[Skipped]) -> None:
+    """Print what was skipped: the count of each reason, then each photo."""
     if skips:
-        click.echo(f"skipped {len(skips)}: {_counts(skips)}")
+        click.echo(f"skipped {len(skips)}: {reason_counts(skips)}")
     for skip in sorted(skips, key=lambda skip: skip.reason):
         click.echo(f"  {skip.reason}: {click.format_filename(skip.photo)} ({skip.detail})")
 
@@ -118,7 +123,8 @@ def _report(
     return json.dumps(report, indent=2)
 
 
-def _counts(skips: list[Skipped]) -> str:
+def reason_counts(skips: list[Skipped]) -> str:
+    """Write each reason with its count."""
     from distill.faces.photos import count_reasons
 
     return ", ".join(f"{reason} {count}" for reason, count in count_reasons(skips).items())

@@ -109,14 +109,50 @@ def warp_quad(
     return np.array(picture)
 
 
+def quad_cut(quad: ArrayLike, height: int, width: int, size: int) -> Floats:
+    """Return the corners [4, 2] of what `warp_quad` shows of an image [height, width, 3], in the image's pixels.
+
+    `quad` itself, but for images that are reduced first: there the crop is moved by less than a quarter of an output
+    pixel, which can be several pixels of the image.
+    """
+    corners = as_points(quad, 4, "quad")
+    factor = _reduction(corners, size)
+    if factor <= 1:
+        return corners
+    scale = np.array([width, height]) / _reduced(width, height, factor)
+    return np.asarray((corners / factor + 0.5) * scale - 0.5)
+
+
+def blurred_margins(quad: ArrayLike, height: int, width: int, size: int) -> Floats:
+    """Return how far inwards from each edge of the image `warp_quad` blurs it: [[left, top], [right, bottom]] px.
+
+    0 where the quad keeps away from that edge.
+    """
+    corners = as_points(quad, 4, "quad")
+    factor = max(_reduction(corners, size), 1)
+    corners = corners / factor
+    missing = _missing(corners, *_reduced(width, height, factor))
+    if not _leaves(corners, missing):
+        return np.zeros((2, 2))
+    return np.where(missing > 0, _padding(corners, missing) * (factor / 3), 0.0)
+
+
 def _shrink(picture: Image.Image, quad: Floats, size: int) -> tuple[Image.Image, Floats]:
     """Reduce the picture by a whole factor when the quad is at least four times as large as the output."""
-    factor = int(_side(quad) / size * 0.5)
+    factor = _reduction(quad, size)
     if factor <= 1:
         return picture, quad
-    width, height = (max(1, round(length / factor)) for length in picture.size)
     # Plain division moves the crop by less than a quarter of an output pixel; FFHQ itself is cut this way.
-    return picture.resize((width, height), Image.Resampling.LANCZOS), quad / factor
+    reduced = _reduced(*picture.size, factor)
+    return picture.resize(reduced, Image.Resampling.LANCZOS), quad / factor
+
+
+def _reduction(quad: Floats, size: int) -> int:
+    return int(_side(quad) / size * 0.5)
+
+
+def _reduced(width: int, height: int, factor: int) -> tuple[int, int]:
+    return max(1, round(width / factor)), max(1, round(height / factor))
 
 
 def _crop(picture: Image.Image, quad: Floats) -> tuple[Image.Image, Floats]:
@@ -133,12 +169,10 @@ def _crop(picture: Image.Image, quad: Floats) -> tuple[Image.Image, Floats]:
 
 def _pad(picture: Image.Image, quad: Floats) -> tuple[Image.Image, Floats]:
     """Surround the picture by its blurred mirror image, faded to the median colour, if the quad leaves it."""
-    low, high = _bounds(quad)
-    border = _border(quad)
-    missing = np.maximum([border - low, high - picture.size + border], 0)  # [[left, top], [right, bottom]]
-    if missing.max() <= border - 4:
+    missing = _missing(quad, *picture.size)
+    if not _leaves(quad, missing):
         return picture, quad
-    (left, top), (right, bottom) = np.maximum(missing, round(0.3 * _side(quad))).tolist()
+    (left, top), (right, bottom) = _padding(quad, missing).tolist()
     width, height = picture.width + left + right, picture.height + top + bottom
     if width * height > LARGEST_PADDED:
         raise DistillError(
@@ -153,6 +187,21 @@ def _pad(picture: Image.Image, quad: Floats) -> tuple[Image.Image, Floats]:
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(outside, 0, 1)
     padded = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
     return padded, np.add(quad, (left, top))
+
+
+def _missing(quad: Floats, width: int, height: int) -> NDArray[np.int64]:
+    """Pixels that the image lacks around the quad and its border: [[left, top], [right, bottom]]."""
+    low, high = _bounds(quad)
+    border = _border(quad)
+    return np.maximum([border - low, high - (width, height) + border], 0)
+
+
+def _leaves(quad: Floats, missing: NDArray[np.int64]) -> bool:
+    return bool(missing.max() > _border(quad) - 4)
+
+
+def _padding(quad: Floats, missing: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.maximum(missing, round(0.3 * _side(quad)))
 
 
 def _outside(length: int, before: int, after: int) -> NDArray[np.float32]:

@@ -1,4 +1,8 @@
-"""Align a person's own photos: find the files, choose the faces, write one PNG per face, count every skip."""
+"""From a person's own photos to aligned faces: find the files, choose the faces, cut them out, count every skip.
+
+`cut_photos` is the one way from a photo to a face as generators and students frame it; `align_photos` writes what
+it gives as PNGs.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,22 @@ MIN_CONFIDENCE = 0.25  # dlib's spurious boxes stay below 0.2 on ordinary photos
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Cut:
+    """One face cut out: `pixels` [size, size, 3] show what lies inside `quad` [4, 2] of the upright photo `image`.
+
+    `stem` is different for every photo of one call, `name` for every face; output files are called by them.
+    """
+
+    photo: Path
+    stem: str
+    name: str
+    image: Pixels
+    face: Face
+    quad: Floats
+    pixels: Pixels
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Aligned:
     """One face written: `quad` [4, 2] are the corners of the output in the upright photo."""
 
@@ -36,9 +56,7 @@ class Aligned:
         return {
             "photo": str(self.photo),
             "output": str(self.output),
-            "box": [round(value, 2) for value in self.face.box],
-            "confidence": round(self.face.confidence, 4),
-            "quad": self.quad.round(3).tolist(),
+            **place_json(self.face, self.quad),
         }
 
 
@@ -49,6 +67,10 @@ class Skipped:
     photo: Path
     reason: str
     detail: str
+
+    @classmethod
+    def of(cls, error: PhotoError) -> Skipped:
+        return cls(photo=error.path, reason=error.reason, detail=error.detail)
 
     def to_json(self) -> dict[str, Any]:
         return {"photo": str(self.photo), "reason": self.reason, "detail": self.detail}
@@ -74,19 +96,24 @@ def find_photos(sources: Iterable[Path], out: Path) -> list[Path]:
         found = _files_below(source, out) if source.is_dir() else [source]
         for path in found:
             photos.setdefault(_real(path), path)
-    for real, path in photos.items():
-        if path.suffix.lower() == ".png" and _real(out) in (real.parent, _real(path.parent)):
-            raise DistillError(
-                f"{path} lies in the output folder {out} and could be replaced: choose another --out"
-            )
+    check_outputs(photos.values(), out)
     if not photos:
         raise DistillError("no photos: the folders given hold no files")
     return list(photos.values())
 
 
-def output_stems(photos: Sequence[Path]) -> list[str]:
-    """Return a different file stem for each photo: its own, with -2, -3, … where another photo has it."""
-    taken: set[str] = set()
+def check_outputs(photos: Iterable[Path], folder: Path) -> None:
+    """Raise DistillError where a PNG written to `folder` could replace one of the photos."""
+    for path in photos:
+        if path.suffix.lower() == ".png" and _real(folder) in (_real(path).parent, _real(path.parent)):
+            raise DistillError(
+                f"{path} lies in the output folder {folder} and could be replaced: choose another --out"
+            )
+
+
+def output_stems(photos: Sequence[Path], *, reserved: Iterable[str] = ()) -> list[str]:
+    """Return a different file stem for each photo: its own, with -2, -3, … where another has it or it is reserved."""
+    taken = {stem.casefold() for stem in reserved}
     stems = []
     for photo in photos:
         stem, count = photo.stem, 1
@@ -96,6 +123,45 @@ def output_stems(photos: Sequence[Path]) -> list[str]:
         taken.add(stem.casefold())
         stems.append(stem)
     return stems
+
+
+def cut_photos(
+    photos: Sequence[Path],
+    detector: FaceDetector,
+    *,
+    size: int,
+    mode: Mode = "ffhq",
+    all_faces: bool = False,
+    face_index: int = 0,
+    reserved: Iterable[str] = (),
+) -> Iterator[list[Cut | Skipped]]:
+    """Cut out each photo's largest face (or all, or the `face_index`-th in order of size), `size` px wide.
+
+    Yields for each photo what came of it. Names are the photos' stems, none of them `reserved`; with `all_faces`
+    they end in _01, …, the largest first.
+    """
+    for photo, stem in zip(photos, output_stems(photos, reserved=reserved), strict=True):
+        try:
+            image = read_photo(photo)
+            faces = _chosen(photo, detector(image), all_faces=all_faces, face_index=face_index)
+        except PhotoError as skip:
+            yield [Skipped.of(skip)]
+            continue
+        names = [f"{stem}_{number:02d}" if all_faces else stem for number in range(1, len(faces) + 1)]
+        found: list[Cut | Skipped] = []
+        for face, name in zip(faces, names, strict=True):
+            try:
+                found.append(_cut(photo, image, face, size=size, mode=mode, stem=stem, name=name))
+            except PhotoError as skip:
+                found.append(Skipped.of(skip))
+        yield found
+
+
+def cut_largest_face(photo: Path, detector: FaceDetector, *, size: int) -> Cut:
+    """Cut out the largest face of one photo that must have one. Raises PhotoError where it has not."""
+    image = read_photo(photo)
+    (face,) = _chosen(photo, detector(image), all_faces=False, face_index=0)
+    return _cut(photo, image, face, size=size, mode="ffhq", stem=photo.stem, name=photo.stem)
 
 
 def align_photos(
@@ -108,28 +174,23 @@ def align_photos(
     all_faces: bool = False,
     face_index: int = 0,
 ) -> Iterator[list[Aligned | Skipped]]:
-    """Align each photo's largest face (or all, or the `face_index`-th in order of size) to `out`/<stem>.png.
+    """Write the faces that `cut_photos` finds as PNGs into `out`, each by its name; yield what came of each photo.
 
-    Yields for each photo what came of it. With `all_faces` the names are <stem>_01.png, …, the largest first.
     Raises DiskFull, and DistillError where `out` cannot be written.
     """
-    _make_folder(out)
-    for photo, stem in zip(photos, output_stems(photos), strict=True):
-        try:
-            image = read_photo(photo)
-            faces = _chosen(photo, detector(image), all_faces=all_faces, face_index=face_index)
-        except PhotoError as skip:
-            yield [Skipped(photo=photo, reason=skip.reason, detail=skip.detail)]
-            continue
-        names = (
-            [f"{stem}_{number:02d}.png" for number in range(1, len(faces) + 1)]
-            if all_faces
-            else [f"{stem}.png"]
-        )
-        yield [
-            _write_face(photo, image, face, out / name, size, mode)
-            for face, name in zip(faces, names, strict=True)
-        ]
+    make_folder(out)
+    cuts = cut_photos(photos, detector, size=size, mode=mode, all_faces=all_faces, face_index=face_index)
+    for found in cuts:
+        yield [_written(cut, out) if isinstance(cut, Cut) else cut for cut in found]
+
+
+def place_json(face: Face, quad: Floats) -> dict[str, Any]:
+    """Return where a face is in its photo, rounded, for a report."""
+    return {
+        "box": [round(value, 2) for value in face.box],
+        "confidence": round(face.confidence, 4),
+        "quad": quad.round(3).tolist(),
+    }
 
 
 def count_reasons(skips: Iterable[Skipped]) -> dict[str, int]:
@@ -174,7 +235,8 @@ def _refuse_folder(error: OSError) -> None:
     raise DistillError(f"{error.filename}: {error.strerror}") from error
 
 
-def _make_folder(out: Path) -> None:
+def make_folder(out: Path) -> None:
+    """Make a folder for outputs. Raises DistillError where that cannot be."""
     if out.exists() and not out.is_dir():
         raise DistillError(f"{out} is a file, the output needs a folder: choose another --out")
     try:
@@ -194,9 +256,7 @@ def _chosen(photo: Path, faces: Sequence[Face], *, all_faces: bool, face_index: 
     return [by_size[face_index]]
 
 
-def _write_face(
-    photo: Path, image: Pixels, face: Face, output: Path, size: int, mode: Mode
-) -> Aligned | Skipped:
+def _cut(photo: Path, image: Pixels, face: Face, *, size: int, mode: Mode, stem: str, name: str) -> Cut:
     try:
         if mode == "chip":
             quad, pixels = chip_quad(face.landmarks, size), face_chip(image, face.landmarks, size)
@@ -204,6 +264,11 @@ def _write_face(
             quad = ffhq_quad(face.landmarks)
             pixels = warp_quad(image, quad, size)
     except DistillError as error:
-        return Skipped(photo=photo, reason="face cannot be cut out", detail=str(error))
-    write_png(output, pixels)
-    return Aligned(photo=photo, output=output, face=face, quad=quad)
+        raise PhotoError(photo, "face cannot be cut out", str(error)) from error
+    return Cut(photo=photo, stem=stem, name=name, image=image, face=face, quad=quad, pixels=pixels)
+
+
+def _written(cut: Cut, out: Path) -> Aligned:
+    output = out / f"{cut.name}.png"
+    write_png(output, cut.pixels)
+    return Aligned(photo=cut.photo, output=output, face=cut.face, quad=cut.quad)

@@ -1,0 +1,36 @@
+"""`distill export-student`: write a student for a runtime other than PyTorch's Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+
+@click.command("export-student")
+@click.argument("source", metavar="RUN|FILE", type=click.Path(path_type=Path))
+@click.option("--to", required=True, type=click.Choice(["onnx", "torchscript"]), help="The format.")
+@click.option(
+    "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The file to write."
+)
+def export_student(source: Path, to: Literal["onnx", "torchscript"], out: Path) -> None:
+    """Write the student of a run, or a published generator, as ONNX or TorchScript, in float32.
+
+    Batch size and image size stay free. The file is compared with PyTorch before it is written: at most 1e-4 off.
+    """
+    from distill.models.student import load_student
+    from distill.models.student_export import OPSET
+    from distill.models.student_export import export_student as write
+    from distill.text import size_text
+
+    student = load_student(source, precision="fp32")
+    done = write(student, out, to)
+    what = f"ONNX opset {OPSET}" if to == "onnx" else "TorchScript"
+    roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
+    click.echo(f"wrote {click.format_filename(done.path)}: {what}, {size_text(done.size)}")
+    click.echo(
+        f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
+        f"sides multiples of {student.architecture.side_multiple} px"
+    )
+    click.echo(f"  largest difference from PyTorch: {done.difference:.1e}")
