@@ -1,0 +1,125 @@
+"""Accepted triplets a second of `distill generate` from end to end, by number of workers, and where the time went.
+
+    python benchmarks/pipeline.py --n 1024
+    python benchmarks/pipeline.py --network 512 --n 64 --codec jpeg --align none
+
+Each run is the command itself in a folder of its own: one worker bound to one core, then a worker for each core.
+Rates count from the first candidate to the last shard, so that loading is left out; runs alternate. Networks by
+number are config F with random weights, which draws no faces: give --align none with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from generate import build
+from side_by_side import machine, print_table, sentence, write_json
+
+from distill.stylegan2.checkpoint import Checkpoint, save_safetensors
+
+
+def main() -> int:
+    options, extra = parse()
+    facts = machine(torch.device("cpu"))
+    print(sentence(facts), end="\n\n", flush=True)
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        source = teacher(options.network, folder)
+        runs: dict[int, list[dict[str, Any]]] = {workers: [] for workers in options.workers}
+        for turn in range(options.rounds):
+            for workers in options.workers:
+                runs[workers].append(generate(source, workers, folder / f"{turn}-{workers}", options, extra))
+    rows = [summary(workers, runs[workers], runs[options.workers[0]]) for workers in options.workers]
+    stages = list(rows[0]["shares"])
+    print_table(
+        ("workers", "triplets/s", "times the first", "efficiency", *stages),
+        [
+            [
+                str(row["workers"]),
+                f"{row['triplets_per_s']:.2f}",
+                f"{row['speedup']:.2f}x",
+                f"{row['efficiency']:.0%}",
+                *(f"{row['shares'][stage]:.0%}" for stage in stages),
+            ]
+            for row in rows
+        ],
+    )
+    write_json(options.json, {"machine": facts, "command": sys.argv, "rows": rows})
+    return 0
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description="End-to-end rate of distill generate; other options go to it as they are."
+    )
+    parser.add_argument("--network", default="portraits", help="portraits, 256, 512, 1024, or a file")
+    parser.add_argument("--n", type=int, default=1024)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, len(os.sched_getaffinity(0))])
+    parser.add_argument("--shard-size", type=int, help="default: four shards a worker, at most 256 rows")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where the data sets are written and deleted")
+    parser.add_argument("--json", type=Path, help="write all numbers here")
+    options, extra = parser.parse_known_args()
+    options.shard_size = options.shard_size or max(1, min(256, options.n // (4 * max(options.workers))))
+    return options, extra
+
+
+def teacher(network: str, folder: Path) -> str:
+    """Return what --generator takes; a random network is written to a file first."""
+    if not network.isdecimal():
+        return network
+    path = folder / f"random-{network}.safetensors"
+    state = {name: tensor.contiguous() for name, tensor in build(network).state_dict().items()}
+    facts = {"architecture": "skip", "mapping_lr_multiplier": 0.01}
+    save_safetensors(path, Checkpoint(state=state, facts=facts, format="safetensors", sha256="0" * 64))
+    return str(path)
+
+
+def generate(
+    source: str, workers: int, out: Path, options: argparse.Namespace, extra: list[str]
+) -> dict[str, Any]:
+    """Run the command bound to as many cores as it has workers; return its report."""
+    command = [sys.executable, "-m", "distill", "generate", "--task", "style-mix", "--n", str(options.n)]
+    command += ["--generator", source, "--workers", str(workers), "--shard-size", str(options.shard_size)]
+    command += ["--out", str(out), "--json", *extra]
+    cores = sorted(os.sched_getaffinity(0))[:workers]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores)
+    )
+    shutil.rmtree(out)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def summary(workers: int, reports: list[dict[str, Any]], first: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians over the rounds; the speed-up is the median of the ratios within a round."""
+    rates = [report["rows_per_second"] for report in reports]
+    before = [report["rows_per_second"] for report in first]
+    speedup = statistics.median(a / b for a, b in zip(rates, before, strict=True))
+    seconds = {
+        name: statistics.median(report["seconds"][name] for report in reports)
+        for name in reports[0]["seconds"]
+    }
+    total = sum(seconds.values())
+    return {
+        "workers": workers,
+        "triplets_per_s": statistics.median(rates),
+        "rates": rates,
+        "speedup": speedup,
+        "efficiency": speedup / workers,
+        "shares": {name: value / total for name, value in seconds.items()},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
