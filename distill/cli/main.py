@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "distill.cli.export_student:export_student",
         "Write a student as ONNX or TorchScript.",
     ),
-    "weights": ("distill.cli.weights:weights", "List, fetch, convert and check generator weights."),
+    "weights": ("distill.cli.weights:weights", "List, fetch, convert and check weights."),
     "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),
     "status": ("distill.cli.status:status", "Show how far a data set is."),
     "inspect": ("distill.cli.inspect:inspect", "Make a page and a contact sheet of a data set."),

@@ -1,4 +1,4 @@
-"""`distill weights`: list, describe, fetch, convert and check the generators of the table."""
+"""`distill weights`: list, describe, fetch, convert and check the networks of the table."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from distill.stylegan2.weights import (
     entry_of,
     expected_sha256,
     resolve,
+    resolve_entry,
     weights_entries,
     weights_folder,
 )
@@ -31,7 +32,7 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON instead
 
 @click.group(no_args_is_help=True)
 def weights() -> None:
-    """List, fetch, convert and check generator weights.
+    """List, fetch, convert and check weights: of generators, and of features that compare images.
 
     Fetched files and converted copies lie in the cache: $DISTILL_CACHE, or the user's cache folder.
     """
@@ -40,16 +41,20 @@ def weights() -> None:
 @weights.command("list")
 @as_json
 def list_(json_: bool) -> None:
-    """List the known generators and which of them are on this machine."""
-    entries = weights_entries()
+    """List the known generators, and below them features; and which of them are on this machine."""
+    generators, features = weights_entries(), weights_entries("features")
     if json_:
-        click.echo(json.dumps([{**asdict(entry), **_place(entry)} for entry in entries], indent=2))
+        facts = [{**asdict(entry), **_place(entry)} for entry in (*generators, *features)]
+        click.echo(json.dumps(facts, indent=2))
         return
-    width = max(len(entry.name) for entry in entries)
-    for entry in entries:
+    width = max(len(entry.name) for entry in (*generators, *features))
+    for entry in generators:
         size = entry.content or f"{entry.resolution}x{entry.resolution}"
         where = _place(entry)["state"]
         click.echo(f"{entry.name:{width}}  {size:9}  {entry.domain:8}  {where:11}  {entry.licence}")
+    click.echo("\nNo generators, but features that compare images (--perceptual NAME):")
+    for entry in features:
+        click.echo(f"{entry.name:{width}}  {'':9}  {'':8}  {_place(entry)['state']:11}  {entry.licence}")
 
 
 @weights.command()
@@ -64,7 +69,7 @@ def info(source: str, json_: bool) -> None:
         facts["sha256"] = expected_sha256(entry)
         if entry.card:
             facts["card"] = str(weights_folder() / entry.card)
-    if entry is None or entry.path.is_file():
+    if entry is None or (entry.kind == "generator" and entry.path.is_file()):
         path = resolve(source)
         facts |= {"path": str(path), **_facts_of(path)}
     if json_:
@@ -83,10 +88,12 @@ def info(source: str, json_: bool) -> None:
 )
 def fetch(source: str, max_bytes: int) -> None:
     """Fetch the weights NAME, or an https address, into the cache and print where they are."""
-    if entry_of(source) is None and "://" not in source:
+    entry = entry_of(source)
+    if entry is None and "://" not in source:
         raise click.UsageError(f"{source!r} is neither a name in 'distill weights list' nor an https address")
     with _progress_bar(source) as progress:
-        path = resolve(source, progress=progress, max_bytes=max_bytes)
+        limits: dict[str, Any] = {"progress": progress, "max_bytes": max_bytes}
+        path = resolve_entry(entry, **limits) if entry else resolve(source, **limits)
     click.echo(str(path))
 
 
@@ -160,7 +167,8 @@ BUFFERS = ("noise_const", "resample_filter", "w_avg")
 
 def _chosen(names: Sequence[str]) -> list[WeightsEntry]:
     if not names:
-        return [entry for entry in weights_entries() if entry.embedded or entry.path.is_file()]
+        entries = (*weights_entries(), *weights_entries("features"))
+        return [entry for entry in entries if entry.embedded or entry.path.is_file()]
     chosen = []
     for name in names:
         entry = entry_of(name)

@@ -2,8 +2,9 @@
 
 - `none`: no features; the loss is 0.
 - `efficientnet-lite0`: five stages of EfficientNet-Lite0 (ImageNet, Apache-2.0), from a package: works offline.
-- `vgg19`: the five layers of the public Pix2PixHD, from torchvision's published file vgg19-dcbb9e9d.pth, which the
-  user brings. Images go in as they are, in [-1, 1]: the public code does not normalise them either.
+- `vgg19`: the five layers of the public Pix2PixHD, from torchvision's published file vgg19-dcbb9e9d.pth, which
+  `distill weights fetch vgg19` brings. Images go in as they are, in [-1, 1]: the public code does not normalise
+  them either.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.models.efficientnet_lite import EfficientNetLite0, named
 from distill.models.state_files import read_state
 from distill.stylegan2.checkpoint import file_sha256
+from distill.stylegan2.weights import entry_of
 
 NAMES = ("none", "efficientnet-lite0", "vgg19")
 LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # shallow to deep: the public Pix2PixHD
@@ -44,23 +46,29 @@ class PerceptualFeatures(Protocol):
 def load_perceptual(
     name: str, *, vgg19_file: Path | None = None, device: str | torch.device = "cpu"
 ) -> PerceptualFeatures:
-    """Load features by name; `vgg19_file` is torchvision's published file, asked for by `vgg19` alone.
+    """Load features by name; `vgg19_file` is torchvision's published file, by default the fetched one.
 
-    Raises DistillError for an unknown name, weights that are not there, and files that are damaged or of another
-    network; one line.
+    Nothing is fetched here. Raises DistillError for an unknown name, weights that are not there, and files that
+    are damaged or of another network; one line.
     """
     if name == "none":
         return NoFeatures()
     if name == "efficientnet-lite0":
         return Lite0Features(_lite0_file()).to(device)
     if name == "vgg19":
-        if vgg19_file is None:
-            raise DistillError(
-                f"perceptual features vgg19 need torchvision's file {VGG19_FILE} (548 MiB): give its path, "
-                "or choose efficientnet-lite0, which comes in a package"
-            )
-        return VGG19Features(vgg19_file).to(device)
+        return VGG19Features(vgg19_file or fetched_vgg19()).to(device)
     raise DistillError(f"unknown perceptual features {name!r}; known are {', '.join(NAMES)}")
+
+
+def fetched_vgg19() -> Path:
+    """Return the file of `distill weights fetch vgg19`. Raises DistillError where it was not fetched."""
+    entry = entry_of("vgg19")
+    if entry is None or not entry.path.is_file():
+        raise DistillError(
+            f"perceptual features vgg19 need torchvision's file {VGG19_FILE} (548 MiB): run distill weights fetch "
+            "vgg19, or choose efficientnet-lite0, which comes in a package"
+        )
+    return entry.path
 
 
 def default_perceptual() -> str:

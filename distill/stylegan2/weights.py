@@ -1,4 +1,7 @@
-"""The table of known generators, and the way from a name, a path or an address to a file on disk."""
+"""The table of known weights, and the way from a name, a path or an address to a file on disk.
+
+Most are generators; `features` are networks that compare images. A name stands for one kind alone.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from distill.errors import DistillError
 from distill.stylegan2.download import MAX_BYTES, CappedDownload, KnownHashes, Progress, check_hash, fetch
@@ -21,18 +25,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Kind = Literal["generator", "features"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsEntry:
-    """One generator of `stylegan_weights/manifest.toml`, which says what each field means."""
+    """One network of `stylegan_weights/manifest.toml`, which says what each field means."""
 
     name: str
     summary: str
-    resolution: int
-    domain: str
     licence: str
     data_licence: str
     origin: str
+    kind: Kind = "generator"
+    resolution: int | None = None
+    domain: str | None = None
     file: str | None = None
     url: str | None = None
     content: str | None = None
@@ -43,6 +50,12 @@ class WeightsEntry:
     def __post_init__(self) -> None:
         if (self.file is None) == (self.url is None):
             raise DistillError(f"weights entry {self.name!r}: needs either a file or a url")
+        if self.kind not in get_args(Kind):
+            raise DistillError(
+                f"weights entry {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(Kind))}"
+            )
+        if self.kind == "generator" and (self.resolution is None or self.domain is None):
+            raise DistillError(f"weights entry {self.name!r}: a generator needs a resolution and a domain")
 
     @property
     def embedded(self) -> bool:
@@ -50,10 +63,11 @@ class WeightsEntry:
 
     @property
     def path(self) -> Path:
-        """Where the file is, or will be once it is fetched."""
+        """Where the file is, or will be once it is fetched. Features keep their published name."""
         if self.file is not None:
             return weights_folder() / self.file
-        return cache_dir() / "downloads" / f"{self.name}.pkl"
+        published = Path(urlsplit(self.url or "").path).name
+        return cache_dir() / "downloads" / (f"{self.name}.pkl" if self.kind == "generator" else published)
 
 
 def weights_folder() -> Path:
@@ -83,9 +97,9 @@ def _table() -> dict[str, WeightsEntry]:
     return {row["name"]: WeightsEntry(**row) for row in rows}
 
 
-def weights_entries() -> list[WeightsEntry]:
-    """Return every known generator, in the order of the table."""
-    return list(_table().values())
+def weights_entries(kind: Kind = "generator") -> list[WeightsEntry]:
+    """Return every known network of a kind, in the order of the table."""
+    return [entry for entry in _table().values() if entry.kind == kind]
 
 
 def entry_of(source: str | PathLike[str]) -> WeightsEntry | None:
@@ -96,19 +110,22 @@ def entry_of(source: str | PathLike[str]) -> WeightsEntry | None:
 def domain_of(source: str | PathLike[str]) -> str:
     """Return what a generator draws ("face", "animal", …); "unknown" when it is not in the table."""
     entry = entry_of(source)
-    return entry.domain if entry else "unknown"
+    return (entry.domain if entry else None) or "unknown"
 
 
 def resolve(
     source: str | PathLike[str], *, progress: Progress | None = None, max_bytes: int = MAX_BYTES
 ) -> Path:
-    """Find the file of a registry name, a path or an https address; fetch it if it is not here yet.
+    """Find the file of a generator's name, a path or an https address; fetch it if it is not here yet.
 
     A registry name wins over a file of that name in the working folder: write ./NAME for the file.
-    Raises DistillError for an unknown source, a failed fetch, or a sha256 other than the known one.
+    Raises DistillError for an unknown source, a name of another kind, a failed fetch, or a sha256 other than
+    the known one.
     """
     if entry := entry_of(source):
-        return _resolve_entry(entry, progress, max_bytes)
+        if entry.kind != "generator":
+            raise DistillError(_no_generator(entry))
+        return resolve_entry(entry, progress=progress, max_bytes=max_bytes)
     text = os.fspath(source)
     if "://" in text:
         return _fetched(text, _path_of_url(text), None, progress, max_bytes)
@@ -120,12 +137,15 @@ def resolve(
     raise DistillError(_unknown(text))
 
 
-def _resolve_entry(entry: WeightsEntry, progress: Progress | None, max_bytes: int) -> Path:
+def resolve_entry(
+    entry: WeightsEntry, *, progress: Progress | None = None, max_bytes: int = MAX_BYTES
+) -> Path:
+    """Find the file of an entry of any kind, as `resolve` does."""
     if entry.url is not None:
         return _fetched(entry.url, entry.path, entry.sha256, progress, max_bytes)
     if not entry.path.is_file():
         raise DistillError(
-            f"{entry.path}: the embedded generator {entry.name!r} is missing; install distill again"
+            f"{entry.path}: the embedded {entry.kind} {entry.name!r} is missing; install distill again"
         )
     check_hash(entry.path, _sha256(entry.path), entry.sha256)
     return entry.path
@@ -159,6 +179,11 @@ def known_hashes() -> KnownHashes:
 def expected_sha256(entry: WeightsEntry) -> str | None:
     """Return the sha256 an entry's file must have: the table's, else what its first fetch recorded."""
     return entry.sha256 or (known_hashes().get(entry.url) if entry.url else None)
+
+
+def _no_generator(entry: WeightsEntry) -> str:
+    names = ", ".join(other.name for other in weights_entries())
+    return f"{entry.name!r} is no generator but {entry.kind} ({entry.summary}); the generators are {names}"
 
 
 def _unknown(text: str) -> str:

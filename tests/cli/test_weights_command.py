@@ -20,16 +20,22 @@ def cache(tmp_path, monkeypatch):
 
 def test_list_shows_every_generator_on_a_line(capsys):
     assert run(["weights", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    generators, _, features = capsys.readouterr().out.partition("\n\n")
+    lines = generators.splitlines()
     assert [line.split()[0] for line in lines] == [entry.name for entry in weights_entries()]
     assert lines[0].split()[1:4] == ["64x64", "face", "embedded"]
     assert any("512x384" in line and "not fetched" in line for line in lines)
+    title, *rows = features.splitlines()
+    assert "--perceptual" in title
+    assert [row.split()[0] for row in rows] == ["vgg19"]
 
 
 def test_list_as_json(capsys):
     assert run(["weights", "list", "--json"]) == 0
-    first = json.loads(capsys.readouterr().out)[0]
+    rows = json.loads(capsys.readouterr().out)
+    first = rows[0]
     assert (first["name"], first["state"], first["licence"]) == ("portraits", "embedded", "Apache-2.0")
+    assert {row["name"]: row["kind"] for row in rows if row["kind"] != "generator"} == {"vgg19": "features"}
 
 
 def test_info_of_embedded_weights(capsys):
@@ -58,6 +64,26 @@ def test_info_of_something_else_is_one_line(tmp_path, capsys):
 def test_fetch_of_embedded_weights_prints_their_path(capsys):
     assert run(["weights", "fetch", "portraits"]) == 0
     assert capsys.readouterr().out == f"{entry_of('portraits').path}\n"
+
+
+def test_features_are_described_and_checked_but_are_no_generator(capsys):
+    assert run(["weights", "info", "vgg19"]) == 0
+    assert "distill weights fetch vgg19" in capsys.readouterr().out
+    path = entry_of("vgg19").path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not it")
+    assert run(["weights", "verify"]) == 2
+    assert "vgg19: sha256 is" in capsys.readouterr().out
+    assert run(["weights", "info", "vgg19", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "fetched"
+    for command in (
+        ["generate", "--task", "style-mix", "--generator", "vgg19", "--n", "1", "--out", str(path.parent)],
+        ["weights", "convert", "vgg19", "--out", str(path.with_suffix(".safetensors"))],
+    ):
+        assert run(command) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("distill: error: 'vgg19' is no generator but features")
+        assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("source", ["portrait", "http://example.org/x.pkl"])

@@ -114,7 +114,8 @@ def test_a_damaged_or_other_vgg19_is_refused(vgg19_file, tmp_path: Path) -> None
         load_perceptual("vgg19", vgg19_file=tmp_path / "missing.pth")
 
 
-def test_what_is_missing_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path))
     with pytest.raises(DistillError, match=r"vgg19-dcbb9e9d.pth.*or choose efficientnet-lite0"):
         load_perceptual("vgg19")
     with pytest.raises(DistillError, match="unknown perceptual features 'alexnet'; known are none, "):
