@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -38,7 +40,7 @@ class HostCopy:
     """A copy of a tensor to the host that is under way: other work on the GPU need not wait for it."""
 
     def __init__(self, tensor: Tensor) -> None:
-        self._arrived: torch.cuda.Event | None = None
+        self._arrived: Any = None  # a CUDA event
         self._tensor = tensor
         if tensor.is_cuda:
             self._tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)

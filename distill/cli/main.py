@@ -26,7 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "distill.cli.train_stylegan2:train_stylegan2",
         "Train a StyleGAN2 generator on images.",
     ),
-    "train-pix2pix": ("distill.cli.train_pix2pix:train_pix2pix", "Train a student (Pix2PixHD) on a data set."),
+    "train-pix2pix": (
+        "distill.cli.train_pix2pix:train_pix2pix",
+        "Train a student (Pix2PixHD) on a data set.",
+    ),
     "prepare-images": (
         "distill.cli.prepare_images:prepare_images",
         "Put a folder of photographs into one file to train on.",
