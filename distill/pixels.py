@@ -45,7 +45,8 @@ class HostCopy:
         if tensor.is_cuda:
             self._tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             self._tensor.copy_(tensor, non_blocking=True)
-            self._arrived = torch.cuda.Event()
+            event: Any = torch.cuda.Event
+            self._arrived = event()
             self._arrived.record()
 
     def array(self) -> NDArray[np.uint8]:

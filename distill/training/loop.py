@@ -42,10 +42,14 @@ class Diverged(DistillError):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that the main process does every `every` images, and at the end; it may return numbers."""
+    """Something that the main process does every `every` images, and at the end; it may return numbers.
+
+    `when_stopped` False leaves it out where a user or a batch system waits for the run to end.
+    """
 
     every: int
     act: Callable[[Place], Mapping[str, float] | None]
+    when_stopped: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +102,7 @@ def train(run: Run[Drawn], place: Place, *, stop: threading.Event, progress: Tra
             out_of_time = time.monotonic() - lap.started > run.seconds
             stopping = _agree(stop.is_set() or out_of_time, place)
             done = stopping or place.samples >= run.samples
-            _after_update(run, place, means, stats, lap, progress, done=done)
+            _after_update(run, place, means, stats, lap, progress, done=done, hurry=stop.is_set())
             if stopping:
                 break
     if stats is not None:
@@ -119,10 +123,15 @@ def _after_update(
     progress: TrainingProgress,
     *,
     done: bool,
+    hurry: bool,
 ) -> None:
     """Log, act and save where it is time to."""
     before = place.samples - run.batch
-    events = [event for event in run.events if passed(before, place.samples, event.every) or done]
+    events = [
+        event
+        for event in run.events
+        if (passed(before, place.samples, event.every) or done) and (event.when_stopped or not hurry)
+    ]
     save = passed(before, place.samples, run.save) or done
     if not (done or events or save or passed(before, place.samples, run.tick)):
         return
@@ -160,7 +169,8 @@ def _check_finite(values: Mapping[str, float], place: Place, folder: Path) -> No
     if bad:
         raise Diverged(
             f"training diverged before {place.samples / 1000:.1f} kimg ({', '.join(bad)} not finite); the last"
-            f" checkpoint in {folder} is good: go on from it with a smaller learning rate or larger gamma"
+            f" checkpoint in {folder} is good: go on from it with a smaller learning rate (StyleGAN2: or larger"
+            " gamma)"
         )
 
 

@@ -26,7 +26,7 @@ class TrainingProgress:
 
     def show(self, values: Mapping[str, float]) -> None:
         """Keep the latest numbers beside the bar."""
-        names = ("loss_g", "loss_d", "ada_p", *(name for name in values if name.startswith("frechet")))
+        names = ("loss_g", "loss_d", "ada_p", "l1", *(name for name in values if name.startswith("frechet")))
         self.latest = " ".join(f"{name} {values[name]:.3g}" for name in names if name in values)
         self.meter.beside(self.latest)
 

@@ -1,0 +1,119 @@
+"""`distill train-pix2pix`: make a student from a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from distill.cli.train_stylegan2 import device_of, start_processes
+
+PRESETS = ("seed", "paper", "demo")
+PERCEPTUAL = ("efficientnet-lite0", "vgg19", "none")
+POSITIVE = click.FloatRange(min=0, min_open=True)
+COUNT = click.IntRange(min=1)
+
+
+@click.command("train-pix2pix", short_help="Train a student (Pix2PixHD) on a data set.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of distill generate.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--preset", type=click.Choice(PRESETS), help="[seed; for images below 256 px: demo]")
+@click.option("--constant-epochs", type=click.FloatRange(min=0), help="At the full learning rate.  [preset]")
+@click.option(
+    "--decay-epochs", type=click.FloatRange(min=0), help="Of linear decay to 0 after them.  [preset]"
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")
+@click.option("--minutes", type=POSITIVE, help="Save and stop after so long.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option("--resolution", type=COUNT, help="Side in px, a divisor of the stored one.  [preset]")
+@click.option("--inputs", metavar="ROLE,…", help="Images that go in.  [the recipe's]")
+@click.option("--target", metavar="ROLE", help="Image to learn.  [the recipe's]")
+@click.option("--init", type=click.Path(path_type=Path), metavar="FILE",
+              help="Start from this generator: .pth as published, or safetensors.")  # fmt: skip
+@click.option("--batch", type=COUNT, help="Triplets of one update, all GPUs together.  [preset]")
+@click.option("--accumulate", type=COUNT, default=1, show_default=True,
+              help="Take a batch in so many parts: the same result in less memory.")  # fmt: skip
+@click.option("--lean", is_flag=True, help="Compute residual blocks twice: less memory, more time.")
+@click.option("--lr", type=click.FloatRange(0, 1, min_open=True), help="Learning rate of Adam.  [preset]")
+@click.option("--ngf", type=COUNT, help="Channels of the generator at full size.  [preset]")
+@click.option("--downsamplings", type=click.IntRange(min=0), help="Halvings in it.  [preset]")
+@click.option("--blocks", type=click.IntRange(min=0), help="Residual blocks in it.  [preset]")
+@click.option("--enhancers", type=click.IntRange(0, 3), help="Local enhancers around it.  [preset]")
+@click.option("--ndf", type=COUNT, help="Channels of the discriminator at full size.  [preset]")
+@click.option("--feature-matching", type=click.FloatRange(min=0), help="Weight of that loss.  [preset]")
+@click.option("--perceptual", type=click.Choice(PERCEPTUAL),
+              help="Features of that loss.  [efficientnet-lite0 where installed]")  # fmt: skip
+@click.option("--perceptual-weight", type=click.FloatRange(min=0), help="Weight of that loss.  [preset]")
+@click.option(
+    "--vgg19", type=click.Path(path_type=Path), help="File of vgg19.  [distill weights fetch vgg19]"
+)
+@click.option("--l1-weight", type=click.FloatRange(min=0), help="Weight of the distance of pixels.  [preset]")
+@click.option("--augment", metavar="KIND,…", help="Of flip, crop, geometry, colour; or none.  [all]")
+@click.option("--val-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.05, show_default=True,
+              help="Part of the faces that is held out for scores.")  # fmt: skip
+@click.option("--score-images", type=COUNT, default=1000, show_default=True,
+              help="Score at most so many of them.")  # fmt: skip
+@click.option("--features", default="auto", show_default=True,
+              help="Of the Fréchet score: auto, efficientnet_lite0, pixels8 or none.")  # fmt: skip
+@click.option(
+    "--tick-kimg", type=POSITIVE, help="Thousand triplets between lines of stats.  [1, or an epoch]"
+)
+@click.option("--snapshot-kimg", type=POSITIVE, help="Between pictures.  [an epoch, 1 to 5]")
+@click.option("--save-kimg", type=POSITIVE, help="Between checkpoints.  [an epoch, at least 1]")
+@click.option("--part-mib", type=COUNT, default=1024, show_default=True,
+              help="Cut checkpoints into files of at most so many MiB.")  # fmt: skip
+@click.option("--cache-gib", type=click.FloatRange(min=0), default=4.0, show_default=True,
+              help="Keep the decoded data set in memory where it is no larger.")  # fmt: skip
+@click.option("--gpus", type=COUNT, help="GPUs of this machine, one process each.  [one]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True
+)
+@click.option(
+    "--compile", "compiled", is_flag=True, help="Compile the networks: minutes at first, then faster."
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan; train and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
+def train_pix2pix(**options: Any) -> None:
+    """Train a Pix2PixHD student on the triplets of a data set: what the teacher's edit does, in one pass.
+
+    --out gets student.safetensors and student-best.safetensors, index.html with pictures, scores and curves,
+    stats.jsonl, scores.json and checkpoints. Ctrl-C saves; the same command with --resume goes on, exactly, also
+    with more epochs. Several machines: torchrun.
+
+    \b
+    distill train-pix2pix --data runs/demo --out runs/student
+    distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
+    """
+    from distill.cli.pix2pix_run import make_plan, run_plan
+    from distill.parallel import process_group, rank
+
+    start_processes(options)
+    with process_group(device_of(options)) as device:
+        plan = make_plan(options, device=device)
+        if options["dry_run"]:
+            print_facts(plan.facts(), as_json=options["as_json"])
+            return
+        result = run_plan(plan, options)
+        if rank() == 0:
+            click.echo(json.dumps(result) if options["as_json"] else summary(result))
+
+
+def print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Say what would be trained: parameters, images, epochs, device."""
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):{width}}  {value}")
+
+
+def summary(result: dict[str, Any]) -> str:
+    """One line: where the student is and how good."""
+    best: dict[str, Any] = result["scores"]["best"]
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in best.items() if name != "kimg")
+    found = f"; best at {best['kimg']:.1f} kimg: {numbers}" if best else ""
+    return f"{result['student']}: {result['kimg']:.1f} kimg{found}; look at {result['page']}"

@@ -1,0 +1,41 @@
+"""Say what to do about faults of a machine that a training run meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from distill import parallel
+from distill.errors import DistillError
+
+NO_MEMORY = ("out of memory", "can't allocate memory")  # of a GPU, and of a CPU that PyTorch asks
+
+
+@contextmanager
+def advice(batch: int, accumulate: int, *, compiled: bool) -> Iterator[None]:
+    """Turn exhausted memory, and a compiler that is not there, into one line with what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in NO_MEMORY):
+            raise DistillError(memory_line(batch, accumulate)) from error
+        if compiled and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise DistillError(f"torch.compile failed: {text[:200]}; leave --compile out") from error
+        raise
+
+
+def memory_line(batch: int, accumulate: int) -> str:
+    """Name the first choice that halves the memory and changes no result."""
+    at_once = batch // parallel.world_size() // accumulate
+    if at_once > 1:
+        divisor = next(k for k in range(2, at_once + 1) if at_once % k == 0)
+        first = f"--accumulate {accumulate * divisor} gives the same result in less memory"
+    else:
+        first = "--lean gives the same result in less memory"
+    return (
+        f"out of memory with {at_once} images at once: {first}; then --lean, --precision bf16, a smaller --ngf or"
+        " --resolution"
+    )

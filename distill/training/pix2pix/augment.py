@@ -1,0 +1,84 @@
+"""Paired augmentation: one change for all images of a triplet, each triplet its own, the whole batch at once.
+
+Shapes: N triplets of the batch of all processes, B of them here, R roles, 3 colours, H W image in [-1, 1].
+Instance normalisation right after a student's first layer takes brightness and contrast of its inputs away. Changing
+these would change targets for no visible reason; gamma, saturation and hue it can see.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from distill.errors import DistillError
+
+KINDS = ("flip", "crop", "geometry", "colour")
+SHARE = 0.5  # of the triplets that a kind of change befalls: the others stay as sharp as they are
+CROP = 0.9  # smallest side of a crop, of the whole (the public Pix2PixHD: 256 of 286)
+ANGLE, STRETCH, SHIFT = math.radians(5), 0.05, 0.04  # largest turn, change of size, way as a part of the side
+GAMMA, SATURATION, HUE = 0.35, 0.35, math.radians(10)  # gamma and saturation as powers of 2
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What befalls each triplet. `affine` [N, 2, 3] leads from an output's place to an input's, sides at ±1."""
+
+    affine: Tensor
+    colour: Tensor  # [N, 3, 3], about 0
+    gamma: Tensor  # [N]
+
+    def part(self, first: int, count: int) -> Changes:
+        """Those of one process or one part of the batch."""
+        return Changes(*(x.narrow(0, first, count) for x in (self.affine, self.colour, self.gamma)))
+
+
+def check_kinds(kinds: Collection[str]) -> None:
+    """Raise DistillError for a kind of change that there is not."""
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise DistillError(f"augmentation {unknown[0]!r} is none of {', '.join(KINDS)}, none")
+
+
+def draw_changes(count: int, kinds: Collection[str], random: torch.Generator) -> Changes:
+    """Draw changes of N triplets. Leaving one kind out does not change what the others draw."""
+    happens = (torch.rand(len(KINDS), count, generator=random) < SHARE) & torch.tensor(
+        [[kind in kinds] for kind in KINDS]
+    )
+    amount = torch.rand(9, count, generator=random) * 2 - 1
+    flip, crop, geometry, colour = happens.float()
+    side = 1 - crop * (amount[0] + 1) / 2 * (1 - CROP)  # of the crop
+    moved = crop * (1 - side) * amount[1:3] + geometry * 2 * SHIFT * amount[3:5]
+    turn, size = geometry * ANGLE * amount[5], side * 2 ** (geometry * STRETCH * amount[6])
+    cos, sin, mirror = size * turn.cos(), size * turn.sin(), 1 - 2 * flip
+    rows = [torch.stack([mirror * cos, -sin, moved[0]]), torch.stack([mirror * sin, cos, moved[1]])]
+    return Changes(
+        affine=torch.stack(rows).permute(2, 0, 1).contiguous(),
+        colour=_colour_matrices(colour * HUE * amount[7], 2 ** (colour * SATURATION * amount[8])),
+        gamma=2 ** (colour * GAMMA * (torch.rand(count, generator=random) * 2 - 1)),
+    )
+
+
+def _colour_matrices(hue_N: Tensor, saturation_N: Tensor) -> Tensor:
+    """Turn colours about the grey axis and scale their distance from it: [N, 3, 3] (Rodrigues' formula)."""
+    grey = torch.full((3, 3), 1 / 3)
+    cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
+    cos, sin = hue_N.cos()[:, None, None], hue_N.sin()[:, None, None]
+    return grey + saturation_N[:, None, None] * (cos * (torch.eye(3) - grey) + sin * cross)
+
+
+def apply_changes(images_BRCHW: Tensor, changes: Changes) -> Tensor:
+    """Change triplets [B, R, 3, H, W] in [-1, 1], all roles of one alike; what comes into view is reflected."""
+    B, R, C, H, W = images_BRCHW.shape
+    device = images_BRCHW.device
+    grid = F.affine_grid(changes.affine.to(device), [B, R * C, H, W], align_corners=False)
+    flat = images_BRCHW.flatten(1, 2)
+    # Bicubic, since a student learns to blur from targets that were blurred.
+    flat = F.grid_sample(flat, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+    pixels = changes.colour.to(device)[:, None] @ flat.view(B, R, C, H * W)
+    light = ((pixels + 1) / 2).clamp(0, 1) ** changes.gamma.to(device)[:, None, None, None]
+    return (light * 2 - 1).view(B, R, C, H, W)

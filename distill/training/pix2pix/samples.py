@@ -1,0 +1,54 @@
+"""A picture of what a student makes of some rows: inputs, output and target side by side, under their names."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distill.pixels import to_numpy, to_uint8
+from distill.reports.sheet import draw_sheet, png_bytes
+from distill.reports.survey import Sample
+from distill.shards.dataset import TripletDataset
+from distill.shards.folder import manifest_reports, read_manifest, shard_path
+from distill.shards.read import open_shard
+
+OUTPUT = "student"
+
+
+class SampleSheet:
+    """Draws the same rows of a data set again and again."""
+
+    def __init__(self, dataset: TripletDataset, rows: NDArray[np.int64]) -> None:
+        *inputs, target = dataset.roles
+        self.columns = [*inputs, OUTPUT, f"{target} (target)"]
+        self.places = [_find(dataset, int(row)) for row in rows]
+
+    def draw(self, triplets_NRCHW: Tensor, outputs_NCHW: Tensor, *, title: str) -> bytes:
+        """Draw uint8 triplets [N, R, 3, H, W] and the outputs [N, 3, H, W] in [-1, 1] as PNG."""
+        made = to_numpy(to_uint8(outputs_NCHW))
+        given = triplets_NRCHW.permute(0, 1, 3, 4, 2).numpy()
+        samples = []
+        for (shard, row, candidate), images, output in zip(self.places, given, made, strict=True):
+            shown = dict(zip(self.columns, [*images[:-1], output, images[-1]], strict=True))
+            l1 = {"L1": _distance(output, images[-1])}
+            samples.append(
+                Sample(shard=shard, row=row, candidate=candidate, images=shown, params=l1, scores={})
+            )
+        return png_bytes(draw_sheet(samples, self.columns, title=title))
+
+
+def _find(dataset: TripletDataset, place: int) -> tuple[int, int, int]:
+    """Return (shard, row within it, candidate) of a row of the data set."""
+    reports = manifest_reports(read_manifest(dataset.folder))
+    ends = np.cumsum([report.rows for report in reports])
+    number = int(np.searchsorted(ends, place, side="right"))
+    report = reports[number]
+    row = place - int(ends[number] - report.rows)
+    with open_shard(shard_path(dataset.folder, report.index), report=report) as reader:
+        return report.index, row, int(reader.value("candidate", row))
+
+
+def _distance(a_HWC: NDArray[np.uint8], b_HWC: NDArray[np.uint8]) -> float:
+    """The mean absolute difference on the 0..1 scale."""
+    return float(np.abs(a_HWC.astype(np.float32) - b_HWC).mean() / 255)

@@ -1,0 +1,162 @@
+"""One update of a student: generator and discriminator of Pix2PixHD on a batch of triplets.
+
+Wang et al. 2018, section 3; losses, their weights and their order as in the public implementation. Shapes: B
+triplets of this process, N of all, k inputs and one target a triplet, 3 colours, H W image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from distill import parallel
+from distill.models import losses
+from distill.models.perceptual import PerceptualFeatures
+from distill.models.pix2pixhd import Architecture, create, create_discriminator
+from distill.training.pix2pix.augment import apply_changes, draw_changes
+from distill.training.pix2pix.optimise import Optimiser
+from distill.training.pix2pix.presets import Preset
+from distill.training.pix2pix.schedule import Schedule
+from distill.training.place import Place, stream_seed
+
+
+class Pix2PixHDStep:
+    """The networks, their optimisers, and what one update does to them.
+
+    Augmentation is drawn for the batch of all processes and then split, and no sample sees another, so a run on
+    several processes, or in several parts (`accumulate`), differs from a plain one by rounding only.
+    `lean`: less memory, more time. `compiled`: through torch.compile.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        architecture: Architecture,
+        features: PerceptualFeatures,
+        schedule: Schedule,
+        *,
+        seed: int,
+        device: str = "cpu",
+        half: torch.dtype = torch.float32,
+        accumulate: int = 1,
+        lean: bool = False,
+        compiled: bool = False,
+    ) -> None:
+        self.preset, self.features, self.schedule = preset, features, schedule
+        self.device, self.half, self.accumulate, self.lean = torch.device(device), half, accumulate, lean
+        # Plain float32 convolutions on CPUs are slower with channels last.
+        fast_last = self.device.type == "cuda" or half is not torch.float32
+        self.layout = torch.channels_last if fast_last else torch.contiguous_format
+        generator = create(architecture, seed=stream_seed(seed, 0, "generator"))
+        discriminator = create_discriminator(
+            architecture.inputs + architecture.outputs,
+            seed=stream_seed(seed, 0, "discriminator"),
+            ndf=preset.ndf,
+            layers=preset.d_layers,
+            scales=preset.d_scales,
+        )
+        self.generator = generator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
+        self.discriminator = discriminator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
+        self.g_optimiser = Optimiser(self.generator, scaled=half is torch.float16)
+        self.d_optimiser = Optimiser(self.discriminator, scaled=half is torch.float16)
+        self._draw = compile_network(self.generator) if compiled else self.generator
+        self._judge = compile_network(self.discriminator) if compiled else self.discriminator
+
+    def update(self, triplets: Tensor, place: Place) -> Mapping[str, Tensor | float]:
+        """Make one update with uint8 [B, k + 1, 3, H, W], the target last; return each loss by name."""
+        images = triplets.to(self.device, non_blocking=True).float().div_(127.5).sub_(1.0)
+        images = self._augment(images, place)
+        found = [self._learn(part) for part in images.chunk(self.accumulate)]
+        lr = self.schedule.at(place.samples)
+        self.g_optimiser.step(lr)
+        self.d_optimiser.step(lr)
+        return {**self._means(found), "lr": lr}
+
+    def _augment(self, images: Tensor, place: Place) -> Tensor:
+        if not self.preset.augment:
+            return images
+        share = len(images)
+        random = place.generator("augment")
+        changes = draw_changes(share * parallel.world_size(), self.preset.augment, random)
+        return apply_changes(images, changes.part(parallel.rank() * share, share))
+
+    def _learn(self, images: Tensor) -> dict[str, Tensor]:
+        """Gather the gradients of both networks from one part of the batch, weights as before the update."""
+        inputs, target = (x.contiguous(memory_format=self.layout) for x in split_roles(images))
+        half = self.half is not torch.float32
+        with torch.autocast(self.device.type, dtype=self.half if half else None, enabled=half):
+            fake: Tensor = self._draw(inputs, lean=True) if self.lean else self._draw(inputs)
+            shown = fake.detach().requires_grad_()  # the discriminator's gradients end here
+            pairs = torch.cat([torch.cat([inputs, image], dim=1) for image in (target, shown)])
+            # One pass for both halves: its samples do not see each other.
+            on_real, on_fake = losses.real_and_fake(self._judge(pairs.contiguous(memory_format=self.layout)))
+            loss_d = losses.lsgan_discriminator(on_real, on_fake)
+            parts = self._generator_losses(on_real, on_fake, shown, target)
+            loss_g = torch.stack(list(parts.values())).sum()
+        share = 1 / self.accumulate
+        # The discriminator's weights learn from its own loss alone, and before the generator's passes through them.
+        self.d_optimiser.gather(loss_d * share, keep_graph=True)
+        (gradient,) = torch.autograd.grad(self.g_optimiser.scaled(loss_g * share), shown)
+        torch.autograd.backward(fake, gradient)
+        found = {"loss_g": loss_g, **parts, "loss_d": loss_d}
+        return {name: value.detach() for name, value in found.items()}
+
+    def _generator_losses(
+        self, on_real: losses.Scales, on_fake: losses.Scales, fake: Tensor, target: Tensor
+    ) -> dict[str, Tensor]:
+        found = {"loss_gan": losses.lsgan_generator(on_fake)}
+        if self.preset.feature_matching:
+            found["loss_matching"] = self.preset.feature_matching * losses.feature_matching(on_real, on_fake)
+        if self.preset.perceptual and self.features.weights:
+            with torch.no_grad():
+                wanted = self.features(target)
+            distance = losses.perceptual(self.features(fake), wanted, self.features.weights)
+            found["loss_perceptual"] = self.preset.perceptual * distance
+        if self.preset.l1:
+            found["loss_l1"] = self.preset.l1 * (fake.float() - target).abs().mean()
+        return found
+
+    def _means(self, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Average over the parts and processes, so that a line of stats speaks of the whole batch."""
+        names = list(found[0])
+        values = torch.stack([torch.stack([part[name] for name in names]) for part in found]).mean(dim=0)
+        values = parallel.sum_over_processes(values) / parallel.world_size()
+        return dict(zip(names, values.unbind(), strict=True))
+
+    @torch.no_grad()
+    def translate(self, inputs_BCHW: Tensor) -> Tensor:
+        """Turn inputs [B, 3k, H, W] in [-1, 1] into images [B, 3, H, W], float32, on the step's device."""
+        x = inputs_BCHW.to(self.device).contiguous(memory_format=self.layout)
+        half = self.half is not torch.float32
+        with torch.autocast(self.device.type, dtype=self.half if half else None, enabled=half):
+            images: Tensor = self.generator(x)
+        return images.float()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next update depends on, as tensors and plain values."""
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "g_optimiser": self.g_optimiser.state(),
+            "d_optimiser": self.d_optimiser.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        for name in ("generator", "discriminator"):
+            getattr(self, name).load_state_dict(state[name], strict=True)
+        self.g_optimiser.load_state(state["g_optimiser"])
+        self.d_optimiser.load_state(state["d_optimiser"])
+
+
+def compile_network(network: nn.Module) -> nn.Module:
+    """Compile a network that is differentiated twice from one forward pass. The first update takes minutes."""
+    torch._functorch.config.donated_buffer = False  # else the first backward pass frees what the second needs
+    return cast(nn.Module, torch.compile(network))
+
+
+def split_roles(images_BRCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut triplets into inputs [B, 3k, H, W] and target [B, 3, H, W]."""
+    return images_BRCHW[:, :-1].flatten(1, 2), images_BRCHW[:, -1]

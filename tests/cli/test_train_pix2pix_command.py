@@ -1,0 +1,296 @@
+"""`distill train-pix2pix`: a real, tiny run; exact resume; two processes; one line for what cannot work."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from triplet_sets import make_triplets
+
+from distill.cli.main import run as distill
+from distill.cli.train_pix2pix import train_pix2pix
+from distill.errors import DistillError, ShardCorrupt
+from distill.models.pix2pixhd import Architecture, create
+from distill.models.pix2pixhd_files import save_pth
+from distill.models.student import load_student
+from distill.training.checkpoint import load_checkpoint
+from distill.training.stats import read_stats
+
+SMALL = ["--ngf", 4, "--ndf", 4, "--downsamplings", 1, "--blocks", 1, "--batch", 4, "--perceptual", "none"]
+COMMON = [*SMALL, "--precision", "fp32", "--device", "cpu", "--features", "pixels8", "--val-fraction", 0.25]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_triplets(tmp_path_factory.mktemp("data"), rows=64, per_shard=32)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_triplets(
+        tmp_path_factory.mktemp("pairs"), rows=16, task="ageing", inputs=["source"], target="target"
+    )
+
+
+def run(*args: object) -> dict[str, object]:
+    result = CliRunner().invoke(train_pix2pix, [str(a) for a in [*COMMON, *args]], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout) if "--json" in args else {}
+
+
+def failure(*args: object) -> DistillError:
+    with pytest.raises(DistillError) as caught:
+        CliRunner().invoke(
+            train_pix2pix, [str(a) for a in [*COMMON, *args]], standalone_mode=False, catch_exceptions=False
+        )
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def epochs(constant: float, decay: float) -> list[object]:
+    return ["--constant-epochs", constant, "--decay-epochs", decay]
+
+
+def test_a_run_learns_and_leaves_what_a_user_looks_for(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = [*epochs(8, 8), "--lr", 5e-3, "--ngf", 8, "--augment", "flip", "--l1-weight", 100, "--json"]
+    result = run("--data", data, "--out", out, *options)
+    scores = result["scores"]
+    assert isinstance(scores, dict)
+    copied, mean = (scores["baselines"][name]["l1"] for name in ("copy the content", "mean of the inputs"))
+    assert scores["best"]["l1"] < 0.8 * min(copied, mean)
+    assert scores["best_by"] == "l1"
+    assert scores["best"]["l1"] == min(line["l1"] for line in read_stats(out) if "l1" in line)
+    assert json.loads((out / "scores.json").read_text()) == scores
+    last, best = (load_student(out / f"student{kind}.safetensors") for kind in ("", "-best"))
+    assert load_student(out).path == best.path
+    facts = best.facts
+    assert (facts.task, facts.inputs, facts.target) == ("style-mix", ("content", "style"), "mixed")
+    assert (facts.resolution, facts.preset, facts.perceptual, facts.seed) == (16, "demo", "none", 0)
+    assert (facts.generator, facts.val_fraction, facts.data_digest) == ("tiny", 0.25, "0123456789ab")
+    assert facts.scores["l1"] == pytest.approx(scores["best"]["l1"])
+    assert last.facts.kimg == result["kimg"]
+    page = (out / "index.html").read_text()
+    assert 'http-equiv="refresh"' not in page  # it has ended
+    assert "copy the content" in page
+    pictures = sorted(out.glob("samples-*.png"))
+    assert f'src="{pictures[-1].name}"' in page
+    with Image.open(pictures[-1]) as picture:
+        assert min(picture.size) > 100
+    assert page.count("<polyline") >= 5
+    assert read_stats(out)[-1]["lr"] < 5e-4  # it decays
+
+
+def test_pieces_give_the_weights_of_the_whole(data: Path, tmp_path: Path) -> None:
+    options = ["--data", data, "--features", "none", "--perceptual", "efficientnet-lite0", *epochs(0.5, 1)]
+    run(*options, "--out", tmp_path / "whole")
+    pieces, one_update = [*options, "--out", tmp_path / "pieces"], ["--minutes", 1e-9]
+    run(*pieces, *one_update)
+    run(*pieces, *one_update, "--resume")
+    assert load(tmp_path / "pieces")["place"] == {"seed": 0, "updates": 2, "samples": 8}
+    run(*pieces, "--resume")
+    assert differences(load(tmp_path / "whole"), load(tmp_path / "pieces")) == []
+    both = [(tmp_path / name / "student.safetensors").read_bytes() for name in ("whole", "pieces")]
+    assert both[0] == both[1]
+
+
+def load(folder: Path) -> dict[str, object]:
+    found = load_checkpoint(folder)
+    assert found is not None
+    return found[0]
+
+
+def differences(a: object, b: object, at: str = "") -> list[str]:
+    """Name where two states differ in any bit."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        keys = sorted({*a, *b}, key=str)
+        return [d for key in keys for d in differences(a.get(key), b.get(key), f"{at}/{key}")]
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
+        return [d for i, pair in enumerate(zip(a, b, strict=True)) for d in differences(*pair, f"{at}/{i}")]
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return [] if torch.equal(a, b) else [at]
+    return [] if a == b else [at]
+
+
+def test_more_epochs_go_on_at_the_rate_of_their_place(data: Path, tmp_path: Path) -> None:
+    options = ["--data", data, "--out", tmp_path / "run", "--features", "none", "--tick-kimg", 0.004]
+    run(*options, *epochs(1, 1))
+    first = read_stats(tmp_path / "run")
+    assert first[-1]["lr"] < 0.2 * first[0]["lr"]
+    run(*options, *epochs(1, 3), "--resume")
+    rates = [line["lr"] for line in read_stats(tmp_path / "run")[len(first) :]]
+    assert rates == sorted(rates, reverse=True)
+    assert 0.5 * first[0]["lr"] < rates[0] < first[0]["lr"]
+    assert read_stats(tmp_path / "run")[-1]["samples"] == pytest.approx(2 * first[-1]["samples"], abs=4)
+
+
+LAUNCH = "from distill.cli.train_pix2pix import train_pix2pix\ntrain_pix2pix()\n"
+
+
+@pytest.mark.cluster
+def test_two_processes_lose_what_one_loses(data: Path, tmp_path: Path) -> None:
+    options = [*COMMON, "--data", data, "--batch", 8, *epochs(0.5, 0.5), "--features", "none"]
+    options += ["--tick-kimg", 0.008, "--perceptual", "efficientnet-lite0"]
+    script = tmp_path / "train.py"
+    script.write_text(LAUNCH)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [str(part) for part in [*torchrun, *options, "--out", tmp_path / "two"]]
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    run(*options[len(COMMON) :], "--out", tmp_path / "one", "--accumulate", 2)
+    one, two = (read_stats(tmp_path / name) for name in ("one", "two"))
+    assert len(one) == len(two) >= 6
+    for a, b in zip(one, two, strict=True):
+        for name in ("loss_g", "loss_gan", "loss_matching", "loss_perceptual", "loss_d", "lr", "l1", "ssim"):
+            if name in a:
+                assert b[name] == pytest.approx(a[name], rel=2e-3), (name, a["samples"])
+
+
+def test_a_signal_saves_without_a_last_score_and_the_run_goes_on(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = ["--data", data, "--out", out, *epochs(1000, 0), "--tick-kimg", 0.004]
+
+    def stop_once_it_trains() -> None:
+        stats = out / "stats.jsonl"
+        while not stats.exists() or not stats.stat().st_size:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    killer = threading.Thread(target=stop_once_it_trains, daemon=True)
+    killer.start()
+    error = failure(*options)
+    killer.join()
+    assert error.exit_code == 130
+    assert "--resume goes on from there" in str(error)
+    samples = int(load(out)["place"]["samples"])  # type: ignore[index]
+    run(*options, "--resume", "--minutes", 1e-9)
+    assert read_stats(out)[-1]["samples"] == samples + 4
+    assert "l1" in read_stats(out)[-1]
+
+
+def test_the_best_student_is_remembered_over_a_resume(data: Path, tmp_path: Path) -> None:
+    options = ["--data", data, "--out", tmp_path / "run"]
+    run(*options, *epochs(2, 0))
+    before = (tmp_path / "run" / "student-best.safetensors").read_bytes()
+    run(*options, *epochs(2.5, 0), "--lr", 0.9, "--resume")  # which spoils it
+    assert (tmp_path / "run" / "student-best.safetensors").read_bytes() == before
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["best"]["l1"] < scores["latest"]["l1"]
+
+
+def test_a_published_generator_is_a_start_and_its_channels_are_checked(
+    data: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    six = tmp_path / "latest_net_G.pth"
+    save_pth(six, create(Architecture(inputs=6, ngf=4, downsamplings=1, blocks=2), seed=0))
+    assert "leave out --ngf" in str(failure("--data", data, "--out", tmp_path / "run", "--init", six))
+    out = tmp_path / "run"
+    options = ["--ndf", 4, "--batch", 4, "--perceptual", "none", "--features", "none", "--precision", "fp32"]
+    start = [str(a) for a in ("--init", six, "--out", out, *options, *epochs(0.1, 0), "--lr", 1e-9)]
+    assert distill(["train-pix2pix", "--data", str(data), *start]) == 0
+    student = load_student(out / "student.safetensors")
+    assert student.architecture.blocks == 2
+    wanted = create(Architecture(inputs=6, ngf=4, downsamplings=1, blocks=2), seed=0).state_dict()
+    for name, tensor in student.network.state_dict().items():
+        torch.testing.assert_close(tensor, wanted[name], atol=1e-6, rtol=0, msg=name)
+    capsys.readouterr()
+    assert distill(["train-pix2pix", "--data", str(pairs), *start]) == 2
+    assert "takes 6 input channels (2 images), the images have 3 (1 image)" in capsys.readouterr().err
+    error = failure("--data", pairs, "--out", out, "--resume")
+    assert "input_channels is 6 there and 3 now" in str(error)
+    assert error.exit_code == 2
+
+
+def test_pairs_and_chosen_roles(pairs: Path, tmp_path: Path) -> None:
+    plan = run("--data", pairs, "--out", tmp_path / "run", "--dry-run", "--json")
+    assert (plan["inputs"], plan["target"], plan["input_channels"]) == ("source", "target", 3)
+    back = ["--inputs", "target", "--target", "source"]
+    plan = run("--data", pairs, "--out", tmp_path / "run", *back, "--dry-run", "--json")
+    assert (plan["inputs"], plan["target"]) == ("target", "source")
+    run("--data", pairs, "--out", tmp_path / "run", *back, *epochs(0.5, 0), "--val-fraction", 0)
+    assert load_student(tmp_path / "run").facts.inputs == ("target",)
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path) -> None:
+    plan = run("--data", data, "--out", tmp_path / "run", *epochs(3, 2), "--dry-run", "--json")
+    assert not (tmp_path / "run").exists()
+    count, held = int(str(plan["triplets"])), int(str(plan["held_out"]))
+    assert count + held == 64
+    assert plan["kimg"] == 5 * count / 1000
+    assert plan["updates"] == -(-5 * count // 4)
+    assert (plan["preset"], plan["perceptual"], plan["device"]) == ("demo", "none", "cpu")
+    seed = run("--data", data, "--out", tmp_path / "run", "--preset", "seed", "--dry-run", "--json")
+    assert (seed["preset"], seed["epochs"], seed["resolution"]) == ("seed", "50 + 50", 16)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--resolution", 5], "choose a divisor of 16"),
+        (["--downsamplings", 4], "at least 32"),
+        (["--inputs", "source"], "no role 'source'; it has content, style, mixed"),
+        (["--target", "style"], "each role must be named once"),
+        (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, none"),
+        (["--batch", 6, "--accumulate", 4], "batch 6 cannot be split over 4 equal parts"),
+        (epochs(0, 0), "0 epochs"),
+        (["--features", "inception"], "inception"),
+        (["--perceptual", "vgg19", "--vgg19", "/nowhere/vgg19.pth"], "/nowhere/vgg19.pth"),
+        (["--val-fraction", 0.9999], "all 64 rows fall into the held-out"),
+        (["--gpus", 64], "64 GPUs asked for"),
+    ],
+)
+def test_bad_input_is_one_line(data: Path, tmp_path: Path, options: list[object], words: str) -> None:
+    error = failure("--data", data, "--out", tmp_path / "run", *options)
+    assert words in str(error)
+    assert error.exit_code == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_shards_and_a_broken_shard_are_one_line(tmp_path: Path) -> None:
+    assert failure("--data", tmp_path, "--out", tmp_path / "run").exit_code == 2
+    folder = make_triplets(tmp_path / "data", rows=32, per_shard=16)
+    (folder / "shard-00001.h5").write_bytes(b"no shard")
+    error = failure("--data", folder, "--out", tmp_path / "run")
+    assert isinstance(error, ShardCorrupt)
+    assert "shard-00001.h5" in str(error)
+
+
+def test_resume_refuses_other_settings_and_a_corrupt_checkpoint(data: Path, tmp_path: Path) -> None:
+    options = ["--data", data, "--out", tmp_path / "run", "--features", "none", *epochs(0.2, 0)]
+    run(*options)
+    assert "add --resume" in str(failure(*options))
+    assert "blocks is 1 there and 2 now" in str(failure(*options, "--resume", "--blocks", 2))
+    assert "perceptual_features is 'none' there" in str(
+        failure(*options, "--resume", "--perceptual", "efficientnet-lite0")
+    )
+    for part in (tmp_path / "run").glob("checkpoint-*.pt"):
+        part.write_bytes(b"x")
+    error = failure(*options, "--resume")
+    assert "damaged" in str(error)
+    assert "no checkpoint left" in str(error)
+
+
+def test_no_memory_says_what_to_do(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of …")
+
+    monkeypatch.setattr("distill.training.pix2pix.step.Pix2PixHDStep.update", refuse)
+    error = failure("--data", data, "--out", tmp_path / "run", "--features", "none")
+    assert "out of memory with 4 images at once: --accumulate 2 gives the same result" in str(error)
+    error = failure("--data", data, "--out", tmp_path / "other", "--features", "none", "--accumulate", 4)
+    assert "with 1 images at once: --lean" in str(error)
+
+
+def test_the_table_of_commands_knows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert distill(["train-pix2pix", "--help"]) == 0
+    assert "distill train-pix2pix --data runs/demo --out runs/student" in capsys.readouterr().out
