@@ -171,3 +171,13 @@ def test_the_schedule_sets_the_rate_of_both_networks() -> None:
     before = {name: tensor.clone() for name, tensor in weights(step).items()}
     step.update(some_triplets(), Place(seed=0, updates=20, samples=80))
     assert all(torch.equal(weights(step)[name], tensor) for name, tensor in before.items())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler about itself
+def test_compiled_networks_learn_the_same() -> None:
+    plain, compiled = a_step(), a_step(compiled=True)
+    reports = [step.update(some_triplets(), START) for step in (plain, compiled)]
+    for name in reports[0]:
+        assert float(reports[1][name]) == pytest.approx(float(reports[0][name]), rel=1e-4), name
+    assert_same_gradients(gradients(compiled), gradients(plain))
