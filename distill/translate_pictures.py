@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from distill.faces.alignment import Pixels
+from distill.reports.sheet import FAINT, write_line
 
 GAP = 4  # px between the tiles of one face
 TILE = 128  # px: largest side of a tile on the sheet
 MOST = 120  # faces on a sheet; the first ones
 WIDTH = 1600  # px a sheet may be wide
 MARGIN, GUTTER, HEAD, CAPTION = 20, 24, 24, 26  # px around the sheet, between faces, of texts
-INK, FAINT, PAPER = (32, 36, 42), (110, 118, 128), (255, 255, 255)
+TEXT = 13  # px, height of the letters
+PAPER = (255, 255, 255)
 
 
 def side_by_side(tiles: Sequence[Pixels]) -> Pixels:
@@ -55,28 +57,15 @@ class ContactSheet:
         for column in range(columns):
             for k, role in enumerate(self.roles):
                 left = MARGIN + column * (block + GUTTER) + k * (TILE + GAP)
-                _write(pen, (left, MARGIN), role, TILE, FAINT)
+                write_line(pen, (left, MARGIN), role, TILE, size=TEXT, ink=FAINT)
         for place, (name, row) in enumerate(self._shown):
             line, column = divmod(place, columns)
             corner = (MARGIN + column * (block + GUTTER), MARGIN + HEAD + line * (TILE + CAPTION))
             sheet.paste(row, corner)
-            _write(pen, (corner[0], corner[1] + TILE + 3), name, block, INK)
-        _write(pen, (MARGIN, height - MARGIN - CAPTION + 6), left_out, width, FAINT)
+            write_line(pen, (corner[0], corner[1] + TILE + 3), name, block, size=TEXT)
+        write_line(pen, (MARGIN, height - MARGIN - CAPTION + 6), left_out, width, size=TEXT, ink=FAINT)
         return np.asarray(sheet)
 
 
 def _filter(side: int) -> Image.Resampling:
     return Image.Resampling.BICUBIC if side < TILE else Image.Resampling.LANCZOS
-
-
-def _write(
-    pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, room: int, ink: tuple[int, int, int]
-) -> None:
-    """Write one line in PIL's own font, cut off with dots where there is no room."""
-    font = ImageFont.load_default(13)
-    line = "".join(c if c.isprintable() else "?" for c in text)
-    while line and pen.textlength(line, font=font) > room:
-        line = line.removesuffix("...")[:-1] + "..."
-        if line == "...":
-            break
-    pen.text(corner, line, fill=ink, font=font)

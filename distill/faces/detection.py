@@ -134,13 +134,13 @@ def chip_of_registered(
 ) -> list[Pixels]:
     """Return the same chip of several registered images, placed by the landmarks of one of them."""
     dlib = dlib_module()
-    details = _chip_details(landmarks, size, padding)
+    details = chip_details(landmarks, size, padding)
     return [dlib.extract_image_chip(as_rgb(image), details) for image in images]
 
 
 def chip_quad(landmarks: ArrayLike, size: int, padding: float = 0.25) -> Floats:
     """Return the corners [4, 2] of the chip in the image, in the order of `ffhq_quad`."""
-    details = _chip_details(landmarks, size, padding)
+    details = chip_details(landmarks, size, padding)
     rect, cosine, sine = details.rect, np.cos(details.angle), np.sin(details.angle)
     half = np.array([rect.width(), rect.height()]) / 2
     corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]) * half
@@ -149,13 +149,15 @@ def chip_quad(landmarks: ArrayLike, size: int, padding: float = 0.25) -> Floats:
     return np.asarray(turned + np.array(centre), dtype=np.float64)
 
 
-def _chip_details(landmarks: ArrayLike, size: int, padding: float) -> Any:
+def chip_details(points: ArrayLike, size: int, padding: float) -> Any:
+    """Fit dlib's mean face to 68 landmarks [68, 2], or to five [5, 2], as finely as they are given."""
     if size < 1 or padding < 0:
         raise DistillError(
             f"a face chip needs a positive size and a padding of 0 or more, not {size}, {padding}"
         )
     dlib = dlib_module()
-    fine = np.rint(as_points(landmarks, 68, "landmarks") * CHIP_STEPS).astype(int).tolist()
+    given = as_points(points, 5 if np.shape(points) == (5, 2) else 68, "landmarks")
+    fine = np.rint(given * CHIP_STEPS).astype(int).tolist()
     shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), [dlib.point(x, y) for x, y in fine])
     plan = dlib.get_face_chip_details(shape, size, padding)
     # A similarity transform scales with its points; a rectangle from l to r is r - l + 1 wide.

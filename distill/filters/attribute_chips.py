@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from distill.faces.alignment import Floats, Pixels, as_points, as_rgb
-from distill.faces.detection import CHIP_STEPS
+from distill.faces.alignment import Pixels, as_points, as_rgb
+from distill.faces.detection import chip_details
 from distill.faces.dlib_files import dlib_module
 
 # Of the 68 landmarks, in the order of dlib's five-point model: the corners of the eye at the right of the image
@@ -27,19 +25,7 @@ def attribute_chips(image: Pixels, landmarks: ArrayLike, sides: Mapping[str, int
     """
     dlib, pixels = dlib_module(), as_rgb(image)
     points = as_points(landmarks, 68, "landmarks")[list(FIVE_OF_68)]
-    return {name: dlib.extract_image_chip(pixels, _plan(points, side)) for name, side in sides.items()}
-
-
-def _plan(points: Floats, side: int) -> Any:
-    """Fit dlib's mean face to five points [5, 2] as finely as they are given; dlib itself knows whole pixels only."""
-    dlib = dlib_module()
-    fine = [dlib.point(x, y) for x, y in np.rint(points * CHIP_STEPS).astype(int).tolist()]
-    shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), fine)
-    plan = dlib.get_face_chip_details(shape, side, PADDING)
-    # A rectangle from l to r is r - l + 1 wide.
-    centre = [(plan.rect.left() + plan.rect.right()) / 2, (plan.rect.top() + plan.rect.bottom()) / 2]
-    x, y = (value / CHIP_STEPS for value in centre)
-    half = (plan.rect.width() / CHIP_STEPS - 1) / 2  # chips are square
-    return dlib.chip_details(
-        dlib.drectangle(x - half, y - half, x + half, y + half), dlib.chip_dims(side, side), plan.angle
-    )
+    return {
+        name: dlib.extract_image_chip(pixels, chip_details(points, side, PADDING))
+        for name, side in sides.items()
+    }

@@ -44,11 +44,11 @@ def draw_sheet(samples: Sequence[Sample], roles: Sequence[str], *, title: str = 
     head = MARGIN + TITLE + ROLES
     sheet = Image.new("RGB", (width, head + lines * (block[1] + GAP) + MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
-    _write(pen, (MARGIN, MARGIN), title, width - 2 * MARGIN, size=20)
+    write_line(pen, (MARGIN, MARGIN), title, width - 2 * MARGIN, size=20)
     for column in range(columns):
         for k, role in enumerate(roles):
             left = MARGIN + column * (block[0] + GUTTER) + k * (side + GAP)
-            _write(pen, (left, head - ROLES), role, side, size=15, ink=FAINT)
+            write_line(pen, (left, head - ROLES), role, side, size=15, ink=FAINT)
     for place, sample in enumerate(samples):
         corner = (
             MARGIN + place % columns * (block[0] + GUTTER),
@@ -69,10 +69,10 @@ def _draw_sample(
     for k, role in enumerate(roles):
         sheet.paste(shown(sample.images[role], side), (corner[0] + k * (side + GAP), corner[1]))
     text = ", ".join([f"shard {sample.shard}", f"candidate {sample.candidate}", *numbers(sample.params)])
-    _write(pen, (corner[0], corner[1] + side + 3), text, len(roles) * (side + GAP), size=13, ink=FAINT)
+    write_line(pen, (corner[0], corner[1] + side + 3), text, len(roles) * (side + GAP), size=13, ink=FAINT)
 
 
-def _write(
+def write_line(
     pen: ImageDraw.ImageDraw,
     corner: tuple[int, int],
     text: str,
