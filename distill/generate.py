@@ -46,7 +46,7 @@ def generate_shard(
     judged, and `threads` faces are looked for at a time; the content is the same. Raises `TooStrict` when
     `max_candidates` (default 20 a row) were tried and the shard is not full.
     """
-    cap = max_candidates or CANDIDATES_PER_ROW * rows
+    cap, batch = max_candidates or CANDIDATES_PER_ROW * rows, recipe.batch_size
     clock = clock or StageClock()
     filters = build_filters(recipe, threads=threads)
     collector = Collector(recipe, index, rows, threads=threads, filters=filters)
@@ -58,15 +58,14 @@ def generate_shard(
             on_progress(collector.accepted, collector.tried)
 
     with Lane(beside=threads > 1) as lane:
-        for ids in canonical_batches(recipe.batch_size):
+        for ids in canonical_batches(batch):
             with DeviceTimer(teacher.device) as timer:
                 drawn = draw(teacher, recipe, index, ids)
             lane.do(take, drawn, timer)
             # Go on before the judgement only where another batch is needed whatever it says.
-            while lane.waiting and (
-                lane.waiting > AHEAD or collector.may_end_within(lane.waiting * len(ids), cap)
-            ):
-                lane.settle()
+            lane.settle_while(
+                lambda waiting: waiting > AHEAD or collector.may_end_within(waiting * batch, cap)
+            )
             if collector.full:
                 return collector.content()
             if collector.tried >= cap:

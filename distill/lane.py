@@ -34,6 +34,11 @@ class Lane:
         """Wait for the oldest piece of work."""
         self._given.popleft().result()
 
+    def settle_while(self, needed: Callable[[int], bool]) -> None:
+        """Settle as long as some work waits and `needed`, told how much, says so."""
+        while self._given and needed(len(self._given)):
+            self.settle()
+
     def __enter__(self) -> Self:
         return self
 
