@@ -30,7 +30,7 @@ FILES = ("evaluation.md", "evaluation.json", "samples.png")
 @click.option("--features", default="auto", show_default=True,
               help="Of the Fréchet distance: auto, efficientnet_lite0, pixels8, inception=FILE or none.")  # fmt: skip
 @click.option("--perceptual", default="auto", show_default=True,
-              help="Features of the perceptual distance: auto, efficientnet-lite0, vgg19 or none.")  # fmt: skip
+              help="Features of the perceptual distance: auto, efficientnet_lite0, vgg19 or none.")  # fmt: skip
 @click.option("--faces", type=click.IntRange(0), default=64, show_default=True,
               help="Rows whose faces are compared (0.8 s each on a CPU); 0: none.")  # fmt: skip
 @click.option(

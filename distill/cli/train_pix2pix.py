@@ -11,7 +11,7 @@ import click
 from distill.cli.train_stylegan2 import device_of, start_processes
 
 PRESETS = ("seed", "paper", "demo")
-PERCEPTUAL = ("efficientnet-lite0", "vgg19", "none")
+PERCEPTUAL = ("efficientnet_lite0", "vgg19", "none")
 POSITIVE = click.FloatRange(min=0, min_open=True)
 COUNT = click.IntRange(min=1)
 
@@ -44,7 +44,7 @@ COUNT = click.IntRange(min=1)
 @click.option("--ndf", type=COUNT, help="Channels of the discriminator at full size.  [preset]")
 @click.option("--feature-matching", type=click.FloatRange(min=0), help="Weight of that loss.  [preset]")
 @click.option("--perceptual", type=click.Choice(PERCEPTUAL),
-              help="Features of that loss.  [efficientnet-lite0 where installed]")  # fmt: skip
+              help="Features of that loss.  [efficientnet_lite0 where installed]")  # fmt: skip
 @click.option("--perceptual-weight", type=click.FloatRange(min=0), help="Weight of that loss.  [preset]")
 @click.option(
     "--vgg19", type=click.Path(path_type=Path), help="File of vgg19.  [distill weights fetch vgg19]"

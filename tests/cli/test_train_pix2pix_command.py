@@ -92,7 +92,7 @@ def test_a_run_learns_and_leaves_what_a_user_looks_for(data: Path, tmp_path: Pat
 
 
 def test_pieces_give_the_weights_of_the_whole(data: Path, tmp_path: Path) -> None:
-    options = ["--data", data, "--features", "none", "--perceptual", "efficientnet-lite0", *epochs(0.5, 1)]
+    options = ["--data", data, "--features", "none", "--perceptual", "efficientnet_lite0", *epochs(0.5, 1)]
     run(*options, "--out", tmp_path / "whole")
     pieces, one_update = [*options, "--out", tmp_path / "pieces"], ["--minutes", 1e-9]
     run(*pieces, *one_update)
@@ -140,7 +140,7 @@ LAUNCH = "from distill.cli.train_pix2pix import train_pix2pix\ntrain_pix2pix()\n
 @pytest.mark.cluster
 def test_two_processes_lose_what_one_loses(data: Path, tmp_path: Path) -> None:
     options = [*COMMON, "--data", data, "--batch", 8, *epochs(0.5, 0.5), "--features", "none"]
-    options += ["--tick-kimg", 0.008, "--perceptual", "efficientnet-lite0"]
+    options += ["--tick-kimg", 0.008, "--perceptual", "efficientnet_lite0"]
     script = tmp_path / "train.py"
     script.write_text(LAUNCH)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
@@ -271,7 +271,7 @@ def test_resume_refuses_other_settings_and_a_corrupt_checkpoint(data: Path, tmp_
     assert "add --resume" in str(failure(*options))
     assert "blocks is 1 there and 2 now" in str(failure(*options, "--resume", "--blocks", 2))
     assert "perceptual_features is 'none' there" in str(
-        failure(*options, "--resume", "--perceptual", "efficientnet-lite0")
+        failure(*options, "--resume", "--perceptual", "efficientnet_lite0")
     )
     for part in (tmp_path / "run").glob("checkpoint-*.pt"):
         part.write_bytes(b"x")

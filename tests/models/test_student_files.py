@@ -34,7 +34,7 @@ FACTS = StudentFacts(
     seed=3,
     kimg=12.5,
     preset="demo",
-    perceptual="efficientnet-lite0",
+    perceptual="efficientnet_lite0",
     scores={"l1": 0.0625, "ssim": 0.75},
 )
 

@@ -78,7 +78,7 @@ def assessed(generator, pictures, plan=PLAN):
 
 def test_the_distance_is_the_perceptual_distance():
     look = load_look()
-    assert look.name == "perceptual_efficientnet-lite0"
+    assert look.name == "perceptual_efficientnet_lite0"
     images = pictures_of(3, side=64)
     found = pair_distances(look.vectors(images))
     x = to_float(torch.from_numpy(images))

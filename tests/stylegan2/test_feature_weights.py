@@ -61,7 +61,7 @@ def test_a_fetch_keeps_the_published_name_and_refuses_another_content(monkeypatc
 
 
 def test_perceptual_features_find_the_fetched_file_and_check_it():
-    with pytest.raises(DistillError, match=r"run distill weights fetch vgg19, or choose efficientnet-lite0"):
+    with pytest.raises(DistillError, match=r"run distill weights fetch vgg19, or choose efficientnet_lite0"):
         load_perceptual("vgg19")
     vgg19().path.parent.mkdir(parents=True)
     vgg19().path.write_bytes(b"half of it")
