@@ -37,9 +37,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from distill.cli.stylegan2_run import HALF, resolve_half
 from distill.models.perceptual import default_perceptual, load_perceptual
-from distill.precision import resolve_device
+from distill.precision import DTYPES, resolve_device, resolve_training_precision
 from distill.shards.dataset import TripletDataset
 from distill.training.pix2pix.data import TripletReader
 from distill.training.pix2pix.presets import PRESETS, Preset
@@ -134,11 +133,11 @@ def ways_of(preset: Preset, inputs: int, batch: Tensor, options: argparse.Namesp
 
     def ours(chosen: Preset, precision: str, *, compiled: bool = False) -> Callable[[], Pix2PixHDStep]:
         return lambda: Pix2PixHDStep(
-            chosen, architecture, features, schedule, seed=SEED, device=device, half=HALF[precision],
+            chosen, architecture, features, schedule, seed=SEED, device=device, half=DTYPES[precision],
             compiled=compiled,
         )  # fmt: skip
 
-    half = resolve_half(options.precision, device)
+    half = resolve_training_precision(options.precision, device)
     made: list[tuple[str, Callable[[], Any]]] = [
         ("plain order, fp32", lambda: PlainOrder(plain, architecture, features, device=device, seed=SEED)),
         ("distill, fp32", ours(plain, "fp32")),
@@ -247,8 +246,8 @@ def main() -> int:
     for way in ways * options.rounds:
         way.round(options.seconds / options.rounds)
     formats = {
-        key: peak(options.device, HALF[key])
-        for key in {"fp32", resolve_half(options.precision, options.device)}
+        key: peak(options.device, DTYPES[key])
+        for key in {"fp32", resolve_training_precision(options.precision, options.device)}
     }
     facts = {
         "case": options.case,

@@ -29,9 +29,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from distill.cli.stylegan2_run import HALF, resolve_half
 from distill.errors import DistillError
-from distill.precision import resolve_device
+from distill.precision import DTYPES, resolve_device, resolve_training_precision
 from distill.stylegan2.trainer.presets import PRESETS, Preset
 from distill.stylegan2.trainer.step import StyleGAN2Step
 from distill.training.place import Place
@@ -118,7 +117,7 @@ class Case:
 
     def __init__(self, name: str, preset: Preset, side: int, device: str, precision: str) -> None:
         self.name, self.preset, self.device = name, preset, device
-        self.step = StyleGAN2Step(preset, side, seed=SEED, device=device, half=HALF[precision])
+        self.step = StyleGAN2Step(preset, side, seed=SEED, device=device, half=DTYPES[precision])
         random = torch.Generator().manual_seed(SEED)
         self.reals = (torch.rand(preset.batch, 3, side, side, generator=random) * 2 - 1).to(device)
         self.period = math.lcm(preset.r1_every, preset.path_every if preset.path_weight else 1)
@@ -163,7 +162,7 @@ def main() -> int:
         torch.set_num_threads(options.threads)
     try:
         device = resolve_device(options.device)
-        precision = resolve_half(options.precision, device)
+        precision = resolve_training_precision(options.precision, device)
         wanted = [(name, *preset_of(name, options, precision)) for name in options.cases]
         facts = {"device": named(device), "torch": torch.__version__, "precision": precision, "p": options.p}
         peaks = {name: matmul_peak(device, name) for name in dict.fromkeys([precision, "fp32"])}
@@ -215,7 +214,7 @@ def matmul_peak(device: str, precision: str) -> float:
         torch.set_float32_matmul_precision("high")
     try:
         sides = PEAK_SIDES[device.partition(":")[0]]
-        return max(rate_of_product(side, device, HALF[precision]) for side in sides)
+        return max(rate_of_product(side, device, DTYPES[precision]) for side in sides)
     finally:
         torch.set_float32_matmul_precision(before)
 

@@ -12,6 +12,7 @@ from distill.errors import DistillError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["fp32", "bf16", "fp16"]
+DTYPES: dict[Format, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_precision(precision: Precision, device: str | torch.device) -> Format:
@@ -31,6 +32,15 @@ def resolve_precision(precision: Precision, device: str | torch.device) -> Forma
     if on_gpu:
         return "fp16"
     return "bf16" if has_amx() else "fp32"
+
+
+def resolve_training_precision(precision: Precision, device: str) -> Format:
+    """Turn "auto" into what trains fast: bf16 where the processor multiplies it, fp16 on older GPUs, else fp32."""
+    if precision != "auto":
+        return precision
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
+    return "bf16" if torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported() else "fp32"
 
 
 def has_amx() -> bool:

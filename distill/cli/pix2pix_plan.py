@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from distill import parallel
-from distill.cli.stylegan2_run import resolve_half
 from distill.errors import DistillError
 from distill.models.perceptual import default_perceptual
 from distill.models.pix2pixhd import Architecture, MultiscaleDiscriminator
 from distill.models.pix2pixhd_files import GeneratorFile, read_generator
 from distill.models.student import StudentFacts
+from distill.precision import Format, resolve_training_precision
 from distill.reports.summary import sample_word
 from distill.shards.dataset import TripletDataset, recipe_roles
 from distill.training.pix2pix.augment import check_kinds
@@ -50,7 +50,7 @@ class Plan:
     init: GeneratorFile | None
     seed: int
     device: str
-    precision: str
+    precision: Format
     out: Path
 
     @property
@@ -158,7 +158,7 @@ def make_plan(options: Mapping[str, Any], *, device: str) -> Plan:
         init=init,
         seed=options["seed"],
         device=device,
-        precision=resolve_half(options["precision"], device),
+        precision=resolve_training_precision(options["precision"], device),
         out=options["out"],
     )
 

@@ -14,9 +14,9 @@ import torch
 from distill import parallel
 from distill.cli.pix2pix_plan import Plan, make_plan
 from distill.cli.signals import stop_on_signals
-from distill.cli.stylegan2_run import HALF
 from distill.metrics.features import load_features
 from distill.models.perceptual import load_perceptual
+from distill.precision import DTYPES
 from distill.training.loop import Event, Run, open_run, train
 from distill.training.pix2pix.advice import advice
 from distill.training.pix2pix.data import GIB, TripletReader, Triplets
@@ -79,7 +79,7 @@ def make_step(plan: Plan, options: Mapping[str, Any]) -> Pix2PixHDStep:
         plan.schedule,
         seed=plan.seed,
         device=plan.device,
-        half=HALF[plan.precision],
+        half=DTYPES[plan.precision],
         accumulate=options["accumulate"],
         lean=options["lean"],
         compiled=options["compiled"],

@@ -16,6 +16,7 @@ from distill.cli.signals import stop_on_signals
 from distill.errors import DistillError
 from distill.metrics.features import Features, load_features
 from distill.metrics.frechet import Moments, frechet_distance, moments, score_name
+from distill.precision import DTYPES, Format, resolve_training_precision
 from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.stylegan2.trainer.export import as_images, pictures, save_generator, set_centre
@@ -32,7 +33,6 @@ from distill.training.sampler import Sampler
 MAX_HELD_OUT = 1000
 GRID = 8  # pictures a side
 GRID_PSI = 0.7
-HALF = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +48,7 @@ class Plan:
     mirror: bool
     seed: int
     device: str
-    precision: str
+    precision: Format
     samples: int
     out: Path
     start: Start | None
@@ -99,7 +99,7 @@ class Plan:
 
 def make_plan(options: Mapping[str, Any], *, device: str, note: Callable[[str], None]) -> Plan:
     """Open the data and resolve the choices. Raises DistillError for what does not fit together."""
-    precision = resolve_half(options["precision"], device)
+    precision = resolve_training_precision(options["precision"], device)
     preset = choose(options, precision)
     images = open_images(options["data"], resolution=options["resolution"], skipped=note)
     preset.channels(images.resolution)
@@ -160,19 +160,10 @@ def augmentation(text: str) -> dict[str, Any]:
     return {"ada_target": None, "ada_p": value} if fixed else {"ada_target": value}
 
 
-def resolve_half(precision: str, device: str) -> str:
-    """Turn "auto" into what is fast here: bf16 where the processor multiplies it, fp16 on older GPUs, else fp32."""
-    if precision != "auto":
-        return precision
-    if device.startswith("cuda"):
-        return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
-    return "bf16" if torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported() else "fp32"
-
-
 def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     """Train; return where the run ended and its latest scores."""
     step = StyleGAN2Step(
-        plan.preset, plan.resolution, seed=plan.seed, device=plan.device, half=HALF[plan.precision]
+        plan.preset, plan.resolution, seed=plan.seed, device=plan.device, half=DTYPES[plan.precision]
     )
     if plan.start is not None:
         begin_from(step, plan.start)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from distill.cli.train_stylegan2 import device_of, start_processes
+from distill.cli.trainers import device_of, print_facts, start_processes
 
 PRESETS = ("seed", "paper", "demo")
 PERCEPTUAL = ("efficientnet_lite0", "vgg19", "none")
@@ -99,16 +99,6 @@ def train_pix2pix(**options: Any) -> None:
         result = run_plan(plan, options)
         if rank() == 0:
             click.echo(json.dumps(result) if options["as_json"] else summary(result))
-
-
-def print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
-    """Say what would be trained: parameters, images, epochs, device."""
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        click.echo(f"{name.replace('_', ' '):{width}}  {value}")
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from distill.cli.trainers import device_of, print_facts, start_processes
+
 if TYPE_CHECKING:
-    from distill.cli.stylegan2_run import Plan
+    pass
 
 PRESETS = ("tiny", "small", "paper256", "config-f")
 
@@ -82,41 +82,11 @@ def train_stylegan2(**options: Any) -> None:
     with process_group(device_of(options)) as device:
         plan = make_plan(options, device=device, note=lambda line: click.echo(line, err=True))
         if options["dry_run"]:
-            print_plan(plan, as_json=options["as_json"])
+            print_facts(plan.facts(), as_json=options["as_json"])
             return
         result = run_plan(plan, options)
         if rank() == 0:
             click.echo(json.dumps(result) if options["as_json"] else summary(result))
-
-
-def device_of(options: dict[str, Any]) -> str:
-    from distill.precision import resolve_device
-
-    return resolve_device(options["device"])
-
-
-def start_processes(options: dict[str, Any]) -> None:
-    """Turn into torchrun with a process per GPU where several are asked for."""
-    gpus = options["gpus"] or 1
-    if gpus == 1 or "LOCAL_RANK" in os.environ:
-        return
-    from distill.parallel import check_gpus
-
-    check_gpus(gpus)
-    if not options["dry_run"]:
-        runner = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
-        os.execv(sys.executable, [*runner, "-m", "distill", *sys.argv[1:]])
-
-
-def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """Say what would be trained: parameters, images, kimg, device."""
-    facts = plan.facts()
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        click.echo(f"{name.replace('_', ' '):{width}}  {value}")
 
 
 def summary(result: dict[str, Any]) -> str:

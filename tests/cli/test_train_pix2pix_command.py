@@ -15,6 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from state_differences import differences
 from triplet_sets import make_triplets
 
 from distill.cli.main import run as distill
@@ -108,18 +109,6 @@ def load(folder: Path) -> dict[str, object]:
     found = load_checkpoint(folder)
     assert found is not None
     return found[0]
-
-
-def differences(a: object, b: object, at: str = "") -> list[str]:
-    """Name where two states differ in any bit."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        keys = sorted({*a, *b}, key=str)
-        return [d for key in keys for d in differences(a.get(key), b.get(key), f"{at}/{key}")]
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
-        return [d for i, pair in enumerate(zip(a, b, strict=True)) for d in differences(*pair, f"{at}/{i}")]
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return [] if torch.equal(a, b) else [at]
-    return [] if a == b else [at]
 
 
 def test_more_epochs_go_on_at_the_rate_of_their_place(data: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from state_differences import differences
 
 from distill.cli.train_stylegan2 import train_stylegan2
 from distill.errors import DistillError
@@ -167,18 +168,6 @@ def test_a_signal_saves_and_the_run_goes_on(faces: Path, tmp_path: Path) -> None
     samples = found[0]["place"]["samples"]
     run(*options[:-1], (samples + 16) / 1000, "--resume")
     assert read_stats(tmp_path / "run")[-1]["samples"] == samples + 16
-
-
-def differences(a: object, b: object, at: str = "") -> list[str]:
-    """Name where two states differ in any bit."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        keys = sorted({*a, *b}, key=str)
-        return [d for key in keys for d in differences(a.get(key), b.get(key), f"{at}/{key}")]
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
-        return [d for i, pair in enumerate(zip(a, b, strict=True)) for d in differences(*pair, f"{at}/{i}")]
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return [] if torch.equal(a, b) else [at]
-    return [] if a == b else [at]
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(faces: Path, tmp_path: Path) -> None:

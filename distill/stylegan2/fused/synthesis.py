@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from distill.pixels import to_uint8
-from distill.precision import Format
+from distill.precision import DTYPES, Format
 from distill.stylegan2.fused.compiled import compile_layers
 from distill.stylegan2.fused.layers import manner_for, run_colour, run_convolution
 from distill.stylegan2.fused.prepared import (
@@ -33,8 +33,6 @@ from distill.stylegan2.networks import (
     ToRGB,
     upsample_rgb,
 )
-
-DTYPES: dict[Format, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
