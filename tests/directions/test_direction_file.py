@@ -1,0 +1,68 @@
+"""A direction goes to a file and comes back; what is no direction is refused in one line."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from distill.directions.file import Direction, read_direction, write_direction
+from distill.errors import DistillError, UnsupportedCheckpoint
+
+
+def direction(**changes):
+    fields = {
+        "name": "gender",
+        "attribute": "gender",
+        "vector": torch.arange(40.0).reshape(10, 4),
+        "generator_sha256": "ab" * 32,
+        "facts": {"method": "logistic", "accuracy": 0.97, "layers": [0, 7]},
+    }
+    return Direction(**fields | changes)
+
+
+def test_a_file_gives_back_what_was_written(tmp_path):
+    write_direction(tmp_path / "d.safetensors", direction())
+    found = read_direction(tmp_path / "d.safetensors")
+    assert torch.equal(found.vector, direction().vector)
+    assert (found.name, found.attribute, found.generator_sha256) == ("gender", "gender", "ab" * 32)
+    assert found.facts == {"method": "logistic", "accuracy": 0.97, "layers": [0, 7]}
+    assert len(found.sha256) == 64
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a tensor file", b"\x80\x04cposix\nsystem\n"],
+    ids=["empty", "text", "pickle"],
+)
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedCheckpoint, match="no direction"):
+        read_direction(path)
+
+
+def test_tensors_of_something_else_are_refused(tmp_path):
+    save_file({"direction": torch.zeros(3, 4)}, tmp_path / "x.safetensors")
+    with pytest.raises(UnsupportedCheckpoint, match="directions import"):
+        read_direction(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("bad", [torch.zeros(4), torch.full((2, 4), float("nan"))], ids=["flat", "nan"])
+def test_a_direction_is_finite_and_has_layers(tmp_path, bad):
+    write_direction(tmp_path / "d.safetensors", direction(vector=bad))
+    with pytest.raises(UnsupportedCheckpoint, match="not finite float32"):
+        read_direction(tmp_path / "d.safetensors")
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(DistillError, match=r"unknown direction .\.\./\.\./etc"):
+        read_direction("../../etc")
+
+
+def test_another_generator_is_refused_with_both_numbers():
+    with pytest.raises(DistillError, match=r"\[10, 4\], this generator takes \[18, 512\]"):
+        direction().check_fits(num_ws=18, w_dim=512)
+    with pytest.raises(DistillError, match="abababababab"):
+        direction().check_fits(num_ws=10, w_dim=4, generator_sha256="cd" * 32)
+    direction().check_fits(num_ws=10, w_dim=4, generator_sha256="ab" * 32)
