@@ -28,7 +28,7 @@ from distill.training.split import split_rows
 SHAPE = ("ngf", "downsamplings", "blocks", "enhancers")
 CHOICES = (
     *SHAPE,
-    *("ndf", "batch", "lr", "constant_epochs", "decay_epochs", "feature_matching"),
+    *("ndf", "batch", "lr", "warm_up_epochs", "constant_epochs", "decay_epochs", "feature_matching"),
 )
 SEED_SIDE = 256  # px; smaller images are for the demo preset unless another one is asked for
 
@@ -55,11 +55,12 @@ class Plan:
 
     @property
     def schedule(self) -> Schedule:
-        epoch = len(self.train_on)
-        constant, decay = (
-            round(epochs * epoch) for epochs in (self.preset.constant_epochs, self.preset.decay_epochs)
+        preset, epoch = self.preset, len(self.train_on)
+        warm_up, constant, decay = (
+            round(epochs * epoch)
+            for epochs in (preset.warm_up_epochs, preset.constant_epochs, preset.decay_epochs)
         )
-        return Schedule(lr=self.preset.lr, constant=constant, decay=decay)
+        return Schedule(lr=preset.lr, warm_up=warm_up, constant=constant, decay=decay)
 
     @property
     def noun(self) -> str:
@@ -104,7 +105,8 @@ class Plan:
             "input_channels": a.inputs,
             "generator_parameters": sum(p.numel() for p in generator.parameters()),
             "discriminator_parameters": sum(p.numel() for p in judge.parameters()),
-            "epochs": f"{preset.constant_epochs:g} + {preset.decay_epochs:g}",
+            "epochs": f"{preset.constant_epochs:g} + {preset.decay_epochs:g}"
+            + (f", after {preset.warm_up_epochs:g} of pixels alone" if preset.warm_up_epochs else ""),
             "kimg": self.schedule.samples / 1000,
             "batch": preset.batch,
             "updates": -(-self.schedule.samples // preset.batch),
@@ -206,6 +208,11 @@ def choose(options: Mapping[str, Any], preset: Preset) -> Preset:
     preset = replace(preset, **asked)
     if not preset.constant_epochs + preset.decay_epochs:
         raise DistillError("0 epochs: give --constant-epochs or --decay-epochs above 0")
+    if preset.warm_up_epochs and not preset.l1:
+        raise DistillError(
+            f"{preset.warm_up_epochs:g} epochs of pixels alone need a weight of the distance of pixels: give"
+            " --l1-weight above 0 (pix2pix: 100), or --warm-up-epochs 0"
+        )
     return preset
 
 

@@ -94,6 +94,7 @@ def test_a_run_learns_and_leaves_what_a_user_looks_for(data: Path, tmp_path: Pat
 
 def test_pieces_give_the_weights_of_the_whole(data: Path, tmp_path: Path) -> None:
     options = ["--data", data, "--features", "none", "--perceptual", "efficientnet_lite0", *epochs(0.5, 1)]
+    options += ["--warm-up-epochs", 0.25, "--l1-weight", 100]
     run(*options, "--out", tmp_path / "whole")
     pieces, one_update = [*options, "--out", tmp_path / "pieces"], ["--minutes", 1e-9]
     run(*pieces, *one_update)
@@ -232,6 +233,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path
         (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, none"),
         (["--batch", 6, "--accumulate", 4], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
+        (["--warm-up-epochs", 2, "--l1-weight", 0], "2 epochs of pixels alone need a weight"),
         (["--features", "inception"], "inception"),
         (["--perceptual", "vgg19", "--vgg19", "/nowhere/vgg19.pth"], "/nowhere/vgg19.pth"),
         (["--val-fraction", 0.9999], "all 64 rows fall into the held-out"),

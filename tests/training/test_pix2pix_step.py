@@ -34,8 +34,10 @@ class Pool:
         return [F.avg_pool2d(images, 2), F.avg_pool2d(images, 4)]
 
 
-def a_step(preset: Preset = TINY, features: Any = None, **options: Any) -> Pix2PixHDStep:
-    return Pix2PixHDStep(preset, preset.architecture(2), features or Pool(), SCHEDULE, seed=3, **options)
+def a_step(
+    preset: Preset = TINY, features: Any = None, schedule: Schedule = SCHEDULE, **options: Any
+) -> Pix2PixHDStep:
+    return Pix2PixHDStep(preset, preset.architecture(2), features or Pool(), schedule, seed=3, **options)
 
 
 def some_triplets(count: int = 4, seed: int = 0) -> Tensor:
@@ -135,6 +137,33 @@ def test_the_distance_of_pixels_counts_where_it_is_asked_for() -> None:
     assert float(reports[1]["loss_l1"]) == pytest.approx(100 * float(distance), rel=1e-5)
     assert float(reports[1]["loss_g"] - reports[0]["loss_g"]) == pytest.approx(
         100 * float(distance), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_warm_up_follows_the_distance_of_pixels_alone(accumulate: int) -> None:
+    preset = replace(TINY, augment=(), l1=100.0)
+    step = a_step(preset, schedule=replace(SCHEDULE, warm_up=4), accumulate=accumulate)
+    before = copy.deepcopy(step.discriminator.state_dict())
+    inputs, target = split_roles(some_triplets().float() / 127.5 - 1)
+    plain = copy.deepcopy(step.generator)
+    loss = 100 * (plain(inputs) - target).abs().mean()
+    loss.backward()
+    report = step.update(some_triplets(), START)
+    assert set(report) == {"loss_g", "loss_l1", "lr"}
+    assert float(report["loss_g"]) == pytest.approx(float(loss.detach()), rel=1e-5)
+    # Adam's first step is lr in the direction of each gradient that is not tiny.
+    for (name, moved), (_, other) in zip(
+        step.generator.named_parameters(), plain.named_parameters(), strict=True
+    ):
+        assert other.grad is not None
+        clear = other.grad.abs() > 1e-4
+        assert torch.equal((moved - other)[clear].sign(), -other.grad[clear].sign()), name
+    assert all(torch.equal(before[name], tensor) for name, tensor in step.discriminator.state_dict().items())
+    after = step.update(some_triplets(), START.next(4))
+    assert {"loss_gan", "loss_d", "loss_perceptual", "loss_matching"} < set(after)
+    assert any(
+        not torch.equal(before[name], tensor) for name, tensor in step.discriminator.state_dict().items()
     )
 
 

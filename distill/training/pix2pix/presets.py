@@ -23,6 +23,7 @@ class Preset:
     blocks: int
     constant_epochs: float  # at the full learning rate
     decay_epochs: float  # of linear decay to 0
+    warm_up_epochs: float = 0.0  # before those: pixels alone
     enhancers: int = 0
     ndf: int = 64  # of the discriminator, as the next two
     d_layers: int = 3

@@ -1,4 +1,4 @@
-"""The learning rate: constant, then straight down to 0, a pure function of the triplets seen."""
+"""What changes over a run: the losses at its start, and the learning rate. Pure functions of the triplets seen."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 class Schedule:
     """`constant` triplets at the rate `lr`, then `decay` triplets of linear decay (the public Pix2PixHD).
 
+    On the first `warm_up` triplets, before those, the generator learns from the distance of pixels alone, at the
+    rate `lr`: no discriminator, no perceptual features, so each takes a fraction of the time.
+
     Nothing is stored: a run that goes on has the rate of its place, and one that is extended that of the longer
     schedule at this place.
     """
@@ -16,14 +19,20 @@ class Schedule:
     lr: float
     constant: int
     decay: int
+    warm_up: int = 0
 
     @property
     def samples(self) -> int:
         """Triplets of the whole run."""
-        return self.constant + self.decay
+        return self.warm_up + self.constant + self.decay
 
     def at(self, samples: int) -> float:
         """The learning rate of an update that comes after so many triplets."""
-        if samples < self.constant or not self.decay:
+        falling = samples - self.warm_up - self.constant
+        if falling < 0 or not self.decay:
             return self.lr
-        return self.lr * max(0.0, 1.0 - (samples - self.constant) / self.decay)
+        return self.lr * max(0.0, 1.0 - falling / self.decay)
+
+    def warms_up(self, samples: int) -> bool:
+        """Tell whether an update that comes after so many triplets is one of pixels alone."""
+        return samples < self.warm_up

@@ -69,10 +69,12 @@ class Pix2PixHDStep:
         """Make one update with uint8 [B, k + 1, 3, H, W], the target last; return each loss by name."""
         images = triplets.to(self.device, non_blocking=True).float().div_(127.5).sub_(1.0)
         images = self._augment(images, place)
-        found = [self._learn(part) for part in images.chunk(self.accumulate)]
-        lr = self.schedule.at(place.samples)
+        lr, warming_up = self.schedule.at(place.samples), self.schedule.warms_up(place.samples)
+        learn = self._learn_pixels if warming_up else self._learn
+        found = [learn(part) for part in images.chunk(self.accumulate)]
         self.g_optimiser.step(lr)
-        self.d_optimiser.step(lr)
+        if not warming_up:
+            self.d_optimiser.step(lr)
         return {**self._means(found), "lr": lr}
 
     def _augment(self, images: Tensor, place: Place) -> Tensor:
@@ -86,9 +88,8 @@ class Pix2PixHDStep:
     def _learn(self, images: Tensor) -> dict[str, Tensor]:
         """Gather the gradients of both networks from one part of the batch, weights as before the update."""
         inputs, target = (x.contiguous(memory_format=self.layout) for x in split_roles(images))
-        half = self.half is not torch.float32
-        with torch.autocast(self.device.type, dtype=self.half if half else None, enabled=half):
-            fake: Tensor = self._draw(inputs, lean=True) if self.lean else self._draw(inputs)
+        with self._autocast():
+            fake = self._translate(inputs)
             shown = fake.detach().requires_grad_()  # the discriminator's gradients end here
             pairs = torch.cat([torch.cat([inputs, image], dim=1) for image in (target, shown)])
             # One pass for both halves: its samples do not see each other.
@@ -104,6 +105,26 @@ class Pix2PixHDStep:
         found = {"loss_g": loss_g, **parts, "loss_d": loss_d}
         return {name: value.detach() for name, value in found.items()}
 
+    def _learn_pixels(self, images: Tensor) -> dict[str, Tensor]:
+        """Gather the gradients of the generator from the distance of pixels alone."""
+        inputs, target = (x.contiguous(memory_format=self.layout) for x in split_roles(images))
+        with self._autocast():
+            fake = self._translate(inputs)
+        loss = self._pixel_loss(fake, target)
+        self.g_optimiser.gather(loss * (1 / self.accumulate))
+        return {"loss_g": loss.detach(), "loss_l1": loss.detach()}
+
+    def _translate(self, inputs: Tensor) -> Tensor:
+        images: Tensor = self._draw(inputs, lean=True) if self.lean else self._draw(inputs)
+        return images
+
+    def _autocast(self) -> torch.autocast:
+        half = self.half is not torch.float32
+        return torch.autocast(self.device.type, dtype=self.half if half else None, enabled=half)
+
+    def _pixel_loss(self, fake: Tensor, target: Tensor) -> Tensor:
+        return self.preset.l1 * (fake.float() - target).abs().mean()
+
     def _generator_losses(
         self, on_real: losses.Scales, on_fake: losses.Scales, fake: Tensor, target: Tensor
     ) -> dict[str, Tensor]:
@@ -116,7 +137,7 @@ class Pix2PixHDStep:
             distance = losses.perceptual(self.features(fake), wanted, self.features.weights)
             found["loss_perceptual"] = self.preset.perceptual * distance
         if self.preset.l1:
-            found["loss_l1"] = self.preset.l1 * (fake.float() - target).abs().mean()
+            found["loss_l1"] = self._pixel_loss(fake, target)
         return found
 
     def _means(self, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -130,8 +151,7 @@ class Pix2PixHDStep:
     def translate(self, inputs_BCHW: Tensor) -> Tensor:
         """Turn inputs [B, 3k, H, W] in [-1, 1] into images [B, 3, H, W], float32, on the step's device."""
         x = inputs_BCHW.to(self.device).contiguous(memory_format=self.layout)
-        half = self.half is not torch.float32
-        with torch.autocast(self.device.type, dtype=self.half if half else None, enabled=half):
+        with self._autocast():
             images: Tensor = self.generator(x)
         return images.float()
 
