@@ -129,7 +129,7 @@ def choose(options: Mapping[str, Any], precision: str) -> Preset:
     preset = PRESETS[options["preset"]]
     if options["init"]:
         preset = for_transfer(preset)
-    names = ("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg")
+    names = ("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg", "head_start_kimg")
     asked: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
     preset = replace(preset, **asked, **augmentation(options["augment"]))
     if precision == "fp16":

@@ -44,6 +44,8 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
 @click.option("--augment", default="0.6", show_default=True,
               help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.")  # fmt: skip
 @click.option("--ada-kimg", type=click.FloatRange(min=0, min_open=True), help="kimg from p 0 to 1.  [preset]")
+@click.option("--head-start-kimg", type=click.FloatRange(min=0),
+              help="That the discriminator learns alone at first.  [8 with --init, else 0]")  # fmt: skip
 @click.option(
     "--average-kimg", type=click.FloatRange(min=0), help="Half-life of the weight average.  [preset]"
 )

@@ -22,6 +22,7 @@ from distill.stylegan2.trainer.presets import PRESETS, Preset, table
 from distill.stylegan2.trainer.step import StyleGAN2Step
 from distill.stylegan2.trainer.transfer import begin_from, for_transfer, read_start
 from distill.training.checkpoint import load_checkpoint
+from distill.training.place import Place
 
 TINY = PRESETS["tiny"]
 
@@ -100,6 +101,25 @@ def test_the_average_does_not_forget_its_start() -> None:
     assert for_transfer(replace(TINY, ada_kimg=7)).ada_kimg == 7
 
 
+def test_the_discriminator_gets_a_head_start(tmp_path: Path) -> None:
+    assert TINY.head_start_kimg == 0
+    preset = for_transfer(TINY)
+    assert preset.head_start_kimg == 8
+    step = a_step(preset)
+    begin_from(step, read_start(save_random(tmp_path / "a.safetensors"), TINY, 8))
+    before = {name: tensor.clone() for name, tensor in step.generator.state_dict().items()}
+    judge = {name: tensor.clone() for name, tensor in step.discriminator.state_dict().items()}
+    reals = torch.randn(preset.batch, 3, 8, 8)
+    report = step.update(reals, Place(seed=0, updates=1, samples=7_990))
+    assert "loss_g" not in report
+    assert all(torch.equal(tensor, before[name]) for name, tensor in step.generator.state_dict().items())
+    assert any(
+        not torch.equal(tensor, judge[name]) for name, tensor in step.discriminator.state_dict().items()
+    )
+    assert "loss_g" in step.update(reals, Place(seed=0, updates=2, samples=8_000))
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in step.generator.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -154,9 +174,13 @@ def test_resuming_does_not_begin_again(folder: Path, tmp_path: Path) -> None:
     path = save_random(tmp_path / "a.safetensors")
     for name, steps in (("whole", ["0.064"]), ("halves", ["0.032", "0.064"])):
         for kimg in steps:
-            invoke(folder, tmp_path / name, "--init", path, "--kimg", kimg, "--resume")
+            options = ["--init", path, "--head-start-kimg", "0.016", "--kimg", kimg, "--resume"]
+            invoke(folder, tmp_path / name, *options)
     whole, halves = (load_checkpoint(tmp_path / name) for name in ("whole", "halves"))
     assert whole is not None
     assert halves is not None
+    start = read_checkpoint(path).state
     for name, tensor in whole[0]["step"]["generator"].items():
         assert torch.equal(tensor, halves[0]["step"]["generator"][name]), name
+    moved = whole[0]["step"]["generator"]["synthesis.b4.conv1.weight"]
+    assert not torch.equal(moved, start["synthesis.b4.conv1.weight"])

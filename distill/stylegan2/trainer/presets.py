@@ -34,6 +34,7 @@ class Preset:
     ada_p: float = 0.0
     ada_kimg: float = 100.0  # p goes from 0 to 1 within so many thousand images at the fastest
     conv_clamp: float | None = None
+    head_start_kimg: float = 0.0  # that the discriminator learns alone, before the generator moves
 
     def settings(self) -> dict[str, Any]:
         """Plain values, as stored with a run and compared when it is resumed."""

@@ -86,11 +86,16 @@ class StyleGAN2Step:
             report = self._update_discriminator(reals, place)
             if place.updates % self.preset.r1_every == 0:
                 report |= self._penalise_gradient(reals, place)
+            if place.samples < self.preset.head_start_kimg * 1000:
+                return report | self._ada_report()
             report |= self._update_generator(place)
             if self.preset.path_weight and place.updates % self.preset.path_every == 0:
                 report |= self._penalise_path(place)
         self._update_average(place)
-        return report | {"ada_p": self.ada.p, "ada_sign": self.ada.last_sign}
+        return report | self._ada_report()
+
+    def _ada_report(self) -> dict[str, Tensor | float]:
+        return {"ada_p": self.ada.p, "ada_sign": self.ada.last_sign}
 
     def _update_discriminator(self, reals: Tensor, place: Place) -> dict[str, Tensor | float]:
         with torch.no_grad():
