@@ -51,12 +51,20 @@ class _PassBy:
 _pass_by = _PassBy()
 
 
-def convolve(x: Tensor, weight: Tensor, *, stride: int = 1, padding: int = 0, groups: int = 1) -> Tensor:
-    """`torch.nn.functional.conv2d` without bias."""
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
+) -> Tensor:
+    """`torch.nn.functional.conv2d`."""
     if not _twice.get():
-        return F.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
+        return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
     y: Tensor = _Convolution.apply(x, weight, stride, padding, groups)  # type: ignore[no-untyped-call]
-    return y
+    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
 
 class _Convolution(torch.autograd.Function):

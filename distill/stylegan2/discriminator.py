@@ -14,11 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.stylegan2.convolution import convolve
-from distill.stylegan2.networks import EPS, EqualizedLinear, activate, standard_filter
+from distill.stylegan2.networks import ACT_GAIN, EPS, SLOPE, EqualizedLinear, activate, standard_filter
+
+JOIN_GAIN = math.sqrt(0.5)  # of both branches of a block, so that their sum keeps unit variance
 
 
 class EqualizedConv(nn.Module):
-    """k x k convolution whose stored weight has unit variance, optionally to half the size after a blur."""
+    """k x k convolution whose stored weight has unit variance, optionally to half the size after a blur.
+
+    What comes out, bias included, may be scaled by a `scale`: on the weights that costs nothing.
+    """
 
     blur_filter: Tensor
 
@@ -32,15 +37,25 @@ class EqualizedConv(nn.Module):
         self.down = down
         self.register_buffer("blur_filter", standard_filter(), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        weight, padding = self.weight * self.gain, self.weight.shape[-1] // 2
+    def forward(self, x: Tensor, *, scale: float = 1.0) -> Tensor:
+        weight, padding = self.weight * (self.gain * scale), self.weight.shape[-1] // 2
+        bias = None if self.bias is None else self.bias * scale
         if not self.down:
-            y = convolve(x, weight, padding=padding)
-        elif padding == 0:  # a 1x1 convolution reads only the kept pixels: drop the others in the blur
-            y = convolve(blur_and_halve(x), weight)
-        else:
-            y = convolve(blur_channels(x, self.blur_filter, padding=1 + padding), weight, stride=2)
-        return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
+            return convolve(x, weight, bias, padding=padding)
+        if padding == 0:  # a 1x1 convolution reads only the kept pixels: drop the others in the blur
+            return convolve(blur_and_halve(x), weight, bias)
+        return convolve(blur_channels(x, self.blur_filter, padding=1 + padding), weight, bias, stride=2)
+
+
+def convolve_and_activate(
+    conv: EqualizedConv, x: Tensor, *, clamp: float | None, scale: float = 1.0
+) -> Tensor:
+    """The convolution, then leaky ReLU of unit variance, clamped, times `scale`.
+
+    Leaky ReLU commutes with a positive factor, so its gain is taken on the weights; the map is changed in place.
+    """
+    y = F.leaky_relu(conv(x, scale=ACT_GAIN * scale), SLOPE, inplace=True)
+    return y if clamp is None else y.clamp(-clamp * scale, clamp * scale)
 
 
 def blur_channels(x: Tensor, filter_hw: Tensor, *, padding: int) -> Tensor:
@@ -85,8 +100,9 @@ class DiscriminatorBlock(nn.Module):
         self.skip = EqualizedConv(inputs, outputs, 1, bias=False, down=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = activate(self.conv1(activate(self.conv0(x), self.clamp)), self.clamp)
-        joined: Tensor = (y + self.skip(x)) * math.sqrt(0.5)
+        y = convolve_and_activate(self.conv0, x, clamp=self.clamp)
+        y = convolve_and_activate(self.conv1, y, clamp=self.clamp, scale=JOIN_GAIN)
+        joined: Tensor = y + self.skip(x, scale=JOIN_GAIN)
         return joined
 
 
@@ -113,10 +129,12 @@ class Discriminator(nn.Module):
         self.out = EqualizedLinear(width, 1)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        x = activate(self.fromrgb(images_NCHW), self.clamp)
+        x = convolve_and_activate(self.fromrgb, images_NCHW, clamp=self.clamp)
         for block in self.blocks.values():
             x = block(x)
-        x = activate(self.conv(minibatch_deviation(x, min(self.group, len(x)))), self.clamp)
+        x = convolve_and_activate(
+            self.conv, minibatch_deviation(x, min(self.group, len(x))), clamp=self.clamp
+        )
         x = activate(self.fc(x.flatten(1)), None)
         logits: Tensor = self.out(x)
         return precise(logits).squeeze(1)

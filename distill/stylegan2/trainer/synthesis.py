@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.stylegan2.networks import (
+    ACT_GAIN,
+    SLOPE,
     SynthesisLayer,
     SynthesisNetwork,
     ToRGB,
-    activate,
     demodulation,
     modulated_conv,
     upsample_rgb,
@@ -52,10 +53,14 @@ def convolve(layer: SynthesisLayer, x: Tensor, w_ND: Tensor, *, noise: bool) -> 
     x = x * (style / peak)[:, :, None, None].to(x.dtype)
     weight = layer.weight.to(x.dtype)
     y = up_convolve(x, weight, layer.resample_filter) if layer.up else F.conv2d(x, weight, padding=1)
-    y = y * (scale * peak[:, :, None, None]).to(y.dtype)
+    # Leaky ReLU commutes with a positive factor: its gain is taken here, where it costs nothing.
+    gain = (scale * peak[:, :, None, None] * ACT_GAIN).to(y.dtype)
+    shift = (layer.bias * ACT_GAIN).to(y.dtype)[:, None, None]
     if noise:
-        y = y + (torch.randn_like(y[:, :1], dtype=torch.float32) * layer.noise_strength).to(y.dtype)
-    return activate(y + layer.bias.to(y.dtype)[:, None, None], layer.clamp)
+        strength = layer.noise_strength * ACT_GAIN
+        shift = shift + (torch.randn_like(y[:, :1], dtype=torch.float32) * strength).to(y.dtype)
+    y = F.leaky_relu(torch.addcmul(shift, y, gain), SLOPE, inplace=True)
+    return y if layer.clamp is None else y.clamp(-layer.clamp, layer.clamp)
 
 
 def up_convolve(x: Tensor, weight: Tensor, filter_hw: Tensor) -> Tensor:
