@@ -229,7 +229,7 @@ class _Parser:
                     at,
                     f"{shown} holds {self.shapes[name][0]} numbers a row, [0] to [{self.shapes[name][0] - 1}]",
                 )
-        return Column(token.at, name, shown, index)
+        return Column(token.at, name, shown, (*self.shapes[name], 0)[0], index)
 
     # ---- what fits where
 
@@ -254,7 +254,7 @@ class _Parser:
         if not isinstance(node, Number | Column | Call):
             self._fail(node.at, "a condition is no number: join conditions with and, or")
         if isinstance(node, Column) and self._several(node):
-            last = self.shapes[node.name][0] - 1
+            last = node.several - 1
             self._fail(
                 node.at,
                 f"{node.shown} holds {last + 1} numbers a row: write {node.shown}[0] to {node.shown}[{last}],"
@@ -263,7 +263,7 @@ class _Parser:
         return node
 
     def _several(self, column: Column) -> bool:
-        return column.index is None and self.shapes[column.name] not in ((), (1,))
+        return column.index is None and column.several > 1
 
     def _deeper(self, part: Callable[[], Truth | Value]) -> Truth | Value:
         self.depth += 1

@@ -39,11 +39,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Column:
-    """`name` is the full one, `shown` what a person writes."""
+    """`name` is the full one, `shown` what a person writes; `several`: numbers a row, 0 for a plain column."""
 
     at: int
     name: str
     shown: str
+    several: int
     index: int | None = None
 
 

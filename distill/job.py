@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from distill.errors import DistillError, Incomplete, Interrupted
 from distill.inline import run_inline
@@ -30,6 +29,7 @@ from distill.shards.folder import (
     sweep,
     write_manifest,
 )
+from distill.shards.place import made_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,19 +70,6 @@ def run_job(plan: Plan, run: Run, *, stop: threading.Event, watch: Watch) -> lis
             if stop.is_set():
                 raise Interrupted(interrupted_line(plan))
             return close_data_set(plan, recipe)
-
-
-@contextmanager
-def made_folder(folder: Path) -> Iterator[None]:
-    """Make the folder; take it away again if nothing came of it."""
-    existed = folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        if not existed:
-            with suppress(OSError):  # not empty: that is what it is for
-                folder.rmdir()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from distill.shards.folder import (
     shard_indices,
     shard_is_valid,
 )
+from distill.shards.place import check_place, refiltered
 from distill.text import size_text
 
 # Bytes on disk as a share of the raw pixels, measured on photographs of 256 and 512 px (rounded up).
@@ -83,29 +83,14 @@ def shard_rows(n: int, shard_size: int) -> list[int]:
 
 def check_folder(folder: Path, recipe: Recipe) -> None:
     """Refuse an output folder that is not empty and not this recipe's."""
-    if not folder.exists():
-        parent = next(path for path in folder.absolute().parents if path.exists())
-        if not parent.is_dir():
-            raise DistillError(f"{folder}: cannot be made, {parent} is a file; choose another --out")
-        if not os.access(parent, os.W_OK):
-            raise DistillError(f"{folder}: cannot be made, {parent} is not writable; choose another --out")
+    if not check_place(folder):
         return
-    if not folder.is_dir():
-        raise DistillError(f"{folder} is a file, not a folder; choose another --out")
-    if not os.access(folder, os.W_OK):
-        raise DistillError(f"{folder} is not writable; choose another --out")
     written = folder / RECIPE_FILE
-    if not written.exists():
-        foreign = sorted(
-            item.name for item in folder.iterdir() if not item.name.startswith((".lock", "..lock"))
+    if step := refiltered(folder):
+        raise DistillError(
+            f"{folder} was made by distill refilter from {step['from']} by {step['where']!r}: distill generate"
+            " cannot add to it; choose another --out"
         )
-        foreign = [name for name in foreign if not name.endswith(".tmp")]
-        if foreign:
-            raise DistillError(
-                f"{folder} holds {foreign[0]!r} and no {RECIPE_FILE}: it is not a data set of ours;"
-                " choose an empty or new folder with --out"
-            )
-        return
     difference = recipe.difference(Recipe.from_json(written.read_text(encoding="utf-8")))
     if difference:
         raise DistillError(f"{folder} holds a data set of another recipe: {difference}; choose another --out")

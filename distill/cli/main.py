@@ -55,6 +55,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),
     "status": ("distill.cli.status:status", "Show how far a data set is."),
     "inspect": ("distill.cli.inspect:inspect", "Make a page and a contact sheet of a data set."),
+    "refilter": (
+        "distill.cli.refilter:refilter",
+        "Keep the rows of a data set whose scores fit, as a new one.",
+    ),
     "export": ("distill.cli.export:export", "Write a data set in the layout of another trainer."),
     "completion": ("distill.cli.completion:completion", "Print the completion script of a shell."),
 }

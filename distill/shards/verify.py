@@ -6,7 +6,7 @@ every file, every column, every image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def _manifest(folder: Path, recipe: dict[str, Any] | None, report: VerifyReport)
         report.problems.append(_problem_of(folder / MANIFEST_FILE, error))
         return {}
     report.digest = manifest["digest"]
-    if recipe is not None and _decisive(recipe) != _decisive(manifest["recipe"]):
+    if recipe is not None and decisive(recipe) != decisive(manifest["recipe"]):
         report.problems.append(
             Problem(shard=MANIFEST_FILE, what=f"its recipe is another than that of {RECIPE_FILE}")
         )
@@ -183,11 +183,11 @@ def _check_ledger(reader: ShardReader) -> None:
         raise ShardCorrupt(reader.path, "its rows are not the accepted candidates of its ledger")
 
 
-def _decisive(recipe: dict[str, Any]) -> dict[str, Any]:
+def decisive(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe without what only informs, as its digest does."""
     generator = recipe.get("generator")
     if not isinstance(generator, dict):
-        return recipe
+        return dict(recipe)
     kept = {key: value for key, value in generator.items() if key not in INFORMATIVE}
     return {**recipe, "generator": kept}
 
