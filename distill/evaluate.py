@@ -56,6 +56,7 @@ class Evaluation:
     """What was found. `scores`: column -> measure -> value; `faces`: the same of faces, with `target` as a column.
 
     `shown`: rows of the sample picture, name -> uint8 [H, W, 3]. `not_measured`: measure -> why.
+    `judge`: who scored the attributes of faces.
     """
 
     rows: int
@@ -66,6 +67,7 @@ class Evaluation:
     times: dict[str, Time]
     shown: list[dict[str, Pixels]]
     not_measured: dict[str, str] = field(default_factory=dict)
+    judge: dict[str, Any] = field(default_factory=dict)
 
 
 def evaluate(

@@ -21,9 +21,8 @@ FILES = ("evaluation.md", "evaluation.json", "samples.png")
 
 @click.command("evaluate", short_help="Score a student beside two baselines, and time it.")
 @click.argument("source", metavar="RUN|FILE", type=click.Path(path_type=Path))
-@click.option(
-    "--data", type=click.Path(path_type=Path), required=True, help="The data set: a folder of shards."
-)
+@click.option("--data", type=click.Path(path_type=Path), help="The data set: a folder of shards.")
+@click.option("--photos", type=click.Path(path_type=Path), help="Instead: a folder of photos of faces.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [RUN/evaluation]")
 @click.option("--limit", type=click.IntRange(1), help="At most so many rows, evenly spread.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Images at once.")
@@ -33,6 +32,10 @@ FILES = ("evaluation.md", "evaluation.json", "samples.png")
               help="Features of the perceptual distance: auto, efficientnet_lite0, vgg19 or none.")  # fmt: skip
 @click.option("--faces", type=click.IntRange(0), default=64, show_default=True,
               help="Rows whose faces are compared (0.8 s each on a CPU); 0: none.")  # fmt: skip
+@click.option("--scorer", default="auto", show_default=True,
+              help="Who judges attributes: face-api[=FILE], builtin, a file; auto: face-api if fetched.")  # fmt: skip
+@click.option("--style", metavar="IMAGE", type=click.Path(path_type=Path),
+              help="With --photos: the second face, for students of two inputs.")  # fmt: skip
 @click.option(
     "--teacher", metavar="NAME|PATH", help="The generator to time.  [the recipe's, where it is here]"
 )
@@ -45,15 +48,27 @@ FILES = ("evaluation.md", "evaluation.json", "samples.png")
 def evaluate(**options: Any) -> None:
     """Compare a student's images with their targets: L1, SSIM, perceptual and Fréchet distance, faces, time.
 
-    Two baselines stand beside it: copying the content, and the mean of the inputs. Where --data is what the student
-    was trained on, the rows held out from training count. --out gets evaluation.md, evaluation.json, samples.png.
+    Two baselines stand beside it: copying the content, and the mean of the inputs; for faces also the target itself.
+    Of faces: is it the same person, how many change class (gender), how many years does the age move. Where --data is
+    what the student was trained on, the rows held out from training count. --out gets evaluation.md, evaluation.json,
+    samples.png. --photos measures faces alone, on photos (no target is needed): photos.md, photos.json, photos.png.
 
     \b
     distill evaluate runs/student --data runs/demo
+    distill evaluate runs/student --photos holidays --scorer face-api
     distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception=weights.pth
     """
     from distill.models.student import load_student
 
+    if (options["data"] is None) == (options["photos"] is None):
+        raise click.UsageError("give either --data DIR, a data set, or --photos DIR, a folder of photos")
+    if options["photos"] is not None:
+        from distill.cli.evaluate_photos import evaluate_on_photos
+
+        evaluate_on_photos(options)
+        return
+    if options["style"] is not None:
+        raise click.UsageError("--style goes with --photos: a data set brings all inputs")
     student = load_student(options["source"], device=options["device"], precision=options["precision"])
     dataset = open_data(options["data"], student)
     chosen = choose_rows(student.facts, dataset).limited(options["limit"])
@@ -114,6 +129,7 @@ def measure(
     """Evaluate with progress; return what was found, and notes for the reader."""
     import torch
 
+    from distill.cli.evaluate_faces import judge_facts, judge_note, open_faces, share_note
     from distill.evaluate import NO_PROJECTION, teacher_time
     from distill.evaluate import evaluate as run
     from distill.metrics.features import load_features
@@ -125,7 +141,7 @@ def measure(
     name = default_perceptual() if options["perceptual"] == "auto" else options["perceptual"]
     perceptual = load_perceptual(name, device=device)
     features = None if options["features"] == "none" else load_features(options["features"], device=device)
-    faces, skipped = open_faces(dataset, options["faces"])
+    faces, judge, skipped = open_faces(dataset.recipe, options, device=device)
     try:
         teacher = teacher_time(dataset.recipe, source=options["teacher"], batch=batch, device=device)
         total = len(chosen.rows)
@@ -140,27 +156,11 @@ def measure(
     found.times["teacher_edit"] = teacher
     found.times["embedding_and_edit"] = Time(None, NO_PROJECTION)
     found.not_measured.update(skipped)
-    return found, notes_of(found, student.facts, faces, name)
-
-
-def open_faces(dataset: TripletDataset, rows: int) -> tuple[FaceScores | None, dict[str, str]]:
-    """Open what compares faces; where that cannot be, say why."""
-    if not rows:
-        return None, {"faces": "not asked for"}
-    if dataset.recipe.get("align") == "none":
-        return None, {"faces": "the recipe found no faces in this data set (align none)"}
-    from distill.filters.attributes import GenderAgeScorer
-    from distill.metrics.face_scores import FaceScores
-
-    skipped = {}
-    try:
-        scorer: GenderAgeScorer | None = GenderAgeScorer()
-    except DistillError as error:
-        scorer, skipped["attributes"] = None, str(error)
-    try:
-        return FaceScores(scorer=scorer), skipped
-    except DistillError as error:
-        return None, {"faces": str(error)}
+    notes = notes_of(found, student.facts, faces, name)
+    if judge:
+        found.judge.update(judge_facts(judge, dataset.recipe))
+        notes += [judge_note(judge, dataset.recipe), share_note(found.face_rows)]
+    return found, notes
 
 
 def notes_of(found: Evaluation, facts: StudentFacts, faces: FaceScores | None, perceptual: str) -> list[str]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from distill.errors import DistillError
 from distill.stylegan2.download import MAX_BYTES, Progress
 from distill.stylegan2.weights import (
+    Kind,
     WeightsEntry,
     cached_checkpoint,
     entry_of,
@@ -32,7 +33,7 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON instead
 
 @click.group(no_args_is_help=True)
 def weights() -> None:
-    """List, fetch, convert and check weights: of generators, and of features that compare images.
+    """List, fetch, convert and check weights: of generators, of features that compare images, of scorers.
 
     Fetched files and converted copies lie in the cache: $DISTILL_CACHE, or the user's cache folder.
     """
@@ -41,20 +42,24 @@ def weights() -> None:
 @weights.command("list")
 @as_json
 def list_(json_: bool) -> None:
-    """List the known generators, and below them features; and which of them are on this machine."""
-    generators, features = weights_entries(), weights_entries("features")
+    """List the known generators, and below them features and scorers; and which of them are on this machine."""
+    generators, features, scorers = (weights_entries(kind) for kind in get_args(Kind))
     if json_:
-        facts = [{**asdict(entry), **_place(entry)} for entry in (*generators, *features)]
+        facts = [{**asdict(entry), **_place(entry)} for entry in (*generators, *features, *scorers)]
         click.echo(json.dumps(facts, indent=2))
         return
-    width = max(len(entry.name) for entry in (*generators, *features))
+    width = max(len(entry.name) for entry in (*generators, *features, *scorers))
     for entry in generators:
         size = entry.content or f"{entry.resolution}x{entry.resolution}"
         where = _place(entry)["state"]
         click.echo(f"{entry.name:{width}}  {size:9}  {entry.domain:8}  {where:11}  {entry.licence}")
-    click.echo("\nNo generators, but features that compare images (--perceptual NAME):")
-    for entry in features:
-        click.echo(f"{entry.name:{width}}  {'':9}  {'':8}  {_place(entry)['state']:11}  {entry.licence}")
+    for what, entries in (
+        ("No generators, but features that compare images (--perceptual NAME):", features),
+        ("Scorers of what a face shows (distill evaluate --scorer face-api):", scorers),
+    ):
+        click.echo(f"\n{what}")
+        for entry in entries:
+            click.echo(f"{entry.name:{width}}  {'':9}  {'':8}  {_place(entry)['state']:11}  {entry.licence}")
 
 
 @weights.command()
@@ -167,7 +172,7 @@ BUFFERS = ("noise_const", "resample_filter", "w_avg")
 
 def _chosen(names: Sequence[str]) -> list[WeightsEntry]:
     if not names:
-        entries = (*weights_entries(), *weights_entries("features"))
+        entries = (entry for kind in get_args(Kind) for entry in weights_entries(kind))
         return [entry for entry in entries if entry.embedded or entry.path.is_file()]
     chosen = []
     for name in names:

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.identity import SAME_PERSON, describe, descriptor_distances, descriptor_sha256
+from distill.metrics.attribute_moves import kind_of, moves
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+
+
+CONTENT, TARGET = "content", "target"  # columns: of the scores before, and of what they should be after
 
 
 class Scorer(Protocol):
@@ -29,15 +33,23 @@ class Scorer(Protocol):
 class FaceScores:
     """Collect rows: a content, and beside it images by column, of which `target` is what they should show.
 
-    Raises DistillError on construction where dlib's models are not there. About 0.2 s for each image.
+    `ways`: the scores that the edit should raise (1) or lower (-1). Raises DistillError on construction where dlib's
+    models are not there. About 0.2 s for each image.
     """
 
-    def __init__(self, *, scorer: Scorer | None = None, detector: FaceDetector | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        scorer: Scorer | None = None,
+        detector: FaceDetector | None = None,
+        ways: Mapping[str, int] | None = None,
+    ) -> None:
         self.detector, self.scorer = detector or FaceDetector(), scorer
         self._check = (self.detector.landmarks_sha256, descriptor_sha256())
+        self.ways = ways or {}
         self.faces = self.without = 0  # rows in which the content's face was found, and was not
-        self._distances: dict[str, list[float]] = {}
-        self._misses: dict[str, dict[str, list[float]]] = {}
+        self.distances: dict[str, list[float]] = {}  # by column, a value for each row with a face
+        self.scores: dict[str, dict[str, list[float]]] = {}  # by column, then by score
         self._content: list[Floats] = []
 
     def add(
@@ -52,43 +64,55 @@ class FaceScores:
             if not found:
                 self.without += 1
                 continue
-            self.faces += 1
-            self._add_row(
+            self.add_face(
                 content_NHWC[row], found[0], {name: images[row] for name, images in columns.items()}
             )
 
-    def _add_row(self, content: Pixels, face: Face, images: Mapping[str, Pixels]) -> None:
+    def add_face(self, content: Pixels, face: Face, images: Mapping[str, Pixels]) -> None:
+        """Compare images [H, W, 3] with a content whose face is known."""
+        self.faces += 1
         person = describe(content, face.landmarks)
         self._content.append(person)
         for name, image in images.items():
             other = person if np.array_equal(image, content) else describe(image, face.landmarks)
-            distance = float(np.linalg.norm(person - other))
-            self._distances.setdefault(name, []).append(distance)
-        if self.scorer is not None:
-            self._add_attributes(self.scorer, face, images)
-
-    def _add_attributes(self, scorer: Scorer, face: Face, images: Mapping[str, Pixels]) -> None:
-        names = list(images)
-        scores = scorer(np.stack([images[name] for name in names]), [face] * len(names))
+            self.distances.setdefault(name, []).append(float(np.linalg.norm(person - other)))
+        if self.scorer is None:
+            return
+        scores = self.scorer(np.stack([content, *images.values()]), [face] * (1 + len(images)))
         for score, values in scores.items():
-            wanted = float(values[names.index("target")])
-            for name, value in zip(names, values, strict=True):
-                misses = self._misses.setdefault(name, {}).setdefault(score, [])
-                misses.append(abs(float(value) - wanted))
+            for name, value in zip((CONTENT, *images), values, strict=True):
+                self.scores.setdefault(name, {}).setdefault(score, []).append(float(value))
 
     def result(self) -> dict[str, dict[str, float]]:
         """Return means by column; nothing where no face was found.
 
         `identity_distance`: between dlib's descriptors of content and image, 0 for equal ones. `same_person`: the
-        share below dlib's limit of 0.6. `<attribute>_miss`: mean |score - the target's score|.
+        share below dlib's limit of 0.6. Then what the image's scores are beside the content's, see `moves`, and
+        `<attribute>_miss`: mean |score - the target's score|, where there is a target.
         """
         return {
             name: {
                 "identity_distance": float(np.mean(distances)),
                 "same_person": float(np.mean(np.asarray(distances) < SAME_PERSON)),
-                **{f"{score}_miss": float(np.mean(m)) for score, m in self._misses.get(name, {}).items()},
+                **self._moves(name),
+                **self._misses(name),
             }
-            for name, distances in self._distances.items()
+            for name, distances in self.distances.items()
+        }
+
+    def _moves(self, name: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for score, after in self.scores.get(name, {}).items():
+            if not score.endswith("_spread"):
+                before, kind = np.asarray(self.scores[CONTENT][score]), kind_of(self.scorer, score)
+                found |= moves(score, kind, before, np.asarray(after), way=self.ways.get(score))
+        return found
+
+    def _misses(self, name: str) -> dict[str, float]:
+        wanted = self.scores.get(TARGET, {})
+        return {
+            f"{score}_miss": float(np.mean(np.abs(np.subtract(self.scores[name][score], values))))
+            for score, values in wanted.items()
         }
 
     def between_people(self) -> float | None:

@@ -16,6 +16,13 @@ from distill.metrics.speed import Time
 from distill.reports.sheet import shown, shown_side
 
 COLUMNS = {STUDENT: "student", COPY: "copy the content", MEAN: "mean of inputs", TARGET: "target"}
+FACE_MEASURES = {  # ending of a measure of a score: what it is
+    "_flipped_sure": "share that changes class for sure",
+    "_flipped": "share that changes class",
+    "_moved": "{unit}moved by",
+    "_wanted": "share that moves the wanted way",
+    "_miss": "off the target by",
+}
 TIMES = {STUDENT: "student", "teacher_edit": "teacher's edit", "embedding_and_edit": "embedding + edit"}
 GAP, MARGIN, HEAD, FOOT = 4, 20, 26, 40  # px of the picture
 INK, FAINT, PAPER = (32, 36, 42), (110, 118, 128), (255, 255, 255)
@@ -46,7 +53,11 @@ def face_label(measure: str) -> str:
         return "identity: distance to the content"
     if measure == "same_person":
         return "identity: share below 0.6"
-    return f"{measure.removesuffix('_miss').replace('_', ' ')}: off the target by"
+    for ending, words in FACE_MEASURES.items():
+        if measure.endswith(ending):
+            score = measure.removesuffix(ending).replace("_", " ")
+            return f"{score}: {words.format(unit='years ' if score == 'age' else '')}"
+    return measure.replace("_", " ")
 
 
 def number(value: float | None) -> str:
@@ -72,6 +83,15 @@ def score_table(found: Evaluation) -> str:
     return aligned(
         [["", *(COLUMNS[name] for name in (*columns, TARGET))], *([*row, "–"] for row in rows), *faces]
     )
+
+
+def face_table(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """The measures of faces alone, by column, as a Markdown table."""
+    rows = [
+        [face_label(measure), *(number(column[measure]) for column in scores.values())]
+        for measure in scores[STUDENT]
+    ]
+    return aligned([["", *(COLUMNS[name] for name in scores)], *rows])
 
 
 def time_table(times: Mapping[str, Time]) -> str:
@@ -122,13 +142,14 @@ def as_json(found: Evaluation) -> dict[str, Any]:
     """Everything that was measured, as plain values; null for what is not finite or was not measured."""
     return {
         "rows": found.rows,
-        "scores": {name: _plain(scores) for name, scores in found.scores.items()},
+        "scores": {name: plain(scores) for name, scores in found.scores.items()},
         "not_beaten": {measure: names for measure, names in unbeaten(found).items() if names},
         "faces": {
             "rows": found.face_rows,
-            "scores": {name: _plain(scores) for name, scores in found.faces.items()},
+            "scores": {name: plain(scores) for name, scores in found.faces.items()},
             "distance_between_people": found.between_people,
         },
+        "scorer": found.judge or None,
         "milliseconds_per_image": {
             name: {"value": time.milliseconds, "how": time.how} for name, time in found.times.items()
         },
@@ -136,7 +157,8 @@ def as_json(found: Evaluation) -> dict[str, Any]:
     }
 
 
-def _plain(scores: Mapping[str, float]) -> dict[str, float | None]:
+def plain(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """Measures as JSON takes them; None for what is not finite."""
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 

@@ -1,6 +1,7 @@
 """The table of known weights, and the way from a name, a path or an address to a file on disk.
 
-Most are generators; `features` are networks that compare images. A name stands for one kind alone.
+Most are generators; `features` are networks that compare images, a `scorer` tells what a face shows. A name stands
+for one kind alone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["generator", "features"]
+Kind = Literal["generator", "features", "scorer"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,152 @@
+"""`distill evaluate --photos`: a student on a folder of photos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from distill.cli.evaluate_faces import judge_facts, judge_note, judge_of, share_note
+from distill.errors import DistillError
+
+if TYPE_CHECKING:
+    from distill.evaluate_photos import PhotoEvaluation
+    from distill.faces.detection import FaceDetector
+    from distill.judge import Judge
+    from distill.translate import Translator
+
+FILES = ("photos.md", "photos.json", "photos.png")
+
+
+def evaluate_on_photos(options: dict[str, Any]) -> None:
+    """Measure and write what the options say; print the report."""
+    from distill.cli.evaluate import default_out, make_folder
+    from distill.faces.photos import find_photos, photo_detector
+    from distill.models.student import load_student
+    from distill.translate import translator
+
+    out = options["out"] or default_out(options["source"])
+    photos = _limited(find_photos([options["photos"]], out), options["limit"])
+    student = load_student(options["source"], device=options["device"], precision=options["precision"])
+    detector = photo_detector()
+    ready = translator(student, style=options["style"], size=None, batch=options["batch"], detector=detector)
+    judge, skipped = judge_of(options["scorer"], device=str(student.device))
+    about = facts_of(ready, judge, len(photos), options)
+    if options["dry_run"]:
+        facts = {**about, "out": str(out)}
+        lines = [*head_of(about), ("out", str(out))]
+        click.echo(
+            json.dumps(facts, indent=2) if options["as_json"] else "\n".join(f"{k:9}  {v}" for k, v in lines)
+        )
+        return
+    make_folder(out)
+    found = measure(photos, ready, detector, judge, quiet=options["as_json"])
+    write(out, about, found, notes_of(found, judge, skipped), as_json=options["as_json"])
+
+
+def measure(
+    photos: list[Path], ready: Translator, detector: FaceDetector, judge: Judge | None, *, quiet: bool
+) -> PhotoEvaluation:
+    """Evaluate with progress."""
+    from distill.evaluate_photos import evaluate_photos
+    from distill.metrics.attribute_moves import wanted_ways
+    from distill.metrics.face_scores import FaceScores
+    from distill.progress import Meter
+    from distill.text import clock
+
+    total, done = len(photos), 0
+    ways = wanted_ways({"task": ready.student.facts.task})
+    faces = FaceScores(scorer=judge.scorer if judge else None, ways=ways)
+    with Meter(total, quiet=quiet, unit="photo", leave=False) as meter:
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            left = (total - done) * meter.seconds / done
+            meter.advance(count, lambda: f"{done}/{total} photos, {clock(left)} left")
+
+        return evaluate_photos(photos, ready, detector, faces, advance=advance)
+
+
+def facts_of(ready: Translator, judge: Judge | None, photos: int, options: dict[str, Any]) -> dict[str, Any]:
+    """What is measured, for the head of the report."""
+    student = ready.student
+    return {
+        "student": str(student.path),
+        "task": student.facts.task,
+        "kimg": student.facts.kimg,
+        "photos": str(options["photos"]),
+        "count": photos,
+        "roles": [*ready.roles, ready.target],
+        "resolution": ready.size,
+        "scorer": judge_facts(judge, None),
+        "batch": ready.batch,
+        "device": str(student.device),
+        "precision": student.precision,
+    }
+
+
+def head_of(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The facts as lines for people."""
+    *inputs, target = facts["roles"]
+    seen = f", {facts['kimg']:g} kimg" if facts["kimg"] is not None else ""
+    task = f"{facts['task']}: " if facts["task"] else ""
+    return [
+        ("student", f"{facts['student']}{seen}"),
+        ("photos", f"{facts['photos']} ({facts['count']})"),
+        ("roles", f"{task}{' + '.join(inputs)} -> {target}, {facts['resolution']} px"),
+        ("scorer", facts["scorer"]["name"] if facts["scorer"] else "none"),
+    ]
+
+
+def notes_of(found: PhotoEvaluation, judge: Judge | None, skipped: dict[str, str]) -> list[str]:
+    """What a reader must know of the numbers."""
+    from distill.faces.photos import count_reasons
+
+    notes = [f"{what}: not measured: {why}" for what, why in skipped.items()]
+    notes += [f"{count} photos left out: {reason}" for reason, count in count_reasons(found.skipped).items()]
+    if judge:
+        notes += [judge_note(judge, None), share_note(len(found.rows))]
+    if found.between_people is not None:
+        notes.append(f"Two different faces of these photos lie {found.between_people:.3f} apart.")
+    return notes
+
+
+def write(
+    out: Path, about: dict[str, Any], found: PhotoEvaluation, notes: list[str], *, as_json: bool
+) -> None:
+    """Write the table, the JSON and the picture; print the one that was asked for."""
+    from PIL import Image
+
+    from distill.reports.evaluation import face_table, plain
+    from distill.reports.publish import publish
+    from distill.reports.sheet import png_bytes
+
+    head = "\n".join(f"    {name:9}  {value}" for name, value in head_of(about))
+    said = "\n".join(f"- {note}" for note in notes)
+    table = f"# Evaluation on photos\n\n{head}\n\n{face_table(found.scores)}\n\n{said}\n"
+    everything = {
+        **about,
+        "faces": len(found.rows),
+        "scores": {name: plain(scores) for name, scores in found.scores.items()},
+        "distance_between_people": found.between_people,
+        "rows": [row.to_json() for row in found.rows],
+        "skipped": [skip.to_json() for skip in found.skipped],
+        "notes": notes,
+    }
+    data = json.dumps(everything, indent=2, ensure_ascii=False)
+    contents = (table.encode(), f"{data}\n".encode(), png_bytes(Image.fromarray(found.picture)))
+    for name, content in zip(FILES, contents, strict=True):
+        publish(out / name, content)
+    click.echo(data if as_json else f"{table}\n{', '.join(str(out / name) for name in FILES)}")
+
+
+def _limited(photos: list[Path], limit: int | None) -> list[Path]:
+    """Keep at most `limit` photos, evenly spread."""
+    if not photos:
+        raise DistillError("no photos: the folder holds no files")
+    if limit is None or limit >= len(photos):
+        return photos
+    return [photos[round(k * (len(photos) - 1) / max(1, limit - 1))] for k in range(limit)]
