@@ -174,8 +174,8 @@ def decide(source: Path, where: str, out: Path, *, progress: Progress = lambda c
     for report in reports:
         with open_shard(shard_path(source, report.index), report=report) as reader:
             columns = _columns(reader, expression)
-            for (name, index), found in ranges.items():
-                found.add(columns[name] if index is None else columns[name][:, index])
+            for (name, index), seen in ranges.items():
+                seen.add(columns[name] if index is None else columns[name][:, index])
             for term in expression.terms:
                 kept_by[str(term)] += int(term(columns, reader.rows).sum())
             reason = _ledger(reader)

@@ -52,7 +52,7 @@ def _state(found: FolderStatus) -> str:
         return "complete"
     if found.driver and found.driver.alive:
         return "running"
-    return "not complete; the same distill generate resumes it"
+    return "not complete; the same distill generate or refilter resumes it"
 
 
 def _driver(driver: Driver | None) -> str:

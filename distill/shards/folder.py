@@ -163,13 +163,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST_FILE
     if not path.exists():
         raise DistillError(
-            f"{path}: missing, so the data set is not complete; run the same distill generate again"
+            f"{path}: missing, so the data set is not complete; run the same distill generate or refilter again"
             f" (distill status {folder} shows how far it is)"
         )
     manifest = read_json(path)
     problem = manifest_problem(manifest)
     if problem:
-        raise DistillError(f"{path}: {problem}; run the same distill generate again to write it anew")
+        raise DistillError(f"{path}: {problem}; run the same distill generate or refilter again to write it anew")
     return manifest
 
 
