@@ -91,6 +91,15 @@ def has_file() -> bool:
 
 
 @pytest.mark.skipif(not has_file(), reason=f"distill weights fetch {ENTRY} was not run")
+def test_the_same_numbers_as_the_published_package():
+    """What @vladmandic/face-api 1.7.15 itself, on TensorFlow.js, gives for this noise: years, male, female."""
+    noise = np.random.default_rng(0).integers(0, 255, (1, 112, 112, 3)).astype(np.uint8)
+    female, years = FaceApiScorer().score_chips(noise)
+    assert years[0] == pytest.approx(65.40103912, abs=1e-3)
+    assert female[0] == pytest.approx(0.03436443, abs=1e-5)
+
+
+@pytest.mark.skipif(not has_file(), reason=f"distill weights fetch {ENTRY} was not run")
 def test_a_known_face():
     image = data.astronaut()
     face = FaceDetector()(image)[0]
