@@ -21,8 +21,9 @@ NAME = "face-api"
 ENTRY = "face-api-age-gender"  # of `distill weights`
 # dlib's chip by five points (corners of the eyes, base of the nose). On 217 portraits whose gender is on record it
 # is right for all of them with a padding of 0.1 to 0.3, for 200 without; the ages agree best with 0.2 (correlation
-# 0.79, 3.8 years too low on the mean, 6.4 around that). Of 879 portraits, most labelled by eye and another network, it
-# is right for 878. The package's own crop, the box around all 68 landmarks, does as well; its ages correlate by 0.76.
+# 0.79, 3.8 years too low on the mean, 6.4 around that). Of 879 portraits, most of them labelled by another network
+# and by eye, it is right for 878. The package's own crop, the box around all 68 landmarks, does as well; its ages
+# correlate by 0.76.
 FIVE_OF_68 = [45, 42, 36, 39, 33]
 PADDING = 0.2
 BATCH = 64

@@ -169,7 +169,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = read_json(path)
     problem = manifest_problem(manifest)
     if problem:
-        raise DistillError(f"{path}: {problem}; run the same distill generate or refilter again to write it anew")
+        raise DistillError(
+            f"{path}: {problem}; run the same distill generate or refilter again to write it anew"
+        )
     return manifest
 
 
