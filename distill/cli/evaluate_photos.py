@@ -109,8 +109,8 @@ def notes_of(found: PhotoEvaluation, judge: Judge | None, skipped: dict[str, str
     notes += [f"{count} photos left out: {reason}" for reason, count in count_reasons(found.skipped).items()]
     if judge:
         notes += [judge_note(judge, None), share_note(len(found.rows))]
-        notes.append("In the picture: scores of the photo > of the output, gender as the probability of female; id, the"
-                     " distance of their faces.")  # fmt: skip
+        notes.append("In the picture: scores of the photo > of the output, gender as the probability of female; id,"
+                     " the distance of their faces.")  # fmt: skip
     if found.between_people is not None:
         notes.append(f"Two different faces of these photos lie {found.between_people:.3f} apart.")
     return notes
