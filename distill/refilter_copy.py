@@ -61,8 +61,8 @@ class _Rows:
             self.codec, self.resolution = reader.codec, reader.resolution
             self.images = {role: [] for role in reader.roles}
             self.columns = {name: [] for name in pieces}
-        mine = (self.codec, self.resolution, [*self.images], self.columns.keys())
-        if mine != (reader.codec, reader.resolution, [*reader.roles], pieces.keys()):
+        mine = (self.codec, self.resolution, [*self.images], set(self.columns))
+        if mine != (reader.codec, reader.resolution, [*reader.roles], set(pieces)):
             raise ShardCorrupt(
                 reader.path, "its codec, size, roles or columns are not those of the shards before it"
             )
