@@ -46,10 +46,8 @@ def judge_of(source: str, *, device: str) -> tuple[Judge | None, dict[str, str]]
         return None, {"attributes": str(error)}
 
 
-def judge_facts(judge: Judge | None, recipe: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def judge_facts(judge: Judge, recipe: Mapping[str, Any] | None) -> dict[str, Any]:
     """Who judged, for the JSON; `selected_data` is None where the data set is not known."""
-    if judge is None:
-        return None
     selected = None if recipe is None else judge.selected(recipe)
     return {"name": judge.name, "sha256": sorted(judge.hashes), "selected_data": selected}
 

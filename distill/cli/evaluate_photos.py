@@ -81,7 +81,7 @@ def facts_of(ready: Translator, judge: Judge | None, photos: int, options: dict[
         "count": photos,
         "roles": [*ready.roles, ready.target],
         "resolution": ready.size,
-        "scorer": judge_facts(judge, None),
+        "scorer": judge_facts(judge, None) if judge else None,
         "batch": ready.batch,
         "device": str(student.device),
         "precision": student.precision,

@@ -20,7 +20,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_list_shows_every_generator_on_a_line(capsys):
     assert run(["weights", "list"]) == 0
-    generators, _, features = capsys.readouterr().out.partition("\n\n")
+    generators, features, scorers = capsys.readouterr().out.split("\n\n")
     lines = generators.splitlines()
     assert [line.split()[0] for line in lines] == [entry.name for entry in weights_entries()]
     assert lines[0].split()[1:4] == ["64x64", "face", "embedded"]
@@ -28,6 +28,9 @@ def test_list_shows_every_generator_on_a_line(capsys):
     title, *rows = features.splitlines()
     assert "--perceptual" in title
     assert [row.split()[0] for row in rows] == ["vgg19"]
+    title, *rows = scorers.splitlines()
+    assert "--scorer" in title
+    assert [row.split()[0] for row in rows] == ["face-api-age-gender"]
 
 
 def test_list_as_json(capsys):
@@ -35,7 +38,8 @@ def test_list_as_json(capsys):
     rows = json.loads(capsys.readouterr().out)
     first = rows[0]
     assert (first["name"], first["state"], first["licence"]) == ("portraits", "embedded", "Apache-2.0")
-    assert {row["name"]: row["kind"] for row in rows if row["kind"] != "generator"} == {"vgg19": "features"}
+    kinds = {row["name"]: row["kind"] for row in rows if row["kind"] != "generator"}
+    assert kinds == {"vgg19": "features", "face-api-age-gender": "scorer"}
 
 
 def test_info_of_embedded_weights(capsys):
