@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from distill.progress import Meter
-    from distill.refilter_plan import Refilter
+    from distill.refilter.plan import Refilter
     from distill.shards.folder import ShardReport
 
 
@@ -44,8 +44,8 @@ def refilter(folder: Path, where: str, out: Path, dry_run: bool, as_json: bool) 
     """
     from distill.cli.signals import stop_on_signals
     from distill.progress import Meter
-    from distill.refilter import check_out, run_refilter
-    from distill.refilter_plan import decide
+    from distill.refilter.plan import decide
+    from distill.refilter.run import check_out, run_refilter
     from distill.shards.folder import read_manifest
 
     shards = len(read_manifest(folder)["shards"])

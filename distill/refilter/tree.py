@@ -1,6 +1,6 @@
 """What an expression over columns is once it is parsed: its nodes, its value for rows, its one way to be written.
 
-n rows; a column is [n], or [n, k] with k numbers a row. `distill.expression` parses text to this.
+n rows; a column is [n], or [n, k] with k numbers a row. `distill.refilter.expression` parses text to this.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import ShardCorrupt
-from distill.refilter_plan import REASON, Part, Refilter, canonical
+from distill.refilter.plan import REASON, Part, Refilter, canonical
 from distill.shards.folder import shard_path
 from distill.shards.layout import ACCEPTED, ShardContent
 from distill.shards.read import ShardReader, open_shard

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from distill.errors import DistillError
-from distill.expression_tree import (
+from distill.refilter.tree import (
     COMPARE,
     FUNCTIONS,
     Call,

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from distill.expression import DEEPEST, LONGEST, ExpressionError, parse
+from distill.refilter.expression import DEEPEST, LONGEST, ExpressionError, parse
 
 COLUMNS = {
     "scores/identity": np.asarray([0.1, 0.4, 0.6, np.nan], np.float32),

@@ -12,8 +12,8 @@ import pytest
 from data_sets import DIGEST
 
 from distill.errors import DistillError, Interrupted, ShardCorrupt
-from distill.refilter import check_out, run_refilter, todo
-from distill.refilter_plan import Refilter, decide
+from distill.refilter.plan import Refilter, decide
+from distill.refilter.run import check_out, run_refilter, todo
 from distill.shards.codec import encode_images
 from distill.shards.dataset import TripletDataset
 from distill.shards.folder import read_manifest, read_report, shard_path, write_manifest

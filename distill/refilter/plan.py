@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
-from distill.expression import Expression, ExpressionError, parse
-from distill.expression_tree import Column
+from distill.refilter.expression import Expression, ExpressionError, parse
+from distill.refilter.tree import Column
 from distill.shards.folder import ShardReport, manifest_reports, read_manifest, shard_path
 from distill.shards.read import ShardReader, open_shard
 from distill.shards.verify import decisive

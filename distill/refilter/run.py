@@ -13,8 +13,8 @@ from typing import Any
 
 from distill.errors import DiskFull, DistillError, Interrupted
 from distill.lock import FolderLock
-from distill.refilter_copy import content_of
-from distill.refilter_plan import Refilter, canonical
+from distill.refilter.copy import content_of
+from distill.refilter.plan import Refilter, canonical
 from distill.reports.card import write_card
 from distill.shards.atomic import atomic_write
 from distill.shards.folder import (
