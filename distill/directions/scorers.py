@@ -1,0 +1,50 @@
+"""The scorer that a user names, and what identifies it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from distill.errors import DistillError
+from distill.filters.attribute_models import MODELS
+from distill.filters.attributes import GENDER_TEMPERATURE, AttributeScorer, GenderAgeScorer
+from distill.stylegan2.checkpoint import file_sha256
+
+BUILTIN = "builtin"
+
+
+def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, Any]]:
+    """Return the scorer for gender and age ("builtin"), or that of a file, and what its scores depend on.
+
+    Raises DistillError for a file that is not there or describes no scorer.
+    """
+    if source == BUILTIN:
+        networks = {name: model.sha256 for name, model in MODELS.items()}
+        facts = {"scorer": BUILTIN, "networks": networks, "temperature": GENDER_TEMPERATURE}
+        return GenderAgeScorer(device=device), facts
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise DistillError(f"scorer {source!r}: neither {BUILTIN} nor a file")
+    scorer: AttributeScorer = importlib.import_module("distill.filters.attribute_file").load_scorer(
+        str(path), device=device
+    )
+    return scorer, {"scorer": path.name, "sha256": file_sha256(path), "scores": list(scorer.names)}
+
+
+def check_known(attributes: Sequence[str], scorer: AttributeScorer) -> None:
+    """Raise DistillError for an attribute that the scorer does not give, and for none."""
+    if not attributes:
+        raise DistillError(f"no attribute is named; known are {', '.join(scorer.names)}")
+    for name in attributes:
+        if name not in scorer.names:
+            raise DistillError(f"unknown attribute {name!r}; this scorer knows {', '.join(scorer.names)}")
+
+
+def told(scorer: AttributeScorer, asked: Sequence[str]) -> list[str]:
+    """Return the scores that a report shows: those asked for, and all that belong to no other (age_spread to age)."""
+    names = list(scorer.names)
+    return [
+        name for name in names if name in asked or not any(name.startswith(f"{other}_") for other in names)
+    ]
