@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "distill.cli.export_student:export_student",
         "Write a student as ONNX or TorchScript.",
     ),
+    "directions": ("distill.cli.directions:directions", "Find directions in w+ that change an attribute."),
     "weights": ("distill.cli.weights:weights", "List, fetch, convert and check weights."),
     "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),
     "status": ("distill.cli.status:status", "Show how far a data set is."),

@@ -27,7 +27,7 @@ from distill.errors import DistillError
 
 Method = Literal["auto", "centroid", "logistic", "svm", "ridge"]
 METHODS: tuple[str, ...] = get_args(Method)
-Kind = Literal["probability", "number"]
+Kind = Literal["probability", "value"]
 Bools = NDArray[np.bool_]
 
 CONFIDENCE = 0.9
@@ -46,18 +46,18 @@ class Fitted:
 
 
 def kind_of(score_N: NDArray[Any]) -> Kind:
-    """Tell a probability (every score from 0 to 1) from any other number."""
+    """Guess what a score is: a probability where all of them lie from 0 to 1."""
     known = score_N[np.isfinite(score_N)]
-    return "probability" if len(known) and known.min() >= 0 and known.max() <= 1 else "number"
+    return "probability" if len(known) and known.min() >= 0 and known.max() <= 1 else "value"
 
 
 def logits(probability: NDArray[Any]) -> Floats:
     return np.asarray(logit(np.clip(np.asarray(probability, np.float64), SURE, 1 - SURE)))
 
 
-def ends_of(score_N: NDArray[Any], confidence: float = CONFIDENCE) -> tuple[Bools, Bools]:
+def ends_of(score_N: NDArray[Any], kind: Kind, confidence: float = CONFIDENCE) -> tuple[Bools, Bools]:
     """Tell which faces lie at the low and at the high end of a score [N]."""
-    if kind_of(score_N) == "probability":
+    if kind == "probability":
         return score_N <= 1 - confidence, score_N >= confidence
     low, high = np.quantile(score_N, [1 / 3, 2 / 3])
     return score_N < low, score_N > high
@@ -73,6 +73,7 @@ def fit(
     score_N: NDArray[Any],
     attribute: str,
     *,
+    kind: Kind,
     method: str = "auto",
     confidence: float = CONFIDENCE,
 ) -> Fitted:
@@ -82,10 +83,10 @@ def fit(
     has too few faces.
     """
     check_method(method)
-    kind, test = kind_of(score_N), held_out(len(w_ND))
+    test = held_out(len(w_ND))
     if method == "auto":
         method = "logistic" if kind == "probability" else "ridge"
-    low, high = ends_of(score_N, confidence)
+    low, high = ends_of(score_N, kind, confidence)
     _check_ends(attribute, kind, score_N, low & ~test, high & ~test, confidence)
     mean = w_ND[~test].mean(axis=0)
     x_ND = (w_ND - mean) / np.sqrt(((w_ND[~test] - mean) ** 2).mean())
@@ -93,7 +94,9 @@ def fit(
     if kind == "probability":
         facts["confidence"] = confidence
     if method == "ridge":
-        normal, facts["ridge"] = best_ridge(x_ND[~test], _values(score_N)[~test], ridge_regression, square)
+        normal, facts["ridge"] = best_ridge(
+            x_ND[~test], _values(score_N, kind)[~test], ridge_regression, square
+        )
     else:
         seen = (low | high) & ~test
         normal, facts["ridge"] = _between(x_ND[seen], high[seen], method)
@@ -117,13 +120,13 @@ def _between(x_ND: Floats, high_N: Bools, method: str) -> tuple[Floats, float | 
     return best_ridge(x_ND, np.where(high_N, 1.0, -1.0), descent(loss), loss)
 
 
-def _values(score_N: NDArray[Any]) -> Floats:
+def _values(score_N: NDArray[Any], kind: Kind) -> Floats:
     """What a line is fitted to: a probability's logit, any other score itself."""
-    return logits(score_N) if kind_of(score_N) == "probability" else np.asarray(score_N, np.float64)
+    return logits(score_N) if kind == "probability" else np.asarray(score_N, np.float64)
 
 
 def judge(
-    w_ND: Floats, score_N: NDArray[Any], normal_D: Floats, confidence: float = CONFIDENCE
+    w_ND: Floats, score_N: NDArray[Any], normal_D: Floats, *, kind: Kind, confidence: float = CONFIDENCE
 ) -> dict[str, Any]:
     """Say how well the position along a direction tells the held-out faces' scores, as plain values.
 
@@ -131,16 +134,16 @@ def judge(
     classes, `sure` that of the faces at the ends; the threshold is the best one for the other faces. Of any other
     score `accuracy` tells the upper from the lower third. `correlation` is Pearson's (of a probability's logit).
     """
-    test, kind = held_out(len(w_ND)), kind_of(score_N)
+    test = held_out(len(w_ND))
     along = w_ND @ normal_D
-    low, high = ends_of(score_N, confidence)
+    low, high = ends_of(score_N, kind, confidence)
     below, above = (score_N < 0.5, score_N >= 0.5) if kind == "probability" else (low, high)
     threshold = _threshold(along[~test & below], along[~test & above])
     accuracy, balanced = _accuracy(along, threshold, below & test, above & test)
     found = {
         "accuracy": accuracy,
         "balanced": balanced,
-        "correlation": _correlation(along[test], _values(score_N)[test]),
+        "correlation": _correlation(along[test], _values(score_N, kind)[test]),
     }
     if kind == "probability":
         found["sure"] = _accuracy(along, threshold, low & test, high & test)[0]
@@ -154,7 +157,7 @@ def _check_ends(
     counts = int(low.sum()), int(high.sum())
     if min(counts) >= MIN_END:
         return
-    if kind == "number":
+    if kind == "value":
         raise DistillError(
             f"attribute {attribute!r}: {counts[0]} and {counts[1]} faces in the lower and upper third of the scores"
             f" ({np.min(score_N):.3g} to {np.max(score_N):.3g}), {MIN_END} are needed in each: raise --n"

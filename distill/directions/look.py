@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distill.faces.alignment import Pixels
+from distill.faces.alignment import Floats, Pixels
 from distill.faces.detection import Face, FaceDetector
+from distill.faces.identity import describe
 from distill.filters.attributes import AttributeScorer, Scores
 from distill.filters.face import MAX_SIDE, each
 from distill.pixels import HostCopy, to_uint8
@@ -31,11 +32,15 @@ BATCH = 16
 AHEAD = 2  # batches that may be drawn before the oldest of them is looked at
 
 FindFaces = Callable[[Pixels], Sequence[Face]]
+Describe = Callable[[Pixels, Floats], Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """N pictures [N, H, W, 3], the largest face in each or None, its scores by name (float32 [N], NaN without)."""
+    """N pictures [N, H, W, 3], the largest face in each or None, its scores by name (float32 [N], NaN without).
+
+    `found` tells which could be scored: those with a face, or all where the scorer needs none.
+    """
 
     images: NDArray[np.uint8]
     faces: Sequence[Face | None]
@@ -43,11 +48,11 @@ class Looked:
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        return np.array([face is not None for face in self.faces])
+        return np.isfinite(next(iter(self.scores.values())))
 
 
 class Studio:
-    """A generator, something that finds faces, and a scorer, at work together.
+    """A generator, something that finds faces, a scorer, and something that describes who is seen, at work together.
 
     `threads` faces are looked for at a time. Pictures are drawn with the noise maps of the checkpoint.
     """
@@ -60,10 +65,12 @@ class Studio:
         truncation_psi: float = PSI,
         threads: int = 1,
         find: FindFaces | None = None,
+        describe: Describe = describe,
     ) -> None:
         self.generator, self.scorer, self.threads = generator, scorer, threads
         self.truncation_psi = truncation_psi
         self.find = find or FaceDetector(max_side=MAX_SIDE)
+        self.describe = describe
 
     def draw(self, ws_NLD: Tensor) -> HostCopy:
         """Draw w+ as uint8 pictures; on a GPU they may still be under way."""

@@ -14,18 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distill.directions.look import BATCH, JUDGED, Looked, Studio, draw_w, truncated
+from distill.directions.look import BATCH, JUDGED, Describe, Looked, Studio, draw_w, truncated
 from distill.directions.unit import Floats
 from distill.errors import DistillError, Interrupted
 from distill.faces.detection import Face
-from distill.faces.identity import describe
+from distill.faces.identity import NUMBERS
 from distill.filters.attributes import Scores
 
 STRENGTHS = tuple(k / 2 for k in range(-8, 9))  # -4, -3.5, …, 4
 TRIES = 10  # samples drawn for each face that is wanted
 IDENTITY_FACES = 24  # faces whose descriptors are compared, at whole strengths: one takes about 0.2 s
-
-Describe = Callable[[NDArray[np.uint8], NDArray[np.float64]], Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +63,6 @@ def find_subjects(
     seed: int,
     stop: threading.Event,
     identity_faces: int = IDENTITY_FACES,
-    describe_face: Describe = describe,
 ) -> Subjects:
     """Draw samples until `count` show a face; they are not those that directions are fitted to.
 
@@ -89,7 +86,9 @@ def find_subjects(
         )
     looked = chosen(joined(parts), np.arange(count))
     pairs = zip(looked.images[:identity_faces], looked.faces, strict=False)
-    descriptors = [describe_face(image, face.landmarks) for image, face in pairs if face is not None]
+    descriptors = [
+        studio.describe(image, face.landmarks) if face else np.full(NUMBERS, np.nan) for image, face in pairs
+    ]
     return Subjects(ws=torch.cat(kept)[:count], looked=looked, descriptors=np.array(descriptors))
 
 
@@ -100,7 +99,6 @@ def measure(
     *,
     stop: threading.Event,
     progress: Callable[[int], None] = lambda pictures: None,
-    describe_face: Describe = describe,
     strengths: Sequence[float] = STRENGTHS,
 ) -> Curve:
     """Move the subjects along a direction [L, D], strength by strength, and look at them."""
@@ -119,7 +117,7 @@ def measure(
         for name in names:
             scores[name][rows, place] = looked.scores[name]
         if strengths[place] == round(strengths[place]):
-            compared = _distances(looked, subjects.descriptors[rows], describe_face)
+            compared = _distances(looked, subjects.descriptors[rows], studio.describe)
             identity[rows.start : rows.start + len(compared), place] = compared
         progress(len(looked.faces))
     check_stop(stop)
@@ -127,7 +125,7 @@ def measure(
         middle = list(strengths).index(0.0)
         for name in names:
             scores[name][:, middle] = subjects.looked.scores[name]
-        identity[: len(subjects.descriptors), middle] = 0.0
+        identity[: len(subjects.descriptors), middle] = subjects.descriptors[:, 0] * 0.0  # NaN stays NaN
     return Curve(strengths=np.asarray(strengths, np.float64), scores=scores, identity=identity)
 
 
@@ -160,11 +158,11 @@ def joined(parts: Sequence[Looked]) -> Looked:
     return Looked(images=np.concatenate([part.images for part in parts]), faces=faces, scores=scores)
 
 
-def _distances(looked: Looked, before_KD: Floats, describe_face: Describe) -> Floats:
+def _distances(looked: Looked, before_KD: Floats, describe: Describe) -> Floats:
     """Compare the first K faces with their descriptors before the edit: [K], NaN where no face was found."""
     distances = np.full(len(before_KD), np.nan)
     for k, before in enumerate(before_KD):
         face = looked.faces[k]
         if face is not None:
-            distances[k] = np.linalg.norm(describe_face(looked.images[k], face.landmarks) - before)
+            distances[k] = np.linalg.norm(describe(looked.images[k], face.landmarks) - before)
     return distances

@@ -52,7 +52,7 @@ class SampleFile:
         digest = hashlib.sha256(self.settings.encode()).hexdigest()[:12]
         self.path = folder / f"{teacher}-{digest}.scores"
         self.parts: list[tuple[NDArray[np.bool_], Mapping[str, Scores]]] = []
-        self.saved = time.monotonic()
+        self.saved, self.new = time.monotonic(), False
 
     def resume(self) -> int:
         """Read what is there; return the number of candidates, always whole batches."""
@@ -76,6 +76,7 @@ class SampleFile:
     def add(self, looked: Looked) -> None:
         """Append a batch; write the file now and then."""
         self.parts.append((looked.found, looked.scores))
+        self.new = True
         if time.monotonic() - self.saved >= SAVE_EVERY:
             self.write()
 
@@ -87,7 +88,8 @@ class SampleFile:
         )
 
     def write(self) -> None:
-        if not self.parts:
+        """Write the file, where anything came since it was written."""
+        if not self.new:
             return
         samples = self.samples()
         tensors = {f"scores/{name}": np.asarray(v, np.float32) for name, v in samples.scores.items()}
@@ -96,7 +98,7 @@ class SampleFile:
             atomic_write(self.path, save(tensors, metadata={"format": FORMAT, "settings": self.settings}))
         except OSError as error:
             raise os_error(error) from error
-        self.saved = time.monotonic()
+        self.saved, self.new = time.monotonic(), False
 
 
 def score_samples(
@@ -110,13 +112,12 @@ def score_samples(
 ) -> Samples:
     """Return the first `count` candidates with their scores, out of the file where they stand there, else drawn.
 
-    `progress` is told of candidates and faces, first of those in the file. Raises Interrupted when `stop` is set
-    (what was drawn is in the file), DistillError where fewer than MIN_FACES show a face.
+    `progress` is told of the candidates that are drawn, and how many have a face. Raises Interrupted when `stop` is
+    set (what was drawn is in the file), DistillError where fewer than MIN_FACES show a face.
     """
     done = file.resume()
     starts = range(done, -(-count // BATCH) * BATCH, BATCH)
     generator = studio.generator
-    progress(min(done, count), int(file.samples().found[:count].sum()) if done else 0)
     batches = (
         truncated(
             generator, draw_w(generator, seed, FITTED, range(start, start + BATCH)), studio.truncation_psi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from distill.directions.measure import Curve, Subjects
+from distill.directions.measure import Curve
 from distill.directions.summary import Scale
 from distill.directions.unit import Floats
 from distill.pixels import to_numpy, to_uint8
@@ -23,23 +24,11 @@ SCORE = 20  # px of height below each picture
 UNITS = {"age": " y"}
 
 
-def spread_rows(score_F: Floats, rows: int = ROWS) -> NDArray[np.int64]:
+def spread_rows(score_F: NDArray[Any], rows: int = ROWS) -> NDArray[np.int64]:
     """Choose faces from the lowest to the highest score, evenly spread, each once."""
     order = np.argsort(score_F, kind="stable")
     places = np.linspace(0, len(order) - 1, min(rows, len(order))).round().astype(int)
     return np.asarray(order[places])
-
-
-def draw_columns(
-    generator: Generator,
-    subjects: Subjects,
-    vector_LD: Floats,
-    rows: NDArray[np.int64],
-    columns: Sequence[float],
-) -> NDArray[np.uint8]:
-    """Draw the chosen faces at the strengths: uint8 [rows, columns, H, W, 3]."""
-    ws_NLD = subjects.ws[rows.tolist()]
-    return edited(generator, ws_NLD, vector_LD, columns)
 
 
 def edited(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill.directions.fit import CONFIDENCE, kind_of, logits
+from distill.directions.fit import CONFIDENCE, Kind, logits
 from distill.directions.measure import Curve
 from distill.directions.unit import Floats
 
@@ -40,11 +40,11 @@ class Scale:
         return high - low >= self.apart
 
 
-def scale_of(name: str, score_N: NDArray[Any]) -> Scale:
-    """Read off many samples' scores what kind of score it is."""
+def scale_of(name: str, score_N: NDArray[Any], kind: Kind) -> Scale:
+    """Read the scale of a score off many samples of it."""
     known = score_N[np.isfinite(score_N)]
     return Scale(
-        probability=kind_of(known) == "probability",
+        probability=kind == "probability",
         median=float(np.median(known)),
         apart=APART.get(name, DEVIATIONS * float(known.std())),
     )

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from distill.directions.file import Direction, read_direction
-from distill.directions.fit import CONFIDENCE, fit, judge
+from distill.directions.fit import CONFIDENCE, Kind, fit, judge
 from distill.directions.look import Studio
 from distill.directions.measure import Curve, Subjects, measure
 from distill.directions.samples import Samples, check_faces
@@ -27,13 +27,16 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class FitPlan:
-    """What to fit: attributes by their scores' names; `orthogonal_to`: such names too, files, or shipped directions."""
+    """What to fit: attributes by their scores' names; `orthogonal_to`: such names, files, or shipped ones."""
 
     attributes: Sequence[str]
+    kinds: Mapping[str, Kind]
     method: str = "auto"
     layers: tuple[int, int]
     orthogonal_to: Sequence[str] = ()
     confidence: float = CONFIDENCE
+    seed: int = 0
+    scorer: str = "builtin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +122,11 @@ def judge_direction(
     return Judged(direction=direction, curve=curve, drawn=summary(curve, found.attribute, scales))
 
 
-def scales_of(scores: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, Scale]:
+def scales_of(
+    scores: Mapping[str, NDArray[Any]], kinds: Mapping[str, Kind], names: Sequence[str]
+) -> dict[str, Scale]:
     """Read the scale of each score off many samples."""
-    return {name: scale_of(name, scores[name]) for name in names}
+    return {name: scale_of(name, scores[name], kinds[name]) for name in names}
 
 
 def cosines(directions: Sequence[Direction]) -> list[list[float]]:
@@ -153,7 +158,12 @@ def _fitted(name: str, plan: FitPlan, samples: Samples, w_ND: Floats) -> tuple[F
     known = np.isfinite(samples.scores[name])
     check_faces(known)
     fitted = fit(
-        w_ND[known], samples.scores[name][known], name, method=plan.method, confidence=plan.confidence
+        w_ND[known],
+        samples.scores[name][known],
+        name,
+        kind=plan.kinds[name],
+        method=plan.method,
+        confidence=plan.confidence,
     )
     return fitted.normal, {"method": fitted.method, **fitted.facts}
 
@@ -171,7 +181,13 @@ def _finished(
     others = {other: raw[other] for other in plan.orthogonal_to if other != name}
     vector = orthogonal(raw[name], others) if others else raw[name]
     known = np.isfinite(samples.scores[name])
-    seen = judge(w_ND[known], samples.scores[name][known], vector.sum(axis=0), plan.confidence)
+    seen = judge(
+        w_ND[known],
+        samples.scores[name][known],
+        vector.sum(axis=0),
+        kind=plan.kinds[name],
+        confidence=plan.confidence,
+    )
     vector = to_unit(vector, w_ND)
     made = {
         "layers": list(plan.layers),
@@ -180,5 +196,7 @@ def _finished(
         "held_out": seen,
         "deviation": round(spread(w_ND, vector), 6),
         "teacher": teacher,
+        "scorer": plan.scorer,
+        "seed": plan.seed,
     }
     return Found(name=f"{Path(teacher).stem}-{name}", attribute=name, vector=vector, facts=facts | made)

@@ -1,0 +1,220 @@
+"""`distill directions`: find, factorise, read, list and show directions in w+."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from distill.errors import DistillError
+
+Command = Callable[..., Any]
+Options = Sequence[Callable[[Command], Command]]
+
+WHERE: Options = (
+    click.option("--generator", default="portraits", show_default=True, metavar="NAME|PATH|URL"),
+    click.option("--truncation-psi", default=0.7, show_default=True, type=click.FloatRange(0, 2),
+                 help="Of the faces that are drawn; strengths count deviations of untruncated w."),
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1)),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
+    click.option("--precision", default="auto", show_default=True,
+                 type=click.Choice(["auto", "fp32", "bf16", "fp16"])),
+    click.option("--overwrite", is_flag=True, help="Replace what is there."),
+    click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
+)  # fmt: skip
+SCORED: Options = (
+    click.option("--scorer", default="builtin", show_default=True, metavar="builtin|FILE",
+                 help="What reads the attribute off a face: builtin knows gender (of female) and age."),
+    click.option("--threads", type=click.IntRange(1, 256), help="Faces looked for at a time.  [cores]"),
+)  # fmt: skip
+
+
+def options_of(*several: Options) -> Callable[[Command], Command]:
+    """Give a command these options, in order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed([option for options in several for option in options]):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.group(no_args_is_help=True)
+def directions() -> None:
+    """Find directions in w+ along which an attribute of drawn faces changes, and look at what they do.
+
+    \b
+    distill directions fit --generator portraits --attribute gender --attribute age --n 20000
+    distill directions show directions/portraits-gender.safetensors
+    """
+
+
+@directions.command()
+@click.option("--attribute", "attributes", multiple=True, required=True, metavar="NAME",
+              help="gender, age, or another score of --scorer; several times, or with commas.")  # fmt: skip
+@click.option("--n", default=20_000, show_default=True, type=click.IntRange(50, 10_000_000),
+              help="Samples to draw and score.")  # fmt: skip
+@click.option("--method", default="auto", show_default=True,
+              help="centroid, logistic, svm or ridge; auto: logistic for a probability, else ridge.")  # fmt: skip
+@click.option("--layers", default="0-7", show_default=True, metavar="LO-HI|all",
+              help="Layers of w+ that the direction moves.")  # fmt: skip
+@click.option("--orthogonal-to", multiple=True, metavar="NAME|FILE",
+              help="Take these out: attributes of the scorer (fitted too), or directions; with commas.")  # fmt: skip
+@click.option("--confidence", default=0.9, show_default=True, type=click.FloatRange(0.5, 0.999),
+              help="Of a probability: faces at least this sure are the ends that are told apart.")  # fmt: skip
+@click.option("--faces", default=96, show_default=True, type=click.IntRange(8, 10_000),
+              help="Drawn faces that the direction is tried on.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), metavar="NAME|FILE|DIR",
+              help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
+@click.option("--work", type=click.Path(path_type=Path), metavar="DIR",
+              help="Where the scores of the samples are kept.  [beside --out]")  # fmt: skip
+@options_of(SCORED, WHERE)
+@click.option("--dry-run", is_flag=True, help="Check everything, time a few samples, write nothing.")
+@click.pass_context
+def fit(context: click.Context, /, as_json: bool, dry_run: bool, **options: Any) -> None:
+    """Fit a direction to the scores of many drawn faces, try it on others, and say what else it moves.
+
+    Beside each direction stand a picture (.png), a card (.md) and all numbers (.json). Its sign is such that the
+    score of edited faces rises; strength 1 is one standard deviation of w. The scores of the samples are kept: after
+    Ctrl-C the same command goes on, and other attributes or methods need no new samples.
+    """
+    from distill.cli.directions_fit import run_fit
+
+    options["attributes"] = split_names(options["attributes"])
+    options["orthogonal_to"] = split_names(options["orthogonal_to"])
+    run_fit(options, command_line(context), dry_run=dry_run, as_json=as_json)
+
+
+@directions.command()
+@click.option("--count", default=10, show_default=True, type=click.IntRange(min=1))
+@click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
+              help="Layers of w+ that are factorised, and moved.")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@options_of(WHERE)
+def sefa(as_json: bool, **options: Any) -> None:
+    """Factorise the style layers: the directions in w that change them most (Shen and Zhou 2021).
+
+    No scorer and no samples are needed, and no attribute is known: look at the pictures. Their sign means nothing.
+    """
+    from distill.cli.directions_more import run_sefa
+
+    run_sefa(options, as_json=as_json)
+
+
+@directions.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--attribute", required=True, metavar="NAME", help="A score of --scorer.")
+@click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
+              help="Layers that take it, or keep their row of it.")  # fmt: skip
+@click.option("--samples", "faces", default=200, show_default=True, type=click.IntRange(8, 10_000),
+              help="Drawn faces that tell its sign and what it does.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), metavar="NAME|FILE|DIR",
+              help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
+@options_of(SCORED, WHERE)
+@click.pass_context
+def import_(context: click.Context, /, file: Path, as_json: bool, **options: Any) -> None:
+    """Read a published direction: FILE.npy, .npz, .pt or .safetensors of shape [D], [1, D] or [L, D].
+
+    Published signs and lengths disagree, so it is turned by the scores of edited faces and scaled to the deviation
+    of w. Nothing in the file is executed.
+    """
+    from distill.cli.directions_more import run_import
+
+    run_import(file, options, command_line(context), as_json=as_json)
+
+
+@directions.command("list")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def list_(folders: Sequence[Path], as_json: bool) -> None:
+    """List the shipped directions, and those in FOLDERS."""
+    from distill.directions.file import SUFFIX, directions_folder, read_direction
+
+    for folder in folders:
+        if not folder.is_dir():
+            raise DistillError(f"{folder}: no such folder")
+    places = [
+        path for folder in (directions_folder(), *folders) for path in sorted(folder.glob(f"*{SUFFIX}"))
+    ]
+    found = [(path, read_direction(path)) for path in places]
+    if as_json:
+        click.echo(json.dumps([_facts(direction, path) for path, direction in found], indent=2))
+        return
+    width = max((len(path.stem) for path, _ in found), default=0)
+    for path, direction in found:
+        strength, teacher = direction.facts.get("recommended_strength"), direction.facts.get("teacher", "")
+        pairs = f"pairs at {strength:g}" if strength else ""
+        click.echo(f"{path.stem:{width}}  {direction.attribute:10}  {teacher:12}  {pairs}".rstrip())
+    if not found:
+        click.echo("none yet: distill directions fit --generator NAME --attribute gender")
+
+
+@directions.command()
+@click.argument("source", metavar="NAME|FILE")
+@click.option("--generator", metavar="NAME", help="NAME is GENERATOR-NAME among the shipped ones.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def show(source: str, generator: str | None, as_json: bool) -> None:
+    """Say what is known of a direction."""
+    from distill.directions.file import read_direction
+
+    direction = read_direction(source, generator=generator)
+    facts = _facts(direction, Path(source))
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    from distill.directions.report import how_found, recommendation
+
+    lines = [
+        f"{direction.name}: raises {direction.attribute}, of {direction.facts.get('teacher', 'a generator')}"
+    ]
+    lines.append(f"  shape {facts['shape']}, lengths {facts['lengths']}")
+    lines.append(f"  generator sha256 {direction.generator_sha256}")
+    if "layers" in direction.facts:
+        lines += [f"  {line}" for line in how_found(direction.facts)]
+        lines += [
+            f"  {name} {value:+.3f} per unit of strength"
+            for name, value in direction.facts.get("movement", {}).items()
+        ]
+    if "recommended_strength" in direction.facts:
+        lines.append(f"  {recommendation(direction.attribute, direction.facts)}")
+    click.echo("\n".join(lines))
+
+
+def split_names(values: Sequence[str]) -> list[str]:
+    """Split at commas; each name once, in the order given."""
+    return list(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
+
+
+LEFT_OUT = ("out", "work", "overwrite", "as_json", "dry_run", "device", "threads", "precision", "file")
+
+
+def command_line(context: click.Context) -> str:
+    """Write the command as a card tells it: what was given, without places and ways of running."""
+    words = [context.command_path]
+    for param in context.command.params:
+        name = param.name or ""
+        source = context.get_parameter_source(name)
+        if name in LEFT_OUT or source is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        values = context.params[name]
+        for value in values if isinstance(values, tuple) else (values,):
+            words += [param.opts[-1] if param.opts[-1].startswith("--") else param.opts[0], str(value)]
+    return " ".join(words)
+
+
+def _facts(direction: Any, path: Path) -> dict[str, Any]:
+    lengths = direction.vector.norm(dim=1).tolist()
+    return {
+        "name": direction.name,
+        "attribute": direction.attribute,
+        "file": str(path),
+        "sha256": direction.sha256,
+        "generator_sha256": direction.generator_sha256,
+        "shape": list(direction.vector.shape),
+        "lengths": [round(length, 4) for length in lengths],
+        "facts": dict(direction.facts),
+    }
