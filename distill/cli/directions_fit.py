@@ -29,7 +29,7 @@ from distill.directions.scorers import check_known, kinds_of, told
 from distill.directions.unit import layer_range
 from distill.directions.workflow import FitPlan, fit_directions, named_vector, output_paths, scales_of
 from distill.shards.atomic import sweep
-from distill.text import clock
+from distill.text import clock, plural
 
 TRIAL = 4  # batches that a dry run times
 PER_EDITED = 2.0  # an edited face with its share of descriptors takes about so many times a sample's time
@@ -110,6 +110,7 @@ def show_plan(
         f"{count} samples of {opened.teacher.name}, psi {studio.truncation_psi:g}, {there} in {file.path}"
     )
     click.echo(f"{found} of {TRIAL * BATCH} show a face; {1 / each:.1f} samples/s")
-    click.echo(f"about {clock(each * (count - there + edited))} with {studio.threads} threads")
+    seconds = each * (count - there + edited)
+    click.echo(f"about {clock(seconds)} with {plural(studio.threads, 'thread')}")
     click.echo(f"to write: {', '.join(map(str, paths.values()))}, each with .png, .md and .json")
     click.echo("dry run: nothing was written")
