@@ -189,6 +189,7 @@ def split_names(values: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
 
 
+ALWAYS_TOLD = ("generator", "n")
 LEFT_OUT = ("out", "work", "overwrite", "as_json", "dry_run", "device", "threads", "precision", "file")
 
 
@@ -198,7 +199,8 @@ def command_line(context: click.Context) -> str:
     for param in context.command.params:
         name = param.name or ""
         source = context.get_parameter_source(name)
-        if name in LEFT_OUT or source is not click.core.ParameterSource.COMMANDLINE:
+        given = source is click.core.ParameterSource.COMMANDLINE
+        if name in LEFT_OUT or not (given or name in ALWAYS_TOLD):
             continue
         values = context.params[name]
         for value in values if isinstance(values, tuple) else (values,):

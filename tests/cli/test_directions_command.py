@@ -1,0 +1,160 @@
+"""`distill directions`: files beside a direction, going on, the same from a published array, one line for bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from planted import GENDER, PlantedTeacher, planted_studio, planted_teacher_facts
+
+from distill.cli import directions_fit, directions_more
+from distill.cli.directions import directions
+from distill.cli.directions_run import Opened
+from distill.cli.main import explain
+from distill.directions.file import read_direction
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted teacher and scorer, whatever --generator says."""
+
+    def opened(options: Any, command: str) -> Opened:
+        settings = {"scorer": "planted", "seed": options["seed"]}
+        return Opened(
+            studio=planted_studio(), teacher=planted_teacher_facts(), settings=settings, command=command
+        )
+
+    for module in (directions_fit, directions_more):
+        monkeypatch.setattr(module, "open_studio", opened)
+
+
+def call(*arguments: Any) -> Result:
+    return CliRunner().invoke(directions, [str(argument) for argument in arguments], standalone_mode=False)
+
+
+def fit(out: Path, *arguments: Any) -> Result:
+    return call("fit", "--n", 400, "--faces", 8, "--out", out, *arguments)
+
+
+def refused(result: Result, *words: str) -> None:
+    assert result.exception is not None, result.output
+    line, code = explain(result.exception)
+    assert code == 2
+    assert "\n" not in line
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_fit_writes_directions_with_pictures_cards_and_numbers(tmp_path: Path) -> None:
+    result = fit(tmp_path, "--attribute", "gender,age", "--orthogonal-to", "age")
+    assert result.exit_code == 0, result.output
+    gender = read_direction(tmp_path / "planted-gender.safetensors")
+    gender.check_fits(num_ws=4, w_dim=6, generator_sha256=PlantedTeacher.sha256)
+    row = gender.vector[0].double().numpy()
+    age = read_direction(tmp_path / "planted-age.safetensors").vector[0].double().numpy()
+    assert abs(row @ age) < 1e-6
+    assert row @ GENDER > 0
+    report = json.loads((tmp_path / "planted-gender.json").read_text())
+    assert report["facts"] == dict(gender.facts)
+    assert set(report["entanglement"]["movement"]) == {"planted-gender", "planted-age"}
+    assert len(report["drawn"]["mean"]["gender"]) == 17
+    card = (tmp_path / "planted-gender.md").read_text()
+    assert "planted-gender.png" in card
+    assert "fit --attribute gender,age --n 400 --orthogonal-to age --faces 8 --generator portraits" in card
+    assert str(tmp_path) not in card
+    with Image.open(tmp_path / "planted-gender.png") as picture:
+        assert picture.width > 9 * 128
+    assert "recommended strength" in result.stdout
+    assert "cosine of planted-gender and planted-age" in result.stdout
+
+
+@pytest.mark.usefixtures("planted")
+def test_another_attribute_needs_no_new_samples(tmp_path: Path) -> None:
+    assert fit(tmp_path, "--attribute", "gender").exit_code == 0
+    result = fit(tmp_path, "--attribute", "age", "--json")
+    assert result.exit_code == 0, result.output
+    assert "400 of them in" in result.stderr
+    [report] = json.loads(result.stdout)
+    assert report["attribute"] == "age"
+    assert report["facts"]["method"] == "ridge"
+    assert len(list(tmp_path.glob("*.scores"))) == 1
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    result = fit(tmp_path, "--attribute", "gender", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "show a face" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("planted")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--attribute", "smile"], ["unknown attribute 'smile'", "gender, age"]),
+        (["--attribute", "gender", "--method", "pca"], ["unknown method 'pca'", "centroid, logistic"]),
+        (["--attribute", "gender", "--layers", "9-3"], ["layers '9-3'", "0 to 3"]),
+        (["--attribute", "gender", "--orthogonal-to", "no-such"], ["unknown direction 'no-such'"]),
+        (["--attribute", ","], ["no attribute is named", "gender, age"]),
+    ],
+    ids=["attribute", "method", "layers", "orthogonal", "none"],
+)
+def test_bad_input_gets_one_line(tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+    refused(fit(tmp_path, *arguments), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_direction_is_not_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / "planted-gender.safetensors").write_bytes(b"mine")
+    refused(fit(tmp_path, "--attribute", "gender"), "exists", "--overwrite")
+    assert fit(tmp_path, "--attribute", "gender", "--overwrite").exit_code == 0
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_published_direction_is_turned_and_scaled(tmp_path: Path) -> None:
+    np.save(tmp_path / "published.npy", np.tile(-0.1 * GENDER, (1, 1)))
+    out = tmp_path / "mine.safetensors"
+    result = call("import", tmp_path / "published.npy", "--attribute", "gender", "--samples", 12, "--out", out)
+    assert result.exit_code == 0, result.output
+    found = read_direction(out)
+    row = found.vector[0].double().numpy()
+    assert row @ GENDER / np.linalg.norm(row) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(row) == pytest.approx(found.facts["deviation"], rel=1e-4)
+    assert found.facts["turned"] is True
+    assert "turned round" in result.stdout
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_direction_of_another_width_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    np.save(tmp_path / "wide.npy", np.ones((18, 512)))
+    refused(call("import", tmp_path / "wide.npy", "--attribute", "gender"), "[18, 512]", "[4, 6]")
+
+
+def test_factors_of_a_teacher_get_a_picture_each(tmp_path: Path, tiny_weights: Path) -> None:
+    arguments = ["sefa", "--generator", tiny_weights, "--out", tmp_path / "sefa", "--precision", "fp32"]
+    result = call(*arguments, "--count", 2, "--layers", "0-3")
+    assert result.exit_code == 0, result.output
+    names = sorted(path.name for path in (tmp_path / "sefa").iterdir())
+    assert names == [f"tiny-sefa-0{k}.{suffix}" for k in (1, 2) for suffix in ("png", "safetensors")]
+    first = read_direction(tmp_path / "sefa" / "tiny-sefa-01.safetensors")
+    assert first.attribute == "sefa-01"
+    assert first.vector[0].any()
+    assert not first.vector[4:].any()
+    refused(call(*arguments, "--count", 2), "exists", "--overwrite")
+    shown = call("show", tmp_path / "sefa" / "tiny-sefa-01.safetensors")
+    assert "factorised style layers" in shown.stdout
+    listed = call("list", tmp_path / "sefa", "--json")
+    assert "sefa-02" in [entry["attribute"] for entry in json.loads(listed.stdout)]
+
+
+def test_show_and_list_tell_what_is_not_there() -> None:
+    refused(call("show", "nothing"), "unknown direction 'nothing'")
+    refused(call("list", "no/folder"), "no such folder")
