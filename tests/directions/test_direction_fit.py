@@ -20,7 +20,9 @@ def samples():
     return w, expit(6 * (w - 3) @ GENDER).astype(np.float32), (40 + 12 * (w - 3) @ AGE).astype(np.float32)
 
 
-@pytest.mark.parametrize(("method", "least"), [("centroid", 0.9), ("logistic", 0.99), ("svm", 0.98), ("ridge", 0.97)])
+@pytest.mark.parametrize(
+    ("method", "least"), [("centroid", 0.9), ("logistic", 0.99), ("svm", 0.98), ("ridge", 0.97)]
+)
 def test_every_method_finds_the_planted_direction(samples, method, least):
     w, gender, age = samples
     for score, truth, kind in ((gender, GENDER, "probability"), (age, AGE, "value")):

@@ -15,7 +15,14 @@ from distill.directions.samples import SampleFile, score_samples
 from distill.directions.strip import captions, draw_strip, edited, spread_rows
 from distill.directions.summary import Scale, movements, recommended, rises, summary
 from distill.directions.unit import in_layers
-from distill.directions.workflow import FitPlan, Found, fit_directions, judge_direction, output_paths, scales_of
+from distill.directions.workflow import (
+    FitPlan,
+    Found,
+    fit_directions,
+    judge_direction,
+    output_paths,
+    scales_of,
+)
 from distill.errors import DistillError, Interrupted
 
 KINDS = {"gender": "probability", "age": "value"}
@@ -61,7 +68,10 @@ def fitted(samples, *attributes, **changes):
 
 
 def judged(found, subjects):
-    scales = {"gender": Scale(probability=True, median=0.5, apart=0), "age": Scale(probability=False, median=40, apart=20)}
+    scales = {
+        "gender": Scale(probability=True, median=0.5, apart=0),
+        "age": Scale(probability=False, median=40, apart=20),
+    }
     return judge_direction(found, planted_studio(), subjects, scales, stop=threading.Event())
 
 
