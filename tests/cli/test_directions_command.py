@@ -1,4 +1,4 @@
-"""`distill directions`: files beside a direction, going on, the same from a published array, one line for bad input."""
+"""`distill directions`: files beside a direction, going on, published arrays, one line for bad input."""
 
 from __future__ import annotations
 

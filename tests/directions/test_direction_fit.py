@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import AGE, D, GENDER
+from planted import AGE, GENDER, D
 from scipy.special import expit
 
 from distill.directions.fit import ends_of, fit, judge, kind_of
