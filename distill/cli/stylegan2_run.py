@@ -19,8 +19,9 @@ from distill.metrics.frechet import Moments, frechet_distance, moments, score_na
 from distill.precision import DTYPES, Format, resolve_training_precision
 from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.networks import GeneratorNetwork
+from distill.stylegan2.projected import ProjectedHeads
 from distill.stylegan2.trainer.export import as_images, pictures, save_generator, set_centre
-from distill.stylegan2.trainer.presets import PRESETS, Preset
+from distill.stylegan2.trainer.presets import PRESETS, Preset, with_projected_critic
 from distill.stylegan2.trainer.step import StyleGAN2Step
 from distill.stylegan2.trainer.transfer import Start, begin_from, for_transfer, read_start
 from distill.training.images import Images, open_images
@@ -78,7 +79,11 @@ class Plan:
         """The plan in words and numbers."""
         with torch.device("meta"):
             generator = GeneratorNetwork(self.preset.shape(self.resolution))
-            discriminator = Discriminator(self.preset.channels(self.resolution), group=self.preset.group)
+            critic = (
+                ProjectedHeads(self.resolution)
+                if self.preset.critic == "projected"
+                else Discriminator(self.preset.channels(self.resolution), group=self.preset.group)
+            )
         return {
             "data": self.data,
             "images": len(self.train_on),
@@ -87,7 +92,8 @@ class Plan:
             "preset": self.name,
             **({"init": self.start.source} if self.start else {}),
             "generator_parameters": sum(p.numel() for p in generator.parameters()),
-            "discriminator_parameters": sum(p.numel() for p in discriminator.parameters()),
+            "critic": self.preset.critic,
+            "discriminator_parameters": sum(p.numel() for p in critic.parameters()),
             "kimg": self.samples / 1000,
             "batch": self.preset.batch,
             "updates": -(-self.samples // self.preset.batch),
@@ -127,11 +133,15 @@ def make_plan(options: Mapping[str, Any], *, device: str, note: Callable[[str], 
 def choose(options: Mapping[str, Any], precision: str) -> Preset:
     """Apply the user's choices to the preset."""
     preset = PRESETS[options["preset"]]
+    if options["critic"] == "projected":
+        preset = with_projected_critic(preset)
     if options["init"]:
         preset = for_transfer(preset)
     names = ("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg", "head_start_kimg")
     asked: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
-    preset = replace(preset, **asked, **augmentation(options["augment"]))
+    preset = replace(preset, **asked)
+    if options["augment"] is not None:
+        preset = replace(preset, **augmentation(options["augment"]))
     if precision == "fp16":
         preset = replace(preset, conv_clamp=256.0)
     world = parallel.world_size()
@@ -267,7 +277,7 @@ class Watcher:
         score: dict[str, Any] = {name: round(value, 3) for name, value in self.scores.items()}
         if score:
             score["score_counts"] = f"{self.options['score_images']} drawn, {len(plan.held_out)} held out"
-        chosen = {name: getattr(plan.preset, name) for name in ("gamma", "lr", "batch", "noise")}
+        chosen = {name: getattr(plan.preset, name) for name in ("critic", "gamma", "lr", "batch", "noise")}
         return {
             "kimg": place.samples / 1000,
             "preset": plan.name,

@@ -25,6 +25,9 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
 @click.option("--preset", type=click.Choice(PRESETS), default="small", show_default=True)
 @click.option("--kimg", type=click.FloatRange(min=0, min_open=True), default=1000.0, show_default=True,
               help="Train until so many thousand images were seen.")  # fmt: skip
+@click.option("--critic", type=click.Choice(["stylegan2", "projected"]), default="stylegan2", show_default=True,
+              help="Judge by a discriminator of its own, or by heads on the frozen features of EfficientNet-Lite0:"
+              " good on few images much sooner.")  # fmt: skip
 @click.option("--init", metavar="FILE|NAME", help="Start from this generator, of the preset's shape.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after so long.")
@@ -41,11 +44,12 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
 @click.option(
     "--noise/--freeze-noise", default=None, help="Noise inputs, or strengths frozen at 0.  [preset]"
 )
-@click.option("--augment", default="0.6", show_default=True,
-              help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.")  # fmt: skip
+@click.option("--augment", metavar="TARGET",
+              help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.  [0.6;"
+              " projected: p=0.2]")  # fmt: skip
 @click.option("--ada-kimg", type=click.FloatRange(min=0, min_open=True), help="kimg from p 0 to 1.  [preset]")
 @click.option("--head-start-kimg", type=click.FloatRange(min=0),
-              help="That the discriminator learns alone at first.  [8 with --init, else 0]")  # fmt: skip
+              help="That the discriminator learns alone at first.  [with --init 8, projected 1; else 0]")  # fmt: skip
 @click.option(
     "--average-kimg", type=click.FloatRange(min=0), help="Half-life of the weight average.  [preset]"
 )

@@ -74,8 +74,8 @@ def test_generator_and_average_start_equal_to_the_file_and_the_discriminator_fre
     stored = read_checkpoint(tmp_path / "a.safetensors").state
     for network in (step.generator, step.average):
         assert all(torch.equal(tensor, stored[name]) for name, tensor in network.state_dict().items())
-    for name, tensor in step.discriminator.state_dict().items():
-        assert torch.equal(tensor, untouched.discriminator.state_dict()[name])
+    for name, tensor in step.critic.network.state_dict().items():
+        assert torch.equal(tensor, untouched.critic.network.state_dict()[name])
 
 
 def test_without_noise_inputs_the_strengths_become_zero(tmp_path: Path) -> None:
@@ -108,13 +108,13 @@ def test_the_discriminator_gets_a_head_start(tmp_path: Path) -> None:
     step = a_step(preset)
     begin_from(step, read_start(save_random(tmp_path / "a.safetensors"), TINY, 8))
     before = {name: tensor.clone() for name, tensor in step.generator.state_dict().items()}
-    judge = {name: tensor.clone() for name, tensor in step.discriminator.state_dict().items()}
+    judge = {name: tensor.clone() for name, tensor in step.critic.network.state_dict().items()}
     reals = torch.randn(preset.batch, 3, 8, 8)
     report = step.update(reals, Place(seed=0, updates=1, samples=7_990))
     assert "loss_g" not in report
     assert all(torch.equal(tensor, before[name]) for name, tensor in step.generator.state_dict().items())
     assert any(
-        not torch.equal(tensor, judge[name]) for name, tensor in step.discriminator.state_dict().items()
+        not torch.equal(tensor, judge[name]) for name, tensor in step.critic.network.state_dict().items()
     )
     assert "loss_g" in step.update(reals, Place(seed=0, updates=2, samples=8_000))
     assert any(not torch.equal(tensor, before[name]) for name, tensor in step.generator.state_dict().items())

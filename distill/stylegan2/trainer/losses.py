@@ -25,6 +25,16 @@ def discriminator_loss(real_logits_N: Tensor, fake_logits_N: Tensor) -> Tensor:
     return F.softplus(-real_logits_N).mean() + F.softplus(fake_logits_N).mean()
 
 
+def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """max(0, 1 - D(real)) + max(0, 1 + D(fake)), averaged over samples and places (Sauer et al. 2021)."""
+    return F.relu(1.0 - real_logits).mean() + F.relu(1.0 + fake_logits).mean()
+
+
+def hinge_generator(fake_logits: Tensor) -> Tensor:
+    """-D(fake), averaged over samples and places."""
+    return -fake_logits.mean()
+
+
 def r1_penalty(judge: Callable[[Tensor], Tensor], images_NCHW: Tensor) -> Tensor:
     """The mean over samples of |dD/dx|^2 at the images that the judge sees, without gamma / 2."""
     images = images_NCHW.detach().requires_grad_(True)

@@ -1,4 +1,4 @@
-"""One update of a StyleGAN2: the discriminator, the generator, their lazy regularisation, the average, p.
+"""One update of a StyleGAN2: its critic, the generator, their lazy regularisation, the average, p.
 
 Karras et al. 2020 (StyleGAN2 and ADA). Shapes: B images of this process, N of all processes, Z D latent widths.
 """
@@ -16,9 +16,9 @@ from torch import Tensor
 from distill import parallel
 from distill.averaging import average_decay, update_average
 from distill.stylegan2.augment import AdaptiveProbability, apply_changes, draw_changes
-from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.stylegan2.trainer import losses
+from distill.stylegan2.trainer.critics import Report, make_critic
 from distill.stylegan2.trainer.optimise import lazy_adam, seeded
 from distill.stylegan2.trainer.presets import Preset
 from distill.stylegan2.trainer.synthesis import draw
@@ -56,19 +56,16 @@ class StyleGAN2Step:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             generator = GeneratorNetwork(preset.shape(resolution))
-            discriminator = Discriminator(
-                preset.channels(resolution), group=preset.group, clamp=preset.conv_clamp
-            )
+            self.critic = make_critic(preset, resolution, self.device, half)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if not preset.noise:
             for name, parameter in self.generator.named_parameters():
                 parameter.requires_grad_(not name.endswith("noise_strength"))
         self.average: GeneratorNetwork = copy.deepcopy(self.generator).eval().requires_grad_(False)
         path_every = preset.path_every if preset.path_weight else None
-        scaled = half is torch.float16
-        self.g_optimiser = lazy_adam(self.generator, preset.lr, every=path_every, scaled=scaled)
-        self.d_optimiser = lazy_adam(self.discriminator, preset.lr, every=preset.r1_every, scaled=scaled)
+        self.g_optimiser = lazy_adam(
+            self.generator, preset.lr, every=path_every, scaled=half is torch.float16
+        )
         self.ada = AdaptiveProbability(
             target=preset.ada_target, images=preset.ada_kimg * 1000, p=preset.ada_p, device=device
         )
@@ -94,41 +91,27 @@ class StyleGAN2Step:
         self._update_average(place)
         return report | self._ada_report()
 
-    def _ada_report(self) -> dict[str, Tensor | float]:
+    def _ada_report(self) -> Report:
         return {"ada_p": self.ada.p, "ada_sign": self.ada.last_sign}
 
-    def _update_discriminator(self, reals: Tensor, place: Place) -> dict[str, Tensor | float]:
+    def _update_discriminator(self, reals: Tensor, place: Place) -> Report:
         with torch.no_grad():
             fakes = self._draw(self._latents(place, "d"), self.half)
-        self.discriminator.requires_grad_(True)
-        # One pass for both halves: groups of the minibatch deviation do not cross them.
-        images = torch.cat([self._augment(reals, place, "d-real"), self._augment(fakes, place, "d-fake")])
-        real_logits, fake_logits = self._judge(images).chunk(2)
+            images = [self._augment(reals, place, "d-real"), self._augment(fakes, place, "d-fake")]
+        found, real_logits = self.critic.learn(*images)
         self.ada.observe(real_logits)
-        loss = losses.discriminator_loss(real_logits, fake_logits)
-        self.d_optimiser.apply(loss)
-        return {
-            "loss_d": loss.detach(),
-            "real_logit": real_logits.detach().mean(),
-            "fake_logit": fake_logits.detach().mean(),
-        }
+        return found
 
-    def _penalise_gradient(self, reals: Tensor, place: Place) -> dict[str, Tensor | float]:
-        """R1 in float32 on what the discriminator sees, every `r1_every` updates with that weight."""
-        images = self._augment(reals, place, "d-real")
-        penalty = losses.r1_penalty(self.discriminator, images)
-        self.d_optimiser.apply(penalty * (self.preset.gamma / 2 * self.preset.r1_every))
-        return {"r1": penalty.detach()}
+    def _penalise_gradient(self, reals: Tensor, place: Place) -> Report:
+        return self.critic.regularise(self._augment(reals, place, "d-real"))
 
-    def _update_generator(self, place: Place) -> dict[str, Tensor | float]:
-        self.discriminator.requires_grad_(False)
+    def _update_generator(self, place: Place) -> Report:
         images = self._draw(self._latents(place, "g"), self.half)
-        loss = losses.generator_loss(self._judge(self._augment(images, place, "g-fake")))
+        loss = self.critic.generator_loss(self._augment(images, place, "g-fake"))
         self.g_optimiser.apply(loss)
-        self.discriminator.requires_grad_(True)
         return {"loss_g": loss.detach()}
 
-    def _penalise_path(self, place: Place) -> dict[str, Tensor | float]:
+    def _penalise_path(self, place: Place) -> Report:
         """Path length in float32 on half a batch, every `path_every` updates with that weight."""
         ws = self._latents(place, "path")[: max(1, self.share // 2)]
         images = self._draw(ws, torch.float32)
@@ -165,13 +148,6 @@ class StyleGAN2Step:
     def _draw(self, ws_BLD: Tensor, dtype: torch.dtype) -> Tensor:
         return draw(self.generator.synthesis, ws_BLD, dtype=dtype, noise=self.preset.noise)
 
-    def _judge(self, images: Tensor) -> Tensor:
-        images = images.contiguous(memory_format=torch.channels_last)
-        enabled = self.half is not torch.float32
-        with torch.autocast(self.device.type, dtype=self.half if enabled else None, enabled=enabled):
-            logits: Tensor = self.discriminator(images)
-        return logits
-
     def _augment(self, images: Tensor, place: Place, phase: str) -> Tensor:
         if self.ada.p == 0.0:
             return images
@@ -187,18 +163,17 @@ class StyleGAN2Step:
         """Everything that the next update depends on, as tensors and plain values."""
         return {
             "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
             "average": self.average.state_dict(),
             "g_optimiser": self.g_optimiser.state(),
-            "d_optimiser": self.d_optimiser.state(),
             "ada": self.ada.state(),
             "path_mean": self.path_mean,
+            **self.critic.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        for name in ("generator", "discriminator", "average"):
+        for name in ("generator", "average"):
             getattr(self, name).load_state_dict(state[name], strict=True)
         self.g_optimiser.load_state(state["g_optimiser"])
-        self.d_optimiser.load_state(state["d_optimiser"])
+        self.critic.load_state(state)
         self.ada.load_state(state["ada"])
         self.path_mean = state["path_mean"].to(self.device)

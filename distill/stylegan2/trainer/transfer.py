@@ -16,6 +16,7 @@ from distill.stylegan2.trainer.step import StyleGAN2Step
 
 FAST_ADA_KIMG = 100.0
 HEAD_START_KIMG = 8.0
+PROJECTED_HEAD_START_KIMG = 1.0  # heads on frozen features know the images apart after 32 updates
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +42,7 @@ def for_transfer(preset: Preset) -> Preset:
         preset,
         average_ramp_up=None,
         ada_kimg=min(preset.ada_kimg, FAST_ADA_KIMG),
-        head_start_kimg=HEAD_START_KIMG,
+        head_start_kimg=HEAD_START_KIMG if preset.critic == "stylegan2" else PROJECTED_HEAD_START_KIMG,
     )
 
 
