@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,8 @@ from distill.errors import DistillError, NothingWorked
 
 if TYPE_CHECKING:
     from distill.filters.attribute_photos import Photo, ScoredPhoto
-    from distill.filters.attribute_table import Row
-    from distill.filters.attributes import GenderAgeScorer
+    from distill.filters.attribute_table import Row, Table
+    from distill.filters.attributes import ChipScorer
 
 SAMPLE = 8  # photographs that a dry run scores to tell the time
 SHOWN = 20  # skips that are listed one by one; the table has them all
@@ -27,19 +26,27 @@ SHOWN = 20  # skips that are listed one by one; the table has them all
 @click.option(
     "--out", required=True, metavar="FILE.csv", type=click.Path(path_type=Path), help="The table to write."
 )
-@click.option("--attributes", default="gender,age", show_default=True, help="What to score: gender, age.")
+@click.option(
+    "--scorer",
+    default="builtin",
+    show_default=True,
+    metavar="FILE",
+    help="Another scorer: a TOML that names a network, or a file of train-classifier.",
+)
+@click.option("--attributes", help="What builtin scores: gender, age.  [gender,age]")
 @click.option(
     "--min-confidence",
     default=0.9,
     show_default=True,
     type=click.FloatRange(0.5, 1.0),
-    help="Leave the gender empty below this confidence.",
+    help="Leave a label empty below this confidence.",
 )
 @click.option(
     "--labels",
     metavar="FILE.csv",
     type=click.Path(path_type=Path),
-    help="Known labels, columns file and gender (F, M) or age: they replace the scores, and judge them.",
+    help="Known labels, columns file and gender (F, M) or age, of another scorer those of its table: they replace "
+    "the scores, and judge them.",
 )
 @click.option(
     "--models",
@@ -57,7 +64,8 @@ SHOWN = 20  # skips that are listed one by one; the table has them all
 def score_images(
     photos: tuple[Path, ...],
     out: Path,
-    attributes: str,
+    scorer: str,
+    attributes: str | None,
     min_confidence: float,
     labels: Path | None,
     models: Path | None,
@@ -70,29 +78,56 @@ def score_images(
     """Read apparent gender and age off the largest face in each of PHOTOS (files and folders), into FILE.csv.
 
     Every picture gets a row; one without a face has a reason. prepare-images --balance FILE.csv:gender reads the
-    table. What was scored is kept in FILE.csv.part until the table is complete: the same command goes on.
+    table. What was scored is kept in FILE.csv.part until the table is complete: the same command goes on. Another
+    --scorer gives a column for each of its scores, and NAME_label where they are probabilities.
     """
     from distill.filters.attribute_photos import find_named
-    from distill.filters.attributes import GenderAgeScorer
     from distill.images.parallel import default_workers
-    from distill.precision import resolve_device
 
-    names = [name.strip() for name in attributes.split(",") if name.strip()]
-    scorer = GenderAgeScorer(names, folder=models, device=resolve_device(device))
+    chosen, table = _open(scorer, attributes, models, device)
     check_table(out, overwrite=overwrite)
     found = find_named(photos, out)
-    known = _known(labels, found)
+    known = _known(labels, table, found)
     workers = workers or default_workers(len(found), 200)
     if dry_run:
-        _show_plan(found, scorer, known, out, workers)
+        _show_plan(found, chosen, known, out, workers)
         return
     started = time.monotonic()
-    scored = _score(found, scorer, out, workers)
-    rows = _write(out, scored, known, scorer, min_confidence)
-    report = _report(out, scored, rows, known, min_confidence) | {
-        "seconds": round(time.monotonic() - started, 1)
+    scored = _score(found, chosen, out, workers)
+    rows = _write(out, scored, known, table, min_confidence)
+    report = {
+        **_report(out, scored),
+        "min_confidence": min_confidence,
+        **table.summary(scored, rows, known),
+        "seconds": round(time.monotonic() - started, 1),
     }
-    click.echo(json.dumps(report, indent=2) if as_json else _text(report))
+    click.echo(json.dumps(report, indent=2) if as_json else _text(report, table))
+
+
+def _open(source: str, attributes: str | None, models: Path | None, device: str) -> tuple[ChipScorer, Table]:
+    """Load the scorer, and say what its table looks like."""
+    from distill.filters.attribute_file import BUILTIN, load_scorer
+    from distill.filters.attribute_network import NetworkScorer
+    from distill.filters.attribute_score_table import ScoreTable
+    from distill.filters.attribute_table import GenderAgeTable
+    from distill.filters.attributes import GenderAgeScorer
+    from distill.precision import resolve_device
+
+    if source == BUILTIN:
+        names = ["gender", "age"] if attributes is None else split_names(attributes)
+        builtin = GenderAgeScorer(names, folder=models, device=resolve_device(device))
+        return builtin, GenderAgeTable(builtin.attributes)
+    for option, value in (("--attributes", attributes), ("--models", models)):
+        if value is not None:
+            raise DistillError(f"{option} is for the built-in scorer, --scorer {source} has its own")
+    found = load_scorer(source, resolve_device(device))
+    if not isinstance(found, NetworkScorer):
+        raise DistillError(f"--scorer {source}: its scores have no table")
+    return found, ScoreTable(found.settings)
+
+
+def split_names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def check_table(out: Path, *, overwrite: bool) -> None:
@@ -105,46 +140,46 @@ def check_table(out: Path, *, overwrite: bool) -> None:
         raise DistillError(f"{out} exists; choose another --out, or replace it with --overwrite")
 
 
-def _known(labels: Path | None, found: list[Photo]) -> list[Row]:
-    from distill.filters.attribute_table import known_labels
+def _known(labels: Path | None, table: Table, found: list[Photo]) -> list[Row]:
     from distill.images.labels import read_labels
 
     names = [photo.name for photo in found]
     if labels is None:
         return [{} for _ in names]
-    known = known_labels(read_labels(labels), names)
+    known = table.known(read_labels(labels), names)
     if not any(known):
         raise DistillError(f"label file {labels}: it says nothing of the pictures, whose first is {names[0]}")
     return known
 
 
-def _score(found: list[Photo], scorer: GenderAgeScorer, out: Path, workers: int) -> list[ScoredPhoto]:
+def _score(found: list[Photo], scorer: ChipScorer, out: Path, workers: int) -> list[ScoredPhoto]:
     from distill.cli.signals import stop_on_signals
     from distill.faces.photos import photo_detector
     from distill.filters.attribute_journal import Journal, score_resumably, settings_of
     from distill.images.progress import PictureProgress
 
-    settings = settings_of(scorer, photo_detector().landmarks_sha256)  # a missing model shows here
+    landmarks = photo_detector().landmarks_sha256 if scorer.needs_face else ""  # a missing model shows here
+    settings = settings_of(scorer, landmarks)
     journal = Journal(_part(out), settings)
     with stop_on_signals() as stop, PictureProgress(len(found)) as progress:
         return score_resumably(found, scorer, journal, workers=workers, stop=stop, progress=progress)
 
 
 def _write(
-    out: Path, scored: list[ScoredPhoto], known: list[Row], scorer: GenderAgeScorer, min_confidence: float
+    out: Path, scored: list[ScoredPhoto], known: list[Row], table: Table, min_confidence: float
 ) -> list[Row]:
-    from distill.filters.attribute_table import as_csv, table_row
+    from distill.filters.attribute_table import as_csv
     from distill.shards.atomic import atomic_write
 
     if not any(photo.scores for photo in scored):
         _part(out).unlink(missing_ok=True)
         first = scored[0]
         raise NothingWorked(
-            f"none of {len(scored)} pictures gave a face; the first, {first.name}: {first.reason} ({first.detail}); "
+            f"none of {len(scored)} pictures gave scores; the first, {first.name}: {first.reason} ({first.detail}); "
             "nothing was written"
         )
     rows = [
-        table_row(photo, label, scorer.attributes, min_confidence=min_confidence)
+        table.row(photo, label, min_confidence=min_confidence)
         for photo, label in zip(scored, known, strict=True)
     ]
     atomic_write(out, as_csv(rows))
@@ -156,12 +191,10 @@ def _part(out: Path) -> Path:
     return out.with_name(f"{out.name}.part")
 
 
-def _report(
-    out: Path, scored: list[ScoredPhoto], rows: list[Row], known: list[Row], min_confidence: float
-) -> dict[str, Any]:
+def _report(out: Path, scored: list[ScoredPhoto]) -> dict[str, Any]:
     faces = [photo for photo in scored if photo.scores]
     skips = [photo for photo in scored if not photo.scores]
-    report: dict[str, Any] = {
+    return {
         "out": str(out),
         "pictures": len(scored),
         "scored": len(faces),
@@ -169,58 +202,19 @@ def _report(
         "skipped": dict(Counter(photo.reason for photo in skips).most_common()),
         "skips": [{"name": skip.name, "reason": skip.reason, "detail": skip.detail} for skip in skips],
     }
-    if "gender" in rows[0]:
-        report["gender"] = dict(sorted(Counter(row["gender"] for row in rows).items()))
-        report["min_confidence"] = min_confidence
-    if ages := [photo.scores["age"] for photo in faces if "age" in photo.scores]:
-        ages.sort()
-        report["age"] = {f"{share}%": round(ages[len(ages) * share // 100], 1) for share in (5, 50, 95)}
-    return report | _judged(scored, known)
 
 
-def _judged(scored: list[ScoredPhoto], known: list[Row]) -> dict[str, Any]:
-    """Compare the scores with the labels that are known."""
-    from distill.filters.attribute_calibration import calibration
-
-    both = [
-        (photo.scores, label) for photo, label in zip(scored, known, strict=True) if photo.scores and label
-    ]
-    judged: dict[str, Any] = {}
-    genders = [
-        (scores["gender"], label["gender"] == "F")
-        for scores, label in both
-        if {"gender"} <= scores.keys() & label.keys()
-    ]
-    if genders:
-        judged["known_gender"] = asdict(calibration(*zip(*genders, strict=True)))
-    ages = [
-        scores["age"] - float(label["age"])
-        for scores, label in both
-        if {"age"} <= scores.keys() & label.keys()
-    ]
-    if ages:
-        mean, off = sum(ages) / len(ages), sum(map(abs, ages)) / len(ages)
-        judged["known_age"] = {
-            "count": len(ages),
-            "mean_difference": round(mean, 2),
-            "mean_error": round(off, 2),
-        }
-    return judged
-
-
-def _show_plan(
-    found: list[Photo], scorer: GenderAgeScorer, known: list[Row], out: Path, workers: int
-) -> None:
+def _show_plan(found: list[Photo], scorer: ChipScorer, known: list[Row], out: Path, workers: int) -> None:
     """Score a few pictures spread over all; tell what they suggest of the whole."""
     from distill.filters.attribute_photos import see
     from distill.text import clock
 
     chosen = found[:: max(1, len(found) // SAMPLE)][:SAMPLE]
-    see(chosen[0], scorer.sides)  # opens the models
+    see(chosen[0], scorer.crops)  # opens the models
     started = time.perf_counter()
-    seen = [see(photo, scorer.sides) for photo in chosen]
+    seen = [see(photo, scorer.crops) for photo in chosen]
     seconds = (time.perf_counter() - started) / len(chosen) * len(found) / workers
-    click.echo(f"{len(found)} pictures → {out}, {', '.join(scorer.attributes)} on {scorer.device.type}")
+    click.echo(f"{len(found)} pictures → {out}, {', '.join(scorer.names)}")
     click.echo(f"known labels for {sum(map(bool, known))}")
     click.echo(f"about {clock(seconds)} with {workers} workers, by {len(chosen)} of them")
     for look in seen:
@@ -229,26 +223,12 @@ def _show_plan(
     click.echo("dry run: nothing was written")
 
 
-def _text(report: dict[str, Any]) -> str:
+def _text(report: dict[str, Any], table: Table) -> str:
     rate = report["pictures"] / max(report["seconds"], 0.1)
     lines = [
-        f"{report['scored']} of {report['pictures']} pictures scored → {report['out']} ({rate:.1f} pictures/s)"
+        f"{report['scored']} of {report['pictures']} pictures scored → {report['out']} ({rate:.1f} pictures/s)",
+        *table.lines(report),
     ]
-    if "gender" in report:
-        counts = ", ".join(f"{name or 'not told'} {count}" for name, count in report["gender"].items())
-        lines.append(f"gender: {counts} (confidence at least {report['min_confidence']:g}, or known)")
-    if "age" in report:
-        lines.append(f"age: {', '.join(f'{share} {years}' for share, years in report['age'].items())}")
-    if judged := report.get("known_gender"):
-        lines.append(
-            f"known gender of {judged['count']}: the scores are right for {judged['accuracy']:.1%}, their confidence "
-            f"is {judged['confidence']:.1%} on the mean (calibration error {judged['error']:.4f})"
-        )
-    if judged := report.get("known_age"):
-        lines.append(
-            f"known age of {judged['count']}: the scores are off by {judged['mean_error']} years on the mean "
-            f"({judged['mean_difference']:+} with their sign)"
-        )
     if report["several_faces"]:
         lines.append(f"several faces in {report['several_faces']}: the largest was scored")
     if skips := report["skips"]:

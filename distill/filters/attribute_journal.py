@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import Interrupted, os_error
-from distill.filters.attribute_models import MODELS
 from distill.filters.attribute_photos import Photo, ScoredPhoto, score_photos
-from distill.filters.attributes import GENDER_TEMPERATURE, GenderAgeScorer
+from distill.filters.attributes import AttributeScorer, ChipScorer
 from distill.shards.atomic import atomic_write
 
 
@@ -65,7 +64,7 @@ class Journal:
 
 def score_resumably(
     photos: Sequence[Photo],
-    scorer: GenderAgeScorer,
+    scorer: ChipScorer,
     journal: Journal,
     *,
     workers: int,
@@ -92,10 +91,9 @@ def score_resumably(
     return [done[photo.name] for photo in photos]
 
 
-def settings_of(scorer: GenderAgeScorer, landmarks_sha256: str) -> dict[str, Any]:
+def settings_of(scorer: AttributeScorer, landmarks_sha256: str) -> dict[str, Any]:
     """Return what scores depend on besides the photograph."""
-    networks = {name: MODELS[name].sha256 for name in scorer.attributes}
-    return {"networks": networks, "temperature": GENDER_TEMPERATURE, "landmarks": landmarks_sha256}
+    return {"scorer": scorer.sha256, "landmarks": landmarks_sha256 if scorer.needs_face else ""}
 
 
 def _key(photo: Photo) -> tuple[str, int, int]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.decode import PhotoError, read_photo
+from distill.faces.detection import Face
 from distill.faces.photos import photo_detector
-from distill.filters.attribute_chips import attribute_chips
-from distill.filters.attributes import GenderAgeScorer
+from distill.filters.attribute_crops import Crop, cut_all
+from distill.filters.attributes import ChipScorer
 from distill.images.parallel import ordered
 from distill.images.prepare import find_pictures
 
@@ -73,36 +74,42 @@ def find_named(sources: Sequence[Path], out: Path) -> list[Photo]:
 
 
 def score_photos(
-    photos: Sequence[Photo], scorer: GenderAgeScorer, *, workers: int, stop: threading.Event
+    photos: Sequence[Photo], scorer: ChipScorer, *, workers: int, stop: threading.Event
 ) -> Iterator[list[ScoredPhoto]]:
     """Yield what comes of the photographs, in order, some at a time.
 
     Faces are found by `workers` processes (1: in this one), the networks run here. Raises Interrupted when `stop`
     is set, and DistillError where dlib or its landmark model is missing.
     """
-    seen = ordered(partial(see, sides=scorer.sides), photos, workers=workers, stop=stop)
+    seen = ordered(partial(see, crops=scorer.crops), photos, workers=workers, stop=stop)
     while part := list(islice(seen, AT_ONCE)):
         yield _scored(part, scorer)
 
 
-def see(photo: Photo, sides: Mapping[str, int]) -> Seen:
-    """Find the largest face of a photograph and cut its chips."""
+def see(photo: Photo, crops: Mapping[str, Crop]) -> Seen:
+    """Find the largest face of a photograph, where one of the crops needs it, and cut out what they say."""
     try:
         pixels = read_photo(photo.path)
     except PhotoError as error:
         return Seen(outcome=ScoredPhoto(name=photo.name, reason=error.reason, detail=error.detail))
-    faces = photo_detector()(pixels)
-    if not faces:
-        outcome = ScoredPhoto(name=photo.name, reason="no face", detail="no frontal face found")
-        return Seen(outcome=outcome)
-    largest = max(faces, key=lambda face: face.area)
-    return Seen(
-        outcome=ScoredPhoto(name=photo.name, faces=len(faces)),
-        chips=attribute_chips(pixels, largest.landmarks, sides),
-    )
+    faces = photo_detector()(pixels) if any(crop.needs_face for crop in crops.values()) else []
+    outcome = ScoredPhoto(name=photo.name, faces=len(faces))
+    try:
+        return Seen(outcome=outcome, chips=cut_largest(crops, pixels, faces))
+    except DistillError as error:
+        reason = "face cannot be cut out" if faces else "no face"
+        return Seen(outcome=replace(outcome, reason=reason, detail=str(error)))
 
 
-def _scored(part: Sequence[Seen], scorer: GenderAgeScorer) -> list[ScoredPhoto]:
+def cut_largest(crops: Mapping[str, Crop], pixels: Pixels, faces: Sequence[Face]) -> dict[str, Pixels]:
+    """Cut out what the crops say, of the largest face. Raises DistillError where there is none and one is needed."""
+    largest = max(faces, key=lambda face: face.area, default=None)
+    if largest is None and any(crop.needs_face for crop in crops.values()):
+        raise DistillError("no frontal face found")
+    return cut_all(crops, pixels, largest)
+
+
+def _scored(part: Sequence[Seen], scorer: ChipScorer) -> list[ScoredPhoto]:
     chips = [seen.chips for seen in part if seen.chips is not None]
     columns = scorer.score_chips(chips) if chips else {}
     rows = iter(

@@ -6,6 +6,8 @@ a person.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,8 +20,9 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.detection import Face
-from distill.filters.attribute_chips import attribute_chips
+from distill.filters.attribute_crops import FIVE_OF_68, Crop, cut_all
 from distill.filters.attribute_models import MEANS, MODELS, SCALE, check_attributes, load_model, models_folder
+from distill.filters.attribute_settings import Kind
 
 Scores = NDArray[np.float32]
 
@@ -29,20 +32,67 @@ Scores = NDArray[np.float32]
 # with a confidence of at least 0.9 it is right for 99.8 %. With so few mistakes the temperature is not well known
 # (95 % of resampled fits lie below 1.3), so it says chiefly that the network was calibrated before.
 GENDER_TEMPERATURE = 0.94
+PADDING = 0.2  # dlib's default of get_face_chip_details, which both networks were trained with
 NEWBORN = 0.25  # years that the network's class 0 counts for; class k counts for k
 BATCH = 256  # chips that go through a network at once
 
 
 class AttributeScorer(Protocol):
-    """Images and the face in each → scores by name, float32 [N], NaN where there is no face."""
+    """Images and the face in each → scores by name, float32 [N], NaN where there is no face.
+
+    Images: uint8 [N, H, W, 3], or one [H, W, 3] of its own size each.
+    """
 
     @property
     def names(self) -> Sequence[str]:
         """The scores that it gives, in a fixed order."""
 
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """What each score is: a calibrated "probability", whose larger side is the certainty, or a "value"."""
+
+    @property
+    def sha256(self) -> str:
+        """A hash over all that its scores depend on besides images and faces."""
+
+    @property
+    def needs_face(self) -> bool:
+        """Whether it looks at faces; if not, images without one are scored too."""
+
     def __call__(
         self, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None], /
     ) -> dict[str, Scores]: ...
+
+
+class ChipScorer(AttributeScorer, Protocol):
+    """A scorer in two halves, so that other processes can do the first: cut chips, and score them."""
+
+    @property
+    def crops(self) -> Mapping[str, Crop]:
+        """What its networks see of an image, by the name of each."""
+
+    def score_chips(self, chips: Sequence[Mapping[str, Pixels]], /) -> dict[str, Scores]: ...
+
+
+def score_faces(
+    scorer: ChipScorer, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None]
+) -> dict[str, Scores]:
+    """Cut the chips of all images that can be scored, and score them; the others get NaN.
+
+    Raises DistillError for unequal numbers of images and faces.
+    """
+    if len(images) != len(faces):
+        raise DistillError(
+            f"{len(images)} images and {len(faces)} faces: one face, or None, an image is needed"
+        )
+    rows = [row for row, face in enumerate(faces) if face is not None or not scorer.needs_face]
+    scores = {name: np.full(len(faces), np.nan, dtype=np.float32) for name in scorer.names}
+    for first in range(0, len(rows), BATCH):
+        part = rows[first : first + BATCH]
+        chips = [cut_all(scorer.crops, images[row], faces[row]) for row in part]
+        for name, values in scorer.score_chips(chips).items():
+            scores[name][part] = values
+    return scores
 
 
 class GenderAgeScorer:
@@ -75,28 +125,36 @@ class GenderAgeScorer:
         return [score for name in self.attributes for score in MODELS[name].scores]
 
     @property
-    def sides(self) -> dict[str, int]:
-        """The side of the chip that each attribute is read off."""
-        return {name: MODELS[name].side for name in self.attributes}
+    def kinds(self) -> Mapping[str, Kind]:
+        return {name: "probability" if name == "gender" else "value" for name in self.names}
+
+    @property
+    def sha256(self) -> str:
+        networks = [MODELS[name].sha256 for name in self.attributes]
+        settings = [*networks, GENDER_TEMPERATURE, NEWBORN, MEANS, SCALE, PADDING]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+
+    @property
+    def needs_face(self) -> bool:
+        return True
+
+    @property
+    def crops(self) -> Mapping[str, Crop]:
+        # The networks were trained on chips placed by five points. Placed by all 68, over 879 portraits the
+        # probability of female moves by 0.009 on the mean instead of 0.005 (four faces change sides instead of
+        # one), and the age by 2.2 years instead of 1.5.
+        return {
+            name: Crop(kind="chip", height=side, width=side, padding=PADDING, points=len(FIVE_OF_68))
+            for name, side in ((name, MODELS[name].side) for name in self.attributes)
+        }
 
     def __call__(
         self, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None], /
     ) -> dict[str, Scores]:
-        if len(images) != len(faces):
-            raise DistillError(
-                f"{len(images)} images and {len(faces)} faces: one face, or None, an image is needed"
-            )
-        found = [(row, face) for row, face in enumerate(faces) if face is not None]
-        scores = {name: np.full(len(faces), np.nan, dtype=np.float32) for name in self.names}
-        for first in range(0, len(found), BATCH):
-            part = found[first : first + BATCH]
-            chips = [attribute_chips(images[row], face.landmarks, self.sides) for row, face in part]
-            for name, values in self.score_chips(chips).items():
-                scores[name][[row for row, _ in part]] = values
-        return scores
+        return score_faces(self, images, faces)
 
     def score_chips(self, chips: Sequence[Mapping[str, Pixels]]) -> dict[str, Scores]:
-        """Score faces [N] by their chips, one of `sides` for each attribute; see `attribute_chips`."""
+        """Score faces [N] by their chips, one for each attribute, as `crops` cuts them."""
         scores: dict[str, Scores] = {}
         for name in self.attributes:
             logits_NK = self.logits(name, np.stack([chip[name] for chip in chips])).double()

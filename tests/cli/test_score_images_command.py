@@ -189,9 +189,9 @@ def test_an_interrupted_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: p
     looked: list[str] = []
     see: Callable[..., Any] = attribute_photos.see
 
-    def watched(photo: Any, sides: Any) -> Any:
+    def watched(photo: Any, crops: Any) -> Any:
         looked.append(photo.name)
-        return see(photo, sides)
+        return see(photo, crops)
 
     monkeypatch.setattr(attribute_photos, "see", watched)
     stop = threading.Event()

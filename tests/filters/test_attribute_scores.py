@@ -18,12 +18,15 @@ from distill.faces.detection import Face, FaceDetector
 from distill.faces.dlib_files import dlib_module
 from distill.filters import attribute_models, attributes
 from distill.filters.attribute_calibration import calibration, fit_temperature
-from distill.filters.attribute_chips import FIVE_OF_68, attribute_chips
+from distill.filters.attribute_crops import FIVE_OF_68, Crop, cut_all
 from distill.filters.attribute_models import MODELS, VARIABLE, models_folder
 from distill.filters.attributes import GENDER_TEMPERATURE, GenderAgeScorer
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
-SIDES = {"gender": 32, "age": 64}
+CROPS = {
+    name: Crop(kind="chip", height=side, width=side, padding=0.2, points=5)
+    for name, side in (("gender", 32), ("age", 64))
+}
 
 
 def picture(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -70,8 +73,8 @@ def test_five_of_the_68_landmarks_place_the_chip_as_dlib_s_five_point_model_does
     whole = np.rint(face.landmarks)
     points = [dlib.point(int(x), int(y)) for x, y in whole[list(FIVE_OF_68)]]
     shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), points)
-    chips = attribute_chips(image, whole, SIDES)
-    for name, side in SIDES.items():
+    chips = cut_all(CROPS, image, replace(face, landmarks=whole))
+    for name, side in (("gender", 32), ("age", 64)):
         expected = dlib.get_face_chip(image, shape, size=side, padding=0.2)
         assert chips[name].shape == (side, side, 3)
         assert np.abs(chips[name].astype(int) - expected).mean() < 1
@@ -81,7 +84,7 @@ def test_a_chip_turns_with_its_face(astronaut: Any) -> None:
     image, face = astronaut
     turned = np.ascontiguousarray(np.rot90(image))
     landmarks = np.stack([face.landmarks[:, 1], image.shape[1] - 1 - face.landmarks[:, 0]], axis=1)
-    upright, again = attribute_chips(image, face.landmarks, SIDES), attribute_chips(turned, landmarks, SIDES)
+    upright, again = cut_all(CROPS, image, face), cut_all(CROPS, turned, replace(face, landmarks=landmarks))
     assert np.abs(upright["age"].astype(int) - again["age"]).mean() < 2
 
 
@@ -101,7 +104,7 @@ def test_scores_are_probabilities_years_and_their_spread(stand_in: Path, astrona
 def test_the_probability_of_female_is_tempered(stand_in: Path, astronaut: Any) -> None:
     scorer = GenderAgeScorer(["gender"])
     images, faces = coloured(astronaut[1], (130, 117, 104))
-    chip = attribute_chips(images[0], faces[0].landmarks, scorer.sides)["gender"]
+    chip = cut_all(scorer.crops, images[0], faces[0])["gender"]
     logits = scorer.logits("gender", chip[None])[0].double()
     expected = torch.sigmoid((logits[0] - logits[1]) / GENDER_TEMPERATURE)
     assert scorer(images, faces)["gender"][0] == pytest.approx(float(expected), abs=1e-6)
