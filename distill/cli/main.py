@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "distill.cli.score_images:score_images",
         "Label photographs by apparent gender and age.",
     ),
+    "train-classifier": (
+        "distill.cli.train_classifier:train_classifier",
+        "Train a scorer of your own on labelled pictures.",
+    ),
     "render-avatars": ("distill.cli.render_avatars:render_avatars", "Draw a labelled set of cartoon faces."),
     "assess-teacher": (
         "distill.cli.assess:assess_teacher",

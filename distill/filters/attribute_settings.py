@@ -14,7 +14,7 @@ from distill.stylegan2.formats.pickle_machine import shown
 
 Kind = Literal["probability", "value"]
 MOST_OUTPUTS = 10_000
-PADDING, POINTS = 0.25, 68  # of a chip where nothing else is said: those of dlib.get_face_chip
+PADDING = 0.25  # of a chip where nothing else is said, as in dlib.get_face_chip
 
 ScoreName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
@@ -47,7 +47,7 @@ class InputSettings(Strict):
     crop: Literal["whole", "chip", "ffhq"]
     size: Side | tuple[Side, Side] | None = None
     padding: Annotated[Number, Field(ge=0, le=10)] = PADDING
-    points: Literal[5, 68] = POINTS
+    points: Literal[5, 68] = 68
     channels: Literal["rgb", "bgr", "grey"] = "rgb"
     white: Literal[1, 255] = 1
     mean: Number | tuple[Number, ...]
@@ -174,7 +174,7 @@ def settings_of(model: type[T], values: Any, what: str) -> T:
 
 def _of_a_union(part: int | str) -> bool:
     """Tell whether a part of a place is pydantic's name of an alternative, and no key of the file."""
-    return isinstance(part, str) and ("[" in part or part in ("int", "float"))
+    return isinstance(part, str) and ("[" in part or "-" in part or part in ("int", "float"))
 
 
 def _twice(names: list[str] | tuple[str, ...]) -> str | None:

@@ -65,8 +65,8 @@ class LabelTable:
             )
 
 
-def read_labels(path: Path) -> LabelTable:
-    """Read a CSV file (utf-8) with a column `file` or `name` and one column a label.
+def read_labels(path: Path, *, keys: Sequence[str] = KEY_COLUMNS) -> LabelTable:
+    """Read a CSV file (utf-8) with a column `file` or `name` (one of `keys`) and one column a label.
 
     Raises DistillError for a file that is unreadable, has no such column, names a file twice, or has a row
     of another length.
@@ -82,7 +82,7 @@ def read_labels(path: Path) -> LabelTable:
     if not numbered:
         raise DistillError(f"label file {path}: it is empty; a first line such as file,gender is needed")
     header = [cell.strip() for cell in numbered[0][1]]
-    key = _key_column(path, header)
+    key = _key_column(path, header, keys)
     columns = tuple(cell for place, cell in enumerate(header) if place != key)
     rows: dict[str, tuple[str, ...]] = {}
     for number, line in numbered[1:]:
@@ -137,19 +137,18 @@ def split_balance(text: str) -> tuple[Path, str]:
     return Path(path), column
 
 
-def _key_column(path: Path, header: Sequence[str]) -> int:
-    keys = [place for place, cell in enumerate(header) if cell.lower() in KEY_COLUMNS]
-    if not keys:
-        raise DistillError(
-            f"label file {path}: no column 'file' or 'name'; its first line is {_shown(header)}"
-        )
-    labels = [cell for place, cell in enumerate(header) if place != keys[0]]
+def _key_column(path: Path, header: Sequence[str], keys: Sequence[str]) -> int:
+    places = [place for key in keys for place, cell in enumerate(header) if cell.lower() == key]
+    if not places:
+        known = " or ".join(repr(key) for key in keys)
+        raise DistillError(f"label file {path}: no column {known}; its first line is {_shown(header)}")
+    labels = [cell for place, cell in enumerate(header) if place != places[0]]
     for label in labels:
         if not NAME.fullmatch(label):
             raise DistillError(f"label file {path}: column {label!r} needs a name of letters, digits, _ . -")
     if not 1 <= len(labels) <= MAX_NAMES or len(set(labels)) != len(labels):
         raise DistillError(f"label file {path}: 1 to {MAX_NAMES} different label columns are needed")
-    return keys[0]
+    return places[0]
 
 
 def _shown(cells: Iterable[str]) -> str:

@@ -56,23 +56,23 @@ class SmallCnn(nn.Module):
     def __init__(self, widths: Sequence[int], classes: int, channels: int = 3) -> None:
         super().__init__()
         before = [channels, *widths[:-1]]
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(before, widths, strict=True)
-        )
-        self.norms = nn.ModuleList(nn.GroupNorm(GROUPS, width) for width in widths)
+        convs = [nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(before, widths, strict=True)]
+        norms = [nn.GroupNorm(GROUPS, width) for width in widths]
+        self.convs, self.norms = nn.ModuleList(convs), nn.ModuleList(norms)
         self.fc = nn.Linear(widths[-1], classes)
 
     @torch.no_grad()
     def start(self, generator: torch.Generator) -> None:
         """Draw the weights that training starts from (He et al. 2015)."""
-        for conv in self.convs:
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(conv.bias)
-        for norm in self.norms:
-            nn.init.ones_(norm.weight)
-            nn.init.zeros_(norm.bias)
-        nn.init.normal_(self.fc.weight, std=0.01, generator=generator)
-        nn.init.zeros_(self.fc.bias)
+        for name, value in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(value)
+            elif name.startswith("norms"):
+                nn.init.ones_(value)
+            elif name.startswith("convs"):
+                nn.init.kaiming_normal_(value, nonlinearity="relu", generator=generator)
+            else:
+                nn.init.normal_(value, std=0.01, generator=generator)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         x = images_NCHW
@@ -85,7 +85,7 @@ class SmallCnn(nn.Module):
 def small_cnn(tensors: Tensors) -> SmallCnn:
     """Build the small network from its tensors. Raises UnsupportedCheckpoint where they are another's."""
     asked = _Asked(tensors)
-    shapes = []
+    shapes: list[list[int]] = []
     while (name := f"convs.{len(shapes)}.weight") in tensors and len(shapes) < MOST_WIDTHS:
         shapes.append(list(tensors[name].shape))
     odd = [shape for shape in shapes if len(shape) != 4 or shape[0] % GROUPS or not shape[0] * shape[1]]
