@@ -20,13 +20,13 @@ from torch.nn import functional as F
 from distill.classifiers.split import Split
 from distill.errors import DistillError, Interrupted
 from distill.faces.alignment import Pixels
-from distill.models.classifier import FC_BIAS, FC_WEIGHT, WIDTHS, Lite0Classifier, SmallCnn
+from distill.models.classifier import COUNTER, FC_BIAS, FC_WEIGHT, WIDTHS, Lite0Classifier, SmallCnn
 from distill.models.efficientnet_lite import HEAD, lite0_file, lite0_installed
 from distill.models.state_files import read_state
 from distill.pixels import to_float
 
 LITE0, SMALL = "efficientnet_lite0", "small_cnn"
-SIDES = {LITE0: 160, SMALL: 64}  # px, where nothing else is asked
+SIDES = {LITE0: 128, SMALL: 64}  # px, where nothing else is asked
 # Weight of the squared norm of the last layer, from strong to weak: each step a factor of the square root of 10.
 PENALTIES = tuple(10.0 ** (-step / 2) for step in range(1, 13))
 PATIENCE = {LITE0: 3, SMALL: 12}  # steps or epochs without a better validation loss
@@ -78,7 +78,8 @@ class Lite0Learner:
     """Keeps the features of each picture, and of its mirror image; learns one layer, a multinomial regression."""
 
     def __init__(self, device: str, *, flip: bool) -> None:
-        self.tensors = read_state(lite0_file("classifiers on")).tensors
+        read = read_state(lite0_file("classifiers on"), keep=lambda name: not name.endswith(COUNTER))
+        self.tensors = read.tensors
         self.network = Lite0Classifier(self.tensors).eval().to(device)
         self.device, self.flip = device, flip
         self.features: list[list[Tensor]] = [[], []]

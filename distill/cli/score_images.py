@@ -13,6 +13,7 @@ import click
 from distill.errors import DistillError, NothingWorked
 
 if TYPE_CHECKING:
+    from distill.filters.attribute_csv import ScoreFile
     from distill.filters.attribute_photos import Photo, ScoredPhoto
     from distill.filters.attribute_table import Row, Table
     from distill.filters.attributes import ChipScorer
@@ -31,7 +32,7 @@ SHOWN = 20  # skips that are listed one by one; the table has them all
     default="builtin",
     show_default=True,
     metavar="FILE",
-    help="Another scorer: a TOML that names a network, or a file of train-classifier.",
+    help="Other scores: a TOML that names a network, a file of train-classifier, or a CSV made elsewhere.",
 )
 @click.option("--attributes", help="What builtin scores: gender, age.  [gender,age]")
 @click.option(
@@ -104,8 +105,11 @@ def score_images(
     click.echo(json.dumps(report, indent=2) if as_json else _text(report, table))
 
 
-def _open(source: str, attributes: str | None, models: Path | None, device: str) -> tuple[ChipScorer, Table]:
+def _open(
+    source: str, attributes: str | None, models: Path | None, device: str
+) -> tuple[ChipScorer | ScoreFile, Table]:
     """Load the scorer, and say what its table looks like."""
+    from distill.filters.attribute_csv import read_scores
     from distill.filters.attribute_file import BUILTIN, load_scorer
     from distill.filters.attribute_network import NetworkScorer
     from distill.filters.attribute_score_table import ScoreTable
@@ -120,10 +124,13 @@ def _open(source: str, attributes: str | None, models: Path | None, device: str)
     for option, value in (("--attributes", attributes), ("--models", models)):
         if value is not None:
             raise DistillError(f"{option} is for the built-in scorer, --scorer {source} has its own")
+    if source.lower().endswith(".csv"):
+        table = read_scores(Path(source))
+        return table, ScoreTable.of_kinds(table.kinds)
     found = load_scorer(source, resolve_device(device))
-    if not isinstance(found, NetworkScorer):
-        raise DistillError(f"--scorer {source}: its scores have no table")
-    return found, ScoreTable(found.settings)
+    if isinstance(found, NetworkScorer):
+        return found, ScoreTable.of_network(found.settings)
+    return found, ScoreTable.of_kinds(found.kinds)
 
 
 def split_names(text: str) -> list[str]:
@@ -152,12 +159,15 @@ def _known(labels: Path | None, table: Table, found: list[Photo]) -> list[Row]:
     return known
 
 
-def _score(found: list[Photo], scorer: ChipScorer, out: Path, workers: int) -> list[ScoredPhoto]:
+def _score(found: list[Photo], scorer: ChipScorer | ScoreFile, out: Path, workers: int) -> list[ScoredPhoto]:
     from distill.cli.signals import stop_on_signals
     from distill.faces.photos import photo_detector
+    from distill.filters.attribute_csv import ScoreFile
     from distill.filters.attribute_journal import Journal, score_resumably, settings_of
     from distill.images.progress import PictureProgress
 
+    if isinstance(scorer, ScoreFile):
+        return scorer.photos(found)
     landmarks = photo_detector().landmarks_sha256 if scorer.needs_face else ""  # a missing model shows here
     settings = settings_of(scorer, landmarks)
     journal = Journal(_part(out), settings)
@@ -214,13 +224,10 @@ def _show_plan(found: list[Photo], scorer: ChipScorer, known: list[Row], out: Pa
     started = time.perf_counter()
     seen = [see(photo, scorer.crops) for photo in chosen]
     seconds = (time.perf_counter() - started) / len(chosen) * len(found) / workers
-    click.echo(f"{len(found)} pictures → {out}, {', '.join(scorer.names)}")
-    click.echo(f"known labels for {sum(map(bool, known))}")
     click.echo(f"about {clock(seconds)} with {workers} workers, by {len(chosen)} of them")
     for look in seen:
         if look.chips is None:
             click.echo(f"  without scores: {look.outcome.reason}: {look.outcome.name}")
-    click.echo("dry run: nothing was written")
 
 
 def _text(report: dict[str, Any], table: Table) -> str:

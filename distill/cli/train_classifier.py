@@ -38,7 +38,7 @@ SHOWN = 5  # skips and mistakes that are listed; the report beside the file has 
               help="Where the CSV's paths start.  [its own folder]")  # fmt: skip
 @click.option("--network", type=click.Choice(["auto", "efficientnet_lite0", "small_cnn"]), default="auto",
               show_default=True, help="auto: efficientnet_lite0 where installed.")  # fmt: skip
-@click.option("--size", type=click.IntRange(32, 512), help="Side of its input in px.  [160; small_cnn: 64]")
+@click.option("--size", type=click.IntRange(32, 512), help="Side of its input in px.  [128; small_cnn: 64]")
 @click.option("--validation", type=SHARE, default=0.2, show_default=True,
               help="Share of the pictures that stops and calibrates.")  # fmt: skip
 @click.option("--test", type=SHARE, default=0.2, show_default=True,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from distill.errors import DistillError
 from distill.filters.attribute_calibration import calibration, class_calibration
 from distill.filters.attribute_photos import ScoredPhoto
-from distill.filters.attribute_settings import ScorerSettings, ScoreSettings
+from distill.filters.attribute_settings import Kind, ScorerSettings, ScoreSettings
 from distill.filters.attribute_table import (
     Row,
     counts_text,
@@ -32,10 +32,22 @@ class ScoreTable:
     A label file has NAME_label, or a score that is a value.
     """
 
-    def __init__(self, settings: ScorerSettings) -> None:
-        self.names = list(settings.kinds)
-        self.values = [name for name, kind in settings.kinds.items() if kind == "value"]
-        self.questions = [question for score in settings.scores for question in questions_of(score)]
+    def __init__(self, kinds: Mapping[str, Kind], questions: Sequence[Question]) -> None:
+        self.names, self.questions = list(kinds), questions
+        self.values = [name for name, kind in kinds.items() if kind == "value"]
+
+    @classmethod
+    def of_network(cls, settings: ScorerSettings) -> Self:
+        """Return the table of a network: its labels are those of its settings."""
+        return cls(
+            settings.kinds, [question for score in settings.scores for question in questions_of(score)]
+        )
+
+    @classmethod
+    def of_kinds(cls, kinds: Mapping[str, Kind]) -> Self:
+        """Return the table of scores of which no more is known: a probability's labels are yes and no."""
+        chances = [name for name, kind in kinds.items() if kind == "probability"]
+        return cls(kinds, [Question(f"{name}_label", (YES, NO), (name,)) for name in chances])
 
     @property
     def columns(self) -> list[str]:
