@@ -53,7 +53,7 @@ class Plan:
         score: dict[str, Any] = {"name": self.name, "kind": "softmax", "labels": self.labels}
         if self.positive is not None:
             score["positive"] = self.positive
-        what = "this classifier"
+        what = f"score {self.name!r}"
         checked = settings_of(ScoreSettings, score | {"temperature": temperature}, what)
         given = {"crop": CROPS[self.align], "size": self.size, "white": 1, "mean": 0.5, "std": 0.5}
         return settings_of(

@@ -87,8 +87,7 @@ def score_images(
 
     chosen, table = _open(scorer, attributes, models, device)
     check_table(out, overwrite=overwrite)
-    found = find_named(photos, out)
-    known = _known(labels, table, found)
+    known = _known(labels, table, found := find_named(photos, out))
     workers = workers or default_workers(len(found), 200)
     if dry_run:
         _show_plan(found, chosen, known, out, workers)
