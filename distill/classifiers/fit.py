@@ -160,7 +160,7 @@ class _Path:
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
-        optimiser.step(closure)  # type: ignore[arg-type]
+        optimiser.step(closure)  # type: ignore[no-untyped-call]
 
 
 class SmallLearner:
@@ -206,7 +206,7 @@ class SmallLearner:
 
     @torch.inference_mode()
     def _logits(self, network: SmallCnn, images: Tensor) -> Tensor:
-        parts = [network(to_float(part).to(self.device)).cpu() for part in images.split(256)]
+        parts = [network(to_float(part).to(self.device)).cpu() for part in torch.split(images, 256)]
         return torch.cat(parts)
 
 
@@ -231,7 +231,7 @@ def check(stop: threading.Event) -> None:
 
 
 def _batches(rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-    return rows[torch.randperm(len(rows), generator=generator)].split(BATCH)
+    return torch.split(rows[torch.randperm(len(rows), generator=generator)], BATCH)
 
 
 def _varied(images_NCHW: Tensor, generator: torch.Generator, *, flip: bool) -> Tensor:

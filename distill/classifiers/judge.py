@@ -91,7 +91,8 @@ def mistakes(
     """List test pictures that are told wrong, the most confident first: often it is the label that is wrong."""
     p_NK = tempered(logits_NK, temperature)
     told, confidence = chosen(p_NK), p_NK.max(axis=1)
-    wrong = sorted(np.flatnonzero(told != truth_N), key=lambda row: -confidence[row])[:MISTAKES]
+    wrong = np.flatnonzero(told != truth_N).tolist()
+    wrong = sorted(wrong, key=lambda row: -float(confidence[row]))[:MISTAKES]
     return [
         {
             "file": names[row],

@@ -213,8 +213,21 @@ def _report(out: Path, scored: list[ScoredPhoto]) -> dict[str, Any]:
     }
 
 
-def _show_plan(found: list[Photo], scorer: ChipScorer, known: list[Row], out: Path, workers: int) -> None:
-    """Score a few pictures spread over all; tell what they suggest of the whole."""
+def _show_plan(
+    found: list[Photo], scorer: ChipScorer | ScoreFile, known: list[Row], out: Path, workers: int
+) -> None:
+    """Say what would be done, and after a look at some pictures how long it would take."""
+    from distill.filters.attribute_csv import ScoreFile
+
+    click.echo(f"{len(found)} pictures → {out}, {', '.join(scorer.names)}")
+    click.echo(f"known labels for {sum(map(bool, known))}")
+    if not isinstance(scorer, ScoreFile):
+        _try_some(found, scorer, workers)
+    click.echo("dry run: nothing was written")
+
+
+def _try_some(found: list[Photo], scorer: ChipScorer, workers: int) -> None:
+    """Look at a few pictures spread over all; tell what they suggest of the whole."""
     from distill.filters.attribute_photos import see
     from distill.text import clock
 

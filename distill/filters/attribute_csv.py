@@ -42,7 +42,7 @@ class ScoreFile:
     def scores_of(self, keys: Sequence[str]) -> dict[str, Scores]:
         """Return the scores by name, float32 [N], of images by their keys; NaN where the file tells nothing.
 
-        A key is found as it is, else by its file name or stem where no other key has that (`LabelTable.rows_of`).
+        A row is found by the key as it is, else by its file name or stem where no other key has that.
         """
         found = self.table.labels_of(keys)
         return {

@@ -83,13 +83,13 @@ def test_even_true_probabilities_show_an_error_for_few_pictures() -> None:
 
 
 def test_a_judgement_counts_what_is_there() -> None:
-    logits = np.log([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.05, 0.95]])
+    logits = np.log([[0.91, 0.09], [0.2, 0.8], [0.3, 0.7], [0.05, 0.95]])
     truth = np.array([0, 0, 1, 1])
     found = judge(logits, truth, 1.0, seed=0)
     assert found.confusion == [[1, 1], [0, 2]]
     assert (found.accuracy, found.balanced) == (0.75, 0.75)
     assert (found.sure, found.sure_accuracy) == (2, 1.0)
-    assert found.error == pytest.approx((0.1 + 0.3 + 0.8 + 0.05) / 4)
+    assert found.error == pytest.approx((0.09 + 0.3 + 0.8 + 0.05) / 4)
     assert sum(part.count for part in found.bins) == 4
     wrong = mistakes(logits, truth, 1.0, ["p", "q", "r", "s"], ["a", "b"])
     assert wrong == [{"file": "q", "label": "a", "told": "b", "confidence": 0.8}]

@@ -22,10 +22,10 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_scores_come_by_key_and_their_kind_by_their_range(tmp_path: Path) -> None:
-    path = written(tmp_path, "image,smile,yaw\na.png,0.9,-12.5\nb/c.png,1e-3,\n")
+    path = written(tmp_path, "image,smile,yaw\na,0.9,-12.5\nb/c.png,1e-3,\n")
     scores = read_scores(path)
     assert dict(scores.kinds) == {"smile": "probability", "yaw": "value"}
-    found = scores.scores_of(["b/c.png", "a", "d.png"])
+    found = scores.scores_of(["b/c.png", "x/a.png", "d.png"])
     np.testing.assert_allclose(found["smile"], [0.001, 0.9, np.nan], rtol=1e-6)
     np.testing.assert_allclose(found["yaw"], [np.nan, -12.5, np.nan])
     assert found["yaw"].dtype == np.float32
