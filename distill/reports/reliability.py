@@ -97,7 +97,7 @@ def _texts(pen: ImageDraw.ImageDraw, frame: _Frame, bins: Sequence[Bin], title: 
             middle, height = frame.x((part.low + part.high) / 2), part.count / most * (COUNTS - 20)
             _placed(pen, str(part.count), middle, floor - max(height, 1) - 19, anchor=0.5)
     _placed(pen, "confidence", (LEFT + WIDTH - 30) / 2, TOP + SIDE + 26, anchor=0.5)
-    _placed(pen, "confidence, with the number of pictures", (LEFT + WIDTH - 30) / 2, floor + 26, anchor=0.5)
+    _placed(pen, "pictures by confidence", (LEFT + WIDTH - 30) / 2, floor + 26, anchor=0.5)
 
 
 def _placed(pen: ImageDraw.ImageDraw, text: str, x: float, y: float, *, anchor: float) -> None:
