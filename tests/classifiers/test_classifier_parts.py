@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
 from distill.classifiers.judge import judge, mistakes, wilson
+from distill.classifiers.regression import FOLDS, Pictures, find_penalty, folds_of, left_out_logits
 from distill.classifiers.split import PARTS, split_rows
 from distill.errors import DistillError
 from distill.filters.attribute_calibration import (
@@ -94,3 +97,31 @@ def test_a_judgement_counts_what_is_there() -> None:
     wrong = mistakes(logits, truth, 1.0, ["p", "q", "r", "s"], ["a", "b"])
     assert wrong == [{"file": "q", "label": "a", "told": "b", "confidence": 0.8}]
     assert wilson(8, 10) == (pytest.approx(0.4902, abs=1e-3), pytest.approx(0.9433, abs=1e-3))
+
+
+def test_pictures_are_told_by_layers_that_have_not_seen_them() -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 2, 200)
+    x = rng.normal(0, 1, (200, 40))
+    x[:, 0] += 2 * truth  # the one feature that tells, among 39 that a layer can learn by heart
+    features = torch.from_numpy(x).float()
+    pictures = Pictures(x=features, others=[], truth=torch.from_numpy(truth), classes=2)
+    rows, groups, go_on = np.arange(200), [str(row) for row in range(200)], threading.Event()
+    penalty, loss = find_penalty(pictures, rows[:120], rows[120:], stop=go_on)
+    assert 1e-3 < penalty < 0.5
+    assert loss < 0.55
+    seen, unseen = 1e-4, left_out_logits(pictures, rows, groups, 1e-4, stop=go_on)
+    layer = pictures.learn(rows, seen)
+    by_heart = class_calibration(tempered(layer(features).numpy(), 1), truth)
+    honest = class_calibration(tempered(unseen, 1), truth)
+    assert by_heart.accuracy > honest.accuracy
+    mended = tempered(unseen, fit_class_temperature(unseen, truth))
+    assert class_calibration(mended, truth).error < honest.error
+
+
+def test_folds_have_all_classes_and_keep_groups_together() -> None:
+    truth, groups = [0] * 30 + [1] * 10, [str(row // 2) for row in range(40)]
+    folds = folds_of(truth, groups)
+    for fold in range(FOLDS):
+        assert Counter(np.array(truth)[folds == fold].tolist()) == {0: 6, 1: 2}
+    assert (folds[::2] == folds[1::2]).all()
