@@ -156,8 +156,8 @@ def text_of(report: dict[str, Any], plan: Plan) -> str:
     how = f"{report['network']}, {report['size']} px, {report['seconds']} s"
     lines = [
         f"{report['out']}: {report['name']}, {what} ({how})",
-        f"{sizes['train']} pictures to learn from and {sizes['validation']} to stop by, tested on {sizes['test']} that "
-        "played no part before",
+        f"{sizes['train']} pictures to learn from and {sizes['validation']} to stop by, tested on {sizes['test']} "
+        "that played no part before",
         f"accuracy {test['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}), balanced {test['balanced']:.1%}",
         f"calibration error {test['error']:.3f} (before temperature {report['temperature']:.2f}: "
         f"{test['error_untempered']:.3f}; by chance alone about {test['error_by_chance']:.3f} with so few)",
