@@ -6,7 +6,6 @@ that an edit turns is told by another network, or with a warning.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 
 from distill.errors import DistillError
 from distill.filters.attribute_face_api import ENTRY, NAME, FaceApiScorer
+from distill.filters.attribute_file import load_scorer
 from distill.filters.attribute_models import MODELS
 from distill.filters.attributes import AttributeScorer, GenderAgeScorer
 from distill.stylegan2.checkpoint import file_sha256
@@ -57,7 +57,7 @@ def open_judge(source: str = AUTO, *, device: str | torch.device = "cpu") -> Jud
         raise DistillError(
             f"unknown scorer {source!r}: neither {NAME}, {NAME}=FILE nor {BUILTIN}, nor a file"
         )
-    return _judge(str(path), _of_file(path, device), {file_sha256(path)})
+    return _judge(str(path), load_scorer(path, device=device), {file_sha256(path)})
 
 
 def selecting(recipe: Mapping[str, Any]) -> str | None:
@@ -65,20 +65,8 @@ def selecting(recipe: Mapping[str, Any]) -> str | None:
     return next((value for key, value in _facts(recipe) if key == "scorer"), None)
 
 
-def _of_file(path: Path, device: str | torch.device) -> AttributeScorer:
-    try:
-        files = importlib.import_module("distill.filters.attribute_file")
-    except ModuleNotFoundError as error:
-        raise DistillError(
-            f"{path}: this version reads no scorer files; choose {NAME} or {BUILTIN}"
-        ) from error
-    scorer: AttributeScorer = files.load_scorer(str(path), device=device)
-    return scorer
-
-
 def _judge(name: str, scorer: AttributeScorer, hashes: set[str]) -> Judge:
-    own = getattr(scorer, "sha256", None)
-    return Judge(name=name, scorer=scorer, hashes=frozenset(hashes | ({own} if own else set())))
+    return Judge(name=name, scorer=scorer, hashes=frozenset(hashes | {scorer.sha256}))
 
 
 def _facts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

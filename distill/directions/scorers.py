@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from distill.directions.fit import Kind, kind_of
 from distill.errors import DistillError
+from distill.filters.attribute_file import load_scorer
 from distill.filters.attribute_models import MODELS
 from distill.filters.attributes import GENDER_TEMPERATURE, AttributeScorer, GenderAgeScorer, Scores
 
@@ -27,7 +27,7 @@ def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, An
     path = Path(source).expanduser()
     if not path.is_file():
         raise DistillError(f"scorer {source!r}: neither {BUILTIN} nor a file")
-    scorer: Any = importlib.import_module("distill.filters.attribute_file").load_scorer(path, device=device)
+    scorer = load_scorer(path, device=device)
     return scorer, {"scorer": path.name, "sha256": scorer.sha256}
 
 

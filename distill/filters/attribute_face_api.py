@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from distill.errors import DistillError
-from distill.faces.alignment import Pixels, as_rgb
-from distill.faces.detection import Face, chip_details
-from distill.faces.dlib_files import dlib_module
+from distill.faces.alignment import Pixels
+from distill.faces.detection import Face
+from distill.filters.attribute_crops import Crop
 from distill.models.face_api import SHA256, SIDE, load_face_api
 from distill.stylegan2.weights import entry_of
 
@@ -24,8 +24,7 @@ ENTRY = "face-api-age-gender"  # of `distill weights`
 # 0.79, 3.8 years too low on the mean, 6.4 around that). Of 879 portraits, most of them labelled by another network
 # and by eye, it is right for 878. The package's own crop, the box around all 68 landmarks, does as well; its ages
 # correlate by 0.76.
-FIVE_OF_68 = [45, 42, 36, 39, 33]
-PADDING = 0.2
+CROP = Crop(kind="chip", height=SIDE, width=SIDE, padding=0.2, points=5)
 BATCH = 64
 
 Scores = NDArray[np.float32]
@@ -80,8 +79,7 @@ class FaceApiScorer:
 
 def face_api_chip(image: Pixels, face: Face) -> Pixels:
     """Cut what the network sees [112, 112, 3] out of an image [H, W, 3]; black where it leaves the image."""
-    plan = chip_details(face.landmarks[FIVE_OF_68], SIDE, PADDING)
-    return np.asarray(dlib_module().extract_image_chip(as_rgb(image), plan))
+    return CROP(image, face)
 
 
 def face_api_file() -> Path:
