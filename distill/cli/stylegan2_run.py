@@ -16,6 +16,7 @@ from distill.cli.signals import stop_on_signals
 from distill.errors import DistillError
 from distill.metrics.features import Features, load_features
 from distill.metrics.frechet import Moments, frechet_distance, moments, score_name
+from distill.models.efficientnet_lite import NAME as LITE0
 from distill.precision import DTYPES, Format, resolve_training_precision
 from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.networks import GeneratorNetwork
@@ -190,6 +191,10 @@ def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
         TrainingProgress(run.samples, done=place.samples, quiet=quiet) as progress,
     ):
         progress.note(opening_line(plan, place))
+        if watcher.flattered:
+            progress.note(
+                "the critic and the score see the same features, so the score flatters: trust the pictures more"
+            )
         if note:
             progress.note(f"{note}; going on from the checkpoint before")
         end = train(run, place, stop=stop, progress=progress)
@@ -246,6 +251,13 @@ class Watcher:
         self._real: Moments | None = None
         if self.scored:
             self._features = load_features(options["features"], device=plan.device)
+
+    @property
+    def flattered(self) -> bool:
+        """Tell whether the score is taken with the features that the critic judges by."""
+        return self.plan.preset.critic == "projected" and (
+            self._features is not None and self._features.name == LITE0
+        )
 
     def begin(self) -> None:
         """Write the first real images as a grid."""

@@ -111,10 +111,16 @@ def _score(found: Assessment) -> str:
         return ""
     features = escape(score.name.removeprefix("frechet_"))
     kin = "it is FID, of few images" if features == "inception" else "FID has other features, Inception's"
+    taught = found.generator.get("training", {}).get("critic") == "projected"
+    flattery = (
+        " The generator learned to please a critic that sees these very features, so the score flatters it."
+        if taught and features == "efficientnet_lite0"
+        else ""
+    )
     return (
         f"### Score\n\nFréchet distance {score.value:.2f} ({code(score.name)}: features of {features})"
         f" between {score.samples:,} samples at ψ 1 and {score.pictures:,} training pictures. It compares only"
-        f" with scores of the same features and the same counts; {kin}."
+        f" with scores of the same features and the same counts; {kin}.{flattery}"
     )
 
 

@@ -98,34 +98,38 @@ def test_the_heads_learn_to_tell_two_sets_apart_and_the_generator_follows_them()
     assert differences(untouched, step.generator.state_dict()) != []
 
 
-def test_pieces_give_the_weights_of_the_whole(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    folder.mkdir()
+def run(folder: Path, out: Path, kimg: str, *more: str) -> str:
+    options = ["--preset", "tiny", "--critic", "projected", "--batch", "4", "--precision", "fp32", "--resume"]
+    places = ["--data", str(folder), "--out", str(out), "--kimg", kimg]
+    result = CliRunner().invoke(train_stylegan2, [*options, *places, *more], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "images"
+    place.mkdir()
     random = np.random.default_rng(0)
     for i in range(12):
-        Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(folder / f"{i:02}.png")
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(place / f"{i:02}.png")
+    return place
 
-    def run(name: str, kimg: str) -> None:
-        options = ["--preset", "tiny", "--critic", "projected", "--batch", "4", "--features", "none"]
-        more = [
-            "--data",
-            str(folder),
-            "--out",
-            str(tmp_path / name),
-            "--kimg",
-            kimg,
-            "--resume",
-            "--precision",
-            "fp32",
-        ]
-        result = CliRunner().invoke(train_stylegan2, [*options, *more], catch_exceptions=False)
-        assert result.exit_code == 0, result.output
 
-    run("whole", "0.016")
-    run("pieces", "0.008")
-    run("pieces", "0.016")
+def test_pieces_give_the_weights_of_the_whole(folder: Path, tmp_path: Path) -> None:
+    for name, parts in (("whole", ["0.016"]), ("pieces", ["0.008", "0.016"])):
+        for kimg in parts:
+            run(folder, tmp_path / name, kimg, "--features", "none")
     whole, pieces = (load_checkpoint(tmp_path / name) for name in ("whole", "pieces"))
     assert whole is not None
     assert pieces is not None
     assert differences(whole[0], pieces[0]) == []
     assert whole[0]["settings"]["critic"] == "projected"
+
+
+@pytest.mark.parametrize(("features", "flattered"), [("efficientnet_lite0", True), ("pixels8", False)])
+def test_a_score_of_the_critics_own_features_is_called_flattering(
+    folder: Path, tmp_path: Path, features: str, flattered: bool
+) -> None:
+    more = ["--features", features, "--held-out", "4", "--score-images", "4"]
+    assert ("the score flatters" in run(folder, tmp_path / "run", "0.004", *more)) is flattered
