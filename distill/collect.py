@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.faces.alignment import ffhq_quad
-from distill.filters import ACCEPTED, Batch, Filter
+from distill.filters import ACCEPTED, Batch, Filter, picked
 from distill.recipe import Recipe
 from distill.shards.codec import encode_images
 from distill.shards.layout import ShardContent
@@ -21,15 +21,25 @@ from distill.shards.layout import ShardContent
 class Drawn:
     """One canonical batch on its way: N candidates, drawn and not judged yet.
 
-    `images`: role -> float [N, 3, H, W] on the generator's device; `batch`: the same as bytes, with the verdicts to
-    come; `latents`: parent -> w+ [N, L, D]; `params`: name -> [N], what was drawn for the edit.
+    `images`: picture -> float [N, 3, H, W] on the generator's device; `batch`: the same as bytes, with the verdicts
+    to come; `latents`: picture -> w+ [N, L, D], of those pictures whose latents are stored.
     """
 
     ids: range
     images: Mapping[str, Tensor]
     batch: Batch
     latents: Mapping[str, Tensor]
-    params: Mapping[str, Tensor]
+
+    def as_chosen(self) -> Drawn:
+        """Name by its role what a filter of the batch chose; the same where there was no choice."""
+        if not self.batch.chosen:
+            return self
+        images, latents = list(self.images.values()), list(self.latents.values())
+        return replace(
+            self,
+            images={role: picked(images, places) for role, places in self.batch.chosen.items()},
+            latents={role: picked(latents, places) for role, places in self.batch.chosen.items()},
+        )
 
 
 class Collector:
@@ -39,7 +49,7 @@ class Collector:
         self, recipe: Recipe, index: int, rows: int, *, filters: Sequence[Filter], threads: int
     ) -> None:
         self.recipe, self.index, self.rows, self.threads = recipe, index, rows, threads
-        self.reasons = [ACCEPTED, *(reason for item in filters for reason in item.reasons)]
+        self.reasons = list(dict.fromkeys([ACCEPTED, *(name for item in filters for name in item.reasons)]))
         self.accepted, self.tried = 0, 0
         self.dropped: Counter[str] = Counter()
         self._images: dict[str, list[NDArray[np.uint8] | bytes]] = {role: [] for role in recipe.roles}
@@ -71,11 +81,11 @@ class Collector:
 
     def _add_columns(self, drawn: Drawn, chosen: list[int]) -> None:
         self._columns["candidate"].append(np.asarray([drawn.ids[i] for i in chosen], dtype=np.int64))
-        for name, values in drawn.params.items():
-            self._columns[f"params/{name}"].append(values.numpy()[chosen].astype(np.int16))
-        for parent, ws_NLD in drawn.latents.items():
+        for name, values in drawn.batch.params.items():
+            self._columns[f"params/{name}"].append(values[chosen].astype(np.int16))
+        for role, ws_NLD in drawn.latents.items():
             rows = ws_NLD[chosen].cpu().numpy().astype(self.recipe.latents)
-            self._columns[f"latents/{parent}"].append(rows)
+            self._columns[f"latents/{role}"].append(rows)
         for name, scores in drawn.batch.scores.items():
             self._columns[f"scores/{name}"].append(scores[chosen])
         if drawn.batch.faces:

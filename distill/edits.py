@@ -1,14 +1,49 @@
-"""Edits in w+: from the parents of a candidate to the w+ of each role."""
+"""Edits in w+: from the parents of a candidate to the w+ of each of its pictures.
+
+Shapes: N candidates, P parents, L w+ layers, D latent width.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.sampling import sample_integers
+
+Numbers = NDArray[np.int64]  # one per candidate
+
+
+class Edit(Protocol):
+    """A way to make several pictures from the latents of a candidate's parents."""
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Names of the latents that are drawn."""
+
+    @property
+    def families(self) -> tuple[tuple[str, ...], ...]:
+        """All pictures; those of one family have their first `shared_layers` w in common."""
+
+    @property
+    def shared_layers(self) -> int: ...
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """The pictures whose w+ may be stored."""
+
+    def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
+        """Draw what else the edit needs, by name."""
+
+    def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
+        """w+ of the parents and what was drawn -> w+ [N, L, D] per picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,20 +57,79 @@ class StyleMix:
     high: int
 
     parents = ("content", "style")
-    roles = ("content", "style", "mixed")
+    families = (("content", "mixed"), ("style",))
+    latents = ("content", "style")
 
     @property
     def shared_layers(self) -> int:
         """Layers that content and mixed have in common whatever crossover is drawn."""
         return self.low
 
-    def apply(self, parents_NPLD: Tensor, crossover_N: Tensor) -> dict[str, Tensor]:
-        """w+ of the parents [N, 2, L, D] and a crossover each [N] -> w+ [N, L, D] per role."""
+    def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
+        return {"crossover": sample_integers(seed, "crossover", shard, candidates, self.low, self.high)}
+
+    def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
         content, style = parents_NPLD.unbind(dim=1)
         layers_L = torch.arange(content.shape[1], device=content.device)
-        from_content_NL = layers_L[None] < crossover_N[:, None].to(content.device)
+        crossover_N = torch.from_numpy(params["crossover"]).to(content.device)
+        from_content_NL = layers_L[None] < crossover_N[:, None]
         mixed = torch.where(from_content_NL[:, :, None], content, style)
         return {"content": content, "style": style, "mixed": mixed}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DirectionEdit:
+    """Move the source along a direction, a picture for each of several strengths (Viazovetskyi et al. 2020).
+
+    `vector` [L, D] is what strength 1 adds to w+. Which two pictures become source and target is decided when they
+    have been scored; `source_end` is drawn for that: 0 where the source is the end of the lower score.
+    """
+
+    vector: Tensor
+    strengths: tuple[float, ...]
+
+    parents = ("source",)
+
+    @property
+    def families(self) -> tuple[tuple[str, ...], ...]:
+        return (self.latents,)
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        return tuple(f"step{k}" for k in range(len(self.strengths)))
+
+    @property
+    def shared_layers(self) -> int:
+        """Layers before the first that the direction moves."""
+        moved = self.vector.abs().sum(dim=1).nonzero()
+        return int(moved[0]) if len(moved) else len(self.vector)
+
+    def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
+        return {"source_end": sample_integers(seed, "source-end", shard, candidates, 0, 1)}
+
+    def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
+        source, vector = parents_NPLD[:, 0], self.vector.to(parents_NPLD.device)
+        return {
+            name: source + strength * vector
+            for name, strength in zip(self.latents, self.strengths, strict=True)
+        }
+
+
+@dataclass(frozen=True)
+class Morph:
+    """Draw the face between two: the mean of their w+ (Viazovetskyi et al. 2020)."""
+
+    parents = ("first", "second")
+    families = (("first",), ("second",), ("morph",))
+    latents = ("first", "second")
+    shared_layers = 0
+
+    def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
+        return {}
+
+    def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
+        first, second = parents_NPLD.unbind(dim=1)
+        return {"first": first, "second": second, "morph": (first + second) / 2}
 
 
 def parse_crossover(spec: str, num_ws: int) -> tuple[int, int]:

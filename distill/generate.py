@@ -5,23 +5,30 @@ Shapes: N candidates of a canonical batch, P parents, L w+ layers, D latent widt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from distill.collect import Collector, Drawn
-from distill.edits import StyleMix
+from distill.edit_settings import make_edit
+from distill.edits import Edit
 from distill.errors import TooStrict
 from distill.faces.registered import store_images
 from distill.filters import Batch, Filter, build_filters
 from distill.lane import Lane
+from distill.loosen import too_strict
 from distill.pixels import to_uint8
 from distill.recipe import Recipe
-from distill.sampling import sample_integers, sample_z
+from distill.sampling import sample_z
 from distill.shards.layout import ShardContent
 from distill.stages import DeviceTimer, StageClock
 from distill.stylegan2.generator import Generator
+
+if TYPE_CHECKING:
+    from distill.directions.file import Direction
+    from distill.filters.attributes import AttributeScorer
 
 CANDIDATES_PER_ROW = 20  # tried before a shard is given up, unless the caller names a number
 AHEAD = 2  # batches that may be drawn before the oldest of them is judged
@@ -34,6 +41,8 @@ def generate_shard(
     rows: int,
     *,
     teacher: Generator,
+    direction: Direction | None = None,
+    scorer: AttributeScorer | None = None,
     max_candidates: int | None = None,
     on_progress: Progress | None = None,
     threads: int = 1,
@@ -43,12 +52,14 @@ def generate_shard(
 
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
     do not depend on how many rows are wanted. With two or more `threads`, the next batch is drawn while one is
-    judged, and `threads` faces are looked for at a time; the content is the same. Raises `TooStrict` when
-    `max_candidates` (default 20 a row) were tried and the shard is not full.
+    judged, and `threads` faces are looked for at a time; the content is the same. `direction` and `scorer` are
+    those that the recipe of an attribute edit names. Raises `TooStrict` when `max_candidates` (default 20 a row)
+    were tried and the shard is not full.
     """
     cap, batch = max_candidates or CANDIDATES_PER_ROW * rows, recipe.batch_size
     clock = clock or StageClock()
-    filters = build_filters(recipe, threads=threads)
+    edit = make_edit(recipe.edit, direction)
+    filters = build_filters(recipe, threads=threads, scorer=scorer)
     collector = Collector(recipe, index, rows, threads=threads, filters=filters)
 
     def take(drawn: Drawn, timer: DeviceTimer) -> None:
@@ -60,7 +71,7 @@ def generate_shard(
     with Lane(beside=threads > 1) as lane:
         for ids in canonical_batches(batch):
             with DeviceTimer(teacher.device) as timer:
-                drawn = draw(teacher, recipe, index, ids)
+                drawn = draw(teacher, recipe, edit, index, ids)
             lane.do(take, drawn, timer)
             # Go on before the judgement only where another batch is needed whatever it says.
             lane.settle_while(
@@ -73,26 +84,20 @@ def generate_shard(
     raise AssertionError("the stream of candidates is endless")
 
 
-def draw(teacher: Generator, recipe: Recipe, index: int, ids: range) -> Drawn:
+def draw(teacher: Generator, recipe: Recipe, edit: Edit, index: int, ids: range) -> Drawn:
     """Make one canonical batch of candidates, up to their images; on a GPU, the work may still be under way."""
-    edit = recipe.edit
     # sample
     z_NPZ = torch.from_numpy(sample_z(recipe.seed, index, ids, edit.parents, teacher.z_dim))
-    crossover_N = torch.from_numpy(sample_integers(recipe.seed, "crossover", index, ids, edit.low, edit.high))
+    params = edit.sample(recipe.seed, index, ids)
     # map
     parents_NPLD = map_parents(teacher, z_NPZ, recipe)
     # edit
-    ws_by_role = edit.apply(parents_NPLD, crossover_N)
+    ws_by_picture = edit.apply(parents_NPLD, params)
     # synthesize
-    images_by_role = draw_roles(teacher, ws_by_role, edit, recipe)
-    batch = Batch.of({role: to_uint8(images) for role, images in images_by_role.items()})
-    return Drawn(
-        ids=ids,
-        images=images_by_role,
-        batch=batch,
-        latents={parent: parents_NPLD[:, p] for p, parent in enumerate(edit.parents)},
-        params={"crossover": crossover_N},
-    )
+    images_by_picture = draw_pictures(teacher, ws_by_picture, edit, recipe)
+    batch = Batch.of({name: to_uint8(images) for name, images in images_by_picture.items()}, params=params)
+    latents = {name: ws_by_picture[name] for name in edit.latents}
+    return Drawn(ids=ids, images=images_by_picture, batch=batch, latents=latents)
 
 
 def judge_and_collect(
@@ -105,6 +110,7 @@ def judge_and_collect(
         for keep_or_drop in filters:
             keep_or_drop(batch)
         wanted = collector.wanted(batch)
+        drawn = drawn.as_chosen()
     # align
     with clock.stage("align"):
         stored = store_images(batch, drawn.images, wanted, collector.recipe)
@@ -136,35 +142,17 @@ def map_parents(teacher: Generator, z_NPZ: Tensor, recipe: Recipe) -> Tensor:
     )
 
 
-def draw_roles(
-    teacher: Generator, ws_by_role: dict[str, Tensor], edit: StyleMix, recipe: Recipe
+def draw_pictures(
+    teacher: Generator, ws_by_picture: Mapping[str, Tensor], edit: Edit, recipe: Recipe
 ) -> dict[str, Tensor]:
-    """Draw every role, float [N, 3, H, W]; layers below the lowest crossover run once for content and mixed."""
-    content, mixed = teacher.synthesize_branches(
-        [ws_by_role["content"], ws_by_role["mixed"]], shared_layers=edit.shared_layers, noise=recipe.noise
-    )
-    style = teacher.synthesize(ws_by_role["style"], noise=recipe.noise)
-    return {"content": content, "style": style, "mixed": mixed}
-
-
-def too_strict(collector: Collector, cap: int) -> str:
-    """Say which filter starves the shard, how much it lets through, and what to loosen."""
-    reason, count = max(collector.dropped.items(), key=lambda item: item[1])
-    rate = collector.accepted / collector.tried
-    return (
-        f"shard {collector.index}: {collector.accepted} of {collector.tried} candidates accepted ({rate:.1%}),"
-        f" {collector.rows} needed within {cap}; the filter {reason.split('.')[0]!r} dropped most"
-        f" ({reason}: {count}): {loosen(reason)}, or raise --max-candidates"
-    )
-
-
-def loosen(reason: str) -> str:
-    """What to change when a reason drops too much."""
-    advice: dict[str, str] = {
-        "change.nothing": "take an earlier --crossover",
-        "change.everything": "take a later --crossover, or a smaller --truncation-psi",
-        "face.none": "take a smaller --truncation-psi, or --align none for a teacher that draws no faces",
-        "face.several": "take a smaller --truncation-psi",
-        "face.framing": "use a teacher trained on FFHQ-aligned faces, or --align none",
-    }
-    return advice.get(reason, "loosen that filter")
+    """Draw every picture, float [N, 3, H, W]; the layers that a family shares run once for all of it."""
+    images: dict[str, Tensor] = {}
+    for family in edit.families:
+        if len(family) == 1:
+            drawn = [teacher.synthesize(ws_by_picture[family[0]], noise=recipe.noise)]
+        else:
+            drawn = teacher.synthesize_branches(
+                [ws_by_picture[name] for name in family], shared_layers=edit.shared_layers, noise=recipe.noise
+            )
+        images |= zip(family, drawn, strict=True)
+    return {name: images[name] for name in ws_by_picture}

@@ -47,6 +47,8 @@ class Run:
 
     source: str
     device: str = "cpu"
+    direction: str = ""
+    scorer: str = ""
     cluster: str = "none"
     workers: int = 1
     devices: tuple[str, ...] = ()
@@ -151,6 +153,8 @@ def task_of(plan: Plan, recipe: Recipe, run: Run, index: int) -> ShardTask:
         folder=str(plan.folder.resolve()),
         source=run.source,
         device=run.device,
+        direction=run.direction,
+        scorer=run.scorer,
         max_candidates=run.max_candidates,
         threads=run.threads,
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import DiskFull, DistillError
-from distill.recipe import Recipe, canonical_json
+from distill.frozen import canonical_json
+from distill.recipe import Recipe
 from distill.shards.atomic import atomic_write
 from distill.shards.folder import (
     RECIPE_FILE,
@@ -118,7 +119,7 @@ def estimate_bytes(recipe: Recipe, rows: int) -> int:
     """Estimate the size of one shard on disk, in bytes."""
     pixels = len(recipe.roles) * recipe.resolution**2 * 3 * SHARE_OF_RAW[recipe.codec]
     width = {"float16": 2, "float32": 4}[recipe.latents]
-    latents = len(recipe.edit.parents) * recipe.generator.num_ws * recipe.generator.w_dim * width
+    latents = len(recipe.edit.latents) * recipe.generator.num_ws * recipe.generator.w_dim * width
     landmarks = len(recipe.roles) * (68 + 4) * 2 * 4
     return OVERHEAD + rows * int(pixels + latents + landmarks)
 

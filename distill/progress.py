@@ -73,8 +73,11 @@ class AcceptanceProgress:
     `done` rows count as finished before the start; they move the bar but not the rate.
     """
 
-    def __init__(self, total: int, *, done: int = 0, stream: TextIO | None = None) -> None:
-        self.meter = Meter(total, stream=stream, initial=done, unit="triplet", smoothing=0.1)
+    def __init__(
+        self, total: int, *, done: int = 0, noun: str = "triplet", stream: TextIO | None = None
+    ) -> None:
+        self.meter = Meter(total, stream=stream, initial=done, unit=noun, smoothing=0.1)
+        self.noun = noun
         self.total, self.done = total, done
         self.accepted = self.tried = 0
         self.note = self.meter.note
@@ -99,7 +102,7 @@ class AcceptanceProgress:
         finished = self.done + self.accepted
         left = f"{clock((self.total - finished) / self.rate)} left" if self.accepted else "no estimate yet"
         return (
-            f"{finished}/{self.total} triplets ({finished / self.total:.0%}),"
+            f"{finished}/{self.total} {self.noun}s ({finished / self.total:.0%}),"
             f" {self.rate:.1f}/s, {self.acceptance:.0%} of candidates accepted, {left}"
         )
 

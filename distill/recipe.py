@@ -8,54 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
-from distill.edits import StyleMix, parse_crossover
+from distill.edit_settings import (
+    DirectionSettings,
+    EditChoice,
+    EditSettings,
+    StyleMixChoice,
+    StyleMixSettings,
+    settle_edit,
+)
 from distill.errors import DistillError
+from distill.filters.settings import PAIR_FILTERS, AnyFilter
+from distill.frozen import Frozen, canonical_json, first_problem, flat, validated
 from distill.sampling import MAX_SEED
+
+if TYPE_CHECKING:
+    from distill.directions.file import Direction
 
 Align = Literal["gate", "ffhq", "chip", "none"]
 Codec = Literal["raw", "jpeg", "webp"]
 
 INFORMATIVE = ("generator.name", "generator.licence", "generator.origin")  # left out of the digest
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
-
-
-T = TypeVar("T", bound=BaseModel)
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class ChangeFilter(Frozen):
-    """Drop a mix that changed nothing (SSIM with its content above `max_ssim`) or everything (below `min_ssim`).
-
-    SSIM is taken on copies of at most 256 px, so that one window serves every resolution.
-    """
-
-    name: Literal["change"] = "change"
-    min_ssim: float = Field(ge=-1, le=1)
-    max_ssim: float = Field(ge=-1, le=1)
-
-
-class FaceFilter(Frozen):
-    """Keep a candidate when dlib sees exactly one face, framed as in FFHQ, in every role.
-
-    `min_confidence` is the HOG detector's score; `max_framing_error` the largest distance of a corner of the
-    FFHQ crop from the image's own corner, as a share of its side; `landmarks_sha256` names the landmark model.
-    """
-
-    name: Literal["face"] = "face"
-    min_confidence: float
-    max_framing_error: float = Field(gt=0)
-    detect_size: int = Field(default=256, ge=80, le=1024)
-    landmarks_sha256: str = ""
-
-
-AnyFilter = Annotated[ChangeFilter | FaceFilter, Field(discriminator="name")]
+NEED_LANDMARKS = ("outside", "identity")  # filters that use what the face filter finds
 
 
 class Teacher(Frozen):
@@ -71,20 +49,13 @@ class Teacher(Frozen):
     origin: str = "unknown"
 
 
-class Crossover(Frozen):
-    """Lowest and highest crossover, both included."""
-
-    lo: int = Field(ge=1)
-    hi: int = Field(ge=1)
-
-
 class TaskRecipe(Frozen):
     """The choices of a task before a teacher is known."""
 
     task: str
     inputs: tuple[str, ...]
     target: str
-    crossover: str = "half"
+    edit: EditChoice = StyleMixChoice()
     truncation_psi: float = Field(default=0.7, ge=-2, le=2)
     truncation_cutoff: int | None = Field(default=None, ge=1)
     noise: Literal["const", "none"] = "const"
@@ -98,35 +69,57 @@ class TaskRecipe(Frozen):
     batch_size: int = Field(default=16, ge=1, le=1024)
 
     def revised(self, **choices: Any) -> Self:
-        """Return a copy with some choices changed, validated; None leaves a choice as it is."""
-        changed = {key: value for key, value in choices.items() if value is not None}
-        return validated(type(self), {**self.model_dump(), **changed})
+        """Return a copy with some choices changed, validated; None leaves a choice as it is.
+
+        The choices of the edit, such as `crossover` and `delta`, go by their own names.
+        """
+        fields = self.model_dump()
+        of_edit = type(self.edit).model_fields
+        for key, value in choices.items():
+            if value is not None:
+                place = fields["edit"] if key in of_edit and key not in fields else fields
+                place[key] = value
+        return validated(type(self), fields)
+
+    def refiltered(self, name: str, **settings: Any) -> Self:
+        """Return a copy in which the filter of that name has some settings changed; None leaves one as it is.
+
+        A filter that is not there yet is put last.
+        """
+        given = {key: value for key, value in settings.items() if value is not None}
+        filters = [item.model_dump() for item in self.filters]
+        if name not in [item["name"] for item in filters]:
+            filters.append({"name": name})
+        changed = (item | given if item["name"] == name else item for item in filters)
+        return self.revised(filters=tuple(changed))
 
     def without_faces(self) -> Self:
         """Return a copy for a teacher that does not draw faces: no face filter, no alignment."""
         kept = tuple(item.model_dump() for item in self.filters if item.name != "face")
         return self.revised(filters=kept, align="none")
 
-    def bind(self, teacher: Teacher, *, precision: str, landmarks_sha256: str = "") -> Recipe:
-        """Join with a teacher: resolve crossover, resolution and codec to numbers and names."""
-        low, high = parse_crossover(self.crossover, teacher.num_ws)
+    def bind(
+        self, teacher: Teacher, *, precision: str, direction: Direction | None = None, **models: str
+    ) -> Recipe:
+        """Join with a teacher: resolve edit, resolution and codec to numbers and names.
+
+        `models`: the sha256 of what the filters look with: landmarks_sha256, descriptor_sha256, scorer_sha256.
+        """
         resolution = checked_resolution(self.resolution or teacher.resolution, teacher)
         codec = self.codec
         if codec == "auto":
             codec = "raw" if resolution <= RAW_UP_TO else "jpeg"
-        filters = tuple(
-            item.model_copy(update={"landmarks_sha256": landmarks_sha256})
-            if isinstance(item, FaceFilter)
-            else item
-            for item in self.filters
-        )
+        if direction is not None:
+            direction.check_fits(num_ws=teacher.num_ws, w_dim=teacher.w_dim, generator_sha256=teacher.sha256)
+        edit = settle_edit(self.edit, num_ws=teacher.num_ws, direction=direction)
+        filters = [item.model_dump() for item in self.filters]
         bound = {
             **self.model_dump(),
             "generator": teacher.model_dump(),
-            "crossover": {"lo": low, "hi": high},
+            "edit": edit.model_dump(),
             "resolution": resolution,
             "codec": codec,
-            "filters": tuple(item.model_dump() for item in filters),
+            "filters": tuple(item | {k: v for k, v in models.items() if k in item} for item in filters),
             "precision": precision,
         }
         return validated(Recipe, bound)
@@ -140,7 +133,7 @@ class Recipe(Frozen):
     inputs: tuple[str, ...]
     target: str
     generator: Teacher
-    crossover: Crossover
+    edit: EditSettings
     truncation_psi: float
     truncation_cutoff: int | None
     noise: Literal["const", "none"]
@@ -160,17 +153,47 @@ class Recipe(Frozen):
             raise ValueError(
                 f"truncation_cutoff {self.truncation_cutoff} exceeds the {self.generator.num_ws} w+ layers"
             )
-        if self.align != "none" and "face" not in [item.name for item in self.filters]:
+        if self.roles != self.edit.roles:
+            raise ValueError(f"the edit {self.edit.name!r} has the roles {', '.join(self.edit.roles)}")
+        names = [item.name for item in self.filters]
+        if self.align != "none" and "face" not in names:
             raise ValueError(f"align {self.align!r} needs the face filter, which finds the landmarks")
+        for name in NEED_LANDMARKS:
+            if name in names and "face" not in names[: names.index(name)]:
+                raise ValueError(
+                    f"the filter {name!r} needs the face filter before it, which finds the landmarks"
+                )
+        self._check_pair_filter()
         return self
+
+    def _check_pair_filter(self) -> None:
+        """A direction is followed by the one filter that makes a pair of its images, no other edit is."""
+        places = [i for i, item in enumerate(self.filters) if isinstance(item, PAIR_FILTERS)]
+        if not isinstance(self.edit, DirectionSettings):
+            if places:
+                raise ValueError(
+                    f"the filter {self.filters[places[0]].name!r} is for edits along a direction"
+                )
+            return
+        if places != [0]:
+            raise ValueError("an edit along a direction needs one filter, the first, that chooses its pair")
+        chooser = self.filters[0]
+        if isinstance(chooser, PAIR_FILTERS) and chooser.attribute != self.edit.attribute:
+            raise ValueError(
+                f"the direction moves {self.edit.attribute!r}, the filter scores {chooser.attribute!r}"
+            )
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write a style mix as it was when it was the only edit, so that the digests of such data sets stand."""
+        fields: dict[str, Any] = write(self)
+        if isinstance(self.edit, StyleMixSettings):
+            fields["crossover"] = fields.pop("edit")["crossover"]
+        return fields
 
     @property
     def roles(self) -> tuple[str, ...]:
         return (*self.inputs, self.target)
-
-    @property
-    def edit(self) -> StyleMix:
-        return StyleMix(low=self.crossover.lo, high=self.crossover.hi)
 
     @property
     def digest(self) -> str:
@@ -186,14 +209,21 @@ class Recipe(Frozen):
     @classmethod
     def from_json(cls, text: str) -> Recipe:
         try:
-            return cls.model_validate_json(text)
+            fields = json.loads(text)
+            if isinstance(fields, dict) and "crossover" in fields:
+                fields["edit"] = {"name": "style-mix", "crossover": fields.pop("crossover")}
+            return cls.model_validate_json(json.dumps(fields))
         except ValidationError as error:
             raise DistillError(f"not a recipe of this version: {first_problem(error)}") from error
+        except (ValueError, RecursionError) as error:
+            raise DistillError(f"not a recipe: {error}") from error
 
     def difference(self, other: Recipe) -> str | None:
         """Name the first key that differs from `other`, with both values; None where the digests agree."""
         if self.digest == other.digest:
             return None
+        if self.task != other.task:
+            return f"task is {other.task!r} there and {self.task!r} here"
         mine, theirs = flat(self.model_dump(mode="json")), flat(other.model_dump(mode="json"))
         for key in sorted(mine.keys() | theirs.keys()):
             if mine.get(key) != theirs.get(key) and key not in INFORMATIVE:
@@ -213,37 +243,3 @@ def checked_resolution(resolution: int, teacher: Teacher) -> int:
             f"resolution {resolution} does not divide the teacher's {teacher.resolution} px; use a power of two"
         )
     return resolution
-
-
-def canonical_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Flatten nested dicts and lists to dotted keys."""
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = {str(i): item for i, item in enumerate(value)}.items()
-    else:
-        return {prefix.removesuffix("."): value}
-    result: dict[str, Any] = {}
-    for key, item in items:
-        result |= flat(item, f"{prefix}{key}.")
-    return result
-
-
-def validated(model: type[T], fields: dict[str, Any]) -> T:
-    """Build a model from plain values, or say in one line which field is wrong."""
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        raise DistillError(first_problem(error)) from error
-
-
-def first_problem(error: ValidationError) -> str:
-    """One line for the first field that does not validate."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {message} (got {str(first['input'])[:60]})" if where else message

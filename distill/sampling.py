@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 # One stream per purpose. Numbers are part of the data format: add new ones, never renumber.
-PURPOSES = {"z-content": 1, "z-style": 2, "crossover": 3, "z-direction": 20}
+PURPOSES = {
+    "z-content": 1,
+    "z-style": 2,
+    "crossover": 3,
+    "z-source": 4,
+    "source-end": 5,
+    "z-first": 6,
+    "z-second": 7,
+    "z-direction": 20,
+}
 
 MAX_SEED = 2**63 - 1
 _TO_UNIT = 2.0**-53

@@ -8,7 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from distill.devices import usable_cores
+from distill.directions.file import read_direction
 from distill.errors import DistillError
+from distill.filters.attributes import AttributeScorer
+from distill.filters.scorers import open_scorer, scorer_sha256
+from distill.filters.settings import PAIR_FILTERS
 from distill.generate import generate_shard
 from distill.memory import keep_freed_memory
 from distill.precision import Precision, be_reproducible
@@ -30,6 +34,8 @@ class ShardTask:
     folder: str
     source: str  # of the generator
     device: str
+    direction: str = ""  # its file or name, and
+    scorer: str = ""  # who scores the images: both for attribute edits alone
     max_candidates: int | None = None
     threads: int = 1  # of the process that makes it; 0: as many as it has cores
 
@@ -63,6 +69,8 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
         task.index,
         task.rows,
         teacher=teacher,
+        direction=read_direction(task.direction, generator=task.source) if task.direction else None,
+        scorer=scorer_of(task.scorer, task.device, recipe) if task.scorer else None,
         max_candidates=task.max_candidates,
         on_progress=on_progress,
         threads=task.threads or usable_cores(),
@@ -71,6 +79,21 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
     with clock.stage("write"):
         report = commit_shard(folder, content)
     return Made(report=report, seconds=clock.seconds)
+
+
+def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
+    """Open the scorer of a recipe. Raises DistillError where it is not the one that made the other shards."""
+    scorer = cached_scorer(source, device)
+    wanted = next(item.scorer_sha256 for item in recipe.filters if isinstance(item, PAIR_FILTERS))
+    if (found := scorer_sha256(scorer, source)) != wanted:
+        raise DistillError(
+            f"the scorer {source!r} has sha256 {found[:12]}… here, the recipe names {wanted[:12]}…;"
+            " give every worker the same file"
+        )
+    return scorer
+
+
+cached_scorer = lru_cache(maxsize=1)(open_scorer)
 
 
 @lru_cache(maxsize=1)

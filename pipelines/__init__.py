@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from pipelines import style_mix
+from pipelines import ageing, gender_swap, morph, rejuvenation, style_mix
 
-RECIPES = {recipe.task: recipe for recipe in (style_mix.RECIPE,)}
+RECIPES = {
+    recipe.task: recipe
+    for recipe in (
+        style_mix.RECIPE,
+        gender_swap.RECIPE,
+        ageing.RECIPE,
+        rejuvenation.RECIPE,
+        morph.RECIPE,
+    )
+}

@@ -6,13 +6,15 @@ the rest. The student gets both faces (6 channels) and learns to draw the mix.
 
 from __future__ import annotations
 
-from distill.recipe import ChangeFilter, FaceFilter, TaskRecipe
+from distill.edit_settings import StyleMixChoice
+from distill.filters.settings import ChangeFilter, FaceFilter
+from distill.recipe import TaskRecipe
 
 RECIPE = TaskRecipe(
     task="style-mix",
     inputs=("content", "style"),
     target="mixed",
-    crossover="half",
+    edit=StyleMixChoice(crossover="half"),
     truncation_psi=0.7,
     noise="const",
     filters=(

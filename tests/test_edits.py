@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from distill.errors import DistillError
 
 def test_mixed_takes_content_below_its_crossover_and_style_above() -> None:
     parents = torch.randn(2, 2, 6, 3)
-    roles = StyleMix(low=1, high=5).apply(parents, torch.tensor([2, 5]))
+    roles = StyleMix(low=1, high=5).apply(parents, {"crossover": np.array([2, 5])})
     for i, crossover in enumerate([2, 5]):
         assert torch.equal(roles["mixed"][i, :crossover], parents[i, 0, :crossover])
         assert torch.equal(roles["mixed"][i, crossover:], parents[i, 1, crossover:])

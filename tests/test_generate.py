@@ -10,10 +10,12 @@ import pytest
 import torch
 
 import distill.generate as module
+from distill.edits import Edit
 from distill.errors import TooStrict
+from distill.filters.settings import ChangeFilter
 from distill.generate import generate_shard
 from distill.pixels import to_uint8
-from distill.recipe import ChangeFilter, Recipe, Teacher
+from distill.recipe import Recipe, Teacher
 from distill.sampling import sample_z
 from distill.shards.codec import decode_image
 from distill.shards.layout import ShardContent
@@ -158,9 +160,9 @@ def test_threads_change_no_byte_and_draw_no_batch_too_many(
     drawn: list[range] = []
     original = module.draw
 
-    def counted(teacher: Generator, recipe: Recipe, index: int, ids: range) -> Any:
+    def counted(teacher: Generator, recipe: Recipe, edit: Edit, index: int, ids: range) -> Any:
         drawn.append(ids)
-        return original(teacher, recipe, index, ids)
+        return original(teacher, recipe, edit, index, ids)
 
     monkeypatch.setattr(module, "draw", counted)
     recipe = recipe_for(tiny_teacher, low=window_that_keeps_half(tiny_teacher))

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from distill.edit_settings import Crossover, StyleMixSettings
 from distill.errors import DistillError
-from distill.recipe import ChangeFilter, FaceFilter, Recipe, TaskRecipe, Teacher
+from distill.filters.settings import ChangeFilter, FaceFilter
+from distill.recipe import Recipe, TaskRecipe, Teacher
 from pipelines import RECIPES
 
 TEACHER = Teacher(name="toy", sha256="ab" * 32, resolution=64, num_ws=10, z_dim=32, w_dim=48)
@@ -19,7 +21,7 @@ def bound(teacher: Teacher = TEACHER, **choices: Any) -> Recipe:
 
 def test_a_bound_recipe_has_every_choice_as_a_value() -> None:
     recipe = bound()
-    assert (recipe.crossover.lo, recipe.crossover.hi) == (5, 5)
+    assert recipe.edit == StyleMixSettings(crossover=Crossover(lo=5, hi=5))
     assert recipe.resolution == 64
     assert recipe.codec == "raw"
     assert recipe.roles == ("content", "style", "mixed")

@@ -11,12 +11,14 @@ import click
 if TYPE_CHECKING:
     from distill.placement import Placement
     from distill.plan import Plan
-    from distill.recipe import Recipe
+    from distill.progress import AcceptanceProgress
 
 
 @click.command(short_help="Make a data set of triplets from a generator.")
-@click.option("--task", required=True, help="Kind of data set: style-mix.")
-@click.option("--n", type=int, required=True, help="Accepted triplets to make.")
+@click.option(
+    "--task", required=True, help="style-mix, gender-swap, ageing, rejuvenation or morph: kind of data set."
+)
+@click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder  [default: data/TASK-GENERATOR-seedSEED]"
 )
@@ -24,7 +26,20 @@ if TYPE_CHECKING:
     "--generator", "source", default="portraits", show_default=True, help="Registry name, file, or https URL."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--crossover", help="half, fine, an index, or LO-HI drawn per candidate.  [default: half]")
+@click.option(
+    "--crossover", help="style-mix: half, fine, an index, or LO-HI drawn per candidate.  [default: half]"
+)
+@click.option(
+    "--direction", metavar="NAME|FILE", help="Where to move w.  [default: the generator's own for the task]"
+)
+@click.option("--strength", "delta", type=float, help="Steps along it go up to so far.  [default: 3]")
+@click.option("--scorer", metavar="builtin|FILE", help="Who scores the images.  [default: builtin]")
+@click.option(
+    "--min-confidence", type=float, help="gender-swap: of both ends of a pair, 0.5 to 1.  [default: 0.9]"
+)
+@click.option("--years", type=float, help="ageing, rejuvenation: between the ends.  [default: 20]")
+@click.option("--max-identity-distance", type=float, help="Of two dlib face descriptors (0.6: one person).")
+@click.option("--max-outside-change", type=float, help="Grey levels, mean outside the face.")
 @click.option("--truncation-psi", type=float, help="Pull of w towards its mean.  [default: 0.7]")
 @click.option("--truncation-cutoff", type=int, help="Layers that are pulled.  [default: all]")
 @click.option("--noise", help="const or none.  [default: const]")
@@ -59,15 +74,16 @@ def generate(**options: Any) -> None:
     \b
     distill generate --task style-mix --n 256
     distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
+    distill generate --task gender-swap --n 2000 --max-identity-distance 0.6
     """
+    from distill.cli.generate_recipe import recipe_of
     from distill.cli.report import print_plan, print_result
     from distill.cli.signals import stop_on_signals
     from distill.job import Run, Watch, run_job
     from distill.plan import plan_job
-    from distill.progress import AcceptanceProgress
     from distill.stages import StageClock
 
-    recipe = recipe_of(options)
+    recipe, means = recipe_of(options)
     folder = options["out"] or default_folder(options)
     plan = plan_job(recipe, options["n"], folder)
     placement = placement_of(plan, options)
@@ -79,6 +95,8 @@ def generate(**options: Any) -> None:
     run = Run(
         source=options["source"],
         device=placement.device,
+        direction=means.direction,
+        scorer=means.scorer,
         cluster=placement.cluster,
         workers=placement.workers,
         devices=placement.devices,
@@ -86,35 +104,10 @@ def generate(**options: Any) -> None:
         threads=placement.threads,
     )
     clock = StageClock()
-    with stop_on_signals() as stop, AcceptanceProgress(plan.n, done=plan.rows_done) as progress:
+    with stop_on_signals() as stop, progress_of(plan) as progress:
         watch = Watch(count=progress.update, spent=clock.add, note=progress.note)
         reports = run_job(plan, run, stop=stop, watch=watch)
     print_result(plan, reports, progress, clock, as_json=options["as_json"])
-
-
-def recipe_of(options: dict[str, Any]) -> Recipe:
-    """Join the task's choices, the user's and the teacher's facts."""
-    from distill.errors import DistillError
-    from distill.precision import resolve_precision
-    from distill.stylegan2.weights import domain_of
-    from distill.teacher import teacher_facts
-    from pipelines import RECIPES
-
-    if options["task"] not in RECIPES:
-        raise DistillError(f"unknown task {options['task']!r}; the tasks are {', '.join(RECIPES)}")
-    base = RECIPES[options["task"]]
-    choices = {key: options[key] for key in type(base).model_fields if key in options and key != "task"}
-    teacher = teacher_facts(options["source"])
-    if options["align"] == "none" or domain_of(options["source"]) not in ("face", "unknown"):
-        base = base.without_faces()
-    recipe = base.revised(**choices)
-    landmarks = ""
-    if any(item.name == "face" for item in recipe.filters):
-        from distill.faces.detection import FaceDetector
-
-        landmarks = FaceDetector().landmarks_sha256
-    precision = resolve_precision(options["precision"], options["device"])
-    return recipe.bind(teacher, precision=precision, landmarks_sha256=landmarks)
 
 
 def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:
@@ -138,6 +131,13 @@ def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:
     return placement
 
 
+def progress_of(plan: Plan) -> AcceptanceProgress:
+    from distill.progress import AcceptanceProgress
+    from distill.reports.summary import sample_word
+
+    return AcceptanceProgress(plan.n, done=plan.rows_done, noun=sample_word(plan.recipe.roles))
+
+
 def default_folder(options: dict[str, Any]) -> Path:
     """data/style-mix-portraits-seed0 and the like."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(options["source"]).stem).strip("-.") or "generator"
@@ -145,10 +145,11 @@ def default_folder(options: dict[str, Any]) -> Path:
 
 
 def opening_line(plan: Plan, placement: Placement) -> str:
+    from distill.reports.summary import sample_word
     from distill.text import plural
 
     there = f", {plan.rows_done} there already" if plan.rows_done else ""
     return (
-        f"{plan.recipe.task}: {plan.n} triplets of {plan.recipe.resolution} px from {plan.recipe.generator.name}"
-        f" into {plan.folder} ({plural(len(plan.rows), 'shard')}{there}), by {placement.describe()}"
+        f"{plan.recipe.task}: {plural(plan.n, sample_word(plan.recipe.roles))} of {plan.recipe.resolution} px"
+        f" from {plan.recipe.generator.name} into {plan.folder} ({plural(len(plan.rows), 'shard')}{there}), by {placement.describe()}"
     )

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 
 import click
 
+from distill.edit_settings import DirectionSettings, MorphSettings, StyleMixSettings
 from distill.placement import Placement
 from distill.plan import SAFETY, Plan
 from distill.progress import AcceptanceProgress
+from distill.recipe import Recipe
+from distill.reports.summary import sample_word
 from distill.shards.folder import ShardReport
 from distill.stages import StageClock
 from distill.text import clock, plural, size_text
@@ -38,18 +41,31 @@ def print_plan(plan: Plan, placement: Placement, *, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     verdict = "fits" if fits else "DOES NOT FIT"
+    word = sample_word(plan.recipe.roles)
     lines = [
         f"folder      {plan.folder}  (digest {plan.recipe.digest})",
         f"generator   {plan.recipe.generator.name}, {plan.recipe.generator.resolution} px,"
         f" sha256 {plan.recipe.generator.sha256[:12]}…",
-        f"triplets    {plan.n} of {plan.recipe.resolution} px as {plan.recipe.codec},"
-        f" crossover {plan.recipe.crossover.lo}-{plan.recipe.crossover.hi} of {plan.recipe.generator.num_ws}",
+        f"{word + 's':<11} {plan.n} of {plan.recipe.resolution} px as {plan.recipe.codec}",
+        f"edit        {edit_text(plan.recipe)}",
         f"shards      {len(plan.rows)} of up to {plan.recipe.shard_size};"
-        f" {len(plan.done)} with {plan.rows_done} triplets are there already",
+        f" {len(plan.done)} with {plan.rows_done} {word}s are there already",
         f"disk        about {size_text(plan.bytes_needed)} needed, {size_text(plan.bytes_free)} free: {verdict}",
         f"workers     {placement.describe()}",
     ]
     click.echo("\n".join(lines))
+
+
+def edit_text(recipe: Recipe) -> str:
+    """Say in a few words what is done to the latents."""
+    match recipe.edit:
+        case StyleMixSettings(crossover=crossover):
+            return f"style mix, crossover {crossover.lo}-{crossover.hi} of {recipe.generator.num_ws}"
+        case MorphSettings():
+            return "morph: the mean of two w"
+        case DirectionSettings() as edit:
+            steps = ", ".join(f"{strength * edit.delta:+g}" for strength in edit.strengths)
+            return f"{edit.attribute}, by {steps} along {edit.direction!r} (sha256 {edit.sha256[:12]}…)"
 
 
 def print_result(
@@ -80,15 +96,16 @@ def print_result(
         }
         click.echo(json.dumps(facts, indent=2))
         return
+    word = sample_word(plan.recipe.roles)
     click.echo(
-        f"{plan.folder}: {plan.n} triplets in {plural(len(reports), 'shard')}, {size_text(size)};"
+        f"{plan.folder}: {plural(plan.n, word)} in {plural(len(reports), 'shard')}, {size_text(size)};"
         f" {plan.n / tried:.1%} of {tried} candidates accepted"
     )
     for reason, count in dropped.most_common():
         click.echo(f"  dropped {count:6d}  {count / tried:6.1%}  {reason}")
     if progress.accepted:
         seconds = progress.accepted / progress.rate
-        click.echo(f"  made {progress.accepted} in {clock(seconds)}: {progress.rate:.1f} triplets/s")
+        click.echo(f"  made {progress.accepted} in {clock(seconds)}: {progress.rate:.1f} {word}s/s")
     if line := stages.line():
         click.echo(f"  {line}")
     click.echo(f"look at them: distill inspect {plan.folder}")

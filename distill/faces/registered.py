@@ -1,7 +1,8 @@
 """From the images of a batch to what a shard stores: framed by the recipe's `align`, at its resolution.
 
 Roles that show the same face are registered: one quad, that of the first input, warps them all, so that their
-pixels still correspond. A style reference is another face and has its own.
+pixels still correspond. A style reference is another face and has its own, and so have the second parent of a morph
+and the face between the two.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from distill.filters import Batch
 from distill.pixels import area_downsample, to_numpy, to_uint8
 from distill.recipe import Recipe
 
-REFERENCE_ROLES = ("style",)  # another face: registered with nothing
+OTHER_FACES = ("style", "second", "morph")  # roles that are registered with nothing
 
 
 def store_images(
@@ -59,4 +60,4 @@ def warped(batch: Batch, role: str, rows: Sequence[int], recipe: Recipe) -> NDAr
 
 def leader_of(role: str, recipe: Recipe) -> str:
     """The role whose landmarks frame this one."""
-    return role if role in REFERENCE_ROLES else recipe.inputs[0]
+    return role if role in OTHER_FACES else recipe.inputs[0]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from distill.filters import Batch
+from distill.filters.settings import ChangeFilter
 from distill.metrics.ssim import ssim
 from distill.pixels import area_downsample
-from distill.recipe import ChangeFilter, Recipe
+from distill.recipe import Recipe
 
 MAX_SIDE = 256  # px: SSIM depends on scale, so larger images are compared at this one
 

@@ -13,7 +13,8 @@ from distill.errors import DistillError
 from distill.faces.alignment import framing_error
 from distill.faces.detection import Face, FaceDetector
 from distill.filters import Batch
-from distill.recipe import FaceFilter, Recipe
+from distill.filters.settings import FaceFilter
+from distill.recipe import Recipe
 
 MAX_SIDE = 256  # px: a face that fills the picture is found as well at this size, and far sooner
 
@@ -25,27 +26,21 @@ class FaceGate:
 
     def __init__(self, settings: FaceFilter, recipe: Recipe, *, threads: int = 1) -> None:
         self.settings, self.roles, self.threads = settings, recipe.roles, threads
-        self.detector = FaceDetector(
-            detect_size=settings.detect_size, max_side=MAX_SIDE, min_confidence=settings.min_confidence
+        self.detector = face_detector(
+            settings.detect_size, settings.min_confidence, settings.landmarks_sha256
         )
-        if settings.landmarks_sha256 != self.detector.landmarks_sha256:
-            raise DistillError(
-                f"the landmark model here has sha256 {self.detector.landmarks_sha256[:12]}…,"
-                f" the recipe names {settings.landmarks_sha256[:12]}…"
-            )
 
     def __call__(self, batch: Batch) -> None:
         shape = (len(batch.reasons), len(self.roles))
         confidence = np.full(shape, np.nan, dtype=np.float32)
         framing = np.full(shape, np.nan, dtype=np.float32)
         batch.faces = [{} for _ in batch.reasons]
-        images = {role: batch.host(role) for role in self.roles}
+        side = batch.images[self.roles[0]].shape[1]
 
         def look(i: int) -> None:
             for k, role in enumerate(self.roles):
-                image = images[role][i]
-                faces = self.detector(image)
-                reason = self._judge(faces, image, confidence[i, k : k + 1], framing[i, k : k + 1])
+                faces = batch.faces_in(role, i, self.detector)
+                reason = self._judge(faces, side, confidence[i, k : k + 1], framing[i, k : k + 1])
                 if reason:
                     batch.reasons[i] = reason
                     break
@@ -57,7 +52,7 @@ class FaceGate:
     def _judge(
         self,
         faces: list[Face],
-        image: NDArray[np.uint8],
+        side: int,
         confidence: NDArray[np.float32],
         framing: NDArray[np.float32],
     ) -> str | None:
@@ -65,10 +60,25 @@ class FaceGate:
         if not faces:
             return "face.none"
         confidence[0] = faces[0].confidence
-        framing[0] = framing_error(faces[0].landmarks, image.shape[0])
+        framing[0] = framing_error(faces[0].landmarks, side)
         if len(faces) > 1:
             return "face.several"
         return "face.framing" if framing[0] > self.settings.max_framing_error else None
+
+
+@lru_cache(maxsize=8)
+def face_detector(detect_size: int, min_confidence: float, landmarks_sha256: str) -> FaceDetector:
+    """Return the detector of these settings, the same one each time, so that filters may share what it found.
+
+    Raises DistillError where the landmark model here is not the one with that sha256.
+    """
+    detector = FaceDetector(detect_size=detect_size, max_side=MAX_SIDE, min_confidence=min_confidence)
+    if detector.landmarks_sha256 != landmarks_sha256:
+        raise DistillError(
+            f"the landmark model here has sha256 {detector.landmarks_sha256[:12]}…,"
+            f" the recipe names {landmarks_sha256[:12]}…"
+        )
+    return detector
 
 
 def each(work: Callable[[int], None], numbers: Sequence[int], *, threads: int) -> None:

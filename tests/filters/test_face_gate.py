@@ -14,9 +14,10 @@ from distill.faces.detection import FaceDetector
 from distill.faces.registered import store_images
 from distill.filters import Batch, build_filters
 from distill.filters.face import FaceGate
+from distill.filters.settings import FaceFilter
 from distill.generate import generate_shard
 from distill.pixels import to_uint8
-from distill.recipe import FaceFilter, Recipe
+from distill.recipe import Recipe
 from distill.sampling import sample_z
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
