@@ -5,13 +5,14 @@ Each edit gives its data set fixed roles, and latents of some of them.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from distill.edits import DirectionEdit, Edit, Morph, StyleMix, parse_crossover
 from distill.errors import DistillError
-from distill.frozen import Frozen
+from distill.frozen import Frozen, validated
 
 if TYPE_CHECKING:
     from distill.directions.file import Direction
@@ -70,7 +71,7 @@ class DirectionSettings(Frozen):
     @field_validator("strengths")
     @classmethod
     def _rising(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
-        if any(after <= before for before, after in zip(strengths, strengths[1:], strict=False)):
+        if any(after <= before for before, after in pairwise(strengths)):
             raise ValueError("strengths must rise")
         return strengths
 
@@ -111,13 +112,12 @@ def _settle_direction(choice: DirectionChoice, direction: Direction | None) -> D
             f"direction {direction.name!r} moves {direction.attribute!r}, this task edits {choice.attribute!r};"
             " name another with --direction"
         )
-    return DirectionSettings(
-        direction=direction.name,
-        sha256=direction.sha256,
-        attribute=direction.attribute,
-        delta=choice.delta,
-        strengths=choice.strengths,
-    )
+    fields = {
+        **choice.model_dump(),
+        "direction": direction.name,
+        "sha256": direction.sha256,
+    }
+    return validated(DirectionSettings, fields)
 
 
 def make_edit(

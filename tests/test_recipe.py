@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
-from distill.edit_settings import Crossover, StyleMixSettings
+from distill.directions.file import Direction
+from distill.edit_settings import Crossover, DirectionSettings, StyleMixSettings
 from distill.errors import DistillError
-from distill.filters.settings import ChangeFilter, FaceFilter
+from distill.filters.settings import ChangeFilter, FaceFilter, OppositeFilter
 from distill.recipe import Recipe, TaskRecipe, Teacher
 from pipelines import RECIPES
 
@@ -118,3 +121,82 @@ def test_tasks_are_listed_under_their_own_names() -> None:
     assert all(name == recipe.task and isinstance(recipe, TaskRecipe) for name, recipe in RECIPES.items())
     assert isinstance(RECIPES["style-mix"].filters[0], ChangeFilter)
     assert isinstance(RECIPES["style-mix"].filters[1], FaceFilter)
+
+
+def test_style_mixes_keep_the_digest_they_had_before_other_edits() -> None:
+    assert bound().digest == "5fa90e167664"
+    assert '"crossover":{"hi":5,"lo":5}' in bound().to_json()
+    assert "edit" not in bound().model_dump()
+
+
+GENDER = Direction(
+    name="toy-gender",
+    attribute="gender",
+    vector=torch.zeros(10, 48),
+    generator_sha256="ab" * 32,
+    sha256="12" * 32,
+)
+
+
+def swap(direction: Direction = GENDER, **choices: Any) -> Recipe:
+    models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
+    base = RECIPES["gender-swap"].revised(**choices)
+    return base.bind(TEACHER, precision="fp32", direction=direction, **models)
+
+
+def test_an_edit_along_a_direction_goes_to_json_and_back_with_every_hash() -> None:
+    recipe = swap(delta=2.5)
+    again = Recipe.from_json(recipe.to_json())
+    assert again == recipe
+    assert again.edit == DirectionSettings(
+        direction="toy-gender",
+        sha256="12" * 32,
+        attribute="gender",
+        delta=2.5,
+        strengths=(-1, -0.5, 0, 0.5, 1),
+    )
+    chooser = again.filters[0]
+    assert isinstance(chooser, OppositeFilter)
+    assert (chooser.scorer_sha256, chooser.landmarks_sha256) == ("ef" * 32, "cd" * 32)
+
+
+def test_direction_scorer_and_strength_are_part_of_the_digest_and_named_as_differences() -> None:
+    other = replace(GENDER, sha256="34" * 32)
+    assert str(swap().difference(swap(other))).startswith("edit.sha256 is")
+    assert str(swap().difference(swap(delta=2.0))).startswith("edit.delta is 2.0 there")
+    stricter = RECIPES["gender-swap"].refiltered("opposite", min_confidence=0.95)
+    models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
+    bounds = stricter.bind(TEACHER, precision="fp32", direction=GENDER, **models)
+    assert str(swap().difference(bounds)).startswith("filters.0.min_confidence is 0.95 there")
+    assert str(swap().difference(bound())).startswith("task is 'style-mix' there")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"filters": ()}, "one filter, the first, that chooses its pair"),
+        ({"inputs": ("content",)}, "has the roles source, target"),
+        ({"edit": {"name": "morph"}}, "has the roles first, second, morph"),
+        ({"edit": {"name": "direction", "attribute": "age"}}, "moves 'gender', this task edits 'age'"),
+        ({"edit": {"name": "direction", "attribute": "gender", "strengths": (1.0, 0.0)}}, "must rise"),
+        ({"edit": {"name": "warp"}}, "edit"),
+        ({"crossover": "4"}, "crossover"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(DistillError, match=words) as refused:
+        swap(**{"align": "none"} | change)
+    assert "\n" not in str(refused.value)
+
+
+def test_filters_that_use_landmarks_stand_behind_the_face_filter() -> None:
+    base = RECIPES["style-mix"].refiltered("identity", max_distance=0.6)
+    assert base.bind(TEACHER, precision="fp32").filters[-1].name == "identity"
+    with pytest.raises(DistillError, match="'identity' needs the face filter before it"):
+        base.without_faces().bind(TEACHER, precision="fp32")
+
+
+def test_a_pair_filter_is_for_directions_alone() -> None:
+    filters = ({"name": "opposite", "attribute": "gender"},)
+    with pytest.raises(DistillError, match="for edits along a direction"):
+        bound(filters=filters, align="none")

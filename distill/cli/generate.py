@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from distill.plan import Plan
     from distill.progress import AcceptanceProgress
 
+ABOVE_0 = click.FloatRange(min=0, min_open=True)
+
 
 @click.command(short_help="Make a data set of triplets from a generator.")
 @click.option(
@@ -32,14 +34,20 @@ if TYPE_CHECKING:
 @click.option(
     "--direction", metavar="NAME|FILE", help="Where to move w.  [default: the generator's own for the task]"
 )
-@click.option("--strength", "delta", type=float, help="Steps along it go up to so far.  [default: 3]")
+@click.option(
+    "--strength", "delta", type=ABOVE_0, help="How far along it the outermost images lie.  [default: 3]"
+)
 @click.option("--scorer", metavar="builtin|FILE", help="Who scores the images.  [default: builtin]")
 @click.option(
-    "--min-confidence", type=float, help="gender-swap: of both ends of a pair, 0.5 to 1.  [default: 0.9]"
+    "--min-confidence",
+    type=click.FloatRange(0.5, 1),
+    help="gender-swap: of both ends of a pair.  [default: 0.9]",
 )
-@click.option("--years", type=float, help="ageing, rejuvenation: between the ends.  [default: 20]")
-@click.option("--max-identity-distance", type=float, help="Of two dlib face descriptors (0.6: one person).")
-@click.option("--max-outside-change", type=float, help="Grey levels, mean outside the face.")
+@click.option("--years", type=ABOVE_0, help="ageing, rejuvenation: between the ends.  [default: 20]")
+@click.option(
+    "--max-identity-distance", type=ABOVE_0, help="Of the dlib descriptors of a pair (0.6: one person)."
+)
+@click.option("--max-outside-change", type=ABOVE_0, help="Grey levels, on the mean outside the face.")
 @click.option("--truncation-psi", type=float, help="Pull of w towards its mean.  [default: 0.7]")
 @click.option("--truncation-cutoff", type=int, help="Layers that are pulled.  [default: all]")
 @click.option("--noise", help="const or none.  [default: const]")
@@ -148,8 +156,10 @@ def opening_line(plan: Plan, placement: Placement) -> str:
     from distill.reports.summary import sample_word
     from distill.text import plural
 
+    recipe = plan.recipe
     there = f", {plan.rows_done} there already" if plan.rows_done else ""
     return (
-        f"{plan.recipe.task}: {plural(plan.n, sample_word(plan.recipe.roles))} of {plan.recipe.resolution} px"
-        f" from {plan.recipe.generator.name} into {plan.folder} ({plural(len(plan.rows), 'shard')}{there}), by {placement.describe()}"
+        f"{recipe.task}: {plural(plan.n, sample_word(recipe.roles))} of {recipe.resolution} px from"
+        f" {recipe.generator.name} into {plan.folder} ({plural(len(plan.rows), 'shard')}{there}),"
+        f" by {placement.describe()}"
     )

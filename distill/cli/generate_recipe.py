@@ -43,12 +43,12 @@ def recipe_of(options: dict[str, Any]) -> tuple[Recipe, Means]:
         base = base.without_faces()
     names = {*type(base).model_fields, "crossover", "delta"} - {"task"}
     base = base.revised(**{key: options[key] for key in names & options.keys()})
-    means, direction, models = Means(), None, {}
-    if isinstance(base.edit, DirectionChoice):
-        direction = direction_of(base.edit.attribute, options)
+    means, direction, models = Means(), None, dict[str, str]()
+    if isinstance(edit := base.edit, DirectionChoice):
+        direction = direction_of(edit.attribute, options)
         scorer = options["scorer"] or BUILTIN
         base, models = with_scorer(base, scorer, options, draws_faces=draws_faces)
-        means = Means(direction=options["direction"] or base.edit.attribute, scorer=scorer)
+        means = Means(direction=options["direction"] or edit.attribute, scorer=scorer)
     recipe = with_bounds(base, options)
     precision = resolve_precision(options["precision"], options["device"])
     bound = recipe.bind(teacher, precision=precision, direction=direction, **models | models_of(recipe))
@@ -73,7 +73,8 @@ def direction_of(attribute: str, options: dict[str, Any]) -> Direction:
     if options["direction"] is None and f"{source}-{attribute}" not in shipped_directions():
         raise DistillError(
             f"no direction for {attribute!r} comes with the generator {source!r}: make one by"
-            f" `distill directions fit --generator {source} --attribute {attribute} --out FILE`, then --direction FILE"
+            f" `distill directions fit --generator {source} --attribute {attribute} --out FILE` and give it as"
+            " --direction FILE"
         )
     return read_direction(options["direction"] or attribute, generator=source)
 

@@ -13,7 +13,7 @@ from distill.placement import Placement
 from distill.plan import SAFETY, Plan
 from distill.progress import AcceptanceProgress
 from distill.recipe import Recipe
-from distill.reports.summary import sample_word
+from distill.reports.summary import edit_text, sample_word
 from distill.shards.folder import ShardReport
 from distill.stages import StageClock
 from distill.text import clock, plural, size_text
@@ -47,7 +47,7 @@ def print_plan(plan: Plan, placement: Placement, *, as_json: bool) -> None:
         f"generator   {plan.recipe.generator.name}, {plan.recipe.generator.resolution} px,"
         f" sha256 {plan.recipe.generator.sha256[:12]}…",
         f"{word + 's':<11} {plan.n} of {plan.recipe.resolution} px as {plan.recipe.codec}",
-        f"edit        {edit_text(plan.recipe)}",
+        f"edit        {edit_line(plan.recipe)}",
         f"shards      {len(plan.rows)} of up to {plan.recipe.shard_size};"
         f" {len(plan.done)} with {plan.rows_done} {word}s are there already",
         f"disk        about {size_text(plan.bytes_needed)} needed, {size_text(plan.bytes_free)} free: {verdict}",
@@ -56,16 +56,15 @@ def print_plan(plan: Plan, placement: Placement, *, as_json: bool) -> None:
     click.echo("\n".join(lines))
 
 
-def edit_text(recipe: Recipe) -> str:
+def edit_line(recipe: Recipe) -> str:
     """Say in a few words what is done to the latents."""
     match recipe.edit:
         case StyleMixSettings(crossover=crossover):
             return f"style mix, crossover {crossover.lo}-{crossover.hi} of {recipe.generator.num_ws}"
         case MorphSettings():
             return "morph: the mean of two w"
-        case DirectionSettings() as edit:
-            steps = ", ".join(f"{strength * edit.delta:+g}" for strength in edit.strengths)
-            return f"{edit.attribute}, by {steps} along {edit.direction!r} (sha256 {edit.sha256[:12]}…)"
+        case DirectionSettings(sha256=sha256):
+            return f"{edit_text(recipe.model_dump(mode='json'))} (sha256 {sha256[:12]}…)"
 
 
 def print_result(

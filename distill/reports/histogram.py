@@ -35,11 +35,15 @@ def thresholds_of(score: str, filters: Sequence[Mapping[str, Any]]) -> list[tupl
     """Find the min_… and max_… settings that a score is held against: (setting, value).
 
     A score belongs to the filter whose name it starts with ("face_framing" to "face"); where words follow the
-    filter's name, the setting must share one ("max_framing_error").
+    filter's name, the setting must share one ("max_framing_error"). The score of an attribute belongs to the filter
+    that names it: a probability that is held against a confidence, from both sides.
     """
     found = []
     for settings in filters:
         name = str(settings.get("name", ""))
+        confidence = settings.get("min_confidence")
+        if settings.get("attribute") == score and isinstance(confidence, int | float):
+            found += [("min_confidence", float(confidence)), ("its other side", 1 - float(confidence))]
         if not name or (score != name and not score.startswith(f"{name}_")):
             continue
         words = set(score.removeprefix(name).split("_")) - {""}
@@ -57,14 +61,16 @@ def histograms(
     *,
     filters: Sequence[Mapping[str, Any]] = (),
     parts: Sequence[str] = (),
+    steps: Sequence[str] = (),
 ) -> list[Histogram]:
-    """Count every score of M candidates; K values a candidate give K histograms, named by `parts`."""
+    """Count every score of M candidates; K values a candidate give K histograms, named by `parts` or `steps`."""
     result = []
     for name, values in scores.items():
         columns, limits = values.reshape(len(values), -1).T, thresholds_of(name, filters)
         edges = bins(values, limits)
+        names = next((given for given in (parts, steps) if len(given) == len(columns)), None)
         for k, column in enumerate(columns):
-            part = parts[k] if len(parts) == len(columns) else str(k)
+            part = names[k] if names else str(k)
             title = name if values.ndim == 1 else f"{name} · {part}"
             result.append(count(title, accepted_M, column, edges=edges, thresholds=limits))
     return result

@@ -16,10 +16,12 @@ from distill.reports.page_style import CSS
 from distill.reports.sheet import SMALL, numbers, shown, shown_side
 from distill.reports.summary import (
     acceptance,
+    edit_text,
     generator_of,
     recipe_rows,
     roles_of,
     sample_word,
+    strengths_of,
     value_text,
 )
 from distill.reports.survey import Ledger, Sample, Survey
@@ -35,7 +37,13 @@ def build_page(found: Survey, samples: Sequence[Sample], ledger: Ledger) -> str:
     """
     roles = list(samples[0].images) if samples else roles_of(found.recipe)
     title = page_title(found)
-    drawn = histograms(ledger.accepted, ledger.scores, filters=filters_of(found.recipe), parts=roles)
+    drawn = histograms(
+        ledger.accepted,
+        ledger.scores,
+        filters=filters_of(found.recipe),
+        parts=roles,
+        steps=[f"{strength:+g}" for strength in strengths_of(found.recipe)],
+    )
     body = [
         f"<header><h1>{escape(title)}</h1>{_lead(found, roles)}</header>",
         _notes(found),
@@ -107,6 +115,7 @@ def _facts(found: Survey) -> str:
         "Its licence": generator.get("licence"),
         "Truncation ψ": recipe.get("truncation_psi"),
         "Crossover": crossover,
+        "Edit": edit_text(recipe),
         "Filters": ", ".join(str(item.get("name")) for item in filters_of(recipe)) or "none",
         "Alignment": recipe.get("align"),
         "Seed": recipe.get("seed"),
@@ -149,7 +158,7 @@ def _card(sample: Sample, roles: Sequence[str]) -> str:
         f"<span>{escape(role)}</span></div>"
         for role in roles
     )
-    params = "".join(f" · {escape(text)}" for text in numbers(sample.params))
+    params = "".join(f" · {escape(text)}" for text in [*sample.moved, *numbers(sample.params)])
     scores = "".join(f"<li>{escape(text.replace('_', ' '))}</li>" for text in numbers(sample.scores))
     caption = f"<figcaption><b>{who}</b>{params}<ul>{scores}</ul></figcaption>"
     return f'<figure><div class="roles">{images}</div>{caption}</figure>'

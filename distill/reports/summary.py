@@ -12,8 +12,32 @@ from distill.shards.folder import ShardReport
 
 READING_ORDER = (
     *("task", "inputs", "target", "generator", "resolution", "truncation_psi", "truncation_cutoff"),
-    *("crossover", "noise", "filters", "align", "seed", "codec", "latents", "shard_size", "batch_size"),
-    *("precision", "name", "sha256", "licence", "origin", "lo", "hi"),
+    *(
+        "crossover",
+        "edit",
+        "noise",
+        "filters",
+        "align",
+        "seed",
+        "codec",
+        "latents",
+        "shard_size",
+        "batch_size",
+    ),
+    *(
+        "precision",
+        "attribute",
+        "direction",
+        "delta",
+        "strengths",
+        "scorer",
+        "name",
+        "sha256",
+        "licence",
+        "origin",
+        "lo",
+        "hi",
+    ),
 )
 
 
@@ -58,6 +82,30 @@ def generator_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the recipe says of its generator."""
     generator = recipe.get("generator")
     return generator if isinstance(generator, Mapping) else {}
+
+
+def edit_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the recipe says of its edit; a style mix has a crossover instead."""
+    edit = recipe.get("edit")
+    return edit if isinstance(edit, Mapping) else {}
+
+
+def strengths_of(recipe: Mapping[str, Any]) -> list[float]:
+    """Return how far along its direction an edit draws images; [] for other edits."""
+    edit = edit_of(recipe)
+    delta, strengths = edit.get("delta"), edit.get("strengths")
+    if not isinstance(delta, int | float) or not isinstance(strengths, list | tuple):
+        return []
+    return [delta * strength for strength in strengths if isinstance(strength, int | float)]
+
+
+def edit_text(recipe: Mapping[str, Any]) -> str | None:
+    """Name an edit in a few words; None for a style mix."""
+    edit = edit_of(recipe)
+    if "direction" not in edit:
+        return str(edit["name"]) if "name" in edit else None
+    steps = ", ".join(f"{strength:+g}" for strength in strengths_of(recipe))
+    return f"{value_text(edit.get('attribute'))}: {steps} along {value_text(edit['direction'])}"
 
 
 def sample_word(roles: Sequence[str]) -> str:

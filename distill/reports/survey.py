@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.reports.summary import edit_of
 from distill.shards.folder import (
     MANIFEST_FILE,
     ShardReport,
@@ -42,7 +43,10 @@ class Survey:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One row of one shard: images by role (uint8 [H, W, 3]), its parameters and its scores by name."""
+    """One row of one shard: images by role (uint8 [H, W, 3]), its parameters and its scores by name.
+
+    `moved`: what the edit did to its attribute, in words, where the pair was chosen by that.
+    """
 
     shard: int
     row: int
@@ -50,6 +54,7 @@ class Sample:
     images: Mapping[str, NDArray[np.uint8]]
     params: Mapping[str, Any]
     scores: Mapping[str, Any]
+    moved: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +149,27 @@ def _note(problems: list[str], error: ShardCorrupt) -> None:
 
 def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
     """Read one row: every role, parameter and score."""
+    params, scores = row_of(reader, "params", row), row_of(reader, "scores", row)
     return Sample(
         shard=shard,
         row=row,
         candidate=int(reader.column("candidate")[row]),
         images={role: reader.image(role, row) for role in reader.roles},
-        params=row_of(reader, "params", row),
-        scores=row_of(reader, "scores", row),
+        params=params,
+        scores=scores,
+        moved=moved(reader.recipe, params, scores),
     )
+
+
+def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str]:
+    """Say how the score of the edit's attribute goes from source to target: "gender 0.03 to 0.97"; [] without."""
+    attribute = edit_of(recipe).get("attribute")
+    values = np.ravel(scores.get(str(attribute), ()))
+    ends = [int(params.get(name, -1)) for name in ("source_step", "target_step")]
+    if any(not 0 <= end < len(values) for end in ends):
+        return []
+    before, after = (f"{values[end]:.3g}" for end in ends)
+    return [f"{attribute} {before} to {after}"]
 
 
 def row_of(reader: ShardReader, group: str, row: int) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""A planted attribute: how red a picture is, a direction that raises it, and a scorer that sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from distill.directions.file import Direction, read_direction, write_direction
+from distill.pixels import to_uint8
+from distill.recipe import Recipe, TaskRecipe, Teacher
+from distill.stylegan2.generator import Generator
+from pipelines import RECIPES
+
+
+class Redness:
+    """Scores pictures without looking at faces: `gender` is the probability of red, `age` red itself, 0 to 80."""
+
+    names = ("gender", "age")
+    sha256 = "ee" * 32
+    needs_face = False
+
+    def __init__(self, middle: float = 127.5, width: float = 4.0) -> None:
+        self.middle, self.width = middle, width
+
+    def __call__(self, images: Sequence[Any], faces: Sequence[Any], /) -> dict[str, Any]:
+        assert len(images) == len(faces)
+        red = np.array([image[..., 0].mean() for image in images])
+        gender = 1 / (1 + np.exp(-(red - self.middle) / self.width))
+        return {"gender": gender.astype(np.float32), "age": (red * 80 / 255).astype(np.float32)}
+
+
+def planted(teacher: Generator) -> tuple[torch.Tensor, float]:
+    """The direction [L, D] along which pictures become redder, of length one standard deviation, and their middle."""
+    ws = teacher.map(torch.randn(256, teacher.z_dim, generator=torch.Generator().manual_seed(5)))
+    red = to_uint8(teacher.synthesize(ws))[..., 0].float().mean(dim=(1, 2))
+    w = ws[:, 0] - ws[:, 0].mean(dim=0)
+    weights = torch.linalg.lstsq(w, (red - red.mean())[:, None]).solution[:, 0]
+    unit = weights / weights.norm()
+    vector = unit * (w @ unit).std()
+    return vector[None].repeat(teacher.num_ws, 1), float(red.median())
+
+
+def write_planted(path: Path, teacher: Generator, attribute: str, **changes: Any) -> Direction:
+    """Write the direction as a file, and read it back with its sha256."""
+    fields = {
+        "name": "redder",
+        "attribute": attribute,
+        "vector": planted(teacher)[0],
+        "generator_sha256": teacher.sha256,
+    }
+    write_direction(path, Direction(**fields | changes))
+    return read_direction(path)
+
+
+def task_of(name: str, **settings: Any) -> TaskRecipe:
+    """A task without faces, in small batches; `settings` are for the filter that chooses the pair."""
+    base = RECIPES[name].without_faces().revised(batch_size=4, shard_size=4)
+    if base.edit.name != "direction":
+        return base
+    return base.refiltered(base.filters[0].name, find_faces=False, **settings)
+
+
+def bound(base: TaskRecipe, teacher: Generator, direction: Direction | None = None, **models: str) -> Recipe:
+    facts = Teacher(
+        name="tiny",
+        sha256=teacher.sha256,
+        resolution=teacher.resolution,
+        num_ws=teacher.num_ws,
+        z_dim=teacher.z_dim,
+        w_dim=teacher.w_dim,
+    )
+    models = {"scorer_sha256": Redness.sha256, **models}
+    return base.bind(facts, precision="fp32", direction=direction, **models)
