@@ -23,6 +23,7 @@ from distill.text import size_text
 # Bytes on disk as a share of the raw pixels, measured on photographs of 256 and 512 px (rounded up).
 SHARE_OF_RAW = {"raw": 1.0, "jpeg": 0.25, "webp": 0.6}
 OVERHEAD = 16 * 1024  # bytes a shard beside its rows
+LEDGER = 512  # bytes a row: its scores, and those of the candidates that were dropped before it
 SAFETY = 1.1  # free space asked for, over the estimate
 
 
@@ -121,7 +122,7 @@ def estimate_bytes(recipe: Recipe, rows: int) -> int:
     width = {"float16": 2, "float32": 4}[recipe.latents]
     latents = len(recipe.edit.latents) * recipe.generator.num_ws * recipe.generator.w_dim * width
     landmarks = len(recipe.roles) * (68 + 4) * 2 * 4
-    return OVERHEAD + rows * int(pixels + latents + landmarks)
+    return OVERHEAD + rows * int(pixels + latents + landmarks + LEDGER)
 
 
 def nearest_folder(path: Path) -> Path:

@@ -70,7 +70,7 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
         task.rows,
         teacher=teacher,
         direction=read_direction(task.direction, generator=task.source) if task.direction else None,
-        scorer=scorer_of(task.scorer, task.device, recipe) if task.scorer else None,
+        scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
         max_candidates=task.max_candidates,
         on_progress=on_progress,
         threads=task.threads or usable_cores(),
@@ -83,8 +83,8 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
 
 def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
     """Open the scorer of a recipe. Raises DistillError where it is not the one that made the other shards."""
-    scorer = cached_scorer(source, device)
-    wanted = next(item.scorer_sha256 for item in recipe.filters if isinstance(item, PAIR_FILTERS))
+    chooser = next(item for item in recipe.filters if isinstance(item, PAIR_FILTERS))
+    scorer, wanted = cached_scorer(source, chooser.attribute, device), chooser.scorer_sha256
     if (found := scorer_sha256(scorer, source)) != wanted:
         raise DistillError(
             f"the scorer {source!r} has sha256 {found[:12]}… here, the recipe names {wanted[:12]}…;"

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
+from distill.directions.file import Direction
 from distill.errors import DiskFull, DistillError
 from distill.plan import check_space, estimate_bytes, plan_job, shard_rows
 from distill.recipe import Recipe, Teacher
@@ -64,3 +66,18 @@ def test_estimates_follow_codec_and_resolution() -> None:
     assert 0.9e9 < raw < 1.1e9  # three 1024-px images of 3.1 MB, 100 times
     assert raw / 5 < jpeg < raw / 3
     assert estimate_bytes(recipe(codec="raw", resolution=512), 100) < raw / 3.5
+
+
+@pytest.mark.parametrize(("task", "images"), [("morph", 3), ("gender-swap", 2)])
+def test_estimates_follow_the_roles_of_the_task(task: str, images: int) -> None:
+    base = RECIPES[task].without_faces().revised(codec="raw", resolution=64)
+    direction = Direction(
+        name="toy",
+        attribute="gender",
+        vector=torch.zeros(18, 512),
+        generator_sha256=TEACHER.sha256,
+        sha256="12" * 32,
+    )
+    found = base.bind(TEACHER, precision="fp32", direction=direction)
+    row = images * 64 * 64 * 3 + 2 * 18 * 512 * 4
+    assert 1000 * row < estimate_bytes(found, 1000) < 1000 * (row + 3000)

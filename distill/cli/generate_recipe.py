@@ -48,7 +48,7 @@ def recipe_of(options: dict[str, Any]) -> tuple[Recipe, Means]:
         direction = direction_of(edit.attribute, options)
         scorer = options["scorer"] or BUILTIN
         base, models = with_scorer(base, scorer, options, draws_faces=draws_faces)
-        means = Means(direction=options["direction"] or edit.attribute, scorer=scorer)
+        means = Means(direction=named_direction(edit.attribute, options), scorer=scorer)
     recipe = with_bounds(base, options)
     precision = resolve_precision(options["precision"], options["device"])
     bound = recipe.bind(teacher, precision=precision, direction=direction, **models | models_of(recipe))
@@ -67,16 +67,22 @@ def check_applies(base: TaskRecipe, options: dict[str, Any]) -> None:
             raise DistillError(f"{flag} {options[key]} has no meaning for the task {base.task}: leave it out")
 
 
+def named_direction(attribute: str, options: dict[str, Any]) -> str:
+    """The file or name that the user gives, else the name of the generator's own direction for this attribute."""
+    given: str | None = options["direction"]
+    return given or f"{options['source']}-{attribute}"
+
+
 def direction_of(attribute: str, options: dict[str, Any]) -> Direction:
-    """Read the direction that the user names, else the generator's own for this attribute."""
-    source = options["source"]
-    if options["direction"] is None and f"{source}-{attribute}" not in shipped_directions():
+    """Read the direction of an edit. Raises DistillError where none is given and none comes with the generator."""
+    source, name = options["source"], named_direction(attribute, options)
+    if options["direction"] is None and name not in shipped_directions():
         raise DistillError(
             f"no direction for {attribute!r} comes with the generator {source!r}: make one by"
             f" `distill directions fit --generator {source} --attribute {attribute} --out FILE` and give it as"
             " --direction FILE"
         )
-    return read_direction(options["direction"] or attribute, generator=source)
+    return read_direction(name, generator=source)
 
 
 def with_scorer(
@@ -88,11 +94,7 @@ def with_scorer(
         raise DistillError(
             f"the task {base.task} moves along a direction and has no filter that chooses a pair"
         )
-    scorer = open_scorer(source)
-    if chooser.attribute not in scorer.names:
-        raise DistillError(
-            f"unknown attribute {chooser.attribute!r}: the scorer {source!r} gives {', '.join(scorer.names)}"
-        )
+    scorer = open_scorer(source, chooser.attribute)
     needs_face = bool(getattr(scorer, "needs_face", True))
     if needs_face and not draws_faces:
         raise DistillError(

@@ -12,12 +12,27 @@ from distill.filters.attributes import AttributeScorer, GenderAgeScorer
 from distill.shards.folder import file_sha256
 
 BUILTIN = "builtin"
+# What the built-in scorer tells of each picture, by the attribute that is edited. On a CPU the network for age takes
+# 20 times as long as that for gender (41 and 2 ms; the detector 15 ms): it is asked where age decides.
+TOLD = {"gender": ("gender",), "age": ("gender", "age")}
 
 
-def open_scorer(source: str, device: str = "cpu") -> AttributeScorer:
-    """Open "builtin" (gender and age), or a scorer by its file. Raises DistillError for anything else."""
+def open_scorer(source: str, attribute: str, device: str = "cpu") -> AttributeScorer:
+    """Open "builtin" (gender and age), or a scorer by its file, for edits of an attribute.
+
+    Raises DistillError for anything else, and for an attribute that the scorer does not give.
+    """
+    scorer = _open(source, attribute, device)
+    if attribute not in scorer.names:
+        raise DistillError(
+            f"unknown attribute {attribute!r}: the scorer {source!r} gives {', '.join(scorer.names)}"
+        )
+    return scorer
+
+
+def _open(source: str, attribute: str, device: str) -> AttributeScorer:
     if source == BUILTIN:
-        return GenderAgeScorer(device=device)
+        return GenderAgeScorer(TOLD.get(attribute, tuple(MODELS)), device=device)
     if importlib.util.find_spec("distill.filters.attribute_file") is None:
         raise DistillError(f"unknown scorer {source!r}; there is {BUILTIN!r}, for gender and age")
     loader = importlib.import_module("distill.filters.attribute_file")

@@ -168,8 +168,9 @@ def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[
     ends = [int(params.get(name, -1)) for name in ("source_step", "target_step")]
     if any(not 0 <= end < len(values) for end in ends):
         return []
-    before, after = (f"{values[end]:.3g}" for end in ends)
-    return [f"{attribute} {before} to {after}"]
+    before, after = (values[end] for end in ends)
+    places = 2 if max(abs(before), abs(after)) < 10 else 1  # a probability, or years
+    return [f"{attribute} {before:.{places}f} to {after:.{places}f}"]
 
 
 def row_of(reader: ShardReader, group: str, row: int) -> dict[str, Any]:

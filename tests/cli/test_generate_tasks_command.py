@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from attribute_edits import Redness, planted, write_planted
 
-import distill.cli.generate_recipe as recipes
+import distill.filters.scorers as scorers
 import distill.shard_task as workers
 from distill.cli.main import run
 from distill.shards.dataset import TripletDataset
@@ -22,8 +23,8 @@ QUICK = ("--align", "none", "--batch-size", "4", "--shard-size", "4", "--cluster
 def scorer(tiny_teacher: Generator, monkeypatch: pytest.MonkeyPatch) -> Redness:
     """Let the built-in scorer be one that sees how red a picture is."""
     found = Redness(middle=planted(tiny_teacher)[1], width=1.0)
-    monkeypatch.setattr(recipes, "open_scorer", lambda source: found)
-    monkeypatch.setattr(workers, "cached_scorer", lambda source, device: found)
+    monkeypatch.setattr(scorers, "_open", lambda source, attribute, device: found)
+    monkeypatch.setattr(workers, "cached_scorer", scorers.open_scorer)
     return found
 
 
@@ -62,9 +63,9 @@ def test_pairs_go_through_every_command(
         "source → target",
         "gender · +1.5",
         "gender: -3, -1.5, +0, +1.5, +3 along redder",
-        " to 0.",
     ):
         assert words in page
+    assert re.search(r"gender [01]\.\d\d to [01]\.\d\d", page)
     assert run(["export", str(out), "--to", "pix2pixhd", "--out", str(tmp_path / "x")]) == 0
     assert "--input_nc 3" in capsys.readouterr().out
     folders = {path.name: len(list(path.iterdir())) for path in (tmp_path / "x").iterdir() if path.is_dir()}
