@@ -11,7 +11,7 @@ from distill.devices import usable_cores
 from distill.directions.file import read_direction
 from distill.errors import DistillError
 from distill.filters.attributes import AttributeScorer
-from distill.filters.scorers import open_scorer, scorer_sha256
+from distill.filters.scorers import open_scorer
 from distill.filters.settings import PAIR_FILTERS
 from distill.generate import generate_shard
 from distill.memory import keep_freed_memory
@@ -85,7 +85,7 @@ def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
     """Open the scorer of a recipe. Raises DistillError where it is not the one that made the other shards."""
     chooser = next(item for item in recipe.filters if isinstance(item, PAIR_FILTERS))
     scorer, wanted = cached_scorer(source, chooser.attribute, device), chooser.scorer_sha256
-    if (found := scorer_sha256(scorer, source)) != wanted:
+    if (found := scorer.sha256) != wanted:
         raise DistillError(
             f"the scorer {source!r} has sha256 {found[:12]}… here, the recipe names {wanted[:12]}…;"
             " give every worker the same file"

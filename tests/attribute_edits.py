@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ class Redness:
     """Scores pictures without looking at faces: `gender` is the probability of red, `age` red itself, 0 to 80."""
 
     names = ("gender", "age")
+    kinds = MappingProxyType({"gender": "probability", "age": "value"})
     sha256 = "ee" * 32
     needs_face = False
 

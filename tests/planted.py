@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import torch
@@ -55,6 +55,8 @@ class PlantedScorer:
     """gender: a logistic function of w along GENDER; age: linear in w along AGE."""
 
     names = ("gender", "age")
+    kinds = MappingProxyType({"gender": "probability", "age": "value"})
+    sha256, needs_face = "ab" * 32, True
 
     def __call__(self, images, faces):
         w = w_of(np.asarray(images)).mean(axis=1)

@@ -25,7 +25,7 @@ from distill.directions.fit import check_method
 from distill.directions.look import BATCH, FITTED, draw_w, many_w, truncated
 from distill.directions.measure import find_subjects
 from distill.directions.samples import SampleFile, Samples, score_samples
-from distill.directions.scorers import check_known, kinds_of, told
+from distill.directions.scorers import check_known, told
 from distill.directions.unit import layer_range
 from distill.directions.workflow import FitPlan, fit_directions, named_vector, output_paths, scales_of
 from distill.shards.atomic import sweep
@@ -56,7 +56,7 @@ def run_fit(options: Mapping[str, Any], command: str, *, dry_run: bool, as_json:
     with stop_on_signals() as stop:
         samples = draw_samples(opened, file, options, stop)
         w_ND = np.asarray(many_w(opened.generator, options["seed"], options["n"]).double().numpy())
-        kinds = kinds_of(scorer, samples.scores)
+        kinds = dict(scorer.kinds)
         plan = FitPlan(
             attributes=attributes,
             kinds=kinds,

@@ -24,7 +24,7 @@ from distill.directions.file import SUFFIX, Direction, write_direction
 from distill.directions.foreign import read_array, rows_of
 from distill.directions.look import JUDGED, draw_w, many_w, truncated
 from distill.directions.measure import check_stop, find_subjects
-from distill.directions.scorers import check_known, kinds_of, told
+from distill.directions.scorers import check_known, told
 from distill.directions.sefa import Factor, affine_weights, factorise
 from distill.directions.strip import COLUMNS, ROWS, draw_strip, edited
 from distill.directions.unit import Floats, in_layers, layer_range, spread, to_unit
@@ -64,7 +64,7 @@ def run_import(file: Path, options: Mapping[str, Any], command: str, *, as_json:
         click.echo(f"trying it on {options['faces']} drawn faces", err=True)
         subjects = find_subjects(opened.studio, options["faces"], seed=options["seed"], stop=stop)
         scores = subjects.looked.scores
-        scales = scales_of(scores, kinds_of(scorer, scores), told(scorer, [attribute]))
+        scales = scales_of(scores, scorer.kinds, told(scorer, [attribute]))
         judged = judge_all(opened, [found], subjects, scales, stop)
         write_all(opened, judged, paths, subjects, scales)
     show_all(judged, paths, as_json=as_json)

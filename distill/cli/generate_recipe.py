@@ -8,7 +8,7 @@ from typing import Any
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.edit_settings import DirectionChoice
 from distill.errors import DistillError
-from distill.filters.scorers import BUILTIN, open_scorer, scorer_sha256
+from distill.filters.scorers import BUILTIN, open_scorer
 from distill.filters.settings import PairFilter
 from distill.precision import resolve_precision
 from distill.recipe import Recipe, TaskRecipe
@@ -95,22 +95,21 @@ def with_scorer(
             f"the task {base.task} moves along a direction and has no filter that chooses a pair"
         )
     scorer = open_scorer(source, chooser.attribute)
-    needs_face = bool(getattr(scorer, "needs_face", True))
-    if needs_face and not draws_faces:
+    if scorer.needs_face and not draws_faces:
         raise DistillError(
             f"the scorer {source!r} looks at faces, and {options['source']} draws none: name another by --scorer"
         )
     settings = {"min_confidence": options["min_confidence"], "min_gap": options["years"]}
-    kinds = getattr(scorer, "kinds", {})
-    if chooser.name == "opposite" and kinds.get(chooser.attribute, "probability") != "probability":
+    kind = scorer.kinds[chooser.attribute]
+    if chooser.name == "opposite" and kind != "probability":
         raise DistillError(
-            f"the scorer {source!r} gives {chooser.attribute!r} as a {kinds[chooser.attribute]}: the task"
+            f"the scorer {source!r} gives {chooser.attribute!r} as a {kind}: the task"
             f" {base.task} needs the probability of a class"
         )
     revised = base.refiltered(
-        chooser.name, scorer=source.rpartition("/")[2], find_faces=needs_face, **settings
+        chooser.name, scorer=source.rpartition("/")[2], find_faces=scorer.needs_face, **settings
     )
-    return revised, {"scorer_sha256": scorer_sha256(scorer, source)}
+    return revised, {"scorer_sha256": scorer.sha256}
 
 
 def with_bounds(base: TaskRecipe, options: dict[str, Any]) -> TaskRecipe:

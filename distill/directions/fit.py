@@ -45,12 +45,6 @@ class Fitted:
     facts: dict[str, Any]
 
 
-def kind_of(score_N: NDArray[Any]) -> Kind:
-    """Guess what a score is: a probability where all of them lie from 0 to 1."""
-    known = score_N[np.isfinite(score_N)]
-    return "probability" if len(known) and known.min() >= 0 and known.max() <= 1 else "value"
-
-
 def logits(probability: NDArray[Any]) -> Floats:
     return np.asarray(logit(np.clip(np.asarray(probability, np.float64), SURE, 1 - SURE)))
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distill.directions.fit import Kind, kind_of
 from distill.errors import DistillError
 from distill.filters.attribute_file import load_scorer
 from distill.filters.attribute_models import MODELS
-from distill.filters.attributes import GENDER_TEMPERATURE, AttributeScorer, GenderAgeScorer, Scores
+from distill.filters.attributes import GENDER_TEMPERATURE, AttributeScorer, GenderAgeScorer
 
 BUILTIN = "builtin"
 
@@ -29,12 +28,6 @@ def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, An
         raise DistillError(f"scorer {source!r}: neither {BUILTIN} nor a file")
     scorer = load_scorer(path, device=device)
     return scorer, {"scorer": path.name, "sha256": scorer.sha256}
-
-
-def kinds_of(scorer: AttributeScorer, scores: Mapping[str, Scores]) -> dict[str, Kind]:
-    """Return what each score is: as the scorer says, else as its scores look."""
-    said: Mapping[str, Kind] = getattr(scorer, "kinds", {})
-    return {name: said.get(name) or kind_of(values) for name, values in scores.items()}
 
 
 def check_known(attributes: Sequence[str], scorer: AttributeScorer) -> None:

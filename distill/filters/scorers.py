@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-from pathlib import Path
-
 from distill.errors import DistillError
+from distill.filters.attribute_file import load_scorer
 from distill.filters.attribute_models import MODELS
 from distill.filters.attributes import AttributeScorer, GenderAgeScorer
-from distill.shards.folder import file_sha256
 
 BUILTIN = "builtin"
 # What the built-in scorer tells of each picture, by the attribute that is edited. On a CPU the network for age takes
@@ -33,22 +29,4 @@ def open_scorer(source: str, attribute: str, device: str = "cpu") -> AttributeSc
 def _open(source: str, attribute: str, device: str) -> AttributeScorer:
     if source == BUILTIN:
         return GenderAgeScorer(TOLD.get(attribute, tuple(MODELS)), device=device)
-    if importlib.util.find_spec("distill.filters.attribute_file") is None:
-        raise DistillError(f"unknown scorer {source!r}; there is {BUILTIN!r}, for gender and age")
-    loader = importlib.import_module("distill.filters.attribute_file")
-    scorer: AttributeScorer = loader.load_scorer(source, device=device)
-    return scorer
-
-
-def scorer_sha256(scorer: AttributeScorer, source: str) -> str:
-    """Return a sha256 that stands for the weights of a scorer: its own, else that of its file.
-
-    The built-in one has several files; theirs are hashed together.
-    """
-    own = getattr(scorer, "sha256", None)
-    if isinstance(own, str) and own:
-        return own
-    if isinstance(scorer, GenderAgeScorer):
-        hashes = " ".join(f"{name} {MODELS[name].sha256}" for name in scorer.attributes)
-        return hashlib.sha256(hashes.encode()).hexdigest()
-    return file_sha256(Path(source).expanduser())
+    return load_scorer(source, device=device)

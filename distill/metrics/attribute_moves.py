@@ -20,12 +20,6 @@ SURE = 0.9  # a class is certain from here on, as in the selection of pairs
 WAYS = {"ageing": {"age": 1}, "rejuvenation": {"age": -1}}
 
 
-def kind_of(scorer: Any, score: str) -> Kind:
-    """Return what a score of a scorer is; where it does not say, `gender` is a probability, others are values."""
-    kinds: Mapping[str, Kind] = getattr(scorer, "kinds", {})
-    return kinds.get(score, "probability" if score == "gender" else "value")
-
-
 def wanted_ways(recipe: Mapping[str, Any]) -> dict[str, int]:
     """Return the scores that the edit of a recipe should raise (1) or lower (-1)."""
     ways = dict(WAYS.get(str(recipe.get("task")), {}))

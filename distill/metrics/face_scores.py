@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.identity import SAME_PERSON, describe, descriptor_distances, descriptor_sha256
-from distill.metrics.attribute_moves import kind_of, moves
+from distill.metrics.attribute_moves import Kind, moves
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -23,8 +23,10 @@ CONTENT, TARGET = "content", "target"  # columns: of the scores before, and of w
 
 
 class Scorer(Protocol):
-    """Images and their faces -> scores by name, [N]."""
+    """Images and their faces -> scores by name, [N]; `kinds` says what each is."""
 
+    @property
+    def kinds(self) -> Mapping[str, Kind]: ...
     def __call__(
         self, images: NDArray[np.uint8], faces: list[Face | None], /
     ) -> Mapping[str, NDArray[np.floating[Any]]]: ...
@@ -102,9 +104,10 @@ class FaceScores:
 
     def _moves(self, name: str) -> dict[str, float]:
         found: dict[str, float] = {}
+        kinds = self.scorer.kinds if self.scorer else {}
         for score, after in self.scores.get(name, {}).items():
             if not score.endswith("_spread"):
-                before, kind = np.asarray(self.scores[CONTENT][score]), kind_of(self.scorer, score)
+                before, kind = np.asarray(self.scores[CONTENT][score]), kinds[score]
                 found |= moves(score, kind, before, np.asarray(after), way=self.ways.get(score))
         return found
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -31,6 +32,8 @@ class Brightness:
     """Judges a face by its mean: bright ones are of one class, and each level of grey is a year."""
 
     names: Sequence[str] = ("gender", "age")
+    kinds = MappingProxyType({"gender": "probability", "age": "value"})
+    sha256, needs_face = "ab" * 32, True
 
     def __call__(self, images, faces):
         mean = np.asarray(images).mean(axis=(1, 2, 3))

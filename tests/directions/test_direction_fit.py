@@ -7,7 +7,7 @@ import pytest
 from planted import AGE, GENDER, D
 from scipy.special import expit
 
-from distill.directions.fit import ends_of, fit, judge, kind_of
+from distill.directions.fit import ends_of, fit, judge
 from distill.directions.linear import descent, hinge, logistic, ridge_regression
 from distill.directions.unit import in_layers, layer_range, orthogonal, spread, to_unit
 from distill.errors import DistillError
@@ -45,8 +45,8 @@ def test_a_rare_class_does_not_tilt_the_normal(samples):
 
 def test_auto_is_logistic_for_a_probability_and_ridge_for_a_number(samples):
     w, gender, age = samples
-    assert fit(w, gender, "gender", kind=kind_of(gender)).method == "logistic"
-    assert fit(w, age, "age", kind=kind_of(age)).method == "ridge"
+    assert fit(w, gender, "gender", kind="probability").method == "logistic"
+    assert fit(w, age, "age", kind="value").method == "ridge"
 
 
 def test_the_ends_of_a_probability_are_sure_those_of_a_number_are_thirds(samples):

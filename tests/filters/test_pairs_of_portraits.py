@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
 from distill.filters.attribute_models import models_folder
 from distill.filters.identity import IdentityGate
-from distill.filters.scorers import open_scorer, scorer_sha256
+from distill.filters.scorers import open_scorer
 from distill.filters.settings import IdentityFilter
 from distill.generate import generate_shard
 from distill.recipe import Recipe
@@ -58,9 +59,7 @@ def test_pairs_of_faces_have_scores_landmarks_and_distances(
     except DistillError as error:
         pytest.skip(str(error))
     scorer = open_scorer("builtin", "age")
-    recipe = recipe_for(
-        somewhere, descriptor_sha256=descriptor_sha256(), scorer_sha256=scorer_sha256(scorer, "builtin")
-    )
+    recipe = recipe_for(somewhere, descriptor_sha256=descriptor_sha256(), scorer_sha256=scorer.sha256)
     content = generate_shard(recipe, 0, 4, teacher=portraits, direction=somewhere, scorer=scorer, threads=2)
     assert {name for name in content.columns if name.startswith("scores/")} >= {
         "scores/age",
@@ -87,6 +86,8 @@ def test_another_descriptor_or_landmark_model_than_the_recipe_s_is_refused(somew
 
     class Nobody:
         names = ("age",)
+        kinds = MappingProxyType({"age": "value"})
+        sha256, needs_face = "0" * 64, True
 
         def __call__(self, images: Any, faces: Any, /) -> dict[str, Any]:
             raise AssertionError("nothing is scored")
@@ -104,7 +105,7 @@ def test_the_scorer_is_asked_for_what_the_task_edits() -> None:
     gender, age = (open_scorer("builtin", attribute) for attribute in ("gender", "age"))
     assert list(gender.names) == ["gender"]
     assert {"gender", "age"} <= set(age.names)
-    assert scorer_sha256(gender, "builtin") != scorer_sha256(age, "builtin")
+    assert gender.sha256 != age.sha256
     with pytest.raises(
         DistillError, match="unknown attribute 'smile': the scorer 'builtin' gives gender, age"
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distill.metrics.attribute_moves import kind_of, moves, wanted_ways
+from distill.metrics.attribute_moves import moves, wanted_ways
 
 NONE = float("nan")
 
@@ -28,15 +28,6 @@ def test_no_face_with_both_scores_is_not_a_number():
     for kind in ("probability", "value"):
         found = moves("x", kind, np.array([NONE]), np.array([0.5]), way=1)
         assert all(np.isnan(value) for value in found.values())
-
-
-def test_what_a_score_is():
-    class Own:
-        kinds = {"smile": "probability"}  # noqa: RUF012
-
-    assert kind_of(Own(), "smile") == "probability"
-    assert kind_of(object(), "gender") == "probability"
-    assert kind_of(object(), "age") == "value"
 
 
 def test_the_way_that_an_edit_should_go():
