@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distill.errors import DistillError
+from distill.models.efficientnet_lite import NAME as LITE0
 from distill.reports.card import code, escape, table
 from distill.reports.summary import value_text
 from distill.reports.teacher import Assessment
@@ -114,7 +115,7 @@ def _score(found: Assessment) -> str:
     taught = found.generator.get("training", {}).get("critic") == "projected"
     flattery = (
         " The generator learned to please a critic that sees these very features, so the score flatters it."
-        if taught and features == "efficientnet_lite0"
+        if taught and score.name == f"frechet_{LITE0}"
         else ""
     )
     return (

@@ -165,6 +165,7 @@ def open_files() -> int:
 
 
 @pytest.mark.cluster
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on a single core
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.parametrize("codec", ["raw", "jpeg"])
 def test_loader_processes_give_the_same_bytes(method: str, codec: str, make_data_set: Any) -> None:
