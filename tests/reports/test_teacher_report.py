@@ -220,6 +220,24 @@ def test_training_pictures_stand_beside_the_samples(tiny_teacher):
     json.dumps(found.to_json())
 
 
+@pytest.mark.parametrize(
+    ("critic", "name", "flatters"),
+    [
+        ("projected", "frechet_efficientnet_lite0", True),
+        ("projected", "frechet_inception", False),
+        ("stylegan2", "frechet_efficientnet_lite0", False),
+    ],
+)
+def test_a_score_by_the_critics_features_is_called_flattering(tiny_teacher, critic, name, flatters):
+    found, _ = assessed(tiny_teacher, training(side=16))
+    assert found.score is not None
+    told = {**found.generator, "training": {"critic": critic}}
+    text = section(
+        replace(found, generator=told, score=replace(found.score, name=name)), "again", grid="s.png"
+    )
+    assert ("so the score flatters it" in text) is flatters
+
+
 def test_the_same_seed_gives_the_same_report(tiny_teacher):
     first, second = (assessed(tiny_teacher, training())[0].to_json() for _ in range(2))
     assert first == second
