@@ -8,10 +8,7 @@ from typing import Any
 
 from distill.errors import DistillError
 from distill.filters.attribute_file import load_scorer
-from distill.filters.attribute_models import MODELS
-from distill.filters.attributes import GENDER_TEMPERATURE, AttributeScorer, GenderAgeScorer
-
-BUILTIN = "builtin"
+from distill.filters.attributes import AttributeScorer
 
 
 def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, Any]]:
@@ -19,15 +16,8 @@ def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, An
 
     Raises DistillError for a file that is not there or describes no scorer.
     """
-    if source == BUILTIN:
-        networks = {name: model.sha256 for name, model in MODELS.items()}
-        facts = {"scorer": BUILTIN, "networks": networks, "temperature": GENDER_TEMPERATURE}
-        return GenderAgeScorer(device=device), facts
-    path = Path(source).expanduser()
-    if not path.is_file():
-        raise DistillError(f"scorer {source!r}: neither {BUILTIN} nor a file")
-    scorer = load_scorer(path, device=device)
-    return scorer, {"scorer": path.name, "sha256": scorer.sha256}
+    scorer = load_scorer(source, device=device)
+    return scorer, {"scorer": Path(source).name, "sha256": scorer.sha256}
 
 
 def check_known(attributes: Sequence[str], scorer: AttributeScorer) -> None:
