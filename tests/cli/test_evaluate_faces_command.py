@@ -199,6 +199,7 @@ def test_judges_by_name(tmp_path, monkeypatch):
         open_judge("face-api")
     with pytest.raises(DistillError, match="cannot be read"):
         open_judge(f"face-api={tmp_path}")
+    monkeypatch.setattr("distill.judge.GenderAgeScorer", lambda device: Brightness())
     builtin = open_judge()
     assert builtin.name == "builtin"
     assert builtin.selected({"filters": [{"scorer": "builtin"}]})
