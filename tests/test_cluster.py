@@ -182,6 +182,15 @@ def test_stop_lets_running_tasks_finish_and_begins_no_others(tmp_path: Path) -> 
     assert len(pids_in(tmp_path)) == len([first, *rest]) == len(list(tmp_path.glob("*.done"))) < 8
 
 
+@pytest.fixture
+def hears_interrupts() -> Iterator[None]:
+    """Let Ctrl-C raise: a shell starts what it puts into the background deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_interrupts")
 def test_an_interrupt_ends_everything_at_once(tmp_path: Path) -> None:
     def interrupt() -> None:
         wait_for(lambda: len(pids_in(tmp_path)) == 2)
