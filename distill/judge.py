@@ -15,13 +15,13 @@ import torch
 
 from distill.errors import DistillError
 from distill.filters.attribute_face_api import ENTRY, NAME, FaceApiScorer
-from distill.filters.attribute_file import load_scorer
+from distill.filters.attribute_file import BUILTIN, load_scorer
 from distill.filters.attribute_models import MODELS
 from distill.filters.attributes import AttributeScorer, GenderAgeScorer
 from distill.stylegan2.checkpoint import file_sha256
 from distill.stylegan2.weights import entry_of
 
-AUTO, BUILTIN = "auto", "builtin"
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,8 @@ from typing import Any
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.edit_settings import DirectionChoice
 from distill.errors import DistillError
-from distill.filters.scorers import BUILTIN, open_scorer
+from distill.filters.attribute_file import BUILTIN
+from distill.filters.scorers import open_scorer
 from distill.filters.settings import PairFilter
 from distill.precision import resolve_precision
 from distill.recipe import Recipe, TaskRecipe

@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from distill.directions.file import Direction, read_direction
-from distill.directions.fit import CONFIDENCE, Kind, fit, judge
+from distill.directions.fit import CONFIDENCE, fit, judge
 from distill.directions.look import Studio
 from distill.directions.measure import Curve, Subjects, measure
 from distill.directions.samples import Samples, check_faces
 from distill.directions.summary import Scale, movements, recommended, rises, scale_of, summary
 from distill.directions.unit import Floats, in_layers, orthogonal, spread, to_unit
 from distill.errors import DistillError
+from distill.filters.attribute_settings import Kind
 from distill.stylegan2.generator import Generator
 
 Facts = dict[str, Any]

@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.detection import Face
 from distill.filters.attribute_crops import Crop
+from distill.filters.attributes import Scores
 from distill.models.face_api import SHA256, SIDE, load_face_api
 from distill.stylegan2.weights import entry_of
 
@@ -26,8 +26,6 @@ ENTRY = "face-api-age-gender"  # of `distill weights`
 # correlate by 0.76.
 CROP = Crop(kind="chip", height=SIDE, width=SIDE, padding=0.2, points=5)
 BATCH = 64
-
-Scores = NDArray[np.float32]
 
 
 class FaceApiScorer:
