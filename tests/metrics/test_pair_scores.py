@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from skimage import data
 from skimage.metrics import structural_similarity
 
+from distill.faces.detection import Face
 from distill.metrics import face_scores, speed
+from distill.metrics.attribute_moves import Kind
 from distill.metrics.face_scores import FaceScores
 from distill.metrics.features import Features, load_features
 from distill.metrics.kernel import kernel_distance
@@ -125,16 +131,22 @@ def test_an_image_takes_its_share_of_the_median_run(monkeypatch: pytest.MonkeyPa
     assert len(calls) == speed.WARM_UPS + speed.LEAST
 
 
+class Brightness:
+    """A scorer of faces; the brightness of a picture stands for what a network would say."""
+
+    kinds: Mapping[str, Kind] = {"brightness": "value"}
+
+    def __call__(self, pictures: NDArray[np.uint8], faces: list[Face | None], /) -> dict[str, NDArray[Any]]:
+        assert all(found is not None for found in faces)
+        return {"brightness": pictures.mean(axis=(1, 2, 3)) / 255}
+
+
 def test_faces_near_and_far_and_rows_without_one() -> None:
     face = data.astronaut()[:256, 96:352]  # one face
     turned = np.ascontiguousarray(face[:, ::-1])
     blank = np.zeros_like(face)
 
-    def gender(pictures, faces):
-        assert all(found is not None for found in faces)
-        return {"brightness": pictures.mean(axis=(1, 2, 3)) / 255}
-
-    scores = FaceScores(scorer=gender)
+    scores = FaceScores(scorer=Brightness())
     content = np.stack([face, blank, turned])
     scores.add(
         content, {"copy": content, "target": np.stack([blank] * 3)}, only=np.array([True, True, False])
@@ -147,6 +159,8 @@ def test_faces_near_and_far_and_rows_without_one() -> None:
     assert found["target"]["identity_distance"] > face_scores.SAME_PERSON
     assert found["target"]["same_person"] == 0
     assert found["target"]["brightness_miss"] == 0
+    assert found["copy"]["brightness_moved"] == 0
+    assert found["target"]["brightness_moved"] == pytest.approx(-face.mean() / 255)
     assert found["copy"]["brightness_miss"] == pytest.approx(face.mean() / 255)
     scores.add(content[2:], {"copy": content[2:], "target": content[2:]})
     assert scores.between_people() is not None
