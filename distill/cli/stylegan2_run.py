@@ -81,7 +81,7 @@ class Plan:
         with torch.device("meta"):
             generator = GeneratorNetwork(self.preset.shape(self.resolution))
             critic = (
-                ProjectedHeads(self.resolution)
+                ProjectedHeads(self.resolution, self.preset.group)
                 if self.preset.critic == "projected"
                 else Discriminator(self.preset.channels(self.resolution), group=self.preset.group)
             )

@@ -2,7 +2,8 @@
 
 Sauer et al. 2021, "Projected GANs Converge Faster". The features are those of EfficientNet-Lite0, mixed across
 channels and across scales by convolutions that are drawn at random once and never trained (their section 3.2), so
-that no head can rest on a few of them. N images, C channels, H W image.
+that no head can rest on a few of them. The coarsest head also sees how much the samples of a group differ in each
+feature, which asks the generator for variety. N images, C channels, H W image.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from distill.models.efficientnet_lite import EfficientNetLite0
-from distill.stylegan2.networks import SLOPE
+from distill.stylegan2.discriminator import precise
+from distill.stylegan2.networks import EPS, SLOPE
 
 STAGES = (1, 2, 4, 6)  # of the network, whose outputs lie at strides 4, 8, 16 and 32
 STAGE_WIDTHS = (24, 40, 112, 320)
@@ -60,18 +62,36 @@ class ProjectedFeatures(nn.Module):
 
 
 class ProjectedHeads(nn.Module):
-    """Feature maps -> logits [N, 64], 16 places of each of the four; above 0 means "real"."""
+    """Feature maps -> logits [N, 64], 16 places of each of the four; above 0 means "real".
 
-    def __init__(self, resolution: int) -> None:
+    N must be a multiple of `group`, or less.
+    """
+
+    def __init__(self, resolution: int, group: int) -> None:
         super().__init__()
+        self.group = group
         side = max(resolution, LEAST_SIDE)
+        widths = (*MIXED_WIDTHS[:-1], 2 * MIXED_WIDTHS[-1])
         self.heads = nn.ModuleList(
-            _head(width, side // stride) for width, stride in zip(MIXED_WIDTHS, STRIDES, strict=True)
+            _head(width, side // stride) for width, stride in zip(widths, STRIDES, strict=True)
         )
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        logits = [head(x).flatten(1) for head, x in zip(self.heads, maps, strict=True)]
+        seen = [*maps[:-1], with_deviations(maps[-1], min(self.group, len(maps[-1])))]
+        logits = [head(x).flatten(1) for head, x in zip(self.heads, seen, strict=True)]
         return torch.cat(logits, dim=1)
+
+
+def with_deviations(x: Tensor, group: int) -> Tensor:
+    """Append to each map its standard deviation over `group` consecutive samples, place by place.
+
+    x [N, C, H, W] -> [N, 2 C, H, W]. As the minibatch deviation of StyleGAN2's discriminator, but not averaged over
+    the features: each of them says something of its own here.
+    """
+    n = len(x)
+    grouped = precise(x).unflatten(0, (n // group, group))
+    deviation = (grouped.var(dim=1, correction=0) + EPS).sqrt()
+    return torch.cat([x, deviation.repeat_interleave(group, dim=0).to(x.dtype)], dim=1)
 
 
 def _random(conv: nn.Conv2d) -> nn.Conv2d:

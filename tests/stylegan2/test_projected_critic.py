@@ -16,7 +16,7 @@ from state_differences import differences
 from distill.cli.train_stylegan2 import train_stylegan2
 from distill.models.efficientnet_lite import FoldedConv, lite0_file
 from distill.models.state_files import read_state
-from distill.stylegan2.projected import ProjectedFeatures, ProjectedHeads
+from distill.stylegan2.projected import ProjectedFeatures, ProjectedHeads, with_deviations
 from distill.stylegan2.trainer.losses import hinge_discriminator, hinge_generator
 from distill.stylegan2.trainer.presets import PRESETS, table, with_projected_critic
 from distill.stylegan2.trainer.step import StyleGAN2Step
@@ -45,13 +45,34 @@ def test_four_scales_and_sixteen_places_each(features: ProjectedFeatures) -> Non
         (2, 128, 8, 8),
         (2, 256, 4, 4),
     ]
-    assert ProjectedHeads(64)(maps).shape == (2, 64)
+    assert ProjectedHeads(64, group=2)(maps).shape == (2, 64)
 
 
 @pytest.mark.parametrize("resolution", [16, 128, 256])
 def test_any_resolution_is_judged_in_sixteen_places(resolution: int) -> None:
     features = ProjectedFeatures(read_state(lite0_file("tests with")).tensors, resolution)
-    assert ProjectedHeads(resolution)(features(torch.zeros(1, 3, resolution, resolution))).shape == (1, 64)
+    assert ProjectedHeads(resolution, group=4)(features(torch.zeros(1, 3, resolution, resolution))).shape == (
+        1,
+        64,
+    )
+
+
+def test_deviations_of_known_samples_stay_within_their_group() -> None:
+    x = torch.zeros(4, 1, 1, 2)
+    x[0, 0, 0], x[1, 0, 0] = torch.tensor([1.0, 5.0]), torch.tensor([3.0, 5.0])
+    seen = with_deviations(x, group=2)
+    assert torch.equal(seen[:, :1], x)
+    assert seen[:2, 1].flatten(1).tolist() == [pytest.approx([1.0, 0.0], abs=1e-3)] * 2
+    assert seen[2:, 1].flatten().tolist() == pytest.approx([0.0] * 4, abs=1e-3)
+
+
+def test_equal_samples_are_told_from_different_ones(features: ProjectedFeatures) -> None:
+    random = torch.Generator().manual_seed(0)
+    maps = features(torch.rand(4, 3, 64, 64, generator=random) * 2 - 1)
+    heads = ProjectedHeads(64, group=4).eval()
+    alone = heads([x[:1].repeat(4, 1, 1, 1) for x in maps])
+    assert torch.allclose(alone[0], alone[3])
+    assert not torch.allclose(alone[0], heads(maps)[0], atol=1e-3)  # the same sample, in other company
 
 
 def test_the_mixing_is_the_same_every_time_and_nothing_of_it_is_trained(features: ProjectedFeatures) -> None:

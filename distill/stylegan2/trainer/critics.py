@@ -94,7 +94,7 @@ class ProjectedCritic:
 
     def __init__(self, preset: Preset, resolution: int, device: torch.device, half: torch.dtype) -> None:
         self.device, self.half = device, half
-        network = ProjectedHeads(resolution)
+        network = ProjectedHeads(resolution, preset.group)
         self.network: nn.Module = network.to(device, memory_format=CL)  # type: ignore[call-overload]
         tensors = read_state(lite0_file("the features of the projected critic,")).tensors
         features = ProjectedFeatures(tensors, resolution).to(device, half)
