@@ -28,7 +28,7 @@ from distill.stylegan2.generator import Generator
 
 if TYPE_CHECKING:
     from distill.directions.file import Direction
-    from distill.filters.attributes import AttributeScorer
+    from distill.scorers.protocol import AttributeScorer
 
 CANDIDATES_PER_ROW = 20  # tried before a shard is given up, unless the caller names a number
 AHEAD = 2  # batches that may be drawn before the oldest of them is judged

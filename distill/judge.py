@@ -14,10 +14,11 @@ from typing import Any
 import torch
 
 from distill.errors import DistillError
-from distill.filters.attribute_face_api import ENTRY, NAME, FaceApiScorer
-from distill.filters.attribute_file import BUILTIN, load_scorer
-from distill.filters.attribute_models import MODELS
-from distill.filters.attributes import AttributeScorer, GenderAgeScorer
+from distill.scorers.builtin import GenderAgeScorer
+from distill.scorers.builtin_files import MODELS
+from distill.scorers.face_api import ENTRY, NAME, FaceApiScorer
+from distill.scorers.load import BUILTIN, load_scorer
+from distill.scorers.protocol import AttributeScorer
 from distill.stylegan2.checkpoint import file_sha256
 from distill.stylegan2.weights import entry_of
 

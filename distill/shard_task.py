@@ -10,13 +10,13 @@ from pathlib import Path
 from distill.devices import usable_cores
 from distill.directions.file import read_direction
 from distill.errors import DistillError
-from distill.filters.attributes import AttributeScorer
 from distill.filters.scorers import open_scorer
 from distill.filters.settings import PAIR_FILTERS
 from distill.generate import generate_shard
 from distill.memory import keep_freed_memory
 from distill.precision import Precision, be_reproducible
 from distill.recipe import Recipe
+from distill.scorers.protocol import AttributeScorer
 from distill.shards.folder import ShardReport, read_report, shard_is_valid
 from distill.shards.write import commit_shard
 from distill.stages import StageClock

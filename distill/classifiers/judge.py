@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from distill.filters.attribute_calibration import (
+from distill.scorers.calibration import (
     Bin,
     chosen,
     class_calibration,

@@ -15,9 +15,9 @@ import numpy as np
 from distill.classifiers.examples import Example
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
-from distill.filters.attribute_crops import Crop
-from distill.filters.attribute_photos import Photo, Seen, see
 from distill.images.parallel import ordered
+from distill.scorers.crops import Crop
+from distill.scorers.photos import Photo, Seen, see
 
 AT_ONCE = 32  # pictures that go on together
 ONLY = "image"

@@ -18,13 +18,13 @@ from distill.classifiers.fit import Fitted, Task, make_learner
 from distill.classifiers.judge import Judgement, judge, mistakes
 from distill.classifiers.pictures import Tally, chips_of
 from distill.classifiers.split import PARTS, Split, split_rows
-from distill.filters.attribute_calibration import fit_class_temperature
-from distill.filters.attribute_crops import Crop
-from distill.filters.attribute_file import save_scorer
-from distill.filters.attribute_settings import PADDING, ScorerSettings, ScoreSettings, settings_of
 from distill.reports.publish import publish
 from distill.reports.reliability import draw_reliability
 from distill.reports.sheet import png_bytes
+from distill.scorers.calibration import fit_class_temperature
+from distill.scorers.crops import Crop
+from distill.scorers.load import save_scorer
+from distill.scorers.settings import PADDING, ScorerSettings, ScoreSettings, settings_of
 
 Align = Literal["ffhq", "chip", "none"]
 CROPS: dict[Align, Literal["ffhq", "chip", "whole"]] = {"ffhq": "ffhq", "chip": "chip", "none": "whole"}

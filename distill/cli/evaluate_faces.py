@@ -54,8 +54,8 @@ def judge_facts(judge: Judge, recipe: Mapping[str, Any] | None) -> dict[str, Any
 
 def judge_note(judge: Judge, recipe: Mapping[str, Any] | None) -> str:
     """Say who judged, and whether that is whom the student was taught to please."""
-    from distill.filters.attribute_file import BUILTIN
     from distill.judge import selecting
+    from distill.scorers.load import BUILTIN
 
     who = f"Attributes: judged by the scorer {judge.name}"
     other = "; another judge: distill weights fetch face-api-age-gender, then --scorer face-api"

@@ -8,11 +8,11 @@ from typing import Any
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.edit_settings import DirectionChoice
 from distill.errors import DistillError
-from distill.filters.attribute_file import BUILTIN
 from distill.filters.scorers import open_scorer
 from distill.filters.settings import PairFilter
 from distill.precision import resolve_precision
 from distill.recipe import Recipe, TaskRecipe
+from distill.scorers.load import BUILTIN
 from distill.stylegan2.weights import domain_of
 from distill.teacher import teacher_facts
 from pipelines import RECIPES

@@ -13,10 +13,10 @@ import click
 from distill.errors import DistillError, NothingWorked
 
 if TYPE_CHECKING:
-    from distill.filters.attribute_csv import ScoreFile
-    from distill.filters.attribute_photos import Photo, ScoredPhoto
-    from distill.filters.attribute_table import Row, Table
-    from distill.filters.attributes import ChipScorer
+    from distill.scorers.builtin_table import Row, Table
+    from distill.scorers.photos import Photo, ScoredPhoto
+    from distill.scorers.protocol import ChipScorer
+    from distill.scorers.score_csv import ScoreFile
 
 SAMPLE = 8  # photographs that a dry run scores to tell the time
 SHOWN = 20  # skips that are listed one by one; the table has them all
@@ -82,8 +82,8 @@ def score_images(
     table. What was scored is kept in FILE.csv.part until the table is complete: the same command goes on. Another
     --scorer gives a column for each of its scores, and NAME_label where they are probabilities.
     """
-    from distill.filters.attribute_photos import find_named
     from distill.images.parallel import default_workers
+    from distill.scorers.photos import find_named
 
     chosen, table = _open(scorer, attributes, models, device)
     check_table(out, overwrite=overwrite)
@@ -108,13 +108,13 @@ def _open(
     source: str, attributes: str | None, models: Path | None, device: str
 ) -> tuple[ChipScorer | ScoreFile, Table]:
     """Load the scorer, and say what its table looks like."""
-    from distill.filters.attribute_csv import read_scores
-    from distill.filters.attribute_file import BUILTIN, load_scorer
-    from distill.filters.attribute_network import NetworkScorer
-    from distill.filters.attribute_score_table import ScoreTable
-    from distill.filters.attribute_table import GenderAgeTable
-    from distill.filters.attributes import GenderAgeScorer
     from distill.precision import resolve_device
+    from distill.scorers.builtin import GenderAgeScorer
+    from distill.scorers.builtin_table import GenderAgeTable
+    from distill.scorers.load import BUILTIN, load_scorer
+    from distill.scorers.network import NetworkScorer
+    from distill.scorers.network_table import ScoreTable
+    from distill.scorers.score_csv import read_scores
 
     if source == BUILTIN:
         names = ["gender", "age"] if attributes is None else split_names(attributes)
@@ -161,9 +161,9 @@ def _known(labels: Path | None, table: Table, found: list[Photo]) -> list[Row]:
 def _score(found: list[Photo], scorer: ChipScorer | ScoreFile, out: Path, workers: int) -> list[ScoredPhoto]:
     from distill.cli.signals import stop_on_signals
     from distill.faces.photos import photo_detector
-    from distill.filters.attribute_csv import ScoreFile
-    from distill.filters.attribute_journal import Journal, score_resumably, settings_of
     from distill.images.progress import PictureProgress
+    from distill.scorers.journal import Journal, score_resumably, settings_of
+    from distill.scorers.score_csv import ScoreFile
 
     if isinstance(scorer, ScoreFile):
         return scorer.photos(found)
@@ -177,7 +177,7 @@ def _score(found: list[Photo], scorer: ChipScorer | ScoreFile, out: Path, worker
 def _write(
     out: Path, scored: list[ScoredPhoto], known: list[Row], table: Table, min_confidence: float
 ) -> list[Row]:
-    from distill.filters.attribute_table import as_csv
+    from distill.scorers.builtin_table import as_csv
     from distill.shards.atomic import atomic_write
 
     if not any(photo.scores for photo in scored):
@@ -217,7 +217,7 @@ def _show_plan(
     found: list[Photo], scorer: ChipScorer | ScoreFile, known: list[Row], out: Path, workers: int
 ) -> None:
     """Say what would be done, and after a look at some pictures how long it would take."""
-    from distill.filters.attribute_csv import ScoreFile
+    from distill.scorers.score_csv import ScoreFile
 
     click.echo(f"{len(found)} pictures → {out}, {', '.join(scorer.names)}")
     click.echo(f"known labels for {sum(map(bool, known))}")
@@ -228,7 +228,7 @@ def _show_plan(
 
 def _try_some(found: list[Photo], scorer: ChipScorer, workers: int) -> None:
     """Look at a few pictures spread over all; tell what they suggest of the whole."""
-    from distill.filters.attribute_photos import see
+    from distill.scorers.photos import see
     from distill.text import clock
 
     chosen = found[:: max(1, len(found) // SAMPLE)][:SAMPLE]

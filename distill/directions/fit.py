@@ -24,7 +24,7 @@ from scipy.special import logit
 from distill.directions.linear import best_ridge, descent, hinge, logistic, ridge_regression, square
 from distill.directions.unit import Floats
 from distill.errors import DistillError
-from distill.filters.attribute_settings import Kind
+from distill.scorers.protocol import Kind
 
 Method = Literal["auto", "centroid", "logistic", "svm", "ridge"]
 METHODS: tuple[str, ...] = get_args(Method)

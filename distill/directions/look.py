@@ -18,10 +18,10 @@ from torch import Tensor
 from distill.faces.alignment import Floats, Pixels
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.identity import describe
-from distill.filters.attributes import AttributeScorer, Scores
 from distill.filters.face import MAX_SIDE, each
 from distill.pixels import HostCopy, to_uint8
 from distill.sampling import normal
+from distill.scorers.protocol import AttributeScorer, Scores
 from distill.stylegan2.generator import Generator
 
 PSI = (

@@ -19,7 +19,7 @@ from distill.directions.unit import Floats
 from distill.errors import DistillError, Interrupted
 from distill.faces.detection import Face
 from distill.faces.identity import NUMBERS
-from distill.filters.attributes import Scores
+from distill.scorers.protocol import Scores
 
 STRENGTHS = tuple(k / 2 for k in range(-8, 9))  # -4, -3.5, …, 4
 TRIES = 10  # samples drawn for each face that is wanted

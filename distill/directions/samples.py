@@ -21,7 +21,7 @@ from safetensors.numpy import save
 
 from distill.directions.look import BATCH, FITTED, Looked, Studio, draw_w, truncated
 from distill.errors import DistillError, Interrupted, os_error
-from distill.filters.attributes import Scores
+from distill.scorers.protocol import Scores
 from distill.shards.atomic import atomic_write
 
 FORMAT = "distill-direction-samples"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.filters.attribute_file import load_scorer
-from distill.filters.attributes import AttributeScorer
+from distill.scorers.load import load_scorer
+from distill.scorers.protocol import AttributeScorer
 
 
 def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, Any]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from distill.directions.fit import CONFIDENCE, logits
 from distill.directions.measure import Curve
 from distill.directions.unit import Floats
-from distill.filters.attribute_settings import Kind
+from distill.scorers.protocol import Kind
 
 LINEAR = 2.0  # movement per unit is read off strengths up to this
 APART = {"age": 20.0}  # of scores that are no probabilities: how far the ends of a pair must lie apart

@@ -20,7 +20,7 @@ from distill.directions.samples import Samples, check_faces
 from distill.directions.summary import Scale, movements, recommended, rises, scale_of, summary
 from distill.directions.unit import Floats, in_layers, orthogonal, spread, to_unit
 from distill.errors import DistillError
-from distill.filters.attribute_settings import Kind
+from distill.scorers.protocol import Kind
 from distill.stylegan2.generator import Generator
 
 Facts = dict[str, Any]

@@ -15,8 +15,8 @@ from distill.pixels import HostCopy
 
 if TYPE_CHECKING:
     from distill.faces.detection import Face, FaceDetector
-    from distill.filters.attributes import AttributeScorer
     from distill.recipe import Recipe
+    from distill.scorers.protocol import AttributeScorer
 
 ACCEPTED = "accepted"
 Numbers = NDArray[np.int64]

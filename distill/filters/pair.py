@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
 from distill.filters import Batch
-from distill.filters.attributes import AttributeScorer
 from distill.filters.face import each, face_detector
 from distill.filters.settings import ApartFilter, OppositeFilter, PairFilter
+from distill.scorers.protocol import AttributeScorer
 
 Floats = NDArray[np.float32]
 Ends: TypeAlias = tuple[int, int]  # pictures of the lower and of the higher score

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from distill.errors import DistillError
-from distill.filters.attribute_file import BUILTIN, load_scorer
-from distill.filters.attribute_models import MODELS
-from distill.filters.attributes import AttributeScorer, GenderAgeScorer
+from distill.scorers.builtin import GenderAgeScorer
+from distill.scorers.builtin_files import MODELS
+from distill.scorers.load import BUILTIN, load_scorer
+from distill.scorers.protocol import AttributeScorer
 
 # What the built-in scorer tells of each picture, by the attribute that is edited. On a CPU the network for age takes
 # 20 times as long as that for gender (41 and 2 ms; the detector 15 ms): it is asked where age decides.

@@ -6,12 +6,13 @@ A score is a probability of a class (0 to 1, the class changes at 0.5) or a valu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["probability", "value"]
+from distill.scorers.protocol import Kind
+
 Floats = NDArray[np.float64]
 
 MIDDLE = 0.5  # where the class of a calibrated probability changes

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.identity import SAME_PERSON, describe, descriptor_distances, descriptor_sha256
-from distill.metrics.attribute_moves import Kind, moves
+from distill.metrics.attribute_moves import moves
+from distill.scorers.protocol import Kind
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from distill.filters.attribute_calibration import Bin
 from distill.reports.histogram import ticks
 from distill.reports.sheet import FAINT, INK, PAPER, write_line
+from distill.scorers.calibration import Bin
 
 WIDTH, SIDE = 640, 420  # px of the picture, of the square that is drawn in
 LEFT, TOP, BELOW, COUNTS = 84, 78, 62, 110  # px around it, and of the panel of counts below

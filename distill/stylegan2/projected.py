@@ -89,7 +89,7 @@ def with_deviations(x: Tensor, group: int) -> Tensor:
     the features: each of them says something of its own here.
     """
     n = len(x)
-    grouped = precise(x).unflatten(0, (n // group, group))
+    grouped = precise(x).reshape(n // group, group, *x.shape[1:])
     deviation = (grouped.var(dim=1, correction=0) + EPS).sqrt()
     return torch.cat([x, deviation.repeat_interleave(group, dim=0).to(x.dtype)], dim=1)
 

@@ -13,7 +13,7 @@ from distill.classifiers.judge import judge, mistakes, wilson
 from distill.classifiers.regression import FOLDS, Pictures, find_penalty, folds_of, left_out_logits
 from distill.classifiers.split import PARTS, split_rows
 from distill.errors import DistillError
-from distill.filters.attribute_calibration import (
+from distill.scorers.calibration import (
     calibration,
     class_calibration,
     error_by_chance,

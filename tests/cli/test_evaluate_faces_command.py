@@ -16,10 +16,10 @@ from PIL import Image
 from distill import evaluate as library
 from distill.cli.main import run
 from distill.errors import DistillError
-from distill.filters.attribute_models import MODELS
 from distill.judge import Judge, open_judge, selecting
 from distill.models.pix2pixhd import Architecture, create
 from distill.models.student import StudentFacts, save_student
+from distill.scorers.builtin_files import MODELS
 from distill.shards.folder import write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard

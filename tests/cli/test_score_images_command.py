@@ -23,11 +23,12 @@ from PIL import Image
 from distill.cli.main import explain, run
 from distill.cli.score_images import score_images
 from distill.errors import Interrupted
-from distill.filters import attribute_models, attribute_photos
-from distill.filters.attribute_journal import Journal, score_resumably
-from distill.filters.attribute_models import MODELS, VARIABLE
-from distill.filters.attribute_photos import find_named
-from distill.filters.attributes import GenderAgeScorer
+from distill.scorers import builtin_files
+from distill.scorers import photos as scored_photos
+from distill.scorers.builtin import GenderAgeScorer
+from distill.scorers.builtin_files import MODELS, VARIABLE
+from distill.scorers.journal import Journal, score_resumably
+from distill.scorers.photos import find_named
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 
@@ -48,7 +49,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         data = model(nodes, {"w": weights}, ["N", 3, side, side], {"logits": ["N", classes]})
         (folder / MODELS[name].file).write_bytes(data)
         changed = replace(MODELS[name], sha256=hashlib.sha256(data).hexdigest())
-        monkeypatch.setitem(attribute_models.MODELS, name, changed)
+        monkeypatch.setitem(builtin_files.MODELS, name, changed)
     monkeypatch.setenv(VARIABLE, str(folder))
     return folder
 
@@ -180,20 +181,20 @@ def test_dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attribute_photos, "AT_ONCE", 1)
+    monkeypatch.setattr(scored_photos, "AT_ONCE", 1)
     photos, scorer, part = (
         find_named([folder], tmp_path / "x.csv"),
         GenderAgeScorer(),
         tmp_path / "x.csv.part",
     )
     looked: list[str] = []
-    see: Callable[..., Any] = attribute_photos.see
+    see: Callable[..., Any] = scored_photos.see
 
     def watched(photo: Any, crops: Any) -> Any:
         looked.append(photo.name)
         return see(photo, crops)
 
-    monkeypatch.setattr(attribute_photos, "see", watched)
+    monkeypatch.setattr(scored_photos, "see", watched)
     stop = threading.Event()
     with pytest.raises(Interrupted, match="after 2 of 5 pictures; the same command goes on"):
         score_resumably(

@@ -17,8 +17,8 @@ from PIL import Image
 from distill.cli.main import explain
 from distill.cli.score_images import score_images
 from distill.cli.train_classifier import train_classifier
-from distill.filters.attribute_file import load_scorer
 from distill.models.efficientnet_lite import lite0_installed
+from distill.scorers.load import load_scorer
 
 SIDE = 32
 LIGHT = ("--network", "small_cnn", "--size", SIDE, "--workers", 1)

@@ -13,12 +13,12 @@ from distill.directions.file import Direction
 from distill.errors import DistillError
 from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
-from distill.filters.attribute_models import models_folder
 from distill.filters.identity import IdentityGate
 from distill.filters.scorers import open_scorer
 from distill.filters.settings import IdentityFilter
 from distill.generate import generate_shard
 from distill.recipe import Recipe
+from distill.scorers.builtin_files import models_folder
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 from distill.teacher import teacher_facts

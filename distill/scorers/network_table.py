@@ -10,10 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from distill.errors import DistillError
-from distill.filters.attribute_calibration import calibration, class_calibration
-from distill.filters.attribute_photos import ScoredPhoto
-from distill.filters.attribute_settings import Kind, ScorerSettings, ScoreSettings
-from distill.filters.attribute_table import (
+from distill.images.labels import NUMBER, LabelTable
+from distill.scorers.builtin_table import (
     Row,
     counts_text,
     differences,
@@ -21,7 +19,10 @@ from distill.filters.attribute_table import (
     judged_text,
     sure_text,
 )
-from distill.images.labels import NUMBER, LabelTable
+from distill.scorers.calibration import calibration, class_calibration
+from distill.scorers.photos import ScoredPhoto
+from distill.scorers.protocol import Kind
+from distill.scorers.settings import ScorerSettings, ScoreSettings
 
 YES, NO = "yes", "no"
 

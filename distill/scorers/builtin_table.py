@@ -10,10 +10,10 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from distill.errors import DistillError
-from distill.filters.attribute_calibration import calibration
-from distill.filters.attribute_models import MODELS
-from distill.filters.attribute_photos import ScoredPhoto
 from distill.images.labels import NUMBER, LabelTable
+from distill.scorers.builtin_files import MODELS
+from distill.scorers.calibration import calibration
+from distill.scorers.photos import ScoredPhoto
 
 GENDERS = {"f": "F", "female": "F", "m": "M", "male": "M"}  # what a label file may say, in lower case
 OLDEST = 150  # years

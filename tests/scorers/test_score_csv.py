@@ -12,7 +12,7 @@ from PIL import Image
 
 from distill.cli.score_images import score_images
 from distill.errors import DistillError
-from distill.filters.attribute_csv import read_scores
+from distill.scorers.score_csv import read_scores
 
 
 def written(folder: Path, text: str) -> Path:

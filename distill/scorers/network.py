@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from distill.errors import UnsupportedCheckpoint
 from distill.faces.alignment import Pixels
 from distill.faces.detection import Face
-from distill.filters.attribute_crops import Crop
-from distill.filters.attribute_outputs import check_endings, check_output, chosen_output, read_output
-from distill.filters.attribute_settings import InputSettings, Kind, ScorerSettings
-from distill.filters.attributes import Scores, score_faces
 from distill.models.onnx_network import OnnxNetwork
+from distill.scorers.crops import Crop
+from distill.scorers.outputs import check_endings, check_output, chosen_output, read_output
+from distill.scorers.protocol import Kind, Scores, score_faces
+from distill.scorers.settings import InputSettings, ScorerSettings
 
 ONLY = "image"  # the name of the one crop
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow turns colour into grey

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ import torch
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.detection import Face
-from distill.filters.attribute_crops import Crop
-from distill.filters.attributes import Scores
 from distill.models.face_api import SHA256, SIDE, load_face_api
+from distill.scorers.crops import Crop
+from distill.scorers.protocol import Kind, Scores, score_faces
 from distill.stylegan2.weights import entry_of
 
 NAME = "face-api"
@@ -25,7 +24,6 @@ ENTRY = "face-api-age-gender"  # of `distill weights`
 # and by eye, it is right for 878. The package's own crop, the box around all 68 landmarks, does as well; its ages
 # correlate by 0.76.
 CROP = Crop(kind="chip", height=SIDE, width=SIDE, padding=0.2, points=5)
-BATCH = 64
 
 
 class FaceApiScorer:
@@ -46,38 +44,26 @@ class FaceApiScorer:
         self.network = load_face_api(file or face_api_file()).to(self.device)
 
     @property
-    def kinds(self) -> Mapping[str, Literal["probability", "value"]]:
-        """What each score is."""
+    def kinds(self) -> Mapping[str, Kind]:
         return {"gender": "probability", "age": "value"}
+
+    @property
+    def crops(self) -> Mapping[str, Crop]:
+        return {NAME: CROP}
 
     def __call__(
         self, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None], /
     ) -> dict[str, Scores]:
-        if len(images) != len(faces):
-            raise DistillError(
-                f"{len(images)} images and {len(faces)} faces: one face, or None, an image is needed"
-            )
-        scores = {name: np.full(len(faces), np.nan, dtype=np.float32) for name in self.names}
-        found = [(row, face) for row, face in enumerate(faces) if face is not None]
-        for first in range(0, len(found), BATCH):
-            part = found[first : first + BATCH]
-            rows = [row for row, _ in part]
-            chips_NHWC = np.stack([face_api_chip(images[row], face) for row, face in part])
-            scores["gender"][rows], scores["age"][rows] = self.score_chips(chips_NHWC)
-        return scores
+        return score_faces(self, images, faces)
 
     @torch.inference_mode()
-    def score_chips(self, chips_NHWC: Pixels) -> tuple[Scores, Scores]:
-        """Score chips [N, 112, 112, 3]: (probability of female, years), [N] each."""
+    def score_chips(self, chips: Sequence[Mapping[str, Pixels]]) -> dict[str, Scores]:
+        """Score faces [N] by their chips [112, 112, 3], as `crops` cuts them; black where they leave the image."""
+        chips_NHWC = np.stack([chip[NAME] for chip in chips])
         chips_NCHW = torch.from_numpy(chips_NHWC).to(self.device).permute(0, 3, 1, 2).float()
         years, logits_N2 = self.network(chips_NCHW)
         female = torch.softmax(logits_N2.double(), dim=1)[:, 1].float()
-        return female.cpu().numpy(), years.float().cpu().numpy()
-
-
-def face_api_chip(image: Pixels, face: Face) -> Pixels:
-    """Cut what the network sees [112, 112, 3] out of an image [H, W, 3]; black where it leaves the image."""
-    return CROP(image, face)
+        return {"gender": female.cpu().numpy(), "age": years.float().cpu().numpy()}
 
 
 def face_api_file() -> Path:

@@ -15,13 +15,13 @@ from PIL import Image
 
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
-from distill.filters import attribute_models
-from distill.filters.attribute_file import load_scorer, save_scorer
-from distill.filters.attribute_models import MODELS
-from distill.filters.attribute_network import as_input
-from distill.filters.attribute_settings import InputSettings, ScorerSettings
-from distill.filters.attributes import GENDER_TEMPERATURE, GenderAgeScorer
 from distill.models.classifier import SmallCnn
+from distill.scorers import builtin_files
+from distill.scorers.builtin import GENDER_TEMPERATURE, GenderAgeScorer
+from distill.scorers.builtin_files import MODELS
+from distill.scorers.load import load_scorer, save_scorer
+from distill.scorers.network import as_input
+from distill.scorers.settings import InputSettings, ScorerSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 SIDE = 16
@@ -150,7 +150,7 @@ def test_a_chip_scorer_needs_a_face_and_sees_what_the_built_in_one_sees(
     side, weights = MODELS["gender"].side, np.array([[3.0, -3.0], [1.0, 0], [-2.0, 2.0]])
     path = onnx(tmp_path / MODELS["gender"].file, weights, shape=(3, side, side))
     changed = replace(MODELS["gender"], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setitem(attribute_models.MODELS, "gender", changed)
+    monkeypatch.setitem(builtin_files.MODELS, "gender", changed)
     text = f"""
 [input]
 crop = "chip"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from distill.errors import UnsupportedCheckpoint
-from distill.filters.attribute_settings import ScoreSettings
 from distill.models.onnx_network import OnnxNetwork
+from distill.scorers.settings import ScoreSettings
 
 LEAST = 1e-7  # a probability that is given as 0 counts as this one
 SUM_ERROR = 1e-3  # of given probabilities; in float16 they sum to 1 within 5e-4

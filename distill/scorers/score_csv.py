@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from distill.errors import DistillError
-from distill.filters.attribute_photos import Photo, ScoredPhoto
-from distill.filters.attribute_settings import Kind
-from distill.filters.attributes import Scores
 from distill.images.labels import LabelTable, read_labels
+from distill.scorers.photos import Photo, ScoredPhoto
+from distill.scorers.protocol import Kind, Scores
 from distill.stylegan2.checkpoint import file_sha256
 
 KEYS = (

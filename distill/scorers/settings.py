@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from distill.errors import DistillError
+from distill.scorers.protocol import Kind
 from distill.stylegan2.formats.pickle_machine import shown
 
-Kind = Literal["probability", "value"]
 MOST_OUTPUTS = 10_000
 PADDING = 0.25  # of a chip where nothing else is said, as in dlib.get_face_chip
 
