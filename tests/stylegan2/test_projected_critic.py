@@ -17,7 +17,7 @@ from distill.cli.train_stylegan2 import train_stylegan2
 from distill.models.efficientnet_lite import FoldedConv, lite0_file
 from distill.models.state_files import read_state
 from distill.stylegan2.projected import ProjectedFeatures, ProjectedHeads, with_deviations
-from distill.stylegan2.trainer.losses import hinge_discriminator, hinge_generator
+from distill.stylegan2.trainer.losses import beyond_range, hinge_discriminator, hinge_generator
 from distill.stylegan2.trainer.presets import PRESETS, table, with_projected_critic
 from distill.stylegan2.trainer.step import StyleGAN2Step
 from distill.training.checkpoint import load_checkpoint
@@ -35,6 +35,11 @@ def test_hinge_losses_of_known_logits() -> None:
     real, fake = torch.tensor([[2.0, 0.5]]), torch.tensor([[-3.0, 0.25]])
     assert float(hinge_discriminator(real, fake)) == pytest.approx(0.5 / 2 + 1.25 / 2)
     assert float(hinge_generator(fake)) == pytest.approx(2.75 / 2)
+
+
+def test_values_within_range_cost_nothing_and_beyond_it_their_square() -> None:
+    assert float(beyond_range(torch.tensor([-1.0, 0.3, 1.0]))) == 0
+    assert float(beyond_range(torch.tensor([-3.0, 1.5, 0.0, 0.9]))) == pytest.approx((4 + 0.25) / 4)
 
 
 def test_four_scales_and_sixteen_places_each(features: ProjectedFeatures) -> None:

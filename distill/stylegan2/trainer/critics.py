@@ -21,6 +21,9 @@ from distill.stylegan2.trainer.presets import Preset
 
 Report = dict[str, Tensor | float]
 CL = torch.channels_last
+# The frozen features saturate outside of [-1, 1] and show no way back: without this an untrained generator's colours
+# went to the corners of the cube within 2,000 images and stayed.
+RANGE_WEIGHT = 10.0
 
 
 class Critic(Protocol):
@@ -118,7 +121,8 @@ class ProjectedCritic:
 
     def generator_loss(self, images: Tensor) -> Tensor:
         self.network.requires_grad_(False)
-        return losses.hinge_generator(self._judge(self._features(images)))
+        hinge = losses.hinge_generator(self._judge(self._features(images)))
+        return hinge + RANGE_WEIGHT * losses.beyond_range(images)
 
     def _features(self, images: Tensor) -> list[Tensor]:
         maps: list[Tensor] = self.features(images.to(self.half).contiguous(memory_format=CL))

@@ -56,3 +56,8 @@ def path_lengths(images_NCHW: Tensor, ws_NLD: Tensor, direction_NCHW: Tensor) ->
 def path_penalty(lengths_N: Tensor, mean: Tensor) -> Tensor:
     """The mean of (length - a)^2, where a is the running mean of lengths."""
     return (lengths_N - mean).square().mean()
+
+
+def beyond_range(images: Tensor) -> Tensor:
+    """Mean square of how far values lie outside of [-1, 1]."""
+    return (images.abs() - 1).clamp(min=0).square().mean()
