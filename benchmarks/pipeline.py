@@ -18,9 +18,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from generate import build
 from side_by_side import machine, print_table, sentence, write_json
@@ -88,17 +91,37 @@ def teacher(network: str, folder: Path) -> str:
 def generate(
     source: str, workers: int, out: Path, options: argparse.Namespace, extra: list[str]
 ) -> dict[str, Any]:
-    """Run the command bound to as many cores as it has workers; return its report."""
+    """Run the command bound to as many cores as it has workers; return its report, and `peak_mib` of its processes.
+
+    The peaks are those of resident memory, seen every quarter of a second: the driver's first, then the workers'.
+    """
     command = [sys.executable, "-m", "distill", "generate", "--task", "style-mix", "--n", str(options.n)]
     command += ["--generator", source, "--workers", str(workers), "--shard-size", str(options.shard_size)]
     command += ["--out", str(out), "--json", *extra]
     cores = sorted(os.sched_getaffinity(0))[:workers]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores)
+    run = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cores)
     )
+    peaks: dict[int, float] = {}
+    while run.poll() is None:
+        note_memory(run.pid, peaks)
+        time.sleep(0.25)
+    if run.returncode:
+        raise subprocess.CalledProcessError(run.returncode, command)
+    assert run.stdout is not None
+    report: dict[str, Any] = json.loads(run.stdout.read())
     shutil.rmtree(out)
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    driver = peaks.pop(run.pid, 0.0)
+    return report | {"peak_mib": [driver, *sorted(peaks.values(), reverse=True)[:workers]]}
+
+
+def note_memory(pid: int, peaks: dict[int, float]) -> None:
+    """Raise each process's peak to the memory that it holds now, in MiB."""
+    with suppress(psutil.NoSuchProcess):
+        driver = psutil.Process(pid)
+        for process in (driver, *driver.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                peaks[process.pid] = max(peaks.get(process.pid, 0.0), process.memory_info().rss / 2**20)
 
 
 def summary(workers: int, reports: list[dict[str, Any]], first: list[dict[str, Any]]) -> dict[str, Any]:
