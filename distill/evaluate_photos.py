@@ -1,6 +1,7 @@
 """Measure a student on photos of faces, where no target is known: what becomes of the person, and of the attribute.
 
 cut_photos (FFHQ alignment) ─► Translator (batches) ─► FaceScores (identity, scores of input and output)
+                            └─► LatentEdit, where asked for ─┘
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from distill.errors import NothingWorked
-from distill.evaluate import COPY, STUDENT
+from distill.evaluate import COPY, LATENT_EDIT, STUDENT
 from distill.faces.alignment import Floats, Pixels, quad_cut
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.photos import Cut, Skipped, count_reasons, cut_photos
+from distill.latent_edit import LatentEdit
 from distill.metrics.face_scores import CONTENT, FaceScores
 from distill.translate import Translator
 from distill.translate_pictures import ContactSheet
@@ -43,7 +45,7 @@ class PhotoRow:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotoEvaluation:
-    """What was found: means by column (student, copy of the content), a row for each face, and the picture."""
+    """What was found: means by column (student, latent edit, copy of the content), a row a face, and the picture."""
 
     scores: Mapping[str, Mapping[str, float]]
     rows: Sequence[PhotoRow]
@@ -58,22 +60,31 @@ def evaluate_photos(
     detector: FaceDetector,
     faces: FaceScores,
     *,
+    latent_edit: LatentEdit | None = None,
     advance: Callable[[int], object] = lambda count: None,
 ) -> PhotoEvaluation:
     """Translate the largest face of each photo and measure it; `advance` hears of photos done.
 
+    With `latent_edit` each face is also embedded into the teacher and edited there.
+
     Raises NothingWorked where no photo shows a face, DistillError where memory ends.
     """
-    sheet = ContactSheet([*translate.roles, translate.target])
+    beside = ["embedded, edited"] if latent_edit else []
+    sheet = ContactSheet([*translate.roles, translate.target, *beside])
     rows: list[PhotoRow] = []
     skipped: list[Skipped] = []
     for some in _batches(cut_photos(photos, detector, size=translate.size), translate.batch):
         cuts = [cut for cut in some if isinstance(cut, Cut)]
         skipped += [cut for cut in some if isinstance(cut, Skipped)]
-        for cut, edited in zip(cuts, translate([cut.pixels for cut in cuts]), strict=True):
-            faces.add_face(cut.pixels, face_in_cut(cut, translate.size), {STUDENT: edited, COPY: cut.pixels})
+        pixels, seen = [cut.pixels for cut in cuts], [face_in_cut(cut, translate.size) for cut in cuts]
+        outputs = {STUDENT: translate(pixels)}
+        if latent_edit and cuts:
+            outputs[LATENT_EDIT] = latent_edit(pixels, seen)
+        for i, (cut, face) in enumerate(zip(cuts, seen, strict=True)):
+            mine = {name: images[i] for name, images in outputs.items()}
+            faces.add_face(cut.pixels, face, {**mine, COPY: cut.pixels})
             row = _last_row(cut, faces)
-            sheet.add(caption(row), [*translate.inputs(cut.pixels), edited])
+            sheet.add(caption(row), [*translate.inputs(cut.pixels), *mine.values()])
             rows.append(row)
         advance(len(some))
     if not rows:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from distill.evaluate_photos import PhotoEvaluation
     from distill.faces.detection import FaceDetector
     from distill.judge import Judge
+    from distill.latent_edit import LatentEdit
     from distill.translate import Translator
 
 FILES = ("photos.md", "photos.json", "photos.png")
@@ -41,15 +42,24 @@ def evaluate_on_photos(options: dict[str, Any]) -> None:
             json.dumps(facts, indent=2) if options["as_json"] else "\n".join(f"{k:9}  {v}" for k, v in lines)
         )
         return
+    latent_edit = edit_of(ready, judge, options) if options["latent_edit"] else None
     make_folder(out)
-    found = measure(photos, ready, detector, judge, quiet=options["as_json"])
+    found = measure(photos, ready, detector, judge, latent_edit, quiet=options["as_json"])
     write(out, about, found, notes_of(found, judge, skipped), as_json=options["as_json"])
 
 
 def measure(
-    photos: list[Path], ready: Translator, detector: FaceDetector, judge: Judge | None, *, quiet: bool
+    photos: list[Path],
+    ready: Translator,
+    detector: FaceDetector,
+    judge: Judge | None,
+    latent_edit: LatentEdit | None,
+    *,
+    quiet: bool,
 ) -> PhotoEvaluation:
     """Evaluate with progress."""
+    from dataclasses import replace
+
     from distill.evaluate_photos import evaluate_photos
     from distill.metrics.attribute_moves import wanted_ways
     from distill.metrics.face_scores import FaceScores
@@ -67,7 +77,52 @@ def measure(
             left = (total - done) * meter.seconds / done
             meter.advance(count, lambda: f"{done}/{total} photos, {clock(left)} left")
 
-        return evaluate_photos(photos, ready, detector, faces, advance=advance)
+        def embed(step: int, steps: int) -> None:
+            meter.beside(f"embedding: step {step}/{steps}")
+            meter.advance(0, lambda: f"{done}/{total} photos, embedding the next: step {step}/{steps}")
+
+        edit = replace(latent_edit, on_step=embed) if latent_edit else None
+        return evaluate_photos(photos, ready, detector, faces, latent_edit=edit, advance=advance)
+
+
+def edit_of(ready: Translator, judge: Judge | None, options: dict[str, Any]) -> LatentEdit:
+    """Make the edit that the student was distilled from, as the task's recipe has it.
+
+    Raises DistillError where the task is none along a direction, and for a teacher or direction that is not here.
+    """
+    from distill.directions.file import read_direction
+    from distill.edit_settings import DirectionChoice
+    from distill.latent_edit import LatentEdit
+    from distill.metrics.attribute_moves import wanted_ways
+    from distill.models.perceptual import default_perceptual, load_perceptual
+    from distill.stylegan2.load import load_generator
+    from pipelines import RECIPES
+
+    facts = ready.student.facts
+    recipe = RECIPES.get(facts.task or "")
+    if recipe is None or not isinstance(recipe.edit, DirectionChoice):
+        learned = facts.task or "an unknown task"
+        raise DistillError(
+            f"--latent-edit is for students of an edit along a direction; this one learned {learned}"
+        )
+    teacher, attribute = options["teacher"] or facts.generator, recipe.edit.attribute
+    if teacher is None:
+        raise DistillError("--latent-edit needs the student's teacher: name it with --teacher")
+    device = str(ready.student.device)
+    return LatentEdit(
+        generator=load_generator(teacher, device=device),
+        direction=read_direction(attribute, generator=teacher),
+        strength=recipe.edit.delta,
+        features=load_perceptual(_comparing(default_perceptual()), device=device),
+        way=wanted_ways({"task": facts.task}).get(attribute),
+        scorer=judge.scorer if judge else None,
+    )
+
+
+def _comparing(features: str) -> str:
+    if features == "none":
+        raise DistillError("--latent-edit compares perceptual features: pip install 'distill[train]'")
+    return features
 
 
 def facts_of(ready: Translator, judge: Judge | None, photos: int, options: dict[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from distill.evaluate import COPY, MEAN, STUDENT, TARGET, Evaluation, unbeaten
+from distill.evaluate import COPY, LATENT_EDIT, MEAN, STUDENT, TARGET, Evaluation, unbeaten
 from distill.metrics.pairs import HIGHER_IS_BETTER
 from distill.metrics.speed import Time
 from distill.reports.sheet import shown, shown_side
 
-COLUMNS = {STUDENT: "student", COPY: "copy the content", MEAN: "mean of inputs", TARGET: "target"}
+COLUMNS = {
+    STUDENT: "student",
+    LATENT_EDIT: "embedded, edited",
+    COPY: "copy the content",
+    MEAN: "mean of inputs",
+    TARGET: "target",
+}
 FACE_MEASURES = {  # ending of a measure of a score: what it is
     "_flipped_sure": "share that changes class for sure",
     "_flipped": "share that changes class",

@@ -14,6 +14,7 @@ from data_sets import DIGEST
 from PIL import Image
 
 from distill import evaluate as library
+from distill import projection
 from distill.cli.main import run
 from distill.errors import DistillError
 from distill.judge import Judge, open_judge, selecting
@@ -178,12 +179,45 @@ def test_photos(tmp_path, capsys, judge):
     assert "none of 1 photos gave a face (no face: 1)" in capsys.readouterr().err
 
 
+def test_the_edit_in_the_teacher_stands_beside_the_student(tmp_path, capsys, judge, monkeypatch):
+    def two_steps(generator, images, *, steps, **rest):
+        return projection.project(generator, images, steps=2, **rest)
+
+    monkeypatch.setattr("distill.latent_edit.project", two_steps)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(GOLDEN / "astronaut.png", photos / "me.png")
+    roles = {"inputs": ("source",), "target": "target", "resolution": 64}
+    student = make_student(tmp_path / "run", task="ageing", generator="portraits", **roles)
+    words = ["--photos", photos, "--scorer", judge, "--latent-edit"]
+    facts, _ = evaluated(capsys, student, *words)
+    assert facts["scores"].keys() == {"student", "latent_edit", "copy_content"}
+    moved = {name: scores["age_moved"] for name, scores in facts["scores"].items()}
+    assert moved["copy_content"] == 0
+    assert abs(moved["latent_edit"]) > 1
+    assert moved["latent_edit"] != moved["student"]
+    assert "embedded, edited" in (student / "evaluation" / "photos.md").read_text()
+
+    for task, teacher, line in (
+        (
+            "style-mix",
+            "portraits",
+            "is for students of an edit along a direction; this one learned style-mix",
+        ),
+        ("ageing", None, "needs the student's teacher: name it with --teacher"),
+    ):
+        other = make_student(tmp_path / task, task=task, generator=teacher, **roles)
+        assert run(["evaluate", str(other), *map(str, words)]) == 2
+        assert line in capsys.readouterr().err
+
+
 def test_what_does_not_go_together_is_one_line(tmp_path, capsys):
     data, student = make_faces(tmp_path / "data"), make_student(tmp_path / "run")
     for words, line in (
         ([], "give either --data DIR"),
         (["--data", data, "--photos", tmp_path], "give either --data DIR"),
         (["--data", data, "--style", "x.png"], "--style goes with --photos"),
+        (["--data", data, "--latent-edit"], "--latent-edit goes with --photos"),
         (["--data", data, "--scorer", "nobody"], "unknown scorer 'nobody'"),
         (["--photos", tmp_path / "none"], "no such file or folder"),
     ):

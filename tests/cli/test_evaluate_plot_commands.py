@@ -14,8 +14,9 @@ from PIL import Image
 
 from distill import evaluate as library
 from distill.cli.main import run
-from distill.evaluate import Evaluation, teacher_time, unbeaten
+from distill.evaluate import Evaluation, teacher_times, unbeaten
 from distill.metrics.speed import Time
+from distill.models.perceptual import load_perceptual
 from distill.models.pix2pixhd import Architecture, create
 from distill.models.student import StudentFacts, save_student
 from distill.reports.evaluation import draw_samples, score_table, verdict
@@ -60,7 +61,7 @@ def test_a_table_a_json_and_a_picture(tmp_path, capsys):
     assert facts["scores"]["student"].keys() == {"l1", "ssim", "frechet_pixels8"}
     assert (facts["rows"], facts["part"], facts["resolution"]) == (6, "all", 16)
     assert facts["milliseconds_per_image"]["student"]["value"] > 0
-    assert "cannot be embedded" in facts["milliseconds_per_image"]["embedding_and_edit"]["how"]
+    assert facts["milliseconds_per_image"]["embedding_and_edit"]["value"] is None
     with Image.open(folder / "samples.png") as picture:
         assert picture.height > 6 * 128
         assert picture.width > 6 * 128
@@ -167,18 +168,31 @@ def test_images_out_of_memory_say_what_to_do(tmp_path, capsys, monkeypatch):
 def test_the_teacher_is_timed_where_it_can_be_had(tiny_weights, tiny_teacher, monkeypatch, tmp_path):
     monkeypatch.setenv("DISTILL_CACHE", str(tmp_path))
     recipe = {"generator": {"name": "tiny.safetensors", "sha256": tiny_teacher.sha256}}
-    timed = teacher_time(recipe, source=str(tiny_weights), batch=2, device="cpu")
-    assert timed.milliseconds is not None
-    assert "batch 2, 32 px" in timed.how
+    timed = teacher_times(
+        recipe,
+        source=str(tiny_weights),
+        batch=2,
+        device="cpu",
+        perceptual=load_perceptual("efficientnet_lite0"),
+    )
+    assert "batch 2, 32 px" in timed["teacher_edit"].how
+    assert "300 steps by the time of 10, batch 1, 32 px" in timed["embedding_and_edit"].how
+    assert timed["embedding_and_edit"].milliseconds > 10 * timed["teacher_edit"].milliseconds > 0
+    blind = load_perceptual("none")
+    timed = teacher_times(recipe, source=str(tiny_weights), batch=2, device="cpu", perceptual=blind)
+    assert timed["teacher_edit"].milliseconds is not None
+    assert timed["embedding_and_edit"].milliseconds is None
     for generator, words in (
         (recipe["generator"], "name it with --teacher"),
         ({"name": "ffhq-256", "sha256": "0" * 64}, "distill weights fetch ffhq-256"),
         ({"name": "portraits", "sha256": "0" * 64}, "the recipe's 000000000000"),
+        (None, "the recipe names no generator"),
     ):
-        missing = teacher_time({"generator": generator}, batch=2, device="cpu")
-        assert missing.milliseconds is None
-        assert words in missing.how
-    assert teacher_time({}, batch=2, device="cpu").milliseconds is None
+        for missing in teacher_times(
+            {"generator": generator}, batch=2, device="cpu", perceptual=blind
+        ).values():
+            assert missing.milliseconds is None
+            assert words in missing.how
 
 
 def found(student: dict[str, float], mean: dict[str, float]) -> Evaluation:
