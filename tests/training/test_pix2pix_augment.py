@@ -73,6 +73,20 @@ def test_colour_keeps_grey_grey_and_its_order() -> None:
     torch.testing.assert_close(changed[..., [0, -1]], ramp[:, 0, :, :, [0, -1]], atol=1e-2, rtol=0)
 
 
+def test_some_triplets_lose_their_colours_in_all_roles_alike() -> None:
+    count = 2000
+    images = torch.rand(1, 2, 3, 4, 4, generator=torch.Generator().manual_seed(1)).expand(
+        count, -1, -1, -1, -1
+    )
+    changed = apply_changes(images * 2 - 1, draw(count, ("colour",)))
+    spread = (changed - changed.mean(dim=2, keepdim=True)).abs().amax(dim=(2, 3, 4))  # [N, R]
+    grey = spread < 1e-4
+    assert torch.equal(grey[:, 0], grey[:, 1])
+    assert (
+        0.05 < float(grey[:, 0].float().mean()) < 0.10
+    )  # 0.5 * 0.15, with five standard deviations around it
+
+
 def test_a_part_of_the_batch_changes_as_in_the_whole() -> None:
     images, changes = smooth(8), draw(8, KINDS)
     whole = apply_changes(images, changes)

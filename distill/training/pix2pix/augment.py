@@ -22,6 +22,7 @@ SHARE = 0.5  # of the triplets that a kind of change befalls: the others stay as
 CROP = 0.9  # smallest side of a crop, of the whole (the public Pix2PixHD: 256 of 286)
 ANGLE, STRETCH, SHIFT = math.radians(5), 0.05, 0.04  # largest turn, change of size, way as a part of the side
 GAMMA, SATURATION, HUE = 0.35, 0.35, math.radians(10)  # gamma and saturation as powers of 2
+GREY = 0.15  # of the triplets whose colours change: they lose them, so that a student knows what grey photographs are
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ def draw_changes(count: int, kinds: Collection[str], random: torch.Generator) ->
     )
     amount = torch.rand(9, count, generator=random) * 2 - 1
     flip, crop, geometry, colour = happens.float()
+    gamma = 2 ** (colour * GAMMA * (torch.rand(count, generator=random) * 2 - 1))
+    coloured = (torch.rand(count, generator=random) >= colour * GREY).float()
+    saturation = coloured * 2 ** (colour * SATURATION * amount[8])
     side = 1 - crop * (amount[0] + 1) / 2 * (1 - CROP)  # of the crop
     moved = crop * (1 - side) * amount[1:3] + geometry * 2 * SHIFT * amount[3:5]
     turn, size = geometry * ANGLE * amount[5], side * 2 ** (geometry * STRETCH * amount[6])
@@ -58,8 +62,8 @@ def draw_changes(count: int, kinds: Collection[str], random: torch.Generator) ->
     rows = [torch.stack([mirror * cos, -sin, moved[0]]), torch.stack([mirror * sin, cos, moved[1]])]
     return Changes(
         affine=torch.stack(rows).permute(2, 0, 1).contiguous(),
-        colour=_colour_matrices(colour * HUE * amount[7], 2 ** (colour * SATURATION * amount[8])),
-        gamma=2 ** (colour * GAMMA * (torch.rand(count, generator=random) * 2 - 1)),
+        colour=_colour_matrices(colour * HUE * amount[7], saturation),
+        gamma=gamma,
     )
 
 
