@@ -106,7 +106,7 @@ class Plan:
             "generator_parameters": sum(p.numel() for p in generator.parameters()),
             "discriminator_parameters": sum(p.numel() for p in judge.parameters()),
             "epochs": f"{preset.constant_epochs:g} + {preset.decay_epochs:g}"
-            + (f", after {preset.warm_up_epochs:g} of pixels alone" if preset.warm_up_epochs else ""),
+            + (f", the first {preset.warm_up_epochs:g} of pixels alone" if preset.warm_up_epochs else ""),
             "kimg": self.schedule.samples / 1000,
             "batch": preset.batch,
             "updates": -(-self.schedule.samples // preset.batch),
@@ -208,6 +208,12 @@ def choose(options: Mapping[str, Any], preset: Preset) -> Preset:
     preset = replace(preset, **asked)
     if not preset.constant_epochs + preset.decay_epochs:
         raise DistillError("0 epochs: give --constant-epochs or --decay-epochs above 0")
+    total = preset.constant_epochs + preset.decay_epochs
+    if preset.warm_up_epochs > total:
+        raise DistillError(
+            f"{preset.warm_up_epochs:g} epochs of pixels alone are more than the {total:g} of the whole run: give"
+            " --warm-up-epochs a smaller number, or 0"
+        )
     if preset.warm_up_epochs and not preset.l1:
         raise DistillError(
             f"{preset.warm_up_epochs:g} epochs of pixels alone need a weight of the distance of pixels: give"

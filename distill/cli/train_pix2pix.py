@@ -20,12 +20,12 @@ COUNT = click.IntRange(min=1)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of distill generate.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--preset", type=click.Choice(PRESETS), help="[seed; for images below 256 px: demo]")
-@click.option("--warm-up-epochs", type=click.FloatRange(min=0),
-              help="First of all, of the distance of pixels alone.  [preset]")  # fmt: skip
 @click.option("--constant-epochs", type=click.FloatRange(min=0), help="At the full learning rate.  [preset]")
 @click.option(
     "--decay-epochs", type=click.FloatRange(min=0), help="Of linear decay to 0 after them.  [preset]"
 )
+@click.option("--warm-up-epochs", type=click.FloatRange(min=0),
+              help="The first of all these learn from the distance of pixels alone.  [preset]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")
 @click.option("--minutes", type=POSITIVE, help="Save and stop after so long.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)

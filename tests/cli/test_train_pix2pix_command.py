@@ -58,8 +58,8 @@ def failure(*args: object) -> DistillError:
     return caught.value
 
 
-def epochs(constant: float, decay: float) -> list[object]:
-    return ["--constant-epochs", constant, "--decay-epochs", decay]
+def epochs(constant: float, decay: float, *, warm_up: float = 0) -> list[object]:
+    return ["--constant-epochs", constant, "--decay-epochs", decay, "--warm-up-epochs", warm_up]
 
 
 def test_a_run_learns_and_leaves_what_a_user_looks_for(data: Path, tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_a_run_learns_and_leaves_what_a_user_looks_for(data: Path, tmp_path: Pat
 
 
 def test_pieces_give_the_weights_of_the_whole(data: Path, tmp_path: Path) -> None:
-    options = ["--data", data, "--features", "none", "--perceptual", "efficientnet_lite0", *epochs(0.5, 1)]
-    options += ["--warm-up-epochs", 0.25, "--l1-weight", 100]
+    options = ["--data", data, "--features", "none", "--perceptual", "efficientnet_lite0"]
+    options += [*epochs(0.5, 1, warm_up=0.25), "--l1-weight", 100]
     run(*options, "--out", tmp_path / "whole")
     pieces, one_update = [*options, "--out", tmp_path / "pieces"], ["--minutes", 1e-9]
     run(*pieces, *one_update)
@@ -233,6 +233,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path
         (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, none"),
         (["--batch", 6, "--accumulate", 4], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
+        (["--constant-epochs", 1, "--decay-epochs", 2], "20 epochs of pixels alone are more than the 3"),
         (["--warm-up-epochs", 2, "--l1-weight", 0], "2 epochs of pixels alone need a weight"),
         (["--features", "inception"], "inception"),
         (["--perceptual", "vgg19", "--vgg19", "/nowhere/vgg19.pth"], "/nowhere/vgg19.pth"),

@@ -38,10 +38,9 @@ def test_the_presets_are_those_of_their_sources() -> None:
     assert (architecture.inputs, architecture.downsamplings, architecture.blocks) == (6, 4, 9)
 
 
-def test_the_warm_up_comes_before_everything_else_and_moves_it_back() -> None:
-    plain, warm = (Schedule(lr=1.0, constant=40, decay=20, warm_up=n) for n in (0, 30))
-    assert warm.samples == plain.samples + 30
-    assert [warm.warms_up(n) for n in (0, 29, 30, 80)] == [True, True, False, False]
+def test_the_warm_up_is_the_first_part_and_leaves_the_rate_alone() -> None:
+    plain, warm = (Schedule(lr=1.0, constant=40, decay=20, warm_up=n) for n in (0, 50))
+    assert warm.samples == plain.samples
+    assert [warm.warms_up(n) for n in (0, 49, 50, 59)] == [True, True, False, False]
     assert not plain.warms_up(0)
-    assert [warm.at(n + 30) for n in range(61)] == [plain.at(n) for n in range(61)]
-    assert warm.at(0) == 1.0
+    assert [warm.at(n) for n in range(61)] == [plain.at(n) for n in range(61)]

@@ -23,7 +23,7 @@ class Preset:
     blocks: int
     constant_epochs: float  # at the full learning rate
     decay_epochs: float  # of linear decay to 0
-    warm_up_epochs: float = 0.0  # before those: pixels alone
+    warm_up_epochs: float = 0.0  # the first of all those: pixels alone
     enhancers: int = 0
     ndf: int = 64  # of the discriminator, as the next two
     d_layers: int = 3
@@ -72,9 +72,9 @@ PRESETS: dict[str, Preset] = {
         ndf=16,
         lr=1e-3,
         l1=100.0,
-        augment=("flip",),
+        augment=("flip", "colour"),
         warm_up_epochs=20,
-        constant_epochs=2,
-        decay_epochs=7,
+        constant_epochs=8,
+        decay_epochs=20,
     ),
 }

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Schedule:
     """`constant` triplets at the rate `lr`, then `decay` triplets of linear decay (the public Pix2PixHD).
 
-    On the first `warm_up` triplets, before those, the generator learns from the distance of pixels alone, at the
-    rate `lr`: no discriminator, no perceptual features, so each takes a fraction of the time.
+    On the first `warm_up` of all these the generator learns from the distance of pixels alone: no discriminator, no
+    perceptual features, so each takes a fraction of the time.
 
     Nothing is stored: a run that goes on has the rate of its place, and one that is extended that of the longer
     schedule at this place.
@@ -24,11 +24,11 @@ class Schedule:
     @property
     def samples(self) -> int:
         """Triplets of the whole run."""
-        return self.warm_up + self.constant + self.decay
+        return self.constant + self.decay
 
     def at(self, samples: int) -> float:
         """The learning rate of an update that comes after so many triplets."""
-        falling = samples - self.warm_up - self.constant
+        falling = samples - self.constant
         if falling < 0 or not self.decay:
             return self.lr
         return self.lr * max(0.0, 1.0 - falling / self.decay)
