@@ -300,7 +300,7 @@ class Watcher:
             "seed": plan.seed,
             "precision": plan.precision,
             "distill": __version__,
-            **({"init": plan.start.source, "init_sha256": plan.start.sha256} if plan.start else {}),
+            **({"init": plan.start.name, "init_sha256": plan.start.sha256} if plan.start else {}),
             **chosen,
             **score,
         }

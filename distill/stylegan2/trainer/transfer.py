@@ -27,6 +27,11 @@ class Start:
     sha256: str
     state: dict[str, Tensor]
 
+    @property
+    def name(self) -> str:
+        """What a file that others get may say of it: no folder of this machine."""
+        return Path(self.source).name if Path(self.source).exists() else self.source
+
 
 def for_transfer(preset: Preset) -> Preset:
     """Return the preset as it suits a generator that draws already.
