@@ -139,7 +139,8 @@ def test_the_batch_matters_no_more_than_rounding(precision: str, portraits: Gene
     ws = portraits.map(z, truncation_psi=0.7)
     together, alone = fast(ws), torch.cat([fast(ws[n : n + 1]) for n in range(len(ws))])
     assert torch.equal(together, fast(ws))
-    assert (together - alone).abs().max() <= {"fp32": FLOAT32_DIFFERENCE, "bf16": 0.1}[precision]
+    # In fp32 each of the two lies within FLOAT32_DIFFERENCE of the reference, so they lie within twice that.
+    assert (together - alone).abs().max() <= {"fp32": 2 * FLOAT32_DIFFERENCE, "bf16": 0.1}[precision]
     assert grey_levels(together, alone) < GREY_LEVELS
 
 
