@@ -35,7 +35,8 @@ def manner_for(layer: SynthesisLayer, *, device: torch.device, dtype: torch.dtyp
 
 
 def run_convolution(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor | None) -> Tensor:
-    """x [N, I, h, w] -> [N, O, H, W] in the same format; "modulate" takes one sample at a time (N = 1)."""
+    """x [N, I, h, w] -> [N, O, H, W] in the layer's format; "modulate" takes one sample at a time (N = 1)."""
+    x = x.to(layer.bias.dtype)
     style = layer.affine(w_ND)
     gain = layer.gain(style)
     y = modulated(layer, x, style, gain) if layer.manner == "modulate" else scaled(layer, x, style, gain)

