@@ -25,7 +25,7 @@ from distill.training.pix2pix.presets import PRESETS, Preset
 from distill.training.pix2pix.schedule import Schedule
 from distill.training.split import split_rows
 
-SHAPE = ("ngf", "downsamplings", "blocks", "enhancers")
+SHAPE = ("ngf", "downsamplings", "blocks", "enhancers", "norm")
 CHOICES = (
     *SHAPE,
     *("ndf", "batch", "lr", "warm_up_epochs", "constant_epochs", "decay_epochs", "feature_matching"),
@@ -68,11 +68,10 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """What a resumed run must share, by name. The schedule is not in it: it may be extended."""
-        architecture = {key: getattr(self.architecture, key) for key in ("ngf", "downsamplings", "blocks")}
+        architecture = {key: getattr(self.architecture, key) for key in SHAPE}
         return {
             **self.preset.settings(),
             **architecture,
-            "enhancers": self.architecture.enhancers,
             "input_channels": self.architecture.inputs,
             "roles": list(self.dataset.roles),
             "resolution": self.dataset.resolution,

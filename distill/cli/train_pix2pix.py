@@ -43,6 +43,8 @@ COUNT = click.IntRange(min=1)
 @click.option("--downsamplings", type=click.IntRange(min=0), help="Halvings in it.  [preset]")
 @click.option("--blocks", type=click.IntRange(min=0), help="Residual blocks in it.  [preset]")
 @click.option("--enhancers", type=click.IntRange(0, 3), help="Local enhancers around it.  [preset]")
+@click.option("--norm", type=click.Choice(["instance", "batch"]),
+              help="Normalisation in it; instance cannot see how bright an input is.  [preset]")  # fmt: skip
 @click.option("--ndf", type=COUNT, help="Channels of the discriminator at full size.  [preset]")
 @click.option("--feature-matching", type=click.FloatRange(min=0), help="Weight of that loss.  [preset]")
 @click.option("--perceptual", type=click.Choice(PERCEPTUAL),

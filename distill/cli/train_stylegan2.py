@@ -28,7 +28,8 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
 @click.option("--critic", type=click.Choice(["stylegan2", "projected"]), default="stylegan2", show_default=True,
               help="Judge by a discriminator of its own, or by heads on the frozen features of EfficientNet-Lite0:"
               " good on few images much sooner.")  # fmt: skip
-@click.option("--init", metavar="FILE|NAME", help="Start from this generator, of the preset's shape.")
+@click.option("--init", metavar="FILE|NAME",
+              help="Start from this generator, of the preset's shape; one of lower resolution is grown.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after so long.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)

@@ -3,14 +3,15 @@
 Wang et al. 2018, "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", sections 3.1
 and 3.2 and its appendix. Layers stand at the positions of the public implementation, so tensors carry the names of
 published files: `model.1.weight`, `model1_2.0.conv_block.1.weight`, `scale0_layer0.0.weight`.
-Shapes: N samples, C channels, H W image. All normalisation is instance normalisation without parameters.
+Shapes: N samples, C channels, H W image. Discriminators have instance normalisation without parameters; generators
+have that, or batch normalisation with parameters (`--norm` of the public implementation).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ SLOPE = 0.2  # of the discriminator's leaky ReLU
 MAX_WIDTH = 512  # channels of a discriminator
 
 Network = TypeVar("Network", bound=nn.Module)
+Norm = Literal["instance", "batch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,9 @@ class Architecture:
     halvings and residual blocks of the global generator. enhancers: local enhancers around it, each doubling the
     resolution, with `local_blocks` residual blocks; 0 is the global generator alone. The global generator inside
     enhancers has ngf * 2^enhancers channels at its own full resolution.
+
+    norm: "instance" takes the mean of each map of each image away, so nothing that shifts an input's colours as a
+    whole reaches the output; where the target's colours are an input's, "batch" lets the network see them.
     """
 
     inputs: int
@@ -43,6 +48,7 @@ class Architecture:
     blocks: int = 9
     enhancers: int = 0
     local_blocks: int = 3
+    norm: Norm = "instance"
 
     @property
     def side_multiple(self) -> int:
@@ -95,29 +101,40 @@ def create_discriminator(
 
 
 def initialise(network: Network, *, seed: int) -> Network:
-    """Draw all weights anew, in the order of their names in the network. The network must be on the CPU."""
+    """Draw all weights anew, in the order of their names in the network. The network must be on the CPU.
+
+    The scales of batch normalisation come from N(1, 0.02), as in the public implementation.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
             else:
-                parameter.normal_(0.0, INIT_DEVIATION, generator=generator)
+                mean = 1.0 if parameter.ndim == 1 else 0.0
+                parameter.normal_(mean, INIT_DEVIATION, generator=generator)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
     return network
 
 
 # ---- generators
 
 
+def _norm(kind: Norm, width: int) -> nn.Module:
+    return nn.BatchNorm2d(width) if kind == "batch" else nn.InstanceNorm2d(width)
+
+
 class ResidualBlock(nn.Module):
     """x + two 3x3 convolutions of x, padded by reflection; [N, C, H, W] -> [N, C, H, W]."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: Norm = "instance") -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels),
+            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), _norm(norm, channels),
             nn.ReLU(inplace=True),
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels),
+            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), _norm(norm, channels),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,26 +142,21 @@ class ResidualBlock(nn.Module):
         return x + y
 
 
-def _first(inputs: int, width: int) -> list[nn.Module]:
+def _first(inputs: int, width: int, norm: Norm) -> list[nn.Module]:
     """7x7 convolution at full size."""
-    return [
-        nn.ReflectionPad2d(3),
-        nn.Conv2d(inputs, width, 7),
-        nn.InstanceNorm2d(width),
-        nn.ReLU(inplace=True),
-    ]
+    return [nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7), _norm(norm, width), nn.ReLU(inplace=True)]
 
 
-def _down(width: int) -> list[nn.Module]:
+def _down(width: int, norm: Norm) -> list[nn.Module]:
     """Half the size, twice the channels."""
     conv = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
-    return [conv, nn.InstanceNorm2d(2 * width), nn.ReLU(inplace=True)]
+    return [conv, _norm(norm, 2 * width), nn.ReLU(inplace=True)]
 
 
-def _up(width: int) -> list[nn.Module]:
+def _up(width: int, norm: Norm) -> list[nn.Module]:
     """Twice the size, half the channels."""
     conv = nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1)
-    return [conv, nn.InstanceNorm2d(width // 2), nn.ReLU(inplace=True)]
+    return [conv, _norm(norm, width // 2), nn.ReLU(inplace=True)]
 
 
 def _last(width: int, outputs: int) -> list[nn.Module]:
@@ -152,14 +164,14 @@ def _last(width: int, outputs: int) -> list[nn.Module]:
     return [nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7)]
 
 
-def _global_layers(inputs: int, width: int, downsamplings: int, blocks: int) -> list[nn.Module]:
+def _global_layers(a: Architecture, width: int) -> list[nn.Module]:
     """The global generator without its last layer: [N, inputs, H, W] -> [N, width, H, W]."""
-    layers = _first(inputs, width)
-    for i in range(downsamplings):
-        layers += _down(width << i)
-    layers += [ResidualBlock(width << downsamplings) for _ in range(blocks)]
-    for i in range(downsamplings, 0, -1):
-        layers += _up(width << i)
+    layers = _first(a.inputs, width, a.norm)
+    for i in range(a.downsamplings):
+        layers += _down(width << i, a.norm)
+    layers += [ResidualBlock(width << a.downsamplings, a.norm) for _ in range(a.blocks)]
+    for i in range(a.downsamplings, 0, -1):
+        layers += _up(width << i, a.norm)
     return layers
 
 
@@ -188,8 +200,7 @@ class GlobalGenerator(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = a = architecture
-        layers = _global_layers(a.inputs, a.ngf, a.downsamplings, a.blocks)
-        self.model = nn.Sequential(*layers, *_last(a.ngf, a.outputs))
+        self.model = nn.Sequential(*_global_layers(a, a.ngf), *_last(a.ngf, a.outputs))
 
     def forward(self, images_NCHW: Tensor, *, lean: bool = False) -> Tensor:
         return _image(_run(self.model, images_NCHW, lean))
@@ -205,13 +216,14 @@ class LocalEnhancer(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = a = architecture
-        self.model = nn.Sequential(*_global_layers(a.inputs, a.ngf << a.enhancers, a.downsamplings, a.blocks))
+        self.model = nn.Sequential(*_global_layers(a, a.ngf << a.enhancers))
         for n in range(1, a.enhancers + 1):
             width = a.ngf << (a.enhancers - n)
             last = _last(width, a.outputs) if n == a.enhancers else []
-            blocks = [ResidualBlock(2 * width) for _ in range(a.local_blocks)]
-            self.add_module(f"model{n}_1", nn.Sequential(*_first(a.inputs, width), *_down(width)))
-            self.add_module(f"model{n}_2", nn.Sequential(*blocks, *_up(2 * width), *last))
+            first = [*_first(a.inputs, width, a.norm), *_down(width, a.norm)]
+            blocks = [ResidualBlock(2 * width, a.norm) for _ in range(a.local_blocks)]
+            self.add_module(f"model{n}_1", nn.Sequential(*first))
+            self.add_module(f"model{n}_2", nn.Sequential(*blocks, *_up(2 * width, a.norm), *last))
 
     def forward(self, images_NCHW: Tensor, *, lean: bool = False) -> Tensor:
         pyramid = [images_NCHW]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.errors import DistillError, UnsupportedCheckpoint, os_error
-from distill.models.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
+from distill.models.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer, Norm
 from distill.models.state_files import read_state
 from distill.shards.atomic import atomic_write
 from distill.stylegan2.formats.pickle_machine import shown
@@ -26,7 +26,8 @@ from distill.stylegan2.formats.state import few
 
 FORMAT = "pix2pixhd-generator"
 MAX_BLOCKS, MAX_WIDTH = 200, 1 << 16  # that are believed; the public defaults have 9 and 1,024
-_RUNNING = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")
+_RUNNING = re.compile(r"\.(running_mean|running_var)$")
+_COUNT = ".num_batches_tracked"  # of batch normalisation, which PyTorch counts and nobody reads
 _BLOCK = re.compile(r"model\.(\d+)\.conv_block\.1\.weight")
 _LOCAL_BLOCK = re.compile(r"model1_2\.(\d+)\.conv_block\.1\.weight")
 _ENHANCER = re.compile(r"model(\d+)_1\.1\.weight")
@@ -48,7 +49,8 @@ class GeneratorFile:
         """Make the generator on the CPU, in evaluation mode, with these tensors (shared, not copied)."""
         with torch.device("meta"):
             network = self.architecture.build()
-        network.load_state_dict(self.state, strict=True, assign=True)
+        counts = {name: torch.zeros([], dtype=torch.int64) for name in _counts(network)}
+        network.load_state_dict(self.state | counts, strict=True, assign=True)
         return network.eval()
 
 
@@ -74,7 +76,20 @@ def _plain(tensors: State) -> dict[str, Tensor]:
     """Drop what DataParallel and PyTorch before 0.4 added: a prefix, statistics of instance normalisation."""
     if tensors and all(name.startswith("module.") for name in tensors):
         tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNT)}
+    if _norm(tensors) == "batch":
+        return tensors
     return {name: tensor for name, tensor in tensors.items() if not _RUNNING.search(name)}
+
+
+def _norm(state: State) -> Norm:
+    """Batch normalisation has a scale for each channel, instance normalisation has none."""
+    scales = any(tensor.ndim == 1 and name.endswith(".weight") for name, tensor in state.items())
+    return "batch" if scales else "instance"
+
+
+def _counts(network: nn.Module) -> list[str]:
+    return [name for name, _ in network.named_buffers() if name.endswith(_COUNT)]
 
 
 # ---- architecture from shapes
@@ -83,19 +98,15 @@ def _plain(tensors: State) -> dict[str, Tensor]:
 def infer_architecture(state: State) -> Architecture:
     """Read the architecture off names and shapes, and check every tensor against it.
 
-    Raises UnsupportedCheckpoint for discriminators, other networks, batch normalisation, and for tensors that are
-    missing, left over or of another shape, naming the first.
+    Raises UnsupportedCheckpoint for discriminators, other networks, and for tensors that are missing, left over or
+    of another shape, naming the first.
     """
     first = state.get("model.1.weight")
     if first is None or first.ndim != 4:
         raise UnsupportedCheckpoint(_what_instead(state))
-    if any(tensor.ndim == 1 and name.endswith(".weight") for name, tensor in state.items()):
-        raise UnsupportedCheckpoint(
-            "a generator with batch normalisation; only instance normalisation (--norm instance) is read"
-        )
     architecture = _architecture(state, first)
     with torch.device("meta"):
-        expected = architecture.build().state_dict()
+        expected = _named(architecture.build())
     _check_names(state, expected)
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
@@ -108,7 +119,7 @@ def _architecture(state: State, first: Tensor) -> Architecture:
     """Count layers; `first` is the 7x7 convolution [width, inputs, 7, 7] of the (inner) global generator."""
     enhancers = _count(_ENHANCER, state)
     kernels = sum(bool(_LAYER.fullmatch(name)) and state[name].shape[-2:] == (3, 3) for name in state)
-    numbers = {
+    numbers: dict[str, int] = {
         "inputs": first.shape[1],
         "outputs": _outputs(state, enhancers),
         "ngf": first.shape[0] >> min(enhancers, 60),
@@ -121,7 +132,7 @@ def _architecture(state: State, first: Tensor) -> Architecture:
     widest, blocks = numbers["ngf"] << min(halvings, 60), max(numbers["blocks"], numbers["local_blocks"])
     if not 0 < widest <= MAX_WIDTH or blocks > MAX_BLOCKS:
         raise UnsupportedCheckpoint(f"not a Pix2PixHD generator: {numbers}")
-    return Architecture(**numbers)
+    return Architecture(**numbers, norm=_norm(state))
 
 
 def _count(pattern: re.Pattern[str], names: Iterable[str]) -> int:
@@ -190,8 +201,13 @@ def _state_of(network: nn.Module) -> dict[str, Tensor]:
     """Tensors on the CPU, float32, in the plain order of their axes."""
     return {
         name: tensor.detach().to("cpu", torch.float32).contiguous()
-        for name, tensor in network.state_dict().items()
+        for name, tensor in _named(network).items()
     }
+
+
+def _named(network: nn.Module) -> dict[str, Tensor]:
+    """All that a file holds: the state but for the counts of batch normalisation."""
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(_COUNT)}
 
 
 def _write(path: Path, data: bytes) -> None:

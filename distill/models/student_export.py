@@ -217,6 +217,10 @@ class _Graph:
                 ones = self.tensor(f"ones{layer.num_features}", np.ones(layer.num_features, np.float32))
                 zeros = self.tensor(f"zeros{layer.num_features}", np.zeros(layer.num_features, np.float32))
                 return self.node("InstanceNormalization", [x, ones, zeros], name, epsilon=layer.eps)
+            case nn.BatchNorm2d():
+                parts = ("weight", "bias", "running_mean", "running_var")
+                numbers = [self.tensor(f"{name}.{part}", _numbers(getattr(layer, part))) for part in parts]
+                return self.node("BatchNormalization", [x, *numbers], name, epsilon=layer.eps)
             case nn.ReLU():
                 return self.node("Relu", [x], name)
         raise TypeError(f"{name}: no ONNX for {type(layer).__name__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,25 @@ def test_sizes_and_channels_that_do_not_fit_are_refused_with_their_numbers() -> 
         DistillError, match=r"takes 6 input channels \(2 images\), the images have 3 \(1 image\)"
     ):
         architecture.check_inputs(3)
+
+
+def test_batch_normalisation_lets_the_network_see_how_bright_an_image_is() -> None:
+    """Instance normalisation takes it away: to shift all of an input's colours changes nothing."""
+    x = images(16) * 0.5
+    for norm, sees in (("instance", False), ("batch", True)):
+        network = create(replace(SMALL, norm=norm), seed=0)
+        for _ in range(50):
+            network(x)  # moves the running statistics
+        with torch.inference_mode():
+            dark, bright = network.eval()(x), network(x + 0.3)
+        assert bool((dark - bright).abs().max() > 1e-3) == sees
+
+
+def test_start_values_of_batch_normalisation() -> None:
+    network = create(replace(SMALL, norm="batch"), seed=5)
+    state = network.state_dict()
+    scales = torch.cat([state[name] for name in state if name.endswith("weight") and state[name].ndim == 1])
+    assert scales.mean() == pytest.approx(1, abs=0.01)
+    assert scales.std() == pytest.approx(0.02, rel=0.3)
+    assert all(bool((state[name] == 1).all()) for name in state if name.endswith("running_var"))
+    assert all(not state[name].any() for name in state if name.endswith("running_mean"))

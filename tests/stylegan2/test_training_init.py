@@ -16,7 +16,7 @@ from PIL import Image
 from distill.cli.train_stylegan2 import train_stylegan2
 from distill.errors import DistillError
 from distill.stylegan2.checkpoint import file_sha256, read_checkpoint
-from distill.stylegan2.networks import GeneratorNetwork
+from distill.stylegan2.networks import GeneratorNetwork, upsample_rgb
 from distill.stylegan2.trainer.export import save_generator
 from distill.stylegan2.trainer.presets import PRESETS, Preset, table
 from distill.stylegan2.trainer.step import StyleGAN2Step
@@ -84,6 +84,29 @@ def test_without_noise_inputs_the_strengths_become_zero(tmp_path: Path) -> None:
     strengths = [p for name, p in step.average.named_parameters() if name.endswith("noise_strength")]
     assert len(strengths) == 3
     assert not any(float(p) for p in strengths)
+
+
+def test_a_smaller_generator_grows(tmp_path: Path) -> None:
+    """At 16 px it begins as the one of 8 px, doubled, and every number of the new block learns."""
+    start = read_start(save_random(tmp_path / "a.safetensors"), TINY, 8)
+    step = StyleGAN2Step(replace(TINY, noise=True), 16, seed=0)
+    begin_from(step, read_start(tmp_path / "a.safetensors", TINY, 16))
+    small = GeneratorNetwork(TINY.shape(8))
+    small.load_state_dict(start.state)
+    w = torch.randn(2, 1, TINY.latent)
+    with torch.no_grad():
+        image = small.synthesis(w.expand(-1, small.shape.num_ws, -1))
+        doubled = upsample_rgb(image, small.synthesis.get_buffer("b8.resample_filter"))
+        for network in (step.generator, step.average):
+            grown = network.synthesis(w.expand(-1, network.shape.num_ws, -1))
+            assert torch.allclose(grown, doubled, atol=1e-5)
+    before = {name: tensor.clone() for name, tensor in step.generator.named_parameters() if ".b16." in name}
+    for update in range(2):  # the features learn once their colours have
+        step.update(
+            torch.randn(TINY.batch, 3, 16, 16), Place(seed=0, updates=update, samples=TINY.batch * update)
+        )
+    after = dict(step.generator.named_parameters())
+    assert [name for name, tensor in before.items() if torch.equal(tensor, after[name])] == []
 
 
 def test_a_foreign_checkpoint_is_a_start_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

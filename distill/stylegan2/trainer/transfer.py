@@ -52,9 +52,10 @@ def for_transfer(preset: Preset) -> Preset:
 
 
 def read_start(source: str | Path, preset: Preset, resolution: int) -> Start:
-    """Read a generator (a registry name, a file, an address) of exactly the shape that will be trained.
+    """Read a generator (a registry name, a file, an address) of the shape that will be trained, or of its lower part.
 
-    Raises DistillError naming the first width that differs, and what `load_generator` raises.
+    One of a lower resolution is grown: `begin_from` leaves the blocks above it as they are. Raises DistillError
+    naming the first width that differs, and what `load_generator` raises.
     """
     generator = load_generator(source)
     shape = generator.network.shape
@@ -66,8 +67,8 @@ def read_start(source: str | Path, preset: Preset, resolution: int) -> Start:
 
 def first_difference(there: GeneratorShape, wanted: GeneratorShape) -> str:
     """Say where two shapes differ first ("48 channels at 64 px there, 32 in the network"), or ""."""
-    for (what, has), (_, needs) in zip(_sizes(there, wanted), _sizes(wanted, wanted), strict=True):
-        if has != needs:
+    for (what, has), (_, needs) in zip(_sizes(there, wanted), _sizes(wanted, wanted), strict=False):
+        if has != needs and not (what == "resolution" and has < needs):
             return f"{what} {has} there, {needs} in the network"
     return ""
 
@@ -78,13 +79,13 @@ def _sizes(shape: GeneratorShape, wanted: GeneratorShape) -> Iterator[tuple[str,
     yield "width of w", shape.w_dim
     yield "mapping layers", shape.mapping_layers
     yield "learning-rate multiplier of the mapping", shape.mapping_lr_multiplier
-    for size in sorted(wanted.channels):
+    for size in sorted(size for size in wanted.channels if size <= shape.resolution):
         yield f"channels at {size} px", shape.channels.get(size, 0)
 
 
 def _remedy(shape: GeneratorShape, resolution: int) -> str:
     """Name what fits: another resolution, another preset, or nothing."""
-    if shape.resolution != resolution:
+    if shape.resolution > resolution:
         return f"use --resolution {shape.resolution} with a preset of its widths, or another generator"
     fitting = [
         name
@@ -95,9 +96,15 @@ def _remedy(shape: GeneratorShape, resolution: int) -> str:
 
 
 def begin_from(step: StyleGAN2Step, start: Start) -> None:
-    """Give the generator and its average these tensors; without noise inputs, strengths of 0."""
+    """Give the generator and its average these tensors; without noise inputs, strengths of 0.
+
+    Blocks that the tensors do not reach keep their random features and add no colour yet: the network begins as the
+    smaller one, doubled by interpolation (progressive growing, Karras et al. 2018, without its fading).
+    """
     state = dict(start.state)
     if not step.preset.noise:
         state |= {name: tensor * 0 for name, tensor in state.items() if name.endswith("noise_strength")}
+    new = {name: tensor for name, tensor in step.generator.state_dict().items() if name not in state}
+    state |= {name: tensor * 0 if name.endswith("torgb.weight") else tensor for name, tensor in new.items()}
     for network in (step.generator, step.average):
         network.load_state_dict(state, strict=True)

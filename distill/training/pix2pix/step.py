@@ -20,6 +20,7 @@ from distill.training.pix2pix.augment import apply_changes, draw_changes
 from distill.training.pix2pix.optimise import Optimiser
 from distill.training.pix2pix.presets import Preset
 from distill.training.pix2pix.schedule import Schedule
+from distill.training.pix2pix.shared_norm import share_statistics
 from distill.training.place import Place, stream_seed
 
 
@@ -27,7 +28,8 @@ class Pix2PixHDStep:
     """The networks, their optimisers, and what one update does to them.
 
     Augmentation is drawn for the batch of all processes and then split, and no sample sees another, so a run on
-    several processes, or in several parts (`accumulate`), differs from a plain one by rounding only.
+    several processes, or in several parts (`accumulate`), differs from a plain one by rounding only. Batch
+    normalisation is shared by the processes, not by the parts.
     `lean`: less memory, more time. `compiled`: through torch.compile.
     """
 
@@ -58,6 +60,7 @@ class Pix2PixHDStep:
             layers=preset.d_layers,
             scales=preset.d_scales,
         )
+        share_statistics(generator)
         self.generator = generator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
         self.discriminator = discriminator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
         self.g_optimiser = Optimiser(self.generator, scaled=half is torch.float16)
@@ -151,8 +154,10 @@ class Pix2PixHDStep:
     def translate(self, inputs_BCHW: Tensor) -> Tensor:
         """Turn inputs [B, 3k, H, W] in [-1, 1] into images [B, 3, H, W], float32, on the step's device."""
         x = inputs_BCHW.to(self.device).contiguous(memory_format=self.layout)
+        self.generator.eval()
         with self._autocast():
             images: Tensor = self.generator(x)
+        self.generator.train()
         return images.float()
 
     def state(self) -> dict[str, Any]:
