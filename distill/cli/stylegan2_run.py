@@ -35,6 +35,10 @@ from distill.training.sampler import Sampler
 MAX_HELD_OUT = 1000
 GRID = 8  # pictures a side
 GRID_PSI = 0.7
+CHOICES = (
+    *("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg", "head_start_kimg"),
+    *("blur_sigma", "blur_kimg"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,8 +142,7 @@ def choose(options: Mapping[str, Any], precision: str) -> Preset:
         preset = with_projected_critic(preset)
     if options["init"]:
         preset = for_transfer(preset)
-    names = ("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg", "head_start_kimg")
-    asked: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
+    asked: dict[str, Any] = {name: options[name] for name in CHOICES if options[name] is not None}
     preset = replace(preset, **asked)
     if options["augment"] is not None:
         preset = replace(preset, **augmentation(options["augment"]))

@@ -49,6 +49,11 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
               help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.  [0.6;"
               " projected: p=0.2]")  # fmt: skip
 @click.option("--ada-kimg", type=click.FloatRange(min=0, min_open=True), help="kimg from p 0 to 1.  [preset]")
+@click.option("--blur-sigma", metavar="PX", type=click.FloatRange(0, 64),
+              help="Blur all that the critic sees by this much at first, …  [preset]")  # fmt: skip
+@click.option(
+    "--blur-kimg", type=click.FloatRange(min=0), help="… less and less over so many kimg.  [preset]"
+)
 @click.option("--head-start-kimg", type=click.FloatRange(min=0),
               help="That the discriminator learns alone at first.  [with --init 8, projected 1; else 0]")  # fmt: skip
 @click.option(

@@ -35,6 +35,8 @@ class Preset:
     ada_target: float | None = 0.6  # None: p stays at `ada_p`
     ada_p: float = 0.0
     ada_kimg: float = 100.0  # p goes from 0 to 1 within so many thousand images at the fastest
+    blur_sigma: float = 0.0  # px, of all that the critic sees at first
+    blur_kimg: float = 0.0  # over which that fades
     conv_clamp: float | None = None
     head_start_kimg: float = 0.0  # that the discriminator learns alone, before the generator moves
 

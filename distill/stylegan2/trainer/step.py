@@ -16,6 +16,7 @@ from torch import Tensor
 from distill import parallel
 from distill.averaging import average_decay, update_average
 from distill.stylegan2.augment import AdaptiveProbability, apply_changes, draw_changes
+from distill.stylegan2.augment.blur import fading, soften
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.stylegan2.trainer import losses
 from distill.stylegan2.trainer.critics import Report, make_critic
@@ -97,17 +98,17 @@ class StyleGAN2Step:
     def _update_discriminator(self, reals: Tensor, place: Place) -> Report:
         with torch.no_grad():
             fakes = self._draw(self._latents(place, "d"), self.half)
-            images = [self._augment(reals, place, "d-real"), self._augment(fakes, place, "d-fake")]
+            images = [self._shown(reals, place, "d-real"), self._shown(fakes, place, "d-fake")]
         found, real_logits = self.critic.learn(*images)
         self.ada.observe(real_logits)
         return found
 
     def _penalise_gradient(self, reals: Tensor, place: Place) -> Report:
-        return self.critic.regularise(self._augment(reals, place, "d-real"))
+        return self.critic.regularise(self._shown(reals, place, "d-real"))
 
     def _update_generator(self, place: Place) -> Report:
         images = self._draw(self._latents(place, "g"), self.half)
-        loss = self.critic.generator_loss(self._augment(images, place, "g-fake"))
+        loss = self.critic.generator_loss(self._shown(images, place, "g-fake"))
         self.g_optimiser.apply(loss)
         return {"loss_g": loss.detach()}
 
@@ -147,6 +148,11 @@ class StyleGAN2Step:
 
     def _draw(self, ws_BLD: Tensor, dtype: torch.dtype) -> Tensor:
         return draw(self.generator.synthesis, ws_BLD, dtype=dtype, noise=self.preset.noise)
+
+    def _shown(self, images: Tensor, place: Place, phase: str) -> Tensor:
+        """What the critic sees of images: augmented, and blurred while the blur fades."""
+        sigma = fading(self.preset.blur_sigma, place.samples, self.preset.blur_kimg)
+        return soften(self._augment(images, place, phase), sigma)
 
     def _augment(self, images: Tensor, place: Place, phase: str) -> Tensor:
         if self.ada.p == 0.0:

@@ -78,8 +78,8 @@ PRESETS: dict[str, Preset] = {
         lr=1e-3,
         l1=100.0,
         augment=("flip", "colour"),
-        warm_up_epochs=20,
-        constant_epochs=8,
-        decay_epochs=20,
+        warm_up_epochs=25,
+        constant_epochs=6,
+        decay_epochs=24,
     ),
 }
