@@ -18,10 +18,17 @@ def average_decay(batch: int, half_life: float, *, seen: int, ramp_up: float | N
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the average's parameters towards the network's; buffers are copied."""
+def update_average(average: nn.Module, network: nn.Module, decay: float, *, statistics: bool = False) -> None:
+    """Move the average's parameters towards the network's; buffers are copied.
+
+    `statistics`: buffers of numbers move too, as running statistics of batch normalisation should: those of the
+    latest weights are not those of the average.
+    """
     old: list[torch.Tensor] = list(average.parameters())
     new = [p.detach() for p in network.parameters()]
-    torch._foreach_lerp_(old, new, 1.0 - decay)
     for kept, fresh in zip(average.buffers(), network.buffers(), strict=True):
-        kept.copy_(fresh)
+        if statistics and kept.is_floating_point():
+            old, new = [*old, kept], [*new, fresh]
+        else:
+            kept.copy_(fresh)
+    torch._foreach_lerp_(old, new, 1.0 - decay)

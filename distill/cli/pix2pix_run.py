@@ -85,7 +85,7 @@ def make_step(plan: Plan, options: Mapping[str, Any]) -> Pix2PixHDStep:
         compiled=options["compiled"],
     )
     if plan.init is not None:
-        step.generator.load_state_dict(plan.init.state, strict=True)
+        step.begin_from(plan.init.network().state_dict())
     return step
 
 

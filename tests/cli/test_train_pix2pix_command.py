@@ -21,7 +21,7 @@ from triplet_sets import make_triplets
 from distill.cli.main import run as distill
 from distill.cli.train_pix2pix import train_pix2pix
 from distill.errors import DistillError, ShardCorrupt
-from distill.models.pix2pixhd import Architecture, create
+from distill.models.pix2pixhd import Architecture, Norm, create
 from distill.models.pix2pixhd_files import save_pth
 from distill.models.student import load_student
 from distill.training.checkpoint import load_checkpoint
@@ -178,20 +178,22 @@ def test_the_best_student_is_remembered_over_a_resume(data: Path, tmp_path: Path
     assert scores["best"]["l1"] < scores["latest"]["l1"]
 
 
+@pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_a_published_generator_is_a_start_and_its_channels_are_checked(
-    data: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    norm: Norm, data: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     six = tmp_path / "latest_net_G.pth"
-    save_pth(six, create(Architecture(inputs=6, ngf=4, downsamplings=1, blocks=2), seed=0))
+    architecture = Architecture(inputs=6, ngf=4, downsamplings=1, blocks=2, norm=norm)
+    save_pth(six, create(architecture, seed=0))
     assert "leave out --ngf" in str(failure("--data", data, "--out", tmp_path / "run", "--init", six))
     out = tmp_path / "run"
     options = ["--ndf", 4, "--batch", 4, "--perceptual", "none", "--features", "none", "--precision", "fp32"]
     start = [str(a) for a in ("--init", six, "--out", out, *options, *epochs(0.1, 0), "--lr", 1e-9)]
     assert distill(["train-pix2pix", "--data", str(data), *start]) == 0
     student = load_student(out / "student.safetensors")
-    assert student.architecture.blocks == 2
-    wanted = create(Architecture(inputs=6, ngf=4, downsamplings=1, blocks=2), seed=0).state_dict()
-    for name, tensor in student.network.state_dict().items():
+    assert student.architecture == architecture
+    wanted = dict(create(architecture, seed=0).named_parameters())
+    for name, tensor in student.network.named_parameters():
         torch.testing.assert_close(tensor, wanted[name], atol=1e-6, rtol=0, msg=name)
     capsys.readouterr()
     assert distill(["train-pix2pix", "--data", str(pairs), *start]) == 2

@@ -123,6 +123,16 @@ def test_average_follows_parameters_and_copies_buffers() -> None:
     assert average.running_mean.tolist() == [7.0, 7.0]  # type: ignore[union-attr]
 
 
+def test_average_follows_statistics_where_that_is_asked_for() -> None:
+    average, network = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    network.running_mean.fill_(8.0)  # type: ignore[union-attr]
+    network.num_batches_tracked.fill_(5)  # type: ignore[union-attr]
+    for _ in range(4):
+        update_average(average, network, 0.5**0.25, statistics=True)
+    assert average.running_mean.tolist() == pytest.approx([4.0, 4.0])  # type: ignore[union-attr]
+    assert int(average.num_batches_tracked) == 5  # type: ignore[arg-type]
+
+
 def test_minibatch_deviation_of_known_groups() -> None:
     same = torch.full((2, 3, 4, 4), 5.0)
     split = torch.stack([torch.full((3, 4, 4), -1.0), torch.full((3, 4, 4), 1.0)])

@@ -210,3 +210,33 @@ def test_compiled_networks_learn_the_same() -> None:
     for name in reports[0]:
         assert float(reports[1][name]) == pytest.approx(float(reports[0][name]), rel=1e-4), name
     assert_same_gradients(gradients(compiled), gradients(plain))
+
+
+def test_the_student_is_the_average_of_the_weights_where_that_is_asked_for() -> None:
+    assert (last := a_step()).student is last.generator
+    step = a_step(replace(TINY, norm="batch", average_kimg=0.1))
+    random = copy.deepcopy(step.student.state_dict())
+    for update in range(12):
+        before = copy.deepcopy(step.student.state_dict())
+        step.update(some_triplets(seed=update), Place(seed=0, updates=update, samples=100 * update))
+        # A half-life of 100 images, and of a twentieth of those seen before.
+        kept = 0.5 ** (4 / min(100, 5 * update)) if update else 0.0
+        for name, tensor in step.student.state_dict().items():
+            if tensor.is_floating_point():
+                wanted = kept * before[name] + (1 - kept) * step.generator.state_dict()[name]
+                torch.testing.assert_close(tensor, wanted, msg=name)
+    assert not torch.equal(random["model.1.weight"], step.student.state_dict()["model.1.weight"])
+    inputs = split_roles(some_triplets().float() / 127.5 - 1)[0]
+    assert torch.equal(step.translate(inputs), step.student(inputs))
+    again = a_step(replace(TINY, norm="batch", average_kimg=0.1))
+    again.load_state(copy.deepcopy(step.state()))
+    assert torch.equal(again.translate(inputs), step.translate(inputs))
+
+
+def test_batch_normalisation_of_the_last_weights_is_at_work_when_scored() -> None:
+    """Running statistics, not those of the batch: what an image becomes does not depend on its neighbours."""
+    step = a_step(replace(TINY, norm="batch"))
+    step.update(some_triplets(), START)
+    inputs = split_roles(some_triplets().float() / 127.5 - 1)[0]
+    torch.testing.assert_close(step.translate(inputs)[:1], step.translate(inputs[:1]))
+    assert step.generator.training

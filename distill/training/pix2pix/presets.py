@@ -33,6 +33,7 @@ class Preset:
     feature_matching: float = 10.0  # λ
     perceptual: float = 10.0  # λ
     l1: float = 0.0  # λ of the distance of pixels, which Pix2PixHD has not and pix2pix has (100)
+    average_kimg: float = 0.0  # half-life of the weight average that is the student; 0: the last weights are
     augment: tuple[str, ...] = KINDS
 
     def architecture(self, inputs: int) -> Architecture:
@@ -77,6 +78,7 @@ PRESETS: dict[str, Preset] = {
         ndf=16,
         lr=1e-3,
         l1=100.0,
+        average_kimg=2.0,
         augment=("flip", "colour"),
         warm_up_epochs=25,
         constant_epochs=6,

@@ -6,6 +6,7 @@ triplets of this process, N of all, k inputs and one target a triplet, 3 colours
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from distill import parallel
+from distill.averaging import average_decay, update_average
 from distill.models import losses
 from distill.models.perceptual import PerceptualFeatures
 from distill.models.pix2pixhd import Architecture, create, create_discriminator
@@ -23,9 +25,11 @@ from distill.training.pix2pix.schedule import Schedule
 from distill.training.pix2pix.shared_norm import share_statistics
 from distill.training.place import Place, stream_seed
 
+AVERAGE_RAMP_UP = 0.05  # of the images seen: the longest half-life of the average
+
 
 class Pix2PixHDStep:
-    """The networks, their optimisers, and what one update does to them.
+    """The networks, their optimisers, and what one update does to them. `student` is what a run is for.
 
     Augmentation is drawn for the batch of all processes and then split, and no sample sees another, so a run on
     several processes, or in several parts (`accumulate`), differs from a plain one by rounding only. Batch
@@ -62,6 +66,8 @@ class Pix2PixHDStep:
         )
         share_statistics(generator)
         self.generator = generator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
+        # What is shown, scored and saved: the average of the weights, or the weights.
+        self.student = copy.deepcopy(self.generator).eval() if preset.average_kimg else self.generator
         self.discriminator = discriminator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
         self.g_optimiser = Optimiser(self.generator, scaled=half is torch.float16)
         self.d_optimiser = Optimiser(self.discriminator, scaled=half is torch.float16)
@@ -78,7 +84,20 @@ class Pix2PixHDStep:
         self.g_optimiser.step(lr)
         if not warming_up:
             self.d_optimiser.step(lr)
+        self._update_average(place)
         return {**self._means(found), "lr": lr}
+
+    def begin_from(self, state: Mapping[str, Tensor]) -> None:
+        """Give the generator, and its average, the tensors of another one of its architecture."""
+        for network in (self.generator, self.student):
+            network.load_state_dict(state, strict=True)
+
+    def _update_average(self, place: Place) -> None:
+        if self.student is self.generator:
+            return
+        half_life = self.preset.average_kimg * 1000
+        decay = average_decay(self.preset.batch, half_life, seen=place.samples, ramp_up=AVERAGE_RAMP_UP)
+        update_average(self.student, self.generator, decay, statistics=True)
 
     def _augment(self, images: Tensor, place: Place) -> Tensor:
         if not self.preset.augment:
@@ -154,23 +173,25 @@ class Pix2PixHDStep:
     def translate(self, inputs_BCHW: Tensor) -> Tensor:
         """Turn inputs [B, 3k, H, W] in [-1, 1] into images [B, 3, H, W], float32, on the step's device."""
         x = inputs_BCHW.to(self.device).contiguous(memory_format=self.layout)
-        self.generator.eval()
+        training = self.student.training
+        self.student.eval()
         with self._autocast():
-            images: Tensor = self.generator(x)
-        self.generator.train()
+            images: Tensor = self.student(x)
+        self.student.train(training)
         return images.float()
 
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on, as tensors and plain values."""
         return {
             "generator": self.generator.state_dict(),
+            "student": self.student.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "g_optimiser": self.g_optimiser.state(),
             "d_optimiser": self.d_optimiser.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        for name in ("generator", "discriminator"):
+        for name in ("generator", "student", "discriminator"):
             getattr(self, name).load_state_dict(state[name], strict=True)
         self.g_optimiser.load_state(state["g_optimiser"])
         self.d_optimiser.load_state(state["d_optimiser"])

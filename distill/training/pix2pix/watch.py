@@ -131,7 +131,7 @@ class Watcher:
 
     def _save(self, name: str, place: Place) -> None:
         facts = replace(self.facts, kimg=place.samples / 1000, scores=self.scores)
-        save_student(self.out / name, self.step.generator, facts)
+        save_student(self.out / name, self.step.student, facts)
 
     def _read_best(self) -> tuple[float, Scores] | None:
         """What an earlier start of this run kept as its best; a file that cannot be read is written anew."""
