@@ -169,7 +169,7 @@ def test_a_signal_saves_without_a_last_score_and_the_run_goes_on(data: Path, tmp
 
 
 def test_the_best_student_is_remembered_over_a_resume(data: Path, tmp_path: Path) -> None:
-    options = ["--data", data, "--out", tmp_path / "run"]
+    options = ["--data", data, "--out", tmp_path / "run", "--norm", "instance"]
     run(*options, *epochs(2, 0))
     before = (tmp_path / "run" / "student-best.safetensors").read_bytes()
     run(*options, *epochs(2.5, 0), "--lr", 0.9, "--resume")  # which spoils it
@@ -235,7 +235,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path
         (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, none"),
         (["--batch", 6, "--accumulate", 4], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
-        (["--constant-epochs", 1, "--decay-epochs", 2], "20 epochs of pixels alone are more than the 3"),
+        (["--constant-epochs", 1, "--decay-epochs", 2], "25 epochs of pixels alone are more than the 3"),
         (["--warm-up-epochs", 2, "--l1-weight", 0], "2 epochs of pixels alone need a weight"),
         (["--features", "inception"], "inception"),
         (["--perceptual", "vgg19", "--vgg19", "/nowhere/vgg19.pth"], "/nowhere/vgg19.pth"),
