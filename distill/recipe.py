@@ -67,6 +67,7 @@ class TaskRecipe(Frozen):
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
     shard_size: int = Field(default=256, ge=1, le=100_000)
     batch_size: int = Field(default=16, ge=1, le=1024)
+    compiled: bool = False  # the generator, by torch.compile: other roundings
 
     def revised(self, **choices: Any) -> Self:
         """Return a copy with some choices changed, validated; None leaves a choice as it is.
@@ -146,6 +147,7 @@ class Recipe(Frozen):
     shard_size: int
     batch_size: int
     precision: Literal["fp32", "bf16", "fp16"]
+    compiled: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -185,8 +187,13 @@ class Recipe(Frozen):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write a style mix as it was when it was the only edit, so that the digests of such data sets stand."""
+        """Write what is new only where it is used, so that the digests of older data sets stand.
+
+        A style mix is written as it was when it was the only edit; `compiled` only where it is true.
+        """
         fields: dict[str, Any] = write(self)
+        if not self.compiled:
+            del fields["compiled"]
         if isinstance(self.edit, StyleMixSettings):
             fields["crossover"] = fields.pop("edit")["crossover"]
         return fields

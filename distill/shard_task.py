@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from distill.compiling import compiler_advice, keep_compiled
 from distill.devices import usable_cores
 from distill.directions.file import read_direction
 from distill.errors import DistillError
@@ -22,6 +23,7 @@ from distill.shards.write import commit_shard
 from distill.stages import StageClock
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
+from distill.stylegan2.weights import cache_dir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,25 +59,26 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
             return Made(report=report, seconds={})
     be_reproducible()
     keep_freed_memory()
-    teacher = teacher_of(task.source, task.device, recipe.precision)
+    teacher = teacher_of(task.source, task.device, recipe.precision, compiled=recipe.compiled)
     if teacher.sha256 != recipe.generator.sha256:
         raise DistillError(
             f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
             f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
         )
     clock = StageClock()
-    content = generate_shard(
-        recipe,
-        task.index,
-        task.rows,
-        teacher=teacher,
-        direction=read_direction(task.direction, generator=task.source) if task.direction else None,
-        scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
-        max_candidates=task.max_candidates,
-        on_progress=on_progress,
-        threads=task.threads or usable_cores(),
-        clock=clock,
-    )
+    with compiler_advice():
+        content = generate_shard(
+            recipe,
+            task.index,
+            task.rows,
+            teacher=teacher,
+            direction=read_direction(task.direction, generator=task.source) if task.direction else None,
+            scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
+            max_candidates=task.max_candidates,
+            on_progress=on_progress,
+            threads=task.threads or usable_cores(),
+            clock=clock,
+        )
     with clock.stage("write"):
         report = commit_shard(folder, content)
     return Made(report=report, seconds=clock.seconds)
@@ -97,6 +100,8 @@ cached_scorer = lru_cache(maxsize=1)(open_scorer)
 
 
 @lru_cache(maxsize=1)
-def teacher_of(source: str, device: str, precision: Precision) -> Generator:
+def teacher_of(source: str, device: str, precision: Precision, *, compiled: bool = False) -> Generator:
     """Load the teacher once per process."""
-    return load_generator(source, device=device, precision=precision)
+    if compiled:
+        keep_compiled(cache_dir() / "compiled")
+    return load_generator(source, device=device, precision=precision, compiled=compiled)

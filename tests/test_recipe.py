@@ -59,6 +59,7 @@ def test_the_digest_names_data_not_labels() -> None:
         ({"shard_size": 128}, "shard_size"),
         ({"batch_size": 8}, "batch_size"),
         ({"align": "ffhq"}, "align"),
+        ({"compiled": True}, "compiled"),
     ],
 )
 def test_each_choice_changes_the_digest_and_is_named_as_the_difference(
@@ -127,6 +128,13 @@ def test_style_mixes_keep_the_digest_they_had_before_other_edits() -> None:
     assert bound().digest == "5fa90e167664"
     assert '"crossover":{"hi":5,"lo":5}' in bound().to_json()
     assert "edit" not in bound().model_dump()
+
+
+def test_what_is_not_compiled_keeps_the_digest_it_had_before_that_was_a_choice() -> None:
+    assert "compiled" not in bound().to_json()
+    recipe = bound(compiled=True)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.from_json(recipe.to_json()).compiled
 
 
 GENDER = Direction(

@@ -71,6 +71,12 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
     show_default=True,
     help="auto, fp32, bf16 or fp16; auto is the fastest here.",
 )
+@click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Compile the generator: minutes at first, kept on disk; for thousands of large images. Part of the recipe.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan; make and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
 def generate(**options: Any) -> None:
@@ -100,6 +106,10 @@ def generate(**options: Any) -> None:
         return
     if not options["as_json"]:
         click.echo(opening_line(plan, placement), err=True)
+        if recipe.compiled:
+            click.echo(
+                "compiling the generator first: minutes, or seconds where it was done before", err=True
+            )
     run = Run(
         source=options["source"],
         device=placement.device,

@@ -31,10 +31,11 @@ class Generator:
         sha256: str,
         device: str | torch.device = "cpu",
         precision: Format = "fp32",
+        compiled: bool = False,
     ) -> None:
         self.device, self.precision, self.sha256 = torch.device(device), precision, sha256
         self.network = network.eval().requires_grad_(False).to(self.device)
-        self.synthesis = FusedSynthesis(self.network, precision)
+        self.synthesis = FusedSynthesis(self.network, precision, compiled=compiled)
 
     @property
     def resolution(self) -> int:

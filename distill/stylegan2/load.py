@@ -15,24 +15,35 @@ from distill.stylegan2.weights import cached_checkpoint, resolve
 
 
 def load_generator(
-    source: str | Path, *, device: str | torch.device = "cpu", precision: Precision = "auto"
+    source: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    precision: Precision = "auto",
+    compiled: bool = False,
 ) -> Generator:
     """Load a StyleGAN2 generator from a registry name, a file, or an https URL.
 
     Reads NVIDIA's PyTorch and TensorFlow pickles, rosinality's `.pt` and our `.safetensors`; nothing in a file
     is ever executed. Foreign formats are converted once and cached under the file's sha256. `precision`: "auto" is
     the fastest format here (see `resolve_precision`); "fp32" differs from the reference network by rounding only.
+    `compiled`: through torch.compile, which pays off over thousands of images.
 
     Raises `DistillError` for an unknown source or device, `UnsafePickle` for a file that is broken or asks for
     code, `UnsupportedCheckpoint` for a network of another kind.
     """
     number_format = resolve_precision(precision, device)
     checkpoint = cached_checkpoint(resolve(str(source)))
-    return build_generator(checkpoint, device=resolve_device(str(device)), precision=number_format)
+    return build_generator(
+        checkpoint, device=resolve_device(str(device)), precision=number_format, compiled=compiled
+    )
 
 
 def build_generator(
-    checkpoint: Checkpoint, *, device: str | torch.device = "cpu", precision: Format = "fp32"
+    checkpoint: Checkpoint,
+    *,
+    device: str | torch.device = "cpu",
+    precision: Format = "fp32",
+    compiled: bool = False,
 ) -> Generator:
     """Put the tensors of a checkpoint into a network of the shape that they imply."""
     clamp = checkpoint.facts.get("conv_clamp")
@@ -49,4 +60,4 @@ def build_generator(
         raise UnsupportedCheckpoint(
             f"the tensors are not those of a StyleGAN2: {first[0].strip()}"
         ) from error
-    return Generator(network, sha256=checkpoint.sha256, device=device, precision=precision)
+    return Generator(network, sha256=checkpoint.sha256, device=device, precision=precision, compiled=compiled)

@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from distill.cli.main import run
@@ -129,3 +131,27 @@ def test_a_signal_stops_cleanly_and_the_same_command_resumes(
     assert not [name for name in left if name.startswith(".")]
     done = len([name for name in left if name.endswith(".h5")])
     assert 0 < done < 500
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler about itself
+def test_a_compiled_generator_draws_the_same_but_for_rounding(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
+    options = ["--n", 4, "--generator", tiny_weights, "--precision", "fp32", *QUICK]
+    assert generate(*options, "--out", tmp_path / "plain") == 0
+    assert "compiling" not in capsys.readouterr().err
+    assert generate(*options, "--out", tmp_path / "compiled", "--compile") == 0
+    assert "compiling the generator first" in capsys.readouterr().err
+    assert any((tmp_path / "cache" / "compiled").iterdir())
+    assert json.loads((tmp_path / "compiled" / "recipe.json").read_text())["compiled"] is True
+    with (
+        h5py.File(tmp_path / "plain" / "shard-00000.h5") as plain,
+        h5py.File(tmp_path / "compiled" / "shard-00000.h5") as compiled,
+    ):
+        difference = np.abs(plain["images/mixed"][:].astype(int) - compiled["images/mixed"][:])
+        assert difference.max() <= 1
+    assert generate(*options, "--out", tmp_path / "compiled") == 2
+    assert "compiled is True there and None here" in capsys.readouterr().err

@@ -8,22 +8,22 @@ from contextlib import contextmanager
 import torch
 
 from distill import parallel
+from distill.compiling import compiler_advice
 from distill.errors import DistillError
 
 NO_MEMORY = ("out of memory", "can't allocate memory")  # of a GPU, and of a CPU that PyTorch asks
 
 
 @contextmanager
-def advice(batch: int, accumulate: int, *, compiled: bool) -> Iterator[None]:
+def advice(batch: int, accumulate: int) -> Iterator[None]:
     """Turn exhausted memory, and a compiler that is not there, into one line with what to do."""
     try:
-        yield
+        with compiler_advice():
+            yield
     except RuntimeError as error:
         text = " ".join(str(error).split())
         if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in NO_MEMORY):
             raise DistillError(memory_line(batch, accumulate)) from error
-        if compiled and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            raise DistillError(f"torch.compile failed: {text[:200]}; leave --compile out") from error
         raise
 
 
