@@ -231,7 +231,9 @@ class Recipe(Frozen):
             return None
         if self.task != other.task:
             return f"task is {other.task!r} there and {self.task!r} here"
-        mine, theirs = flat(self.model_dump(mode="json")), flat(other.model_dump(mode="json"))
+        mine, theirs = (
+            flat(recipe.model_dump(mode="json")) | {"compiled": recipe.compiled} for recipe in (self, other)
+        )
         for key in sorted(mine.keys() | theirs.keys()):
             if mine.get(key) != theirs.get(key) and key not in INFORMATIVE:
                 return f"{key} is {theirs.get(key)!r} there and {mine.get(key)!r} here"

@@ -39,7 +39,12 @@ def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     memory = int(options["cache_gib"] * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     with (
         closing(TripletReader(plan.dataset, memory=memory)) as reader,
-        advice(plan.preset.batch, options["accumulate"]),
+        advice(
+            plan.preset.batch,
+            options["accumulate"],
+            norm=plan.architecture.norm,
+            compiled=options["compiled"],
+        ),
     ):
         step = make_step(plan, options)
         watcher = make_watcher(plan, step, reader, options)

@@ -35,10 +35,8 @@ from distill.training.sampler import Sampler
 MAX_HELD_OUT = 1000
 GRID = 8  # pictures a side
 GRID_PSI = 0.7
-CHOICES = (
-    *("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg", "head_start_kimg"),
-    *("blur_sigma", "blur_kimg"),
-)
+CHOICES = ("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg", "head_start_kimg",
+           "blur_sigma", "blur_kimg")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,6 +144,9 @@ def choose(options: Mapping[str, Any], precision: str) -> Preset:
     preset = replace(preset, **asked)
     if options["augment"] is not None:
         preset = replace(preset, **augmentation(options["augment"]))
+    if bool(preset.blur_sigma) != bool(preset.blur_kimg):
+        given, missing = ("sigma", "kimg") if preset.blur_sigma else ("kimg", "sigma")
+        raise DistillError(f"--blur-{given} does nothing without --blur-{missing}: give both or neither")
     if precision == "fp16":
         preset = replace(preset, conv_clamp=256.0)
     world = parallel.world_size()

@@ -36,7 +36,7 @@ COUNT = click.IntRange(min=1)
               help="Start from this generator: .pth as published, or safetensors.")  # fmt: skip
 @click.option("--batch", type=COUNT, help="Triplets of one update, all GPUs together.  [preset]")
 @click.option("--accumulate", type=COUNT, default=1, show_default=True,
-              help="Take a batch in so many parts: the same result in less memory.")  # fmt: skip
+              help="Take a batch in so many parts: less memory; same result with --norm instance.")  # fmt: skip
 @click.option("--lean", is_flag=True, help="Compute residual blocks twice: less memory, more time.")
 @click.option("--lr", type=click.FloatRange(0, 1, min_open=True), help="Learning rate of Adam.  [preset]")
 @click.option("--ngf", type=COUNT, help="Channels of the generator at full size.  [preset]")

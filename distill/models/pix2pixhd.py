@@ -9,8 +9,10 @@ have that, or batch normalisation with parameters (`--norm` of the public implem
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeVar, cast
 
 import torch
@@ -179,10 +181,30 @@ def _run(layers: Iterable[nn.Module], x: Tensor, lean: bool) -> Tensor:
     """Apply layers in turn; `lean` keeps only the input of each residual block for the backward pass."""
     for layer in layers:
         if lean and isinstance(layer, ResidualBlock) and torch.is_grad_enabled():
-            x = checkpoint(layer, x, use_reentrant=False, preserve_rng_state=False)
+            contexts = partial(_contexts, layer)
+            x = checkpoint(layer, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
         else:
             x = layer(x)
     return x
+
+
+def _contexts(layer: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """What surrounds a block's first and second run: the second sees the batch again, and must not count it twice."""
+    return nullcontext(), _still_statistics(layer)
+
+
+@contextmanager
+def _still_statistics(layer: nn.Module) -> Iterator[None]:
+    """Keep the running statistics of batch normalisation as they are."""
+    norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def _image(x: Tensor) -> Tensor:

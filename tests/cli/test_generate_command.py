@@ -154,4 +154,4 @@ def test_a_compiled_generator_draws_the_same_but_for_rounding(
         difference = np.abs(plain["images/mixed"][:].astype(int) - compiled["images/mixed"][:])
         assert difference.max() <= 1
     assert generate(*options, "--out", tmp_path / "compiled") == 2
-    assert "compiled is True there and None here" in capsys.readouterr().err
+    assert "compiled is True there and False here" in capsys.readouterr().err

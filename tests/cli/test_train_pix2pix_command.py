@@ -279,10 +279,13 @@ def test_no_memory_says_what_to_do(data: Path, tmp_path: Path, monkeypatch: pyte
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of …")
 
     monkeypatch.setattr("distill.training.pix2pix.step.Pix2PixHDStep.update", refuse)
-    error = failure("--data", data, "--out", tmp_path / "run", "--features", "none")
+    instance = ["--data", data, "--features", "none", "--norm", "instance"]
+    error = failure(*instance, "--out", tmp_path / "run")
     assert "out of memory with 4 images at once: --accumulate 2 gives the same result" in str(error)
-    error = failure("--data", data, "--out", tmp_path / "other", "--features", "none", "--accumulate", 4)
+    error = failure(*instance, "--out", tmp_path / "other", "--accumulate", 4)
     assert "with 1 images at once: --lean" in str(error)
+    error = failure("--data", data, "--out", tmp_path / "third", "--features", "none")
+    assert "with 4 images at once: --lean" in str(error)
 
 
 def test_the_table_of_commands_knows_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.errors import DistillError
 from distill.models.pix2pixhd import (
@@ -96,6 +96,17 @@ def test_recomputing_the_blocks_gives_the_same_gradients_from_fewer_kept_tensors
         gradients.append([parameter.grad.clone() for parameter in network.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
     assert kept[1] < kept[0]
+
+
+def test_recomputing_the_blocks_counts_a_batch_once() -> None:
+    """Running statistics are those of one forward pass."""
+    states = []
+    for lean in (False, True):
+        network = create(replace(SMALL, norm="batch"), seed=1)
+        network(images(), lean=lean).square().mean().backward()
+        states.append({name: b for name, b in network.named_buffers() if b.is_floating_point()})
+        assert {m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)} == {0.1}
+    assert all(torch.equal(states[1][name], tensor) for name, tensor in states[0].items())
 
 
 def test_half_precision_keeps_the_image_in_float32() -> None:

@@ -23,17 +23,28 @@ from distill.training.pix2pix.advice import advice
     ],
 )
 def test_no_memory_names_the_next_step(batch: int, accumulate: int, words: str, error: Exception) -> None:
-    with pytest.raises(DistillError, match=words), advice(batch, accumulate):
+    with pytest.raises(DistillError, match=words), advice(batch, accumulate, norm="instance", compiled=False):
         raise error
 
 
-def test_a_compiler_that_fails_can_be_left_out() -> None:
+def test_parts_are_no_advice_where_they_change_the_statistics() -> None:
+    line = "with 8 images at once: --lean gives the same result"
+    with pytest.raises(DistillError, match=line), advice(8, 1, norm="batch", compiled=False):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_compiler_that_fails_is_left_out_only_where_one_was_asked_for() -> None:
     broken = torch._dynamo.exc.TorchDynamoException("no C++\ncompiler")
     line = r"torch\.compile failed: no C\+\+ compiler; leave --compile out"
-    with pytest.raises(DistillError, match=line), advice(8, 1):
+    with pytest.raises(DistillError, match=line), advice(8, 1, norm="instance", compiled=True):
+        raise broken
+    with (
+        pytest.raises(torch._dynamo.exc.TorchDynamoException),
+        advice(8, 1, norm="instance", compiled=False),
+    ):
         raise broken
 
 
 def test_other_faults_pass_through() -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), advice(8, 1):
+    with pytest.raises(RuntimeError, match="shapes differ"), advice(8, 1, norm="instance", compiled=True):
         raise RuntimeError("shapes differ")

@@ -183,15 +183,17 @@ class Pix2PixHDStep:
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on, as tensors and plain values."""
         return {
-            "generator": self.generator.state_dict(),
-            "student": self.student.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
+            **{name: getattr(self, name).state_dict() for name in self._networks()},
             "g_optimiser": self.g_optimiser.state(),
             "d_optimiser": self.d_optimiser.state(),
         }
 
+    def _networks(self) -> tuple[str, ...]:
+        averaged = self.student is not self.generator
+        return ("generator", "discriminator", *(["student"] if averaged else []))
+
     def load_state(self, state: Mapping[str, Any]) -> None:
-        for name in ("generator", "student", "discriminator"):
+        for name in self._networks():
             getattr(self, name).load_state_dict(state[name], strict=True)
         self.g_optimiser.load_state(state["g_optimiser"])
         self.d_optimiser.load_state(state["d_optimiser"])
