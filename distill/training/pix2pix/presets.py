@@ -80,8 +80,8 @@ PRESETS: dict[str, Preset] = {
         l1=100.0,
         average_kimg=2.0,
         augment=("flip", "colour"),
-        warm_up_epochs=25,
-        constant_epochs=6,
-        decay_epochs=24,
+        warm_up_epochs=34,
+        constant_epochs=8,
+        decay_epochs=32,
     ),
 }
