@@ -22,7 +22,9 @@ from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.stylegan2.projected import ProjectedHeads
 from distill.stylegan2.trainer.export import as_images, pictures, save_generator, set_centre
-from distill.stylegan2.trainer.presets import PRESETS, Preset, with_projected_critic
+from distill.stylegan2.trainer.label_step import LabelStep
+from distill.stylegan2.trainer.presets import PRESETS, Preset, with_labels, with_projected_critic
+from distill.stylegan2.trainer.spelling import Spelling, spell
 from distill.stylegan2.trainer.step import StyleGAN2Step
 from distill.stylegan2.trainer.transfer import Start, begin_from, for_transfer, read_start
 from distill.training.images import Images, open_images
@@ -37,6 +39,9 @@ GRID = 8  # pictures a side
 GRID_PSI = 0.7
 CHOICES = ("batch", "lr", "gamma", "path_weight", "noise", "ada_kimg", "average_kimg", "head_start_kimg",
            "blur_sigma", "blur_kimg")  # fmt: skip
+# What means nothing where no critic judges and every latent belongs to a picture.
+CRITICS_OWN = ("gamma", "path_weight", "ada_kimg", "head_start_kimg", "blur_sigma", "blur_kimg", "augment", "init",
+               "mirror")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +61,7 @@ class Plan:
     samples: int
     out: Path
     start: Start | None
+    spelling: Spelling | None  # of the labels, where they take the critic's place
 
     @property
     def resolution(self) -> int:
@@ -82,11 +88,6 @@ class Plan:
         """The plan in words and numbers."""
         with torch.device("meta"):
             generator = GeneratorNetwork(self.preset.shape(self.resolution))
-            critic = (
-                ProjectedHeads(self.resolution, self.preset.group)
-                if self.preset.critic == "projected"
-                else Discriminator(self.preset.channels(self.resolution), group=self.preset.group)
-            )
         return {
             "data": self.data,
             "images": len(self.train_on),
@@ -96,7 +97,7 @@ class Plan:
             **({"init": self.start.source} if self.start else {}),
             "generator_parameters": sum(p.numel() for p in generator.parameters()),
             "critic": self.preset.critic,
-            "discriminator_parameters": sum(p.numel() for p in critic.parameters()),
+            **self._critic_facts(),
             "kimg": self.samples / 1000,
             "batch": self.preset.batch,
             "updates": -(-self.samples // self.preset.batch),
@@ -105,6 +106,17 @@ class Plan:
             "out": str(self.out),
         }
 
+    def _critic_facts(self) -> dict[str, Any]:
+        if self.spelling is not None:
+            return {"labels": ", ".join(self.spelling.names)}
+        with torch.device("meta"):
+            critic = (
+                ProjectedHeads(self.resolution, self.preset.group)
+                if self.preset.critic == "projected"
+                else Discriminator(self.preset.channels(self.resolution), group=self.preset.group)
+            )
+        return {"discriminator_parameters": sum(p.numel() for p in critic.parameters())}
+
 
 def make_plan(options: Mapping[str, Any], *, device: str, note: Callable[[str], None]) -> Plan:
     """Open the data and resolve the choices. Raises DistillError for what does not fit together."""
@@ -112,6 +124,7 @@ def make_plan(options: Mapping[str, Any], *, device: str, note: Callable[[str], 
     preset = choose(options, precision)
     images = open_images(options["data"], resolution=options["resolution"], skipped=note)
     preset.channels(images.resolution)
+    spelling = spell(images.labels, preset.latent, options["data"]) if preset.critic == "labels" else None
     held = options["held_out"]
     if held is None:
         held = 0 if options["features"] == "none" else min(len(images) // 10, MAX_HELD_OUT)
@@ -130,6 +143,7 @@ def make_plan(options: Mapping[str, Any], *, device: str, note: Callable[[str], 
         samples=math.ceil(options["kimg"] * 1000),
         out=options["out"],
         start=read_start(options["init"], preset, images.resolution) if options["init"] else None,
+        spelling=spelling,
     )
 
 
@@ -138,6 +152,11 @@ def choose(options: Mapping[str, Any], precision: str) -> Preset:
     preset = PRESETS[options["preset"]]
     if options["critic"] == "projected":
         preset = with_projected_critic(preset)
+    if options["critic"] == "labels":
+        idle = [name.replace("_", "-") for name in CRITICS_OWN if options[name] not in (None, False)]
+        if idle:
+            raise DistillError(f"--{idle[0]} means nothing with --critic labels: leave it out")
+        preset = with_labels(preset)
     if options["init"]:
         preset = for_transfer(preset)
     asked: dict[str, Any] = {name: options[name] for name in CHOICES if options[name] is not None}
@@ -177,11 +196,7 @@ def augmentation(text: str) -> dict[str, Any]:
 
 def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     """Train; return where the run ended and its latest scores."""
-    step = StyleGAN2Step(
-        plan.preset, plan.resolution, seed=plan.seed, device=plan.device, half=DTYPES[plan.precision]
-    )
-    if plan.start is not None:
-        begin_from(step, plan.start)
+    step = make_step(plan)
     watcher = Watcher(plan, step, options)
     run = make_run(plan, step, watcher, options)
     place, note = open_run(run, resume=options["resume"])
@@ -205,6 +220,18 @@ def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     return {"generator": str(watcher.generator_path), "kimg": end.samples / 1000, **watcher.scores}
 
 
+def make_step(plan: Plan) -> StyleGAN2Step | LabelStep:
+    half = DTYPES[plan.precision]
+    if plan.spelling is not None:
+        return LabelStep(
+            plan.preset, plan.resolution, plan.spelling, seed=plan.seed, device=plan.device, half=half
+        )
+    step = StyleGAN2Step(plan.preset, plan.resolution, seed=plan.seed, device=plan.device, half=half)
+    if plan.start is not None:
+        begin_from(step, plan.start)
+    return step
+
+
 def opening_line(plan: Plan, place: Place) -> str:
     going_on = f", from {place.samples / 1000:.1f} kimg on" if place.samples else ""
     return (
@@ -214,8 +241,8 @@ def opening_line(plan: Plan, place: Place) -> str:
 
 
 def make_run(
-    plan: Plan, step: StyleGAN2Step, watcher: Watcher, options: Mapping[str, Any]
-) -> Run[torch.Tensor]:
+    plan: Plan, step: StyleGAN2Step | LabelStep, watcher: Watcher, options: Mapping[str, Any]
+) -> Run[Any]:
     sampler = Sampler(plan.images.weights[plan.train_on], plan.seed, plan.mirror)
     data = Pictures(
         plan.images, plan.train_on, sampler, plan.preset.batch, parallel.rank(), parallel.world_size()
@@ -230,7 +257,7 @@ def make_run(
     return Run(
         folder=plan.out,
         step=step,
-        draw=data.draw,
+        draw=data.draw if plan.spelling is None else data.draw_numbered,
         batch=plan.preset.batch,
         samples=plan.samples,
         settings=plan.settings(),
@@ -246,7 +273,7 @@ def make_run(
 class Watcher:
     """Looks at the averaged generator on the way: grids, scores, and the generator file."""
 
-    def __init__(self, plan: Plan, step: StyleGAN2Step, options: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Plan, step: StyleGAN2Step | LabelStep, options: Mapping[str, Any]) -> None:
         self.plan, self.network, self.options = plan, step.average, options
         self.scored = options["features"] != "none" and len(plan.held_out) > 1
         self.generator_path = plan.out / "generator.safetensors"

@@ -13,6 +13,7 @@ from distill.cli.trainers import device_of, print_facts, start_processes
 if TYPE_CHECKING:
     pass
 
+CRITICS = ("stylegan2", "projected", "labels")
 PRESETS = ("tiny", "small", "paper256", "config-f")
 
 
@@ -25,9 +26,10 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
 @click.option("--preset", type=click.Choice(PRESETS), default="small", show_default=True)
 @click.option("--kimg", type=click.FloatRange(min=0, min_open=True), default=1000.0, show_default=True,
               help="Train until so many thousand images were seen.")  # fmt: skip
-@click.option("--critic", type=click.Choice(["stylegan2", "projected"]), default="stylegan2", show_default=True,
+@click.option("--critic", type=click.Choice(CRITICS), default="stylegan2", show_default=True,
               help="Judge by a discriminator of its own, or by heads on the frozen features of EfficientNet-Lite0:"
-              " good on few images much sooner.")  # fmt: skip
+              " good on few images much sooner. labels: by none; latents spell the labels of an .h5 file and the"
+              " pictures are learned by heart, a start for --init.")  # fmt: skip
 @click.option("--init", metavar="FILE|NAME",
               help="Start from this generator, of the preset's shape; one of lower resolution is grown.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")

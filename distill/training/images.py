@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +34,14 @@ Pixels = NDArray[np.uint8]
 class Images:
     """N pictures [R, R, 3]: `pixels` is an array or an image set, `weights` [N] says how often each is drawn.
 
-    `digest` (12 hex) changes with the pictures.
+    `digest` (12 hex) changes with the pictures. `labels` [N] by name, where an HDF5 file has some.
     """
 
     pixels: Pixels | ImageSet
     weights: NDArray[np.float64]
     resolution: int
     digest: str
+    labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -159,6 +161,7 @@ def _open_h5(path: Path, resolution: int | None) -> Images:
         weights=weights,
         resolution=stored.resolution,
         digest=hashlib.sha256(facts.encode()).hexdigest()[:12],
+        labels={name: stored.label(name) for name in stored.label_names},
     )
 
 

@@ -44,11 +44,16 @@ class Pictures:
     world: int = 1
 
     def draw(self, place: Place) -> Tensor:
+        return self.draw_numbered(place)[0]
+
+    def draw_numbered(self, place: Place) -> tuple[Tensor, Numbers]:
+        """Draw the same, and the numbers [B] of these pictures."""
         share = self.batch // self.world
         chosen, flips = self.sampler.draw(place.samples + self.rank * share, share)
-        pixels = self.images.read(self.numbers[chosen])
+        numbers = self.numbers[chosen]
+        pixels = self.images.read(numbers)
         pixels = np.where(flips[:, None, None, None], pixels[:, :, ::-1], pixels)
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0), numbers
 
 
 def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:

@@ -39,7 +39,14 @@ class Optimiser:
             self.scaler.load_state_dict(state["scaler"])
 
 
-def lazy_adam(network: nn.Module, lr: float, *, every: int | None, scaled: bool) -> Optimiser:
+def lazy_adam(
+    network: nn.Module,
+    lr: float,
+    *,
+    every: int | None,
+    scaled: bool,
+    betas: tuple[float, float] = BETAS,
+) -> Optimiser:
     """Build the Adam of a network that takes an extra step each `every` updates (StyleGAN2, appendix B).
 
     The extra steps are made up for: lr x c and betas ^ c with c = every / (every + 1).
@@ -48,7 +55,7 @@ def lazy_adam(network: nn.Module, lr: float, *, every: int | None, scaled: bool)
     parameters = [p for p in network.parameters() if p.requires_grad]
     device = parameters[0].device.type
     adam = torch.optim.Adam(
-        parameters, lr=lr * c, betas=(BETAS[0] ** c, BETAS[1] ** c), eps=1e-8, fused=device in ("cpu", "cuda")
+        parameters, lr=lr * c, betas=(betas[0] ** c, betas[1] ** c), eps=1e-8, fused=device in ("cpu", "cuda")
     )
     return Optimiser(adam, parameters, torch.amp.GradScaler(device, enabled=scaled))
 

@@ -22,7 +22,7 @@ class Preset:
     batch: int  # images of one update, over all processes
     lr: float
     gamma: float  # of R1
-    critic: Literal["stylegan2", "projected"] = "stylegan2"
+    critic: Literal["stylegan2", "projected", "labels"] = "stylegan2"
     critic_lr: float | None = None  # of a projected critic; None: `lr`
     r1_every: int = 16  # updates
     path_weight: float = 0.0  # 0 turns path-length regularisation off
@@ -75,6 +75,13 @@ def with_projected_critic(preset: Preset) -> Preset:
     which is no guide for adaptive augmentation, so p is fixed. Tried at 64 px with 738 photographs.
     """
     return replace(preset, critic="projected", lr=1e-3, critic_lr=5e-4, ada_target=None, ada_p=0.2)
+
+
+def with_labels(preset: Preset) -> Preset:
+    """Return the preset as it suits learning labelled pictures by heart: no critic, many small updates."""
+    return replace(
+        preset, critic="labels", batch=8, average_kimg=min(preset.average_kimg, 2.0), ada_target=None
+    )
 
 
 # tiny: for tests and first tries. small: a 16 MiB teacher; without noise inputs, which at this size the generator
