@@ -18,7 +18,6 @@ from distill.cli.train_stylegan2 import train_stylegan2
 from distill.errors import DistillError
 from distill.images.write import ImageWriter
 from distill.stylegan2.networks import MappingNetwork
-from distill.stylegan2.trainer import losses
 from distill.stylegan2.trainer.label_step import LabelStep
 from distill.stylegan2.trainer.presets import PRESETS, with_labels
 from distill.stylegan2.trainer.spelling import Spelling, spell
@@ -125,14 +124,6 @@ def test_the_generator_learns_the_pictures_of_the_labels() -> None:
             w = step.average.mapping.w_avg.lerp(step.average.mapping(z), psi)
             drawn = step.average.synthesis(w[:, None].expand(-1, step.average.shape.num_ws, -1))
         assert (drawn - images[numbers]).abs().mean() < 0.4 * of_the_mean
-
-
-def test_edges_count_where_errors_change_and_not_how_large_they_are() -> None:
-    assert losses.edge_distance(torch.full((2, 3, 8, 8), 0.7)) == 0
-    error = torch.zeros(1, 1, 4, 4)
-    error[..., 2:] = 0.5  # one border of height 0.5 in each row, among three neighbours
-    assert losses.edge_distance(error) == pytest.approx(0.5 / 3)
-    assert losses.edge_distance(error.mT + 1) == pytest.approx(0.5 / 3)
 
 
 def an_image_set(path: Path) -> Path:

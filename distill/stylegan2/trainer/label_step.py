@@ -20,7 +20,6 @@ from torch import Tensor
 from distill import parallel
 from distill.averaging import average_decay, update_average
 from distill.stylegan2.networks import GeneratorNetwork
-from distill.stylegan2.trainer import losses
 from distill.stylegan2.trainer.export import set_centre
 from distill.stylegan2.trainer.optimise import lazy_adam
 from distill.stylegan2.trainer.presets import Preset
@@ -29,7 +28,6 @@ from distill.stylegan2.trainer.synthesis import draw
 from distill.stylegan2.trainer.written_mapping import write_mapping
 
 BETAS = (0.9, 0.99)  # the target stands still here, so Adam may remember
-EDGE_WEIGHT = 3.0  # eyes and mouths are small: by their area alone they come last
 LEAST_PSI = 0.6  # pictures are drawn pulled towards the centre of w too, as truncation will want them
 
 
@@ -86,9 +84,8 @@ class LabelStep:
         mapping = self.generator.mapping
         w = mapping.w_avg.lerp(mapping(z), psi)[:, None].expand(-1, self.generator.shape.num_ws, -1)
         drawn = draw(self.generator.synthesis, w, dtype=self.half, noise=self.preset.noise)
-        error = drawn - reals.to(self.device)
-        l1, edges = error.abs().mean(), losses.edge_distance(error)
-        self.optimiser.apply(l1 + EDGE_WEIGHT * edges)
+        loss = (drawn - reals.to(self.device)).abs().mean()
+        self.optimiser.apply(loss)
         decay = average_decay(
             self.preset.batch,
             self.preset.average_kimg * 1000,
@@ -96,7 +93,7 @@ class LabelStep:
             ramp_up=self.preset.average_ramp_up,
         )
         update_average(self.average, self.generator, decay)
-        return {"l1": l1.detach(), "edges": edges.detach()}
+        return {"l1": loss.detach()}
 
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on, as tensors and plain values."""

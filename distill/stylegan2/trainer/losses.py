@@ -61,10 +61,3 @@ def path_penalty(lengths_N: Tensor, mean: Tensor) -> Tensor:
 def beyond_range(images: Tensor) -> Tensor:
     """Mean square of how far values lie outside of [-1, 1]."""
     return (images.abs() - 1).clamp(min=0).square().mean()
-
-
-def edge_distance(error_BCHW: Tensor) -> Tensor:
-    """Return the mean absolute difference of neighbouring errors, across plus down: how far the edges are off."""
-    across = error_BCHW[..., :, 1:] - error_BCHW[..., :, :-1]
-    down = error_BCHW[..., 1:, :] - error_BCHW[..., :-1, :]
-    return across.abs().mean() + down.abs().mean()
