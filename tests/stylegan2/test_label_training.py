@@ -141,12 +141,13 @@ def options(data: Path, out: Path, kimg: float, *more: str) -> list[str]:
     return [*fixed, "--features", "none", "--data", str(data), "--out", str(out), "--kimg", str(kimg), *more]
 
 
-def test_two_halves_give_the_weights_of_the_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--noise",)], ids=["frozen noise", "noise"])
+def test_two_halves_give_the_weights_of_the_whole(tmp_path: Path, more: tuple[str, ...]) -> None:
     data, whole, halves = an_image_set(tmp_path / "a.h5"), tmp_path / "whole", tmp_path / "halves"
     for arguments in (
-        options(data, whole, 0.16),
-        options(data, halves, 0.08),
-        options(data, halves, 0.16, "--resume"),
+        options(data, whole, 0.16, *more),
+        options(data, halves, 0.08, *more),
+        options(data, halves, 0.16, "--resume", *more),
     ):
         result = CliRunner().invoke(train_stylegan2, arguments, catch_exceptions=False)
         assert result.exit_code == 0, result.output

@@ -21,7 +21,7 @@ from distill import parallel
 from distill.averaging import average_decay, update_average
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.stylegan2.trainer.export import set_centre
-from distill.stylegan2.trainer.optimise import lazy_adam
+from distill.stylegan2.trainer.optimise import lazy_adam, seeded
 from distill.stylegan2.trainer.presets import Preset
 from distill.stylegan2.trainer.spelling import Spelling
 from distill.stylegan2.trainer.synthesis import draw
@@ -85,7 +85,8 @@ class LabelStep:
         psi = LEAST_PSI + (1 - LEAST_PSI) * torch.rand(len(z), 1, generator=random).to(self.device)
         mapping = self.generator.mapping
         w = mapping.w_avg.lerp(mapping(z), psi)[:, None].expand(-1, self.generator.shape.num_ws, -1)
-        drawn = draw(self.generator.synthesis, w, dtype=self.half, noise=self.preset.noise)
+        with seeded(place.generator(f"noise-{parallel.rank()}"), self.device, self.preset.noise):
+            drawn = draw(self.generator.synthesis, w, dtype=self.half, noise=self.preset.noise)
         error = drawn - reals.to(self.device)
         l1, l2 = error.abs().mean(), error.square().mean()
         self.optimiser.apply(l1 + L2_WEIGHT * l2)
