@@ -72,11 +72,6 @@ class LabelStep:
             self.generator, preset.lr, every=None, scaled=half is torch.float16, betas=BETAS
         )
 
-    @property
-    def share(self) -> int:
-        """Images of one update in this process."""
-        return self.preset.batch // parallel.world_size()
-
     def update(self, batch: tuple[Tensor, NDArray[np.int64]], place: Place) -> Mapping[str, Tensor | float]:
         """Make one update with images [B, 3, H, W] in [-1, 1] and their numbers among all pictures [B]."""
         reals, numbers = batch
