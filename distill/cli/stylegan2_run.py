@@ -320,7 +320,8 @@ class Watcher:
         score: dict[str, Any] = {name: round(value, 3) for name, value in self.scores.items()}
         if score:
             score["score_counts"] = f"{self.options['score_images']} drawn, {len(plan.held_out)} held out"
-        chosen = {name: getattr(plan.preset, name) for name in ("critic", "gamma", "lr", "batch", "noise")}
+        kept = ("critic", "lr", "batch", "noise", *(() if plan.spelling else ("gamma",)))
+        chosen = {name: getattr(plan.preset, name) for name in kept}
         return {
             "kimg": place.samples / 1000,
             "preset": plan.name,

@@ -134,7 +134,7 @@ def test_convert_refuses_a_wrong_out(name, tmp_path, capsys):
 
 def test_verify_checks_what_is_here(capsys):
     assert run(["weights", "verify"]) == 0
-    assert capsys.readouterr().out == "portraits: ok\n"
+    assert capsys.readouterr().out == "portraits: ok\navatars: ok\n"
 
 
 def test_verify_names_what_is_missing_or_changed(capsys):
