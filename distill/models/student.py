@@ -18,11 +18,10 @@ from torch import Tensor
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.models.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
 from distill.models.pix2pixhd_files import GeneratorFile, read_generator, save_safetensors
-from distill.precision import resolve_device
+from distill.precision import DTYPES, Format, resolve_device
 from distill.stylegan2.formats.pickle_machine import shown
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 IN_RUN = ("student-best.safetensors", "student.safetensors")  # of a run's folder, the first that is there
 RGB = 3
 KEY = "student"  # of the facts among the file's texts
@@ -68,7 +67,7 @@ class Student:
     facts: StudentFacts
     path: Path
     device: torch.device
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Format = "fp32"
 
     @property
     def architecture(self) -> Architecture:
@@ -95,8 +94,8 @@ class Student:
         self.architecture.check_inputs(images_NCHW.shape[1])
         self.architecture.check_sides(*images_NCHW.shape[2:])
         x = images_NCHW.to(self.device, torch.float32, memory_format=torch.channels_last)
-        half = HALF.get(self.precision)
-        with torch.autocast(self.device.type, dtype=half, enabled=half is not None):
+        dtype = DTYPES[self.precision]
+        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not torch.float32):
             y: Tensor = self.network(x)
         return y.float()
 
@@ -153,9 +152,7 @@ def read_facts(file: GeneratorFile) -> StudentFacts:
     return StudentFacts() if text is None else _parse(text, file.architecture)
 
 
-def resolve_student_precision(
-    precision: Precision, device: str | torch.device
-) -> Literal["fp32", "bf16", "fp16"]:
+def resolve_student_precision(precision: Precision, device: str | torch.device) -> Format:
     """Turn "auto" into bfloat16 on GPUs that multiply it, else float32. Raises DistillError for another name."""
     if precision not in get_args(Precision):
         raise DistillError(f"precision {precision!r} is none of {', '.join(get_args(Precision))}")
