@@ -21,7 +21,7 @@ class SampleSheet:
 
     def __init__(self, dataset: TripletDataset, rows: NDArray[np.int64]) -> None:
         *inputs, target = dataset.roles
-        self.columns = [*inputs, OUTPUT, f"{target} (target)"]
+        self.columns = [*inputs, OUTPUT, target if target == "target" else f"{target} (target)"]
         self.places = [_find(dataset, int(row)) for row in rows]
 
     def draw(self, triplets_NRCHW: Tensor, outputs_NCHW: Tensor, *, title: str) -> bytes:
