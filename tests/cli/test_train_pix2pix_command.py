@@ -235,7 +235,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path
         (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, none"),
         (["--batch", 6, "--accumulate", 4], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
-        (["--constant-epochs", 1, "--decay-epochs", 2], " epochs of pixels alone are more than the 3 of the whole run"),
+        (["--constant-epochs", 1, "--decay-epochs", 2], " epochs of pixels alone are more than the 3 of"),
         (["--warm-up-epochs", 2, "--l1-weight", 0], "2 epochs of pixels alone need a weight"),
         (["--features", "inception"], "inception"),
         (["--perceptual", "vgg19", "--vgg19", "/nowhere/vgg19.pth"], "/nowhere/vgg19.pth"),
