@@ -55,6 +55,8 @@ class PlainOrder:
         if self.preset.perceptual and self.features.weights:
             distance = losses.perceptual(self.features(fake), self.features(target), self.features.weights)
             loss_g = loss_g + self.preset.perceptual * distance
+        if self.preset.l1:  # of pix2pix; not in the public code of Pix2PixHD
+            loss_g = loss_g + self.preset.l1 * (fake - target).abs().mean()
 
         for adam, loss in zip(self.adams, (loss_g, loss_d), strict=True):
             adam.zero_grad()
