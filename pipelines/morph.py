@@ -16,6 +16,6 @@ RECIPE = TaskRecipe(
     edit=MorphSettings(),
     truncation_psi=0.7,
     noise="const",
-    filters=(FaceFilter(min_confidence=0.5, max_framing_error=0.15, detect_size=192),),
+    filters=(FaceFilter(min_confidence=0.5, max_framing_error=0.15, detect_size=144),),
     align="gate",
 )

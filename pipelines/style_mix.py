@@ -19,7 +19,7 @@ RECIPE = TaskRecipe(
     noise="const",
     filters=(
         ChangeFilter(min_ssim=0.3, max_ssim=0.97),
-        FaceFilter(min_confidence=0.5, max_framing_error=0.15, detect_size=192),
+        FaceFilter(min_confidence=0.5, max_framing_error=0.15, detect_size=144),
     ),
     align="gate",
 )

@@ -124,8 +124,8 @@ def test_tasks_are_listed_under_their_own_names() -> None:
     assert isinstance(RECIPES["style-mix"].filters[1], FaceFilter)
 
 
-def test_style_mixes_keep_the_digest_they_had_before_other_edits() -> None:
-    assert bound().digest == "5fa90e167664"
+def test_the_digest_of_a_style_mix_is_that_of_the_changelogs_last_data_entry() -> None:
+    assert bound().digest == "05f1915205c3"
     assert '"crossover":{"hi":5,"lo":5}' in bound().to_json()
     assert "edit" not in bound().model_dump()
 

@@ -25,6 +25,9 @@ class FaceFilter(Frozen):
 
     `min_confidence` is the HOG detector's score; `max_framing_error` the largest distance of a corner of the
     FFHQ crop from the image's own corner, as a share of its side; `landmarks_sha256` names the landmark model.
+
+    Images with sides below `detect_size` px are enlarged to it. Faces of 80 px are found, so at 144 those that fill
+    more than half of the image; a second, smaller one goes unseen. Enlarging to 192 px takes 1.6 times as long.
     """
 
     name: Literal["face"] = "face"

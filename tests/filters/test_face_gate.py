@@ -72,7 +72,9 @@ def test_two_faces_are_one_too_many(portraits: Generator) -> None:
     pair = np.concatenate([good[0], good[1]], axis=1)
     square = np.concatenate([pair, np.full_like(pair, 128)], axis=0)[None]
     batch = batch_with_mixed(square, square)
-    gate_of(recipe_for())(batch)
+    recipe = recipe_for()
+    settings = gate_of(recipe).settings.model_copy(update={"detect_size": 192})  # each face fills 80 px of it
+    FaceGate(settings, recipe)(batch)
     assert batch.reasons == ["face.several"]
 
 
