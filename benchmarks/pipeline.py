@@ -29,8 +29,7 @@ from generate import build
 from side_by_side import machine, print_table, sentence, write_json
 
 from distill.stylegan2.checkpoint import Checkpoint, save_safetensors
-
-BATCH = 16  # rows, of the recipe's default
+from pipelines import RECIPES
 
 
 def main() -> int:
@@ -70,13 +69,16 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--network", default="portraits", help="portraits, 256, 512, 1024, or a file")
     parser.add_argument("--n", type=int, default=1024)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, len(os.sched_getaffinity(0))])
-    parser.add_argument("--shard-size", type=int, help="default: four shards a worker of 16 to 256 rows")
+    parser.add_argument(
+        "--shard-size", type=int, help="default: four shards a worker of one batch to 256 rows"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the data sets are written and deleted")
     parser.add_argument("--json", type=Path, help="write all numbers here")
     options, extra = parser.parse_known_args()
-    rows = options.n // (4 * max(options.workers)) // BATCH * BATCH  # a shard draws whole batches
-    options.shard_size = options.shard_size or max(BATCH, min(256, rows))
+    batch = RECIPES["style-mix"].batch_size
+    rows = options.n // (4 * max(options.workers)) // batch * batch  # a shard draws whole batches
+    options.shard_size = options.shard_size or max(batch, min(256, rows))
     return options, extra
 
 

@@ -124,7 +124,7 @@ def test_tasks_are_listed_under_their_own_names() -> None:
     assert isinstance(RECIPES["style-mix"].filters[1], FaceFilter)
 
 
-def test_the_digest_of_a_style_mix_is_that_of_the_changelogs_last_data_entry() -> None:
+def test_the_digest_of_a_style_mix_changes_only_on_purpose() -> None:
     assert bound().digest == "05f1915205c3"
     assert '"crossover":{"hi":5,"lo":5}' in bound().to_json()
     assert "edit" not in bound().model_dump()

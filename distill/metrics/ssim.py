@@ -28,12 +28,6 @@ def window(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return band
 
 
-def local_mean(x_NCHW: Tensor) -> Tensor:
-    """Gaussian average at every pixel whose window lies inside the image: [N, C, H - 10, W - 10]."""
-    rows, columns = (window(size, x_NCHW.dtype, x_NCHW.device) for size in x_NCHW.shape[-2:])
-    return rows @ x_NCHW @ columns.t()
-
-
 def ssim(a_NCHW: Tensor, b_NCHW: Tensor, *, data_range: float) -> Tensor:
     """Mean structural similarity of each pair, [N], in [-1, 1] (1: equal).
 
@@ -44,6 +38,12 @@ def ssim(a_NCHW: Tensor, b_NCHW: Tensor, *, data_range: float) -> Tensor:
         raise ValueError(f"images of {a_NCHW.shape[-2]}x{a_NCHW.shape[-1]} px are smaller than the window")
     a, b = a_NCHW.double(), b_NCHW.double()
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    rows, columns = (window(size, a.dtype, a.device) for size in a.shape[-2:])
+
+    def local_mean(x_NCHW: Tensor) -> Tensor:
+        """Gaussian average at every pixel whose window lies inside the image: [N, C, H - 10, W - 10]."""
+        return rows @ x_NCHW @ columns.t()
+
     mean_a, mean_b = local_mean(a), local_mean(b)
     var_a = local_mean(a * a) - mean_a**2
     var_b = local_mean(b * b) - mean_b**2

@@ -25,6 +25,7 @@ from distill.models.pix2pixhd import Architecture, Norm, create
 from distill.models.pix2pixhd_files import save_pth
 from distill.models.student import load_student
 from distill.training.checkpoint import load_checkpoint
+from distill.training.pix2pix.presets import PRESETS
 from distill.training.stats import read_stats
 
 SMALL = ["--ngf", 4, "--ndf", 4, "--downsamplings", 1, "--blocks", 1, "--batch", 4, "--perceptual", "none"]
@@ -235,7 +236,10 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path
         (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, none"),
         (["--batch", 6, "--accumulate", 4], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
-        (["--constant-epochs", 1, "--decay-epochs", 2], " epochs of pixels alone are more than the 3 of"),
+        (
+            ["--constant-epochs", 1, "--decay-epochs", 2],
+            f"{PRESETS['demo'].warm_up_epochs:g} epochs of pixels alone are more than the 3",
+        ),
         (["--warm-up-epochs", 2, "--l1-weight", 0], "2 epochs of pixels alone need a weight"),
         (["--features", "inception"], "inception"),
         (["--perceptual", "vgg19", "--vgg19", "/nowhere/vgg19.pth"], "/nowhere/vgg19.pth"),

@@ -77,6 +77,10 @@ def test_two_faces_are_one_too_many(portraits: Generator) -> None:
     FaceGate(settings, recipe)(batch)
     assert batch.reasons == ["face.several"]
 
+    as_shipped = batch_with_mixed(square, square)
+    gate_of(recipe)(as_shipped)
+    assert as_shipped.reasons == ["face.none"], "too small to be seen at 144 px, and dropped all the same"
+
 
 def test_a_candidate_that_was_dropped_is_not_looked_at(portraits: Generator) -> None:
     good = faces_of(portraits, 2)
