@@ -11,6 +11,7 @@ from torch import Tensor
 
 from distill.pixels import to_uint8
 from distill.stylegan2.fused import FusedSynthesis
+from distill.stylegan2.fused.prepared import Convolution
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorNetwork, GeneratorShape
@@ -216,11 +217,47 @@ def test_the_reference_is_left_as_it_was() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
 
 
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a compiled path computes, without the minutes of compiling."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("noise", ["const", "none", "random"])
+@pytest.mark.parametrize("resolution", [32, 64, 128, 256])
+def test_float32_by_tiles_is_the_reference(resolution: int, noise: str) -> None:
+    net = network(resolution)
+    fast = FusedSynthesis(net, "fp32", compiled=True)
+    assert "tiles" in {step.layer.manner for step in fast.steps if isinstance(step.layer, Convolution)}
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        slow = drawn(net, latents(net), noise)
+        torch.manual_seed(3)
+        assert (fast(latents(net), noise) - slow).abs().max() <= FLOAT32_DIFFERENCE
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_trained_weights_by_tiles(portraits: Generator) -> None:
+    z = torch.randn(16, portraits.z_dim, generator=torch.Generator().manual_seed(0))
+    ws = portraits.map(z, truncation_psi=0.7)
+    exact = drawn(deepcopy(portraits.network).double(), ws.double())
+    fast = FusedSynthesis(portraits.network, "fp32", compiled=True)(ws)
+    assert (fast - exact).abs().max() <= FLOAT32_DIFFERENCE
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_tiles_keep_a_clamp() -> None:
+    net = network(64, clamp=0.5)
+    fast = FusedSynthesis(net, "fp32", compiled=True)(latents(net))
+    assert (fast - drawn(net, latents(net))).abs().max() <= FLOAT32_DIFFERENCE
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_compiled_layers(precision: str) -> None:
-    net = network(16)
+    net = network(64)
     fast = FusedSynthesis(net, precision, compiled=True)(latents(net))  # type: ignore[arg-type]
     slow = drawn(net, latents(net))
     assert decibels(fast, slow) >= {"fp32": 80.0, "bf16": DECIBELS["bf16"]}[precision]

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from distill.stylegan2.fused.layers import run_convolution
 from distill.stylegan2.fused.prepared import Convolution
+from distill.stylegan2.fused.tiled import Frame, Strip, run_tiled
+from distill.stylegan2.fused.winograd import framed, run_strip
 
 RunConvolution = Callable[[Convolution, Tensor, Tensor, Tensor | None], Tensor]
 SHAPES = 128  # compiled variants of the one function: a layer each, times batch sizes
@@ -25,10 +27,13 @@ def compile_layers(device: torch.device) -> RunConvolution:
     compiled: RunConvolution = torch.compile(
         run_convolution, dynamic=False, fullgraph=True, mode="reduce-overhead" if on_gpu else "default"
     )
-    if not on_gpu:
-        return compiled
+    frame: Frame = torch.compile(framed, dynamic=False, fullgraph=True)
+    strip: Strip = torch.compile(run_strip, dynamic=False, fullgraph=True)
 
-    def out_of_the_graph(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor | None) -> Tensor:
-        return compiled(layer, x, w_ND, noise).clone()
+    def run(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor | None) -> Tensor:
+        if layer.manner == "tiles":
+            return run_tiled(layer, x, w_ND, noise, frame=frame, strip=strip)
+        y = compiled(layer, x, w_ND, noise)
+        return y.clone() if on_gpu else y
 
-    return out_of_the_graph
+    return run

@@ -13,13 +13,16 @@ from torch.nn import functional as F
 
 from distill.stylegan2.fused.prepared import Colour, Convolution, Manner, channels_last, power_of_two
 from distill.stylegan2.fused.upsampling import convolve_up, low_pass
+from distill.stylegan2.fused.winograd import suits
 from distill.stylegan2.networks import SLOPE, SynthesisLayer
 
 SAMPLE = 300_000
 COLOUR_ROWS = 4096  # pixels whose colours are summed at once: their features stay in the cache as float32
 
 
-def manner_for(layer: SynthesisLayer, *, device: torch.device, dtype: torch.dtype) -> Manner:
+def manner_for(
+    layer: SynthesisLayer, *, device: torch.device, dtype: torch.dtype, compiled: bool = False
+) -> Manner:
     """Choose where the style goes: into the weight where that is the smaller thing to rewrite, on a CPU.
 
     Measured: to rewrite a number of a weight costs as much as three activations' two multiplications, and to run a
@@ -28,6 +31,8 @@ def manner_for(layer: SynthesisLayer, *, device: torch.device, dtype: torch.dtyp
     """
     if device.type != "cpu" or dtype == torch.float16:
         return "scale"
+    if compiled and suits(layer, dtype=dtype):
+        return "tiles"
     outputs, inputs = layer.weight.shape[:2]
     pixels = layer.noise_const.numel()
     activations = inputs * (pixels // 4 if layer.up else pixels) + outputs * pixels

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill.stylegan2.fused.winograd import transformed
 from distill.stylegan2.networks import ACT_GAIN, EPS, EqualizedLinear, SynthesisLayer, ToRGB, standard_filter
 
 HALF_LIMIT = 2048.0  # of activations in float16
 EXACT_RESOLUTION = 8  # up to this many px, layers of a float32 network work in float64
 WEIGHT_LENGTH = 1 / 16  # at most, of each output's weight in "scale"
-Manner = Literal["scale", "modulate"]  # the activations take the style, or the weight does
+# The activations take the style, or the weight does, or the activations do on their way into tiles (see `winograd`).
+Manner = Literal["scale", "modulate", "tiles"]
 UpForm = Literal["phases", "transposed"]
 
 
@@ -51,7 +53,7 @@ class Convolution:
     """One 3x3 layer, ready to run."""
 
     affine: Affine
-    weights: tuple[Tensor, ...]  # as `arrange` orders them; "scale": working format, "modulate": float32
+    weights: tuple[Tensor, ...]  # as `arrange` or `transformed` has them; "scale": working format, else float32
     weight_scale: Tensor  # [O], what "scale" divided each output's weight by
     energy: Tensor  # [I, O], sum of squares of the weight over its taps
     bias: Tensor  # [O], working format
@@ -89,11 +91,15 @@ def prepare_convolution(
         scale_O = power_of_two(weight.flatten(1).norm(dim=1)) / WEIGHT_LENGTH
         weight = weight / scale_O[:, None, None, None]
     up = Doubling(up_form, blur_filter(layer).to(dtype)) if layer.up else None
-    working = torch.float32 if manner == "modulate" else dtype
+    working = dtype if manner == "scale" else torch.float32
+    if manner == "tiles":
+        weights: tuple[Tensor, ...] = (transformed(weight),)
+    else:
+        weights = tuple(channels_last(part.to(working)) for part in arrange(weight, up_form if up else None))
     noise = layer.noise_const.detach().float() * layer.noise_strength.detach() * ACT_GAIN
     return Convolution(
         affine=Affine.of(layer.affine),
-        weights=tuple(channels_last(part.to(working)) for part in arrange(weight, up.form if up else None)),
+        weights=weights,
         weight_scale=scale_O,
         energy=layer.weight.detach().float().square().sum(dim=[2, 3]).t().contiguous(),
         bias=(layer.bias.detach().float() * ACT_GAIN).to(dtype),

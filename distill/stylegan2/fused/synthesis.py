@@ -50,8 +50,9 @@ class FusedSynthesis:
     Takes the weights as they are now, on the device where they are; later changes of the network do not reach it.
     "fp32" differs from the reference by rounding only (under 1e-5 in images of order 1). In "bf16" and "fp16" the
     features are held in that format; styles, demodulation, noise times strength and RGB stay float32.
-    `compiled` lets torch.compile fuse the elementwise arithmetic: minutes to build, seconds from its cache on disk
-    (TORCHINDUCTOR_CACHE_DIR), and other roundings than without.
+    `compiled` lets torch.compile fuse the elementwise arithmetic, and float32 on a CPU convolve by tiles (see
+    `winograd`): minutes to build, seconds from its cache on disk (TORCHINDUCTOR_CACHE_DIR), and other roundings
+    than without.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class FusedSynthesis:
         self.num_ws = reference.num_ws
         self.device, self.dtype = const.device, DTYPES[precision]
         self.const = const.detach().to(self.dtype)
-        self.steps = prepare_steps(reference, self.dtype, up_form or form_for(self.device, self.dtype))
+        up_form = up_form or form_for(self.device, self.dtype)
+        self.steps = prepare_steps(reference, self.dtype, up_form, compiled=compiled)
         filter_hw = reference.get_buffer("b4.resample_filter")
         self.filter_hw = None if is_standard(filter_hw) else filter_hw.float()
         self.run_convolution = compile_layers(self.device) if compiled else run_convolution
@@ -149,14 +151,16 @@ class FusedSynthesis:
         return SynthesisNetwork.finish(state)
 
 
-def prepare_steps(reference: SynthesisNetwork, dtype: torch.dtype, up_form: UpForm) -> list[Step]:
+def prepare_steps(
+    reference: SynthesisNetwork, dtype: torch.dtype, up_form: UpForm, *, compiled: bool
+) -> list[Step]:
     """Prepare every layer, in the order in which the reference runs them."""
     steps: list[Step] = []
     alone = False
     for block, name, index in reference.layers:
         layer = reference.get_submodule(f"{block}.{name}")
         if isinstance(layer, SynthesisLayer):
-            manner = manner_for(layer, device=layer.weight.device, dtype=dtype)
+            manner = manner_for(layer, device=layer.weight.device, dtype=dtype, compiled=compiled)
             prepared = prepare_convolution(layer, dtype=dtype, manner=manner, up_form=up_form)
             alone = alone or manner == "modulate"
             steps.append(Step(index, prepared, alone))
