@@ -53,7 +53,7 @@ class Convolution:
     """One 3x3 layer, ready to run."""
 
     affine: Affine
-    weights: tuple[Tensor, ...]  # as `arrange` or `transformed` has them; "scale": working format, else float32
+    weights: tuple[Tensor, ...]  # as `arrange` orders them; "scale": working format, else float32
     weight_scale: Tensor  # [O], what "scale" divided each output's weight by
     energy: Tensor  # [I, O], sum of squares of the weight over its taps
     bias: Tensor  # [O], working format
@@ -91,15 +91,11 @@ def prepare_convolution(
         scale_O = power_of_two(weight.flatten(1).norm(dim=1)) / WEIGHT_LENGTH
         weight = weight / scale_O[:, None, None, None]
     up = Doubling(up_form, blur_filter(layer).to(dtype)) if layer.up else None
-    working = dtype if manner == "scale" else torch.float32
-    if manner == "tiles":
-        weights: tuple[Tensor, ...] = (transformed(weight),)
-    else:
-        weights = tuple(channels_last(part.to(working)) for part in arrange(weight, up_form if up else None))
+    weight = weight.to(dtype if manner == "scale" else torch.float32)
     noise = layer.noise_const.detach().float() * layer.noise_strength.detach() * ACT_GAIN
     return Convolution(
         affine=Affine.of(layer.affine),
-        weights=weights,
+        weights=arrange(weight, manner, up.form if up else None),
         weight_scale=scale_O,
         energy=layer.weight.detach().float().square().sum(dim=[2, 3]).t().contiguous(),
         bias=(layer.bias.detach().float() * ACT_GAIN).to(dtype),
@@ -135,13 +131,17 @@ def power_of_two(sizes: Tensor) -> Tensor:
     return torch.exp2(torch.ceil(torch.log2(sizes.float().clamp(min=1e-30))))
 
 
-def arrange(weight: Tensor, form: UpForm | None) -> tuple[Tensor, ...]:
-    """Order a weight [O, I, 3, 3] for the way in which it will be convolved (see `upsampling`)."""
+def arrange(weight: Tensor, manner: Manner, form: UpForm | None) -> tuple[Tensor, ...]:
+    """Order a weight [O, I, 3, 3] for the way in which it will be convolved (see `winograd` and `upsampling`)."""
+    if manner == "tiles":
+        return (transformed(weight),)
     if form is None:
-        return (weight,)
-    if form == "transposed":
-        return (weight.transpose(0, 1),)
-    return tuple(weight[:, :, a::2, b::2].flip([2, 3]) for a in (0, 1) for b in (0, 1))
+        parts = [weight]
+    elif form == "transposed":
+        parts = [weight.transpose(0, 1)]
+    else:
+        parts = [weight[:, :, a::2, b::2].flip([2, 3]) for a in (0, 1) for b in (0, 1)]
+    return tuple(channels_last(part) for part in parts)
 
 
 def blur_filter(layer: SynthesisLayer) -> Tensor:
