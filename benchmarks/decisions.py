@@ -29,7 +29,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         rows = [compare(task, Path(name), options, extra) for task in options.tasks]
     print_table(
-        ("task", "candidates", "accepted in fp32", "decided the same", "accepted or not the same"),
+        ("task", "candidates", "accepted in fp32", "same reason", "same verdict"),
         [
             [
                 row["task"],

@@ -17,7 +17,7 @@ SHAPES = 128  # compiled variants of the one function: a layer each, times batch
 
 
 def compile_layers(device: torch.device) -> RunConvolution:
-    """Return `run_convolution` compiled for fixed shapes, built when each shape first comes.
+    """Return `run_convolution`, or `run_tiled`, compiled for fixed shapes, built when each shape first comes.
 
     On a GPU every layer becomes one CUDA graph; what it returns is copied out of the graph's memory, because the
     trunk that two branches share must outlive the first of them.
