@@ -51,10 +51,11 @@ def generate_shard(
     """Draw candidates of shard `index` until `rows` of them are accepted.
 
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
-    do not depend on how many rows are wanted. With two or more `threads`, the next batch is drawn while one is
-    judged, and `threads` faces are looked for at a time; the content is the same. `direction` and `scorer` are
-    those that the recipe of an attribute edit names. Raises `TooStrict` when `max_candidates` (default 20 a row)
-    were tried and the shard is not full.
+    do not depend on how many rows are wanted. Where the recipe says so, close calls of a batch are drawn again in
+    float32 and judged by that. With two or more `threads`, the next batch is drawn while one is judged, and `threads`
+    faces are looked for at a time; the content is the same. `direction` and `scorer` are those that the recipe of an
+    attribute edit names. Raises `TooStrict` when `max_candidates` (default 20 a row) were tried and the shard is not
+    full.
     """
     cap, batch = max_candidates or CANDIDATES_PER_ROW * rows, recipe.batch_size
     clock = clock or StageClock()
@@ -64,7 +65,12 @@ def generate_shard(
 
     def take(drawn: Drawn, timer: DeviceTimer) -> None:
         clock.add({"synthesis": timer.seconds()})
-        judge_and_collect(drawn, filters, collector, clock)
+        drawn = judge(drawn, filters, clock)
+        if recipe.close_calls == "fp32" and (close := sorted(drawn.batch.close)):
+            with clock.stage("close calls"):
+                again = draw(teacher.in_fp32, recipe, edit, index, [drawn.ids[i] for i in close])
+            drawn = drawn.with_rows(close, judge(again, filters, clock))
+        collect(drawn, collector, clock)
         if on_progress:
             on_progress(collector.accepted, collector.tried)
 
@@ -84,8 +90,8 @@ def generate_shard(
     raise AssertionError("the stream of candidates is endless")
 
 
-def draw(teacher: Generator, recipe: Recipe, edit: Edit, index: int, ids: range) -> Drawn:
-    """Make one canonical batch of candidates, up to their images; on a GPU, the work may still be under way."""
+def draw(teacher: Generator, recipe: Recipe, edit: Edit, index: int, ids: Sequence[int]) -> Drawn:
+    """Make some candidates, up to their images; on a GPU, the work may still be under way."""
     # sample
     z_NPZ = torch.from_numpy(sample_z(recipe.seed, index, ids, edit.parents, teacher.z_dim))
     params = edit.sample(recipe.seed, index, ids)
@@ -100,17 +106,19 @@ def draw(teacher: Generator, recipe: Recipe, edit: Edit, index: int, ids: range)
     return Drawn(ids=ids, images=images_by_picture, batch=batch, latents=latents)
 
 
-def judge_and_collect(
-    drawn: Drawn, filters: Sequence[Filter], collector: Collector, clock: StageClock
-) -> None:
-    """Filter a batch, frame what is wanted of it, and put that into the shard."""
-    batch = drawn.batch
+def judge(drawn: Drawn, filters: Sequence[Filter], clock: StageClock) -> Drawn:
+    """Filter a batch."""
     # filter
     with clock.stage("filter"):
         for keep_or_drop in filters:
-            keep_or_drop(batch)
-        wanted = collector.wanted(batch)
-        drawn = drawn.as_chosen()
+            keep_or_drop(drawn.batch)
+        return drawn.as_chosen()
+
+
+def collect(drawn: Drawn, collector: Collector, clock: StageClock) -> None:
+    """Frame what is wanted of a judged batch, and put that into the shard."""
+    batch = drawn.batch
+    wanted = collector.wanted(batch)
     # align
     with clock.stage("align"):
         stored = store_images(batch, drawn.images, wanted, collector.recipe)

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 Align = Literal["gate", "ffhq", "chip", "none"]
 Codec = Literal["raw", "jpeg", "webp"]
+CloseCalls = Literal["fp32", "as-drawn"]
 
+CHOICES_SINCE = ("compiled", "close_calls")  # of recipes; older ones have the default of `Recipe`
 INFORMATIVE = ("generator.name", "generator.licence", "generator.origin")  # left out of the digest
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
 NEED_LANDMARKS = ("outside", "identity")  # filters that use what the face filter finds
@@ -68,6 +70,8 @@ class TaskRecipe(Frozen):
     shard_size: int = Field(default=256, ge=1, le=100_000)
     batch_size: int = Field(default=16, ge=1, le=1024)
     compiled: bool = False  # the generator, by torch.compile: other roundings
+    # Candidates near a filter's bound: drawn again in float32 and judged by that, or by the images as drawn.
+    close_calls: CloseCalls = "fp32"
 
     def revised(self, **choices: Any) -> Self:
         """Return a copy with some choices changed, validated; None leaves a choice as it is.
@@ -122,6 +126,7 @@ class TaskRecipe(Frozen):
             "codec": codec,
             "filters": tuple(item | {k: v for k, v in models.items() if k in item} for item in filters),
             "precision": precision,
+            "close_calls": self.close_calls if precision != "fp32" and filters else "as-drawn",
         }
         return validated(Recipe, bound)
 
@@ -148,6 +153,7 @@ class Recipe(Frozen):
     batch_size: int
     precision: Literal["fp32", "bf16", "fp16"]
     compiled: bool = False
+    close_calls: CloseCalls = "as-drawn"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -189,11 +195,13 @@ class Recipe(Frozen):
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what is new only where it is used, so that the digests of older data sets stand.
 
-        A style mix is written as it was when it was the only edit; `compiled` only where it is true.
+        A style mix is written as it was when it was the only edit; `compiled` and `close_calls` only where they are
+        not what they were before there was a choice.
         """
         fields: dict[str, Any] = write(self)
-        if not self.compiled:
-            del fields["compiled"]
+        for name in CHOICES_SINCE:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
         if isinstance(self.edit, StyleMixSettings):
             fields["crossover"] = fields.pop("edit")["crossover"]
         return fields
@@ -232,7 +240,8 @@ class Recipe(Frozen):
         if self.task != other.task:
             return f"task is {other.task!r} there and {self.task!r} here"
         mine, theirs = (
-            flat(recipe.model_dump(mode="json")) | {"compiled": recipe.compiled} for recipe in (self, other)
+            flat(recipe.model_dump(mode="json")) | {name: getattr(recipe, name) for name in CHOICES_SINCE}
+            for recipe in (self, other)
         )
         for key in sorted(mine.keys() | theirs.keys()):
             if mine.get(key) != theirs.get(key) and key not in INFORMATIVE:

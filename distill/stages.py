@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import torch
 
-STAGES = ("synthesis", "filter", "align", "encode", "write")
+STAGES = ("synthesis", "close calls", "filter", "align", "encode", "write")
 
 
 class DeviceTimer:
@@ -68,5 +68,5 @@ class StageClock:
         shares = self.shares()
         if not shares:
             return ""
-        parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
         return f"time went to: {parts}; {max(shares, key=shares.__getitem__)} binds"

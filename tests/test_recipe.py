@@ -137,6 +137,18 @@ def test_what_is_not_compiled_keeps_the_digest_it_had_before_that_was_a_choice()
     assert Recipe.from_json(recipe.to_json()).compiled
 
 
+def test_close_calls_are_settled_where_precision_is_reduced_and_something_is_filtered() -> None:
+    assert "close_calls" not in bound().to_json(), "the digests of older data sets stand"
+    in_half = RECIPES["style-mix"].bind(TEACHER, precision="bf16")
+    assert in_half.close_calls == "fp32"
+    assert Recipe.from_json(in_half.to_json()) == in_half
+    as_drawn = RECIPES["style-mix"].revised(close_calls="as-drawn").bind(TEACHER, precision="bf16")
+    assert "close_calls" not in as_drawn.to_json()
+    assert as_drawn.difference(in_half) == "close_calls is 'fp32' there and 'as-drawn' here"
+    unfiltered = RECIPES["style-mix"].revised(filters=(), align="none").bind(TEACHER, precision="bf16")
+    assert unfiltered.close_calls == "as-drawn"
+
+
 GENDER = Direction(
     name="toy-gender",
     attribute="gender",

@@ -11,6 +11,7 @@ from distill.pixels import area_downsample
 from distill.recipe import Recipe
 
 MAX_SIDE = 256  # px: SSIM depends on scale, so larger images are compared at this one
+CLOSE = 0.005  # SSIM: this near a bound, half precision may decide
 
 
 class ChangeGate:
@@ -28,8 +29,8 @@ class ChangeGate:
         similarity_N = ssim(*(area_downsample(images, size) for images in pair), data_range=255.0)
         scores_N = similarity_N.cpu().numpy().astype(np.float32)
         batch.scores["change"] = scores_N
+        low, high = self.settings.min_ssim, self.settings.max_ssim
         for i in batch.kept():
-            if scores_N[i] > self.settings.max_ssim:
-                batch.reasons[i] = "change.nothing"
-            elif scores_N[i] < self.settings.min_ssim:
-                batch.reasons[i] = "change.everything"
+            score = float(scores_N[i])
+            reason = "change.nothing" if score > high else "change.everything" if score < low else None
+            batch.judge(i, reason, close=min(abs(score - low), abs(score - high)) < CLOSE)

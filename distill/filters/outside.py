@@ -14,6 +14,7 @@ from distill.filters import Batch
 from distill.filters.settings import OutsideFilter
 from distill.recipe import Recipe
 
+CLOSE = 0.5  # grey levels: this near the bound, half precision may decide
 WIDENED = 1.5  # the landmarks end at brows and jaw: wide enough for forehead and cheeks
 
 
@@ -32,8 +33,8 @@ class OutsideGate:
         for i in batch.kept():
             faces = [batch.faces[i][role].landmarks for role in (self.before, self.after)]
             change_N[i] = change_outside(before[i], after[i], faces)
-            if change_N[i] > self.settings.max_change:
-                batch.reasons[i] = "outside.changed"
+            too_much = float(change_N[i]) - self.settings.max_change
+            batch.judge(i, "outside.changed" if too_much > 0 else None, close=abs(too_much) < CLOSE)
         batch.scores["outside"] = change_N
 
 

@@ -61,6 +61,7 @@ def test_drops_are_named_by_what_is_wrong(portraits: Generator) -> None:
     batch = batch_with_mixed(good, mixed)
     gate_of(recipe_for())(batch)
     assert batch.reasons == [None, "face.none", "face.framing", None]
+    assert batch.close == {1}, "how far from a face it is, is not known"
     assert np.isfinite(batch.scores["face_confidence"][0]).all()
     assert np.isnan(batch.scores["face_confidence"][1, 2])
     assert batch.scores["face_framing"][2, 2] > 0.15
