@@ -1,16 +1,39 @@
-"""torch.compile where a user asked for it: what it keeps on disk, and what it says when there is no compiler."""
+"""torch.compile: for which runs, what it keeps on disk, and what it says when there is no compiler."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distill.errors import DistillError
 
+if TYPE_CHECKING:
+    from distill.recipe import Recipe
+
 KEPT_AT = "TORCHINDUCTOR_CACHE_DIR"  # PyTorch's own variable
 OF_COMPILER = ("torch._dynamo", "torch._inductor")
+# Unasked from these on: in fp32 on a CPU a compiled triplet of 256 px takes a second of a core less, one of 512 px
+# 1.3 seconds, and a process compiles for some minutes. In bf16 it gains too little; on GPUs nothing is measured.
+LONG_RUN = 500  # triplets
+LARGE = 256  # px
+
+
+def pays(recipe: Recipe, n: int, *, device: str) -> bool:
+    """Tell whether to compile the generator for a run of `n` rows unasked, given that a compiler is here."""
+    long = n >= LONG_RUN and recipe.generator.resolution >= LARGE
+    return long and recipe.precision == "fp32" and device == "cpu" and has_compiler()
+
+
+def has_compiler() -> bool:
+    """Tell whether this machine has what torch.compile needs for a CPU: a C++ compiler and Python's headers."""
+    names = (os.environ.get("CXX"), "g++", "clang++")
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    return any(name and shutil.which(name) for name in names) and headers.is_file()
 
 
 def keep_compiled(folder: Path) -> None:
@@ -19,7 +42,7 @@ def keep_compiled(folder: Path) -> None:
 
 
 @contextmanager
-def compiler_advice(*, compiled: bool) -> Iterator[None]:
+def compiler_advice(*, compiled: bool, instead: str = "leave --compile out") -> Iterator[None]:
     """Turn a compiler that is not there, or fails, into one line with what to do, where one was asked for."""
     try:
         yield
@@ -27,4 +50,4 @@ def compiler_advice(*, compiled: bool) -> Iterator[None]:
         if not compiled or not type(error).__module__.startswith(OF_COMPILER):
             raise
         text = " ".join(str(error).split())
-        raise DistillError(f"torch.compile failed: {text[:200]}; leave --compile out") from error
+        raise DistillError(f"torch.compile failed: {text[:200]}; {instead}") from error

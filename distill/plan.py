@@ -83,18 +83,25 @@ def shard_rows(n: int, shard_size: int) -> list[int]:
     return [shard_size] * full + ([rest] if rest else [])
 
 
-def check_folder(folder: Path, recipe: Recipe) -> None:
-    """Refuse an output folder that is not empty and not this recipe's."""
+def recipe_there(folder: Path) -> Recipe | None:
+    """Return the recipe of the data set that was begun in a folder; None where there is none.
+
+    Raises `DistillError` where none can be made (see `check_place`), and for one that `distill refilter` made.
+    """
     if not check_place(folder):
-        return
-    written = folder / RECIPE_FILE
+        return None
     if step := refiltered(folder):
         raise DistillError(
             f"{folder} was made by distill refilter from {step['from']} by {step['where']!r}: distill generate"
             " cannot add to it; choose another --out"
         )
-    difference = recipe.difference(Recipe.from_json(written.read_text(encoding="utf-8")))
-    if difference:
+    return Recipe.from_json((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+
+
+def check_folder(folder: Path, recipe: Recipe) -> None:
+    """Refuse an output folder that is not empty and not this recipe's."""
+    there = recipe_there(folder)
+    if there and (difference := recipe.difference(there)):
         raise DistillError(f"{folder} holds a data set of another recipe: {difference}; choose another --out")
 
 

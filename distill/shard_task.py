@@ -66,7 +66,7 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
             f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
         )
     clock = StageClock()
-    with compiler_advice(compiled=recipe.compiled):
+    with compiler_advice(compiled=recipe.compiled, instead="run it with --no-compile"):
         content = generate_shard(
             recipe,
             task.index,

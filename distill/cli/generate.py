@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from distill.placement import Placement
     from distill.plan import Plan
     from distill.progress import AcceptanceProgress
+    from distill.recipe import Recipe
 
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
@@ -72,10 +73,15 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
     help="auto, fp32, bf16 or fp16; auto is the fastest here.",
 )
 @click.option(
-    "--compile",
+    "--compile/--no-compile",
     "compiled",
-    is_flag=True,
-    help="Compile the generator: minutes at first, kept on disk; for thousands of large images. Part of the recipe.",
+    default=None,
+    help="Compile the generator: minutes at first, kept on disk. Part of the recipe.  [default: for 500 triplets or"
+    " more of 256 px or more, in fp32 on a CPU]",
+)
+@click.option(
+    "--close-calls",
+    help="fp32 or as-drawn: whether candidates near a filter's bound are drawn again in fp32.  [default: fp32]",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan; make and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
@@ -99,6 +105,8 @@ def generate(**options: Any) -> None:
 
     recipe, means = recipe_of(options)
     folder = options["out"] or default_folder(options)
+    if options["compiled"] is None:
+        recipe = compiled_if_it_pays(recipe, folder, options)
     plan = plan_job(recipe, options["n"], folder)
     placement = placement_of(plan, options)
     if options["dry_run"]:
@@ -126,6 +134,21 @@ def generate(**options: Any) -> None:
         watch = Watch(count=progress.update, spent=clock.add, note=progress.note)
         reports = run_job(plan, run, stop=stop, watch=watch)
     print_result(plan, reports, progress, clock, as_json=options["as_json"])
+
+
+def compiled_if_it_pays(recipe: Recipe, folder: Path, options: dict[str, Any]) -> Recipe:
+    """Settle what the user left open: as the data set in the folder was begun, else by the length of the run."""
+    from distill.compiling import pays
+    from distill.plan import recipe_there
+    from distill.precision import resolve_device
+
+    if there := recipe_there(folder):
+        compiled = there.compiled
+    elif options["cluster"] in (None, "none", "local"):
+        compiled = pays(recipe, options["n"], device=resolve_device(options["device"]))
+    else:
+        compiled = False  # who works there, and with what compiler, is not known
+    return recipe.model_copy(update={"compiled": compiled})
 
 
 def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:

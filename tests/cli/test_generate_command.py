@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+from distill import compiling
 from distill.cli.main import run
 
 QUICK = ("--align", "none", "--batch-size", "4", "--shard-size", "4", "--cluster", "none")
@@ -153,5 +154,59 @@ def test_a_compiled_generator_draws_the_same_but_for_rounding(
     ):
         difference = np.abs(plain["images/mixed"][:].astype(int) - compiled["images/mixed"][:])
         assert difference.max() <= 1
-    assert generate(*options, "--out", tmp_path / "compiled") == 2
+    assert generate(*options, "--out", tmp_path / "compiled", "--no-compile") == 2
     assert "compiled is True there and False here" in capsys.readouterr().err
+    assert generate(*options, "--out", tmp_path / "compiled") == 0, "as it was begun"
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "compiler", "compiled"),
+    [
+        (500, [], True, True),
+        (499, [], True, False),
+        (500, [], False, False),
+        (500, ["--no-compile"], True, False),
+        (500, ["--precision", "bf16"], True, False),
+        (500, ["--cluster", "tcp://127.0.0.1:1"], True, False),
+        (4, ["--compile"], False, True),
+    ],
+)
+def test_long_runs_of_large_images_are_compiled_where_it_pays(
+    n: int,
+    options: list[str],
+    compiler: bool,
+    compiled: bool,
+    tiny_weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compiling, "LARGE", 32)
+    monkeypatch.setattr(compiling, "has_compiler", lambda: compiler)
+    given = ["--align", "none", "--device", "cpu", "--precision", "fp32", *options, "--dry-run", "--json"]
+    assert generate("--n", n, "--generator", tiny_weights, "--out", tmp_path / "a", *given) == 0
+    assert json.loads(capsys.readouterr().out)["recipe"].get("compiled", False) is compiled
+
+
+def test_a_data_set_goes_on_as_it_was_begun(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "LARGE", 32)
+    monkeypatch.setattr(compiling, "has_compiler", lambda: True)
+    options = ["--generator", tiny_weights, "--out", tmp_path / "a", "--precision", "fp32", *QUICK]
+    assert generate("--n", 4, *options) == 0
+    capsys.readouterr()
+    assert generate("--n", 500, *options, "--dry-run", "--json") == 0
+    assert "compiled" not in json.loads(capsys.readouterr().out)["recipe"]
+
+
+def test_close_calls_can_be_left_as_drawn(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--n", 4, "--generator", tiny_weights, "--out", tmp_path / "a", "--precision", "bf16", *QUICK]
+    assert generate(*options, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["recipe"]["close_calls"] == "fp32"
+    assert generate(*options, "--dry-run", "--json", "--close-calls", "as-drawn") == 0
+    assert "close_calls" not in json.loads(capsys.readouterr().out)["recipe"]
+    assert generate(*options, "--close-calls", "maybe") == 2
+    assert "close_calls: Input should be 'fp32' or 'as-drawn' (got maybe)" in capsys.readouterr().err
