@@ -15,7 +15,8 @@ from distill.errors import DistillError
 if TYPE_CHECKING:
     from distill.recipe import Recipe
 
-KEPT_AT = "TORCHINDUCTOR_CACHE_DIR"  # PyTorch's own variable
+KEPT_AT = "TORCHINDUCTOR_CACHE_DIR"  # PyTorch's own variables
+COMPILERS = "TORCHINDUCTOR_COMPILE_THREADS"
 OF_COMPILER = ("torch._dynamo", "torch._inductor")
 # Unasked from these on: in fp32 on a CPU a compiled triplet of 256 px takes a second of a core less, one of 512 px
 # 1.3 seconds, and a process compiles for some minutes. In bf16 it gains too little; on GPUs nothing is measured.
@@ -36,9 +37,15 @@ def has_compiler() -> bool:
     return any(name and shutil.which(name) for name in names) and headers.is_file()
 
 
-def keep_compiled(folder: Path) -> None:
-    """Let this process, and those that it starts, keep what they compile in `folder`, unless the user chose one."""
+def keep_compiled(folder: Path, *, device: str) -> None:
+    """Let this process, and those that it starts, keep what they compile in `folder`, unless the user chose one.
+
+    For a CPU each compiles by itself: the other cores have workers that compile too, and helpers of a worker that is
+    told to go leave semaphores behind.
+    """
     os.environ.setdefault(KEPT_AT, str(folder))
+    if device == "cpu":
+        os.environ.setdefault(COMPILERS, "1")
 
 
 @contextmanager

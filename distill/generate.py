@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from distill.scorers.protocol import AttributeScorer
 
 CANDIDATES_PER_ROW = 20  # tried before a shard is given up, unless the caller names a number
+AGAIN = 4  # close calls that are drawn together: in float32 each takes twice the memory
 AHEAD = 2  # batches that may be drawn before the oldest of them is judged
 Progress = Callable[[int, int], None]  # (accepted so far, tried so far) in this shard
 
@@ -63,13 +64,17 @@ def generate_shard(
     filters = build_filters(recipe, threads=threads, scorer=scorer)
     collector = Collector(recipe, index, rows, threads=threads, filters=filters)
 
+    def draw_again(ids: Sequence[int]) -> Drawn:
+        with DeviceTimer(teacher.device) as timer:
+            drawn = draw(teacher.in_fp32, recipe, edit, index, ids)
+        clock.add({"close calls": timer.seconds()})
+        return drawn
+
     def take(drawn: Drawn, timer: DeviceTimer) -> None:
         clock.add({"synthesis": timer.seconds()})
         drawn = judge(drawn, filters, clock)
-        if recipe.close_calls == "fp32" and (close := sorted(drawn.batch.close)):
-            with clock.stage("close calls"):
-                again = draw(teacher.in_fp32, recipe, edit, index, [drawn.ids[i] for i in close])
-            drawn = drawn.with_rows(close, judge(again, filters, clock))
+        if recipe.close_calls == "fp32":
+            drawn = settle(drawn, draw_again, filters, clock)
         collect(drawn, collector, clock)
         if on_progress:
             on_progress(collector.accepted, collector.tried)
@@ -113,6 +118,18 @@ def judge(drawn: Drawn, filters: Sequence[Filter], clock: StageClock) -> Drawn:
         for keep_or_drop in filters:
             keep_or_drop(drawn.batch)
         return drawn.as_chosen()
+
+
+def settle(
+    drawn: Drawn, draw_again: Callable[[Sequence[int]], Drawn], filters: Sequence[Filter], clock: StageClock
+) -> Drawn:
+    """Put new drawings, judged as well, in place of a judged batch's close calls."""
+    close = sorted(drawn.batch.close)
+    for first in range(0, len(close), AGAIN):
+        places = close[first : first + AGAIN]
+        again = draw_again([drawn.ids[i] for i in places])
+        drawn = drawn.with_rows(places, judge(again, filters, clock))
+    return drawn
 
 
 def collect(drawn: Drawn, collector: Collector, clock: StageClock) -> None:
