@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from distill.errors import DistillError
 
 if TYPE_CHECKING:
     from distill.recipe import Recipe
 
-KEPT_AT = "TORCHINDUCTOR_CACHE_DIR"  # PyTorch's own variables
-COMPILERS = "TORCHINDUCTOR_COMPILE_THREADS"
+KEPT_AT = "TORCHINDUCTOR_CACHE_DIR"  # PyTorch's own variable
 OF_COMPILER = ("torch._dynamo", "torch._inductor")
 # Unasked from these on: in fp32 on a CPU a compiled triplet of 256 px takes a second of a core less, one of 512 px
-# 1.3 seconds, and a process compiles for some minutes. In bf16 it gains too little; on GPUs nothing is measured.
+# 1.3 seconds, and compiling takes one to two minutes. In bf16 it gains too little; on GPUs nothing is measured.
 LONG_RUN = 500  # triplets
 LARGE = 256  # px
 
@@ -37,15 +40,15 @@ def has_compiler() -> bool:
     return any(name and shutil.which(name) for name in names) and headers.is_file()
 
 
-def keep_compiled(folder: Path, *, device: str) -> None:
+def keep_compiled(folder: Path) -> None:
     """Let this process, and those that it starts, keep what they compile in `folder`, unless the user chose one.
 
-    For a CPU each compiles by itself: the other cores have workers that compile too, and helpers of a worker that is
-    told to go leave semaphores behind.
+    The compiler makes progress bars. Their lock between processes would be left behind by a worker that is killed
+    when all is done, so a worker gets one for its threads.
     """
     os.environ.setdefault(KEPT_AT, str(folder))
-    if device == "cpu":
-        os.environ.setdefault(COMPILERS, "1")
+    if parent_process() is not None:
+        tqdm.set_lock(threading.RLock())
 
 
 @contextmanager

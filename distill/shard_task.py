@@ -103,5 +103,5 @@ cached_scorer = lru_cache(maxsize=1)(open_scorer)
 def teacher_of(source: str, device: str, precision: Precision, *, compiled: bool = False) -> Generator:
     """Load the teacher once per process."""
     if compiled:
-        keep_compiled(cache_dir() / "compiled", device=device)
+        keep_compiled(cache_dir() / "compiled")
     return load_generator(source, device=device, precision=precision, compiled=compiled)
