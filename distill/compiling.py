@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import sysconfig
 import threading
 from collections.abc import Iterator
@@ -28,16 +29,16 @@ LARGE = 256  # px
 
 
 def pays(recipe: Recipe, n: int, *, device: str) -> bool:
-    """Tell whether to compile the generator for a run of `n` rows unasked, given that a compiler is here."""
+    """Tell whether to compile the generator for a run of `n` rows unasked."""
     long = n >= LONG_RUN and recipe.generator.resolution >= LARGE
     return long and recipe.precision == "fp32" and device == "cpu" and has_compiler()
 
 
 def has_compiler() -> bool:
     """Tell whether this machine has what torch.compile needs for a CPU: a C++ compiler and Python's headers."""
-    names = (os.environ.get("CXX"), "g++", "clang++")
+    name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as PyTorch chooses it
     headers = Path(sysconfig.get_path("include")) / "Python.h"
-    return any(name and shutil.which(name) for name in names) and headers.is_file()
+    return shutil.which(name) is not None and headers.is_file()
 
 
 def keep_compiled(folder: Path) -> None:

@@ -35,6 +35,14 @@ class Redness:
         return {"gender": gender.astype(np.float32), "age": (red * 80 / 255).astype(np.float32)}
 
 
+def pictures(*reds: list[int]) -> dict[str, torch.Tensor]:
+    """Plain pictures of 4 px, one list of red values a candidate."""
+    steps = np.array(reds, dtype=np.uint8).T
+    images = np.zeros((*steps.shape, 4, 4, 3), dtype=np.uint8)
+    images[..., 0] = steps[:, :, None, None]
+    return {f"step{k}": torch.from_numpy(x) for k, x in enumerate(images)}
+
+
 def planted(teacher: Generator) -> tuple[torch.Tensor, float]:
     """The direction [L, D] along which pictures become redder, of length one standard deviation, and their middle."""
     ws = teacher.map(torch.randn(256, teacher.z_dim, generator=torch.Generator().manual_seed(5)))

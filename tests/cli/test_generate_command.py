@@ -188,6 +188,14 @@ def test_long_runs_of_large_images_are_compiled_where_it_pays(
     assert json.loads(capsys.readouterr().out)["recipe"].get("compiled", False) is compiled
 
 
+def test_a_compiler_that_is_not_there_is_not_counted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert not compiling.has_compiler(), "PyTorch takes the one that is named, whatever else is there"
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(compiling.sysconfig, "get_path", lambda name: "/nowhere")
+    assert not compiling.has_compiler(), "without Python's headers nothing compiles"
+
+
 def test_a_data_set_goes_on_as_it_was_begun(
     tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from attribute_edits import Redness
+from attribute_edits import Redness, pictures
 
 from distill.errors import DistillError
 from distill.filters import Batch
@@ -52,14 +51,6 @@ def test_opposite_ends_are_the_most_certain_of_either_class(probabilities: list[
 )
 def test_distant_ends_rise_along_the_direction(ages: list[float], found: Any) -> None:
     assert distant_ends(np.float32(ages), 20) == found
-
-
-def pictures(*reds: list[int]) -> dict[str, torch.Tensor]:
-    """Plain pictures of 4 px, one list of red values a candidate."""
-    steps = np.array(reds, dtype=np.uint8).T
-    images = np.zeros((*steps.shape, 4, 4, 3), dtype=np.uint8)
-    images[..., 0] = steps[:, :, None, None]
-    return {f"step{k}": torch.from_numpy(x) for k, x in enumerate(images)}
 
 
 def judged(settings: Any, scorer: Any, *reds: list[int], ends: list[int]) -> Batch:
