@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from distill.devices import processor_name
+from distill.precision import has_amx
 
 Clock = Callable[[], float]  # seconds: time.perf_counter, or time.process_time for this process's share
 
@@ -86,12 +88,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return name + (" with AMX" if any("amx_bf16" in line for line in lines) else "")
+    return processor_name() + (" with AMX" if has_amx() else "")
 
 
 def sentence(facts: Mapping[str, Any]) -> str:

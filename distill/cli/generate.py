@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from distill.cli.generate_open import count_or_auto
+
 if TYPE_CHECKING:
+    from distill.cli.generate_recipe import Means
+    from distill.job import Run
     from distill.placement import Placement
     from distill.plan import Plan
     from distill.progress import AcceptanceProgress
-    from distill.recipe import Recipe
 
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
@@ -57,7 +60,13 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
 @click.option("--codec", help="raw, jpeg or webp.  [default: raw up to 128 px, else jpeg]")
 @click.option("--latents", help="float16 or float32, as stored.  [default: float32]")
 @click.option("--shard-size", type=int, help="Triplets per shard.  [default: 256]")
-@click.option("--batch-size", type=int, help="Candidates drawn at once; part of the recipe.  [default: 16]")
+@click.option(
+    "--batch-size",
+    metavar="INTEGER|auto",
+    callback=count_or_auto,
+    help="Candidates drawn at once; part of the recipe. auto measures.  [default: auto for 500 triplets or more of"
+    " 256 px or more, or on a GPU; else 16]",
+)
 @click.option(
     "--max-candidates", type=click.IntRange(min=1), help="Give a shard up after so many.  [default: 20 a row]"
 )
@@ -96,29 +105,42 @@ def generate(**options: Any) -> None:
     distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
     distill generate --task gender-swap --n 2000 --max-identity-distance 0.6
     """
+    from distill.cli.generate_open import as_begun, measures_batch, with_measured_batch
     from distill.cli.generate_recipe import recipe_of
     from distill.cli.report import print_plan, print_result
     from distill.cli.signals import stop_on_signals
-    from distill.job import Run, Watch, run_job
+    from distill.job import Watch, run_job
     from distill.plan import plan_job
     from distill.stages import StageClock
 
     recipe, means = recipe_of(options)
-    folder = options["out"] or default_folder(options)
-    if options["compiled"] is None:
-        recipe = compiled_if_it_pays(recipe, folder, options)
-    plan = plan_job(recipe, options["n"], folder)
+    folder, quiet = options["out"] or default_folder(options), options["as_json"]
+    plan = plan_job(as_begun(recipe, folder, options), options["n"], folder)
     placement = placement_of(plan, options)
+    measures = measures_batch(plan, placement, options)
     if options["dry_run"]:
-        print_plan(plan, placement, as_json=options["as_json"])
+        print_plan(plan, placement, batch_open=measures, as_json=quiet)
         return
-    if not options["as_json"]:
+    if not quiet:
         click.echo(opening_line(plan, placement), err=True)
-        if recipe.compiled:
+    run, clock = run_of(placement, means, options), StageClock()
+    with stop_on_signals() as stop:
+        if measures:
+            plan = with_measured_batch(plan, run, stop=stop, quiet=quiet)
+        if plan.recipe.compiled and not quiet:
             click.echo(
                 "compiling the generator first: minutes, or seconds where it was done before", err=True
             )
-    run = Run(
+        with progress_of(plan) as progress:
+            watch = Watch(count=progress.update, spent=clock.add, note=progress.note)
+            reports = run_job(plan, run, stop=stop, watch=watch)
+    print_result(plan, reports, progress, clock, as_json=quiet)
+
+
+def run_of(placement: Placement, means: Means, options: dict[str, Any]) -> Run:
+    from distill.job import Run
+
+    return Run(
         source=options["source"],
         device=placement.device,
         direction=means.direction,
@@ -129,26 +151,6 @@ def generate(**options: Any) -> None:
         max_candidates=options["max_candidates"],
         threads=placement.threads,
     )
-    clock = StageClock()
-    with stop_on_signals() as stop, progress_of(plan) as progress:
-        watch = Watch(count=progress.update, spent=clock.add, note=progress.note)
-        reports = run_job(plan, run, stop=stop, watch=watch)
-    print_result(plan, reports, progress, clock, as_json=options["as_json"])
-
-
-def compiled_if_it_pays(recipe: Recipe, folder: Path, options: dict[str, Any]) -> Recipe:
-    """Settle what the user left open: as the data set in the folder was begun, else by the length of the run."""
-    from distill.compiling import pays
-    from distill.plan import recipe_there
-    from distill.precision import resolve_device
-
-    if there := recipe_there(folder):
-        compiled = there.compiled
-    elif options["cluster"] in (None, "none", "local"):
-        compiled = pays(recipe, options["n"], device=resolve_device(options["device"]))
-    else:
-        compiled = False  # who works there, and with what compiler, is not known
-    return recipe.model_copy(update={"compiled": compiled})
 
 
 def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:

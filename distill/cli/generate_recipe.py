@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from distill.cli.generate_open import AUTO
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.edit_settings import DirectionChoice
 from distill.errors import DistillError
@@ -43,7 +44,10 @@ def recipe_of(options: dict[str, Any]) -> tuple[Recipe, Means]:
     if options["align"] == "none" or not draws_faces:
         base = base.without_faces()
     names = {*type(base).model_fields, "crossover", "delta"} - {"task"}
-    base = base.revised(**{key: options[key] for key in names & options.keys()})
+    asked = {
+        key: options[key] for key in names & options.keys() if options[key] != AUTO or key != "batch_size"
+    }
+    base = base.revised(**asked)
     means, direction, models = Means(), None, dict[str, str]()
     if isinstance(edit := base.edit, DirectionChoice):
         direction = direction_of(edit.attribute, options)

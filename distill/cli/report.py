@@ -19,12 +19,15 @@ from distill.stages import StageClock
 from distill.text import clock, plural, size_text
 
 
-def print_plan(plan: Plan, placement: Placement, *, as_json: bool) -> None:
-    """Print what a run would make, and whether it fits on the disk."""
+def print_plan(plan: Plan, placement: Placement, *, batch_open: bool, as_json: bool) -> None:
+    """Print what a run would make, and whether it fits on the disk.
+
+    `batch_open`: the run would first measure its batch size, so that the digest cannot be told yet.
+    """
     fits = plan.bytes_needed * SAFETY <= plan.bytes_free
     facts = {
         "folder": str(plan.folder),
-        "digest": plan.recipe.digest,
+        "digest": None if batch_open else plan.recipe.digest,
         "n": plan.n,
         "shards": len(plan.rows),
         "shards_done": len(plan.done),
@@ -35,15 +38,16 @@ def print_plan(plan: Plan, placement: Placement, *, as_json: bool) -> None:
         "cluster": placement.cluster,
         "workers": placement.workers,
         "device": placement.device,
-        "recipe": plan.recipe.model_dump(mode="json"),
+        "recipe": plan.recipe.model_dump(mode="json") | ({"batch_size": None} if batch_open else {}),
     }
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
     verdict = "fits" if fits else "DOES NOT FIT"
+    digest = "the batch size is measured first" if batch_open else f"digest {plan.recipe.digest}"
     word = sample_word(plan.recipe.roles)
     lines = [
-        f"folder      {plan.folder}  (digest {plan.recipe.digest})",
+        f"folder      {plan.folder}  ({digest})",
         f"generator   {plan.recipe.generator.name}, {plan.recipe.generator.resolution} px,"
         f" sha256 {plan.recipe.generator.sha256[:12]}…",
         f"{word + 's':<11} {plan.n} of {plan.recipe.resolution} px as {plan.recipe.codec}",

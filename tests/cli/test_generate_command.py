@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from distill import compiling
+from distill import batch_size, compiling
 from distill.cli.main import run
 
 QUICK = ("--align", "none", "--batch-size", "4", "--shard-size", "4", "--cluster", "none")
@@ -218,3 +218,69 @@ def test_close_calls_can_be_left_as_drawn(
     assert "close_calls" not in json.loads(capsys.readouterr().out)["recipe"]
     assert generate(*options, "--close-calls", "maybe") == 2
     assert "close_calls: Input should be 'fp32' or 'as-drawn' (got maybe)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def any_run_is_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(batch_size, "LONG_RUN", 8)
+    monkeypatch.setattr(batch_size, "LARGE", 32)
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
+
+
+NO_BATCH = ("--align", "none", "--shard-size", "8", "--cluster", "none")
+
+
+@pytest.mark.usefixtures("any_run_is_long")
+def test_a_long_run_measures_its_batch_size_and_the_data_set_goes_on_with_it(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--generator", tiny_weights, "--out", tmp_path / "a", *NO_BATCH)
+    assert generate("--n", 8, *options, "--dry-run") == 0
+    assert "the batch size is measured first" in capsys.readouterr().out
+    assert generate("--n", 8, *options) == 0
+    line = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("batch size"))
+    chosen = json.loads((tmp_path / "a" / "recipe.json").read_text())["batch_size"]
+    assert line.startswith(f"batch size {chosen} (seconds a candidate: ")
+    assert 2 <= chosen <= 8
+    monkeypatch.setattr(batch_size, "measure", None)  # would fail
+    assert generate("--n", 16, *options) == 0, "a data set goes on as it was begun"
+    assert generate("--n", 16, *options, "--batch-size", "auto") == 0
+    assert generate("--n", 16, *options, "--batch-size", chosen) == 0
+    assert generate("--n", 16, *options, "--batch-size", chosen + 1) == 2
+    assert f"batch_size is {chosen} there and {chosen + 1} here" in capsys.readouterr().err
+    fresh = ("--generator", tiny_weights, "--out", tmp_path / "b", *NO_BATCH)
+    assert generate("--n", 4, *fresh) == 0, "a short run is not worth it"
+    assert json.loads((tmp_path / "b" / "recipe.json").read_text())["batch_size"] == 16
+
+
+@pytest.mark.usefixtures("any_run_is_long")
+def test_workers_draw_by_the_measured_batch_size(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("--n", 16, "--generator", tiny_weights, "--align", "none", "--shard-size", 8, "--workers", 2)
+    assert generate(*args, "--out", tmp_path / "a", "--json") == 0
+    out = capsys.readouterr()
+    assert json.loads(out.out)["made_now"] == 16
+    assert "batch size" not in out.err
+    recipe = json.loads((tmp_path / "a" / "recipe.json").read_text())
+    with h5py.File(tmp_path / "a" / "shard-00000.h5") as shard:
+        assert json.loads(shard.attrs["recipe"])["batch_size"] == recipe["batch_size"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--batch-size", "many"), "'many' is neither a whole number nor 'auto'"),
+        (("--batch-size", "0"), "batch_size"),
+        (("--batch-size", "auto", "--cluster", "tcp://127.0.0.1:1"), "name a number"),
+    ],
+)
+def test_a_batch_size_that_cannot_be_is_refused(
+    args: tuple[str, str], words: str, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a"
+    assert generate("--n", 4, "--generator", tiny_weights, "--align", "none", "--out", out, *args) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert not out.exists()
