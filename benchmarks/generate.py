@@ -15,11 +15,12 @@ Synthesis only, on one thread unless --threads says otherwise (the workers of a 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from floor import triplet_flops
@@ -30,6 +31,7 @@ from transcription import Transcription
 from distill.memory import keep_freed_memory
 from distill.pixels import to_uint8
 from distill.stylegan2.fused import FusedSynthesis
+from distill.stylegan2.fused.prepared import UpForm
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorNetwork, GeneratorShape, SynthesisNetwork
 
@@ -60,6 +62,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16", "fp16"])
     parser.add_argument("--compiled", action="store_true", help="also with torch.compile: minutes to build")
+    parser.add_argument(
+        "--up-forms", action="store_true", help="also each way to double the size, see upsampling"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, help="triplets at once; default: by resolution")
     parser.add_argument("--threads", type=int, default=1)
@@ -150,10 +155,15 @@ def all_ways(network: GeneratorNetwork, options: argparse.Namespace) -> dict[str
         ways["grouped fp16"] = three_images(Transcription(network, grouped=True, half=True))
         ways["plain fp16"] = three_images(Transcription(network, grouped=False, half=True))
     ways["reference"] = sharing(network.synthesis)
-    for compiled in (False, True) if options.compiled else (False,):
-        for precision in options.precision:
-            fused = FusedSynthesis(network, precision, compiled=compiled)
-            ways[f"fused {precision}" + (" compiled" if compiled else "")] = sharing(fused)
+    choices = itertools.product(
+        (False, True) if options.compiled else (False,),
+        get_args(UpForm) if options.up_forms else (None,),
+        options.precision,
+    )
+    for compiled, form, precision in choices:
+        words = ("fused", precision, form, "compiled" if compiled else None)
+        fused = FusedSynthesis(network, precision, up_form=form, compiled=compiled)
+        ways[" ".join(word for word in words if word)] = sharing(fused)
     return ways
 
 

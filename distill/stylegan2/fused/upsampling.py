@@ -9,8 +9,9 @@ according to whether its row and column are even. Two ways to compute it:
 
 Measured (AMX, one thread, channels last): in bfloat16 phases with their copies take 0.5 of the transposed
 convolution at 128 -> 64 channels to 512 px, 0.4 at 256 -> 128 to 256 px and 0.3 at 512 -> 512 to 32 px; in float32
-1.15, 1.1 and 0.95. One kernel of 6x6 taps with the filter folded in (four times the products) takes 1.2 to 3 times
-as long as phases and filter.
+1.15, 1.1 and 0.95. Without AMX a whole triplet of 64 to 1024 px takes 2 to 5 % longer by phases in bfloat16, and
+between 1 % less and 4 % longer in float32. One kernel of 6x6 taps with the filter folded in (four times the products)
+takes 1.2 to 3 times as long as phases and filter.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill.precision import has_amx
 from distill.stylegan2.fused.prepared import UpForm
 
 
 def form_for(device: torch.device, dtype: torch.dtype) -> UpForm:
-    """Choose by what was measured: half precision on a CPU by phases, all else transposed."""
-    return "phases" if device.type == "cpu" and dtype != torch.float32 else "transposed"
+    """Choose by what was measured: half precision on a CPU with AMX by phases, all else transposed."""
+    return "phases" if device.type == "cpu" and dtype != torch.float32 and has_amx() else "transposed"
 
 
 def convolve_up(x: Tensor, weights: Sequence[Tensor], form: UpForm) -> Tensor:
