@@ -23,6 +23,7 @@ from distill.stylegan2.checkpoint import file_sha256
 from distill.stylegan2.weights import entry_of
 
 AUTO = "auto"
+SELECTION = ("scorer", "scorer_sha256")  # keys of a recipe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +65,11 @@ def open_judge(source: str = AUTO, *, device: str | torch.device = "cpu") -> Jud
 def selecting(recipe: Mapping[str, Any]) -> str | None:
     """Return the scorer that a recipe says selected its data; None where it names none."""
     return next((value for key, value in _facts(recipe) if key == "scorer"), None)
+
+
+def selection(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a recipe says of the scorer that selected its data, as a recipe says it; {} where none did."""
+    return {key: value for key, value in _facts(recipe) if key in SELECTION}
 
 
 def _judge(name: str, scorer: AttributeScorer, hashes: set[str]) -> Judge:

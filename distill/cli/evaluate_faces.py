@@ -47,7 +47,10 @@ def judge_of(source: str, *, device: str) -> tuple[Judge | None, dict[str, str]]
 
 
 def judge_facts(judge: Judge, recipe: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Who judged, for the JSON; `selected_data` is None where the data set is not known."""
+    """Who judged, for the JSON; `selected_data` is None where it is not known who selected.
+
+    `recipe`: of the data set, or what a student's file keeps of it.
+    """
     selected = None if recipe is None else judge.selected(recipe)
     return {"name": judge.name, "sha256": sorted(judge.hashes), "selected_data": selected}
 

@@ -45,7 +45,13 @@ def evaluate_on_photos(options: dict[str, Any]) -> None:
     latent_edit = edit_of(ready, judge, options) if options["latent_edit"] else None
     make_folder(out)
     found = measure(photos, ready, detector, judge, latent_edit, quiet=options["as_json"])
-    write(out, about, found, notes_of(found, judge, skipped), as_json=options["as_json"])
+    write(
+        out,
+        about,
+        found,
+        notes_of(found, judge, skipped, ready.student.facts.selected_by),
+        as_json=options["as_json"],
+    )
 
 
 def measure(
@@ -136,7 +142,7 @@ def facts_of(ready: Translator, judge: Judge | None, photos: int, options: dict[
         "count": photos,
         "roles": [*ready.roles, ready.target],
         "resolution": ready.size,
-        "scorer": judge_facts(judge, None) if judge else None,
+        "scorer": judge_facts(judge, ready.student.facts.selected_by) if judge else None,
         "batch": ready.batch,
         "device": str(student.device),
         "precision": student.precision,
@@ -156,14 +162,16 @@ def head_of(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def notes_of(found: PhotoEvaluation, judge: Judge | None, skipped: dict[str, str]) -> list[str]:
+def notes_of(
+    found: PhotoEvaluation, judge: Judge | None, skipped: dict[str, str], selected_by: dict[str, str] | None
+) -> list[str]:
     """What a reader must know of the numbers."""
     from distill.faces.photos import count_reasons
 
     notes = [f"{what}: not measured: {why}" for what, why in skipped.items()]
     notes += [f"{count} photos left out: {reason}" for reason, count in count_reasons(found.skipped).items()]
     if judge:
-        notes += [judge_note(judge, None), share_note(len(found.rows))]
+        notes += [judge_note(judge, selected_by), share_note(len(found.rows))]
         notes.append("In the picture: scores of the photo > of the output, gender as the probability of female; id,"
                      " the distance of their faces.")  # fmt: skip
     if found.between_people is not None:

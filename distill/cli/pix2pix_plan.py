@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from distill import parallel
 from distill.errors import DistillError
+from distill.judge import selection
 from distill.models.perceptual import default_perceptual
 from distill.models.pix2pixhd import Architecture, MultiscaleDiscriminator
 from distill.models.pix2pixhd_files import GeneratorFile, read_generator
@@ -127,6 +128,7 @@ class Plan:
             target=target,
             resolution=self.dataset.resolution,
             data_digest=self.dataset.digest,
+            selected_by=selection(recipe),
             generator=teacher,
             val_fraction=self.val_fraction,
             seed=self.seed,

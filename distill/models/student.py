@@ -36,8 +36,9 @@ class StudentFacts:
     """What a user and other programs should know about a student; all unknown for a published `.pth`.
 
     inputs: roles in the order of the channels; target: the role it was taught. resolution: side of the training
-    images in px. data_digest: of the recipe of its data. generator: the teacher. val_fraction, seed: the split into
-    trained and held-out. kimg: thousands of triplets seen. perceptual: features of that loss. scores: on held-out.
+    images in px. data_digest: of the recipe of its data. selected_by: the scorer that chose its pairs, as the recipe
+    names it, empty where none did. generator: the teacher. val_fraction, seed: the split into trained and held-out.
+    kimg: thousands of triplets seen. perceptual: features of that loss. scores: on held-out.
     """
 
     task: Text | None = None
@@ -45,6 +46,7 @@ class StudentFacts:
     target: Name | None = None
     resolution: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
     data_digest: Text | None = None
+    selected_by: dict[Name, Text] | None = None
     generator: Text | None = None
     val_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
     seed: int | None = None

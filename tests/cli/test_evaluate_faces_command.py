@@ -241,3 +241,23 @@ def test_judges_by_name(tmp_path, monkeypatch):
     assert not builtin.selected({"filters": [{"scorer": "face-api"}], "task": "builtin"})
     assert selecting({"filters": [{"scorer": "face-api"}]}) == "face-api"
     assert selecting({"filters": []}) is None
+
+
+@pytest.mark.parametrize(
+    ("selected_by", "flag", "words"),
+    [
+        ({"scorer": "x", "scorer_sha256": "ab" * 32}, True, "which also selected this data set"),
+        ({"scorer": "x", "scorer_sha256": "cd" * 32}, False, "which did not select this data set (x did)"),
+        ({}, False, "(no scorer did)"),
+        (None, None, "who selected the data is not known here"),
+    ],
+)
+def test_a_student_knows_who_selected_what_it_learned(tmp_path, capsys, judge, selected_by, flag, words):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(GOLDEN / "astronaut.png", photos / "me.png")
+    known = {"task": "ageing", "inputs": ("source",), "target": "target", "resolution": 64}
+    student = make_student(tmp_path / "run", **known, selected_by=selected_by)
+    facts, notes = evaluated(capsys, student, "--photos", photos, "--scorer", judge)
+    assert facts["scorer"]["selected_data"] is flag
+    assert words in notes

@@ -211,7 +211,17 @@ def test_pairs_and_chosen_roles(pairs: Path, tmp_path: Path) -> None:
     plan = run("--data", pairs, "--out", tmp_path / "run", *back, "--dry-run", "--json")
     assert (plan["inputs"], plan["target"]) == ("target", "source")
     run("--data", pairs, "--out", tmp_path / "run", *back, *epochs(0.5, 0), "--val-fraction", 0)
-    assert load_student(tmp_path / "run").facts.inputs == ("target",)
+    facts = load_student(tmp_path / "run").facts
+    assert facts.inputs == ("target",)
+    assert facts.selected_by == {}
+
+
+def test_a_student_keeps_who_selected_its_data(tmp_path: Path) -> None:
+    chooser = {"name": "apart", "scorer": "builtin", "scorer_sha256": "ab" * 32, "attribute": "age"}
+    data = make_triplets(tmp_path / "data", filters=[chooser])
+    run("--data", data, "--out", tmp_path / "run", *epochs(0.5, 0), "--val-fraction", 0)
+    facts = load_student(tmp_path / "run").facts
+    assert facts.selected_by == {"scorer": "builtin", "scorer_sha256": "ab" * 32}
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path) -> None:
