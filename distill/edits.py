@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.pixels import to_device
 from distill.sampling import sample_integers
 
 Numbers = NDArray[np.int64]  # one per candidate
@@ -71,7 +72,7 @@ class StyleMix:
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
         content, style = parents_NPLD.unbind(dim=1)
         layers_L = torch.arange(content.shape[1], device=content.device)
-        crossover_N = torch.from_numpy(params["crossover"]).to(content.device)
+        crossover_N = to_device(torch.from_numpy(params["crossover"]), content.device)
         from_content_NL = layers_L[None] < crossover_N[:, None]
         mixed = torch.where(from_content_NL[:, :, None], content, style)
         return {"content": content, "style": style, "mixed": mixed}
@@ -108,7 +109,7 @@ class DirectionEdit:
         return {"source_end": sample_integers(seed, "source-end", shard, candidates, 0, 1)}
 
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
-        source, vector = parents_NPLD[:, 0], self.vector.to(parents_NPLD.device)
+        source, vector = parents_NPLD[:, 0], to_device(self.vector, parents_NPLD.device)
         return {
             name: source + strength * vector
             for name, strength in zip(self.latents, self.strengths, strict=True)

@@ -19,7 +19,7 @@ from distill.faces.registered import store_images
 from distill.filters import Batch, Filter, build_filters
 from distill.lane import Lane
 from distill.loosen import too_strict
-from distill.pixels import to_uint8
+from distill.pixels import to_device, to_uint8
 from distill.recipe import Recipe
 from distill.sampling import sample_z
 from distill.shards.layout import ShardContent
@@ -79,7 +79,7 @@ def generate_shard(
         if on_progress:
             on_progress(collector.accepted, collector.tried)
 
-    with Lane(beside=threads > 1) as lane:
+    with Lane(beside=threads > 1, device=teacher.device) as lane:
         for ids in canonical_batches(batch):
             with DeviceTimer(teacher.device) as timer:
                 drawn = draw(teacher, recipe, edit, index, ids)
@@ -99,6 +99,7 @@ def draw(teacher: Generator, recipe: Recipe, edit: Edit, index: int, ids: Sequen
     """Make some candidates, up to their images; on a GPU, the work may still be under way."""
     # sample
     z_NPZ = torch.from_numpy(sample_z(recipe.seed, index, ids, edit.parents, teacher.z_dim))
+    z_NPZ = to_device(z_NPZ, teacher.device)
     params = edit.sample(recipe.seed, index, ids)
     # map
     parents_NPLD = map_parents(teacher, z_NPZ, recipe)

@@ -1,4 +1,4 @@
-"""One more thread that does its work in order, beside the one that gives it."""
+"""One more thread that does its work in order, beside the one that gives it; on a GPU, with a stream of its own."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self
 
+import torch
+
 
 class Lane:
     """Runs what it is given one after the other: on a thread of its own (`beside`), or at once in the caller's.
 
+    On a GPU the thread has its own stream, so that no piece of work waits for what the caller has queued since: it
+    must itself wait for what it takes (a `DeviceTimer` does), and its own work on the GPU is done when it ends.
     An exception of the work is raised by `settle`, or by `do` where the work is done at once.
     """
 
-    def __init__(self, *, beside: bool) -> None:
+    def __init__(self, *, beside: bool, device: torch.device) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lane") if beside else None
+        stream: Any = torch.cuda.Stream
+        self._stream = stream(device) if beside and device.type == "cuda" else None
         self._given: deque[Future[None]] = deque()
 
     @property
@@ -28,7 +34,17 @@ class Lane:
         if self._thread is None:
             work(*arguments)
         else:
-            self._given.append(self._thread.submit(work, *arguments))
+            self._given.append(self._thread.submit(self._run, work, *arguments))
+
+    def _run(self, work: Callable[..., None], *arguments: Any) -> None:
+        if self._stream is None:
+            work(*arguments)
+            return
+        with torch.cuda.stream(self._stream):
+            try:
+                work(*arguments)
+            finally:
+                self._stream.synchronize()  # before the caller's stream gets the memory that this one has read
 
     def settle(self) -> None:
         """Wait for the oldest piece of work."""

@@ -1,4 +1,4 @@
-"""The border between network floats and stored bytes: crossed here and nowhere else."""
+"""The borders between network floats and stored bytes, and between host and device: crossed here and nowhere else."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def to_numpy(images_NHWC: Tensor) -> NDArray[np.uint8]:
     """Copy uint8 images to the host."""
     array: NDArray[np.uint8] = images_NHWC.cpu().numpy()
     return array
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to a device; a GPU that is still at work is not waited for."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 class HostCopy:
