@@ -53,38 +53,39 @@ def run_on_cluster(
     workers: int | None,
     devices: Sequence[str],
     stop: threading.Event,
+    at_once: int = 1,
     max_worker_deaths: int = 3,
     on_start: Callable[[str], None] | None = None,
     patience: Patience | None = None,
 ) -> Iterator[Outcome]:
     """Yield the outcome of `work(task)` for every (key, task), in the order in which they finish.
 
-    `cluster`: "local" (one single-threaded process per device, or `workers` CPU processes without devices),
-    the address of a Dask scheduler ("tcp://HOST:PORT", "tls://HOST:PORT"), or the path of its JSON file.
-    `work` is a module-level function; results are small. A DistillError or another exception is an error at
-    once, OSError and CUDA out of memory after 2 more tries; a task whose worker dies more than
-    `max_worker_deaths` times is given up. After `stop` is set, or a fatal outcome, running tasks finish and
-    the others are not begun. `on_start` gets one line that says where the work runs.
+    `cluster`: "local" (one process per device, or `workers` CPU processes without devices), the address of a Dask
+    scheduler ("tcp://HOST:PORT", "tls://HOST:PORT"), or the path of its JSON file. A worker has `at_once` tasks at a
+    time, each in a thread, and one elsewhere no more than it has threads. `work` is a module-level function;
+    results are small. A DistillError or another exception is an error at once, OSError and CUDA out of memory after
+    2 more tries; a task whose worker dies more than `max_worker_deaths` times is given up. After `stop` is set, or a
+    fatal outcome, running tasks finish and the others are not begun. `on_start` gets one line: where the work runs.
     Raises DistillError: more workers than devices, nobody at the address, no worker there, all workers lost.
     """
     patience = patience or Patience()
     with quiet_logs(), worker_environment(), dask.config.set(DASK), ExitStack() as stack:
         if cluster == "local":
-            pool = stack.enter_context(_local_pool(worker_devices(workers, devices)))
+            pool = stack.enter_context(_local_pool(worker_devices(workers, devices), at_once))
         else:
             pool = stack.enter_context(_remote_pool(scheduler_address(cluster), workers, patience.connect_s))
         pool.wait_for_worker(stop, patience.join_s)
         if on_start is not None:
             on_start(pool.where)
-        yield from _Run(pool, work, deque(tasks), stop, max_worker_deaths, patience).outcomes()
+        yield from _Run(pool, work, deque(tasks), stop, at_once, max_worker_deaths, patience).outcomes()
 
 
 @dataclass
 class _Pool:
-    """Where tasks run: a connected client, and how many worker processes live there now."""
+    """Where tasks run: a connected client, and the number of threads of each worker process that lives there now."""
 
     client: Client
-    living: Callable[[], int]
+    living: Callable[[], Sequence[int]]
     where: str
     in_flight: dict[Future[Any], str] = field(default_factory=dict)
 
@@ -101,8 +102,8 @@ class _Pool:
 class _Run:
     """One pass over the tasks.
 
-    At most one task per living worker is out at a time: one that only waits on a worker would be blamed for
-    that worker's death along with the one that caused it.
+    A task that is on a worker is blamed for its death along with the one that caused it. So none is out that would
+    only wait there, and from the first death on none runs beside another.
     """
 
     def __init__(
@@ -111,17 +112,16 @@ class _Run:
         work: Callable[[Any], Any],
         waiting: deque[tuple[str, Any]],
         stop: threading.Event,
+        at_once: int,
         max_worker_deaths: int,
         patience: Patience,
     ) -> None:
-        self.pool, self.work, self.waiting, self.stop = pool, work, waiting, stop
+        self.pool, self.work, self.waiting, self.stop, self.at_once = pool, work, waiting, stop, at_once
         self.max_worker_deaths, self.patience = max_worker_deaths, patience
         self.tasks = dict(waiting)
-        self.deaths: Counter[str] = Counter()
-        self.lost: Counter[str] = Counter()
+        self.deaths, self.lost = Counter[str](), Counter[str]()
         self.token = uuid4().hex[:8]  # two runs on one scheduler must not share keys
-        self.submitted = 0
-        self.fatal = False
+        self.submitted, self.fatal = 0, False
         self.seen_alive = time.monotonic()
         self.done = as_completed(loop=pool.client.loop, with_results=True, raise_errors=False)
 
@@ -143,7 +143,8 @@ class _Run:
         self.seen_alive = now if living else self.seen_alive
         if self.pool.client.status == "closed" or now > self.seen_alive + self.patience.no_workers_s:
             raise DistillError(f"all workers were lost ({self.pool.where}); the same command resumes")
-        while self.waiting and len(self.pool.in_flight) < living:
+        room = sum(min(threads, 1 if self.deaths else self.at_once) for threads in living)
+        while self.waiting and len(self.pool.in_flight) < room:
             key, task = self.waiting.popleft()
             self.submitted += 1
             name = f"{key}-{self.token}-{self.submitted}"
@@ -210,12 +211,12 @@ def _kill(nannies: Sequence[Nanny]) -> None:
 
 
 @contextmanager
-def _local_pool(names: Sequence[str]) -> Iterator[_Pool]:
+def _local_pool(names: Sequence[str], threads: int) -> Iterator[_Pool]:
     nannies: list[_Nanny] = []
     with ExitStack() as stack:
         stack.callback(_kill, nannies)  # last: whatever an interruption on the way up or down has left
         try:
-            cluster = SpecCluster(_worker_specs(names, nannies), scheduler=_SCHEDULER, silence_logs=False)
+            cluster = SpecCluster(_worker_specs(names, threads, nannies), _SCHEDULER, silence_logs=False)
         except RuntimeError as error:
             raise DistillError(f"the worker processes did not start: {describe(error)}") from error
         stack.callback(cluster.close)
@@ -223,7 +224,7 @@ def _local_pool(names: Sequence[str]) -> Iterator[_Pool]:
         where = f"{len(names)} local process{'es' if len(names) > 1 else ''} on "
         where += f"GPU {', '.join(names)}" if names[0] else "the CPU"
         scheduler: Any = cluster.scheduler  # an object in this process
-        pool = _Pool(client, lambda: len(scheduler.workers), where)
+        pool = _Pool(client, lambda: [worker.nthreads for worker in scheduler.workers.values()], where)
         stack.callback(_kill, nannies)  # first: a worker has nothing to save, whatever it does right now
         yield pool
 
@@ -234,7 +235,7 @@ _SCHEDULER = {
 }
 
 
-def _worker_specs(names: Sequence[str], nannies: list[_Nanny]) -> dict[int, dict[str, Any]]:
+def _worker_specs(names: Sequence[str], threads: int, nannies: list[_Nanny]) -> dict[int, dict[str, Any]]:
     """One process per name in `names`, its own CUDA_VISIBLE_DEVICES; the nannies end up in `nannies`."""
 
     def start(*args: Any, **options: Any) -> _Nanny:
@@ -242,7 +243,7 @@ def _worker_specs(names: Sequence[str], nannies: list[_Nanny]) -> dict[int, dict
         return nannies[-1]
 
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    shared = {**here, "nthreads": 1, "memory_limit": MEMORY_LIMIT // len(names)}
+    shared = {**here, "nthreads": threads, "memory_limit": MEMORY_LIMIT // len(names)}
     return {
         index: {"cls": start, "options": {**shared, "env": {"CUDA_VISIBLE_DEVICES": name}}}
         for index, name in enumerate(names)
@@ -262,24 +263,24 @@ def _remote_pool(address: str, workers: int | None, connect_s: float) -> Iterato
         what = " ".join(str(warning.message).split())[:300]
         logger.warning("%s: other versions there than here: %s", address, what)
     with client:
-        yield _Pool(client, _WorkerCount(client, workers), address)
+        yield _Pool(client, _WorkerThreads(client, workers), address)
 
 
-class _WorkerCount:
-    """How many workers a remote scheduler has, at most `limit`; asked for once a second."""
+class _WorkerThreads:
+    """How many threads each worker of a remote scheduler has, of at most `limit`; asked for once a second."""
 
     def __init__(self, client: Client, limit: int | None) -> None:
         self.client, self.limit = client, limit
-        self.count, self.asked = 0, -1.0
+        self.threads, self.asked = list[int](), -1.0
 
-    def __call__(self) -> int:
+    def __call__(self) -> Sequence[int]:
         if time.monotonic() > self.asked + 1.0:
             scheduler: Any = self.client.scheduler
-            self.count = 0  # stays so while the client reconnects
+            self.threads = []  # stays so while the client reconnects
             with suppress(OSError, TimeoutError):
-                self.count = len(self.client.sync(scheduler.ncores, callback_timeout=20))
+                self.threads = list(self.client.sync(scheduler.ncores, callback_timeout=20).values())
             self.asked = time.monotonic()
-        return min(self.count, self.limit or self.count)
+        return self.threads[: self.limit or None]
 
 
 def _require_scheduler(address: str, limit_s: float) -> None:
