@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,15 +9,17 @@ from pathlib import Path
 from distill.compiling import compiler_advice, keep_compiled
 from distill.devices import usable_cores
 from distill.directions.file import read_direction
+from distill.drawing import drawing_thread
 from distill.errors import DistillError
 from distill.filters.scorers import open_scorer
 from distill.filters.settings import PAIR_FILTERS
-from distill.generate import generate_shard
+from distill.generate import Progress, generate_shard
 from distill.memory import keep_freed_memory
 from distill.precision import Precision, be_reproducible
 from distill.recipe import Recipe
 from distill.scorers.protocol import AttributeScorer
 from distill.shards.folder import ShardReport, read_report, shard_is_valid
+from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
 from distill.stages import StageClock
 from distill.stylegan2.generator import Generator
@@ -50,13 +51,30 @@ class Made:
     seconds: dict[str, float]
 
 
-def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | None = None) -> Made:
-    """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver."""
+def make_shard(task: ShardTask, *, on_progress: Progress | None = None) -> Made:
+    """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver.
+
+    Several threads may call this: shards are drawn one at a time, and a finished one is written meanwhile.
+    `on_progress` is called by whoever draws, with 0 and 0 when it is this shard's turn.
+    """
     recipe, folder = Recipe.from_json(task.recipe_json), Path(task.folder)
     if shard_is_valid(folder, task.index, digest=recipe.digest, rows=task.rows):
         report = read_report(folder, task.index)
         if report:
             return Made(report=report, seconds={})
+    clock = StageClock()
+    content = drawing_thread().do(lambda: draw_shard(task, recipe, clock=clock, on_progress=on_progress))
+    with clock.stage("write"):
+        report = commit_shard(folder, content)
+    return Made(report=report, seconds=clock.seconds)
+
+
+def draw_shard(
+    task: ShardTask, recipe: Recipe, *, clock: StageClock, on_progress: Progress | None
+) -> ShardContent:
+    """Load what the task needs, and draw its shard. Runs on the drawing thread alone."""
+    if on_progress:
+        on_progress(0, 0)
     be_reproducible()
     keep_freed_memory()
     teacher = teacher_of(task.source, task.device, recipe.precision, compiled=recipe.compiled)
@@ -65,9 +83,8 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
             f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
             f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
         )
-    clock = StageClock()
     with compiler_advice(compiled=recipe.compiled, instead="run it with --no-compile"):
-        content = generate_shard(
+        return generate_shard(
             recipe,
             task.index,
             task.rows,
@@ -79,9 +96,6 @@ def make_shard(task: ShardTask, *, on_progress: Callable[[int, int], None] | Non
             threads=task.threads or usable_cores(),
             clock=clock,
         )
-    with clock.stage("write"):
-        report = commit_shard(folder, content)
-    return Made(report=report, seconds=clock.seconds)
 
 
 def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:

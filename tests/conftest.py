@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,26 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def press_ctrl_c() -> Iterator[Callable[[], None]]:
+    """What another thread calls to raise KeyboardInterrupt in the main one; returns when that has heard it."""
+    main, heard = threading.main_thread().ident, threading.Event()
+    assert main is not None
+
+    def hear(number: int, frame: object) -> None:
+        if not heard.is_set():
+            heard.set()
+            raise KeyboardInterrupt
+
+    def press() -> None:
+        while not heard.wait(0.05):  # a thread that is just about to wait for a lock hears nothing
+            signal.pthread_kill(main, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, hear)
+    yield press
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
