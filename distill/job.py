@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from distill.drawing import drawing_thread
 from distill.errors import DistillError, Incomplete, Interrupted
-from distill.inline import run_inline
+from distill.inline import Leave, run_inline
 from distill.lock import FolderLock
 from distill.outcome import Outcome
 from distill.plan import Plan, check_folder, check_space, claim_folder
@@ -93,28 +94,35 @@ def make_missing(
 ) -> dict[str, str]:
     """Run every missing shard; return key -> reason of those that failed."""
     failed: dict[str, str] = {}
-    for outcome in outcomes(plan, recipe, run, stop=stop, watch=watch):
-        if outcome.error is None:
-            watch.spent(outcome.value.seconds if outcome.value else {})
-            continue
-        if outcome.trace and os.environ.get("DISTILL_DEBUG") == "1":
-            watch.note(outcome.trace)
-        if outcome.fatal:
-            raise fatal_error(outcome)
-        failed[outcome.key] = outcome.error
-        watch.note(f"{outcome.key} failed: {outcome.error}")
+    with closing(outcomes(plan, recipe, run, stop=stop, watch=watch)) as coming:
+        for outcome in coming:
+            if outcome.error is None:
+                watch.spent(outcome.value.seconds if outcome.value else {})
+                continue
+            if outcome.trace and os.environ.get("DISTILL_DEBUG") == "1":
+                watch.note(outcome.trace)
+            if outcome.fatal:
+                raise fatal_error(outcome)
+            failed[outcome.key] = outcome.error
+            watch.note(f"{outcome.key} failed: {outcome.error}")
     return failed
 
 
 def outcomes(
     plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, watch: Watch
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Run the tasks here or on a cluster, counting rows as they come."""
     tasks = [(f"shard-{index:05d}", task_of(plan, recipe, run, index)) for index in plan.todo]
     if not tasks:
         return
     if run.cluster == "none":
-        yield from run_inline(lambda task: make_counted(task, stop=stop, watch=watch), tasks, stop=stop)
+        yield from run_inline(
+            lambda task, leave: make_counted(task, leave, watch=watch),
+            tasks,
+            stop=stop,
+            at_once=tasks_at_once(run, len(tasks)),
+            interrupt=drawing_thread().interrupt,
+        )
         return
     from distill.cluster import run_on_cluster  # dask takes a second to import
 
@@ -125,6 +133,7 @@ def outcomes(
         workers=run.workers,
         devices=run.devices,
         stop=stop,
+        at_once=tasks_at_once(run, len(tasks)),
         on_start=None if run.cluster == "local" else watch.note,
     ):
         if outcome.value:
@@ -132,14 +141,30 @@ def outcomes(
         yield outcome
 
 
-def make_counted(task: ShardTask, *, stop: threading.Event, watch: Watch) -> Made:
-    """Make a shard in this process, counting batch by batch and leaving between batches when told to stop."""
+def tasks_at_once(run: Run, tasks: int) -> int:
+    """How many tasks a process takes: two, where one can be written while the other is drawn.
+
+    Not in CPU workers, whose cores are all at work. Local GPUs share out few tasks one by one, or the first to be
+    ready would take those of the next. Workers elsewhere never take more than they have threads.
+    """
+    match run.cluster:
+        case "none":
+            beside = run.threads > 1
+        case "local":
+            beside = 0 < len(run.devices) < tasks
+        case _:
+            beside = True
+    return 2 if beside else 1
+
+
+def make_counted(task: ShardTask, leave: Leave, *, watch: Watch) -> Made:
+    """Make a shard in this process, counting batch by batch and leaving between batches when told to."""
     seen = [0, 0]
 
     def on_progress(accepted: int, tried: int) -> None:
         watch.count(accepted - seen[0], tried - seen[1])
         seen[:] = accepted, tried
-        if stop.is_set() and accepted < task.rows:
+        if leave() and accepted < task.rows:
             raise Interrupted("stopped between two batches")
 
     return make_shard(task, on_progress=on_progress)
