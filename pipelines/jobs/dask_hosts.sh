@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A cluster out of machines that share a folder and are reached by ssh. First argument: the hosts, in one string;
-# the rest: the arguments of `distill generate`. GPUS_PER_HOST (default 1) single-threaded workers start on each.
+# the rest: the arguments of `distill generate`. GPUS_PER_HOST (default 1) workers start on each; with two threads a
+# worker writes a shard while it draws the next.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
@@ -28,7 +29,7 @@ while [ ! -s "$address_file" ]; do sleep 1; done
 for host in $hosts; do
   for gpu in $(seq 0 $((${GPUS_PER_HOST:-1} - 1))); do
     $ssh_command "$host" "cd '$PWD' && CUDA_VISIBLE_DEVICES=$gpu OMP_NUM_THREADS=1 '$venv/bin/dask' worker \
-      --scheduler-file '$address_file' --nthreads 1 --nworkers 1 --memory-limit 0 --no-dashboard --death-timeout 60" &
+      --scheduler-file '$address_file' --nthreads 2 --nworkers 1 --memory-limit 0 --no-dashboard --death-timeout 60" &
   done
 done
 
