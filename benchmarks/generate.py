@@ -31,7 +31,7 @@ from transcription import Transcription
 from distill.memory import keep_freed_memory
 from distill.pixels import to_uint8
 from distill.stylegan2.fused import FusedSynthesis
-from distill.stylegan2.fused.prepared import UpForm
+from distill.stylegan2.fused.upsampling import UpForm
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorNetwork, GeneratorShape, SynthesisNetwork
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from distill.pixels import to_uint8
+from distill.precision import Format
 from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.fused.prepared import Convolution
+from distill.stylegan2.fused.upsampling import Doubling, UpForm, arranged_for, convolve_up
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorNetwork, GeneratorShape
@@ -155,22 +158,48 @@ def test_the_batch_matters_no_more_than_rounding(precision: str, portraits: Gene
     assert grey_levels(together, alone) < GREY_LEVELS
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_both_forms_of_an_up_convolution_agree(precision: str) -> None:
-    net = network(256)
-    slow = drawn(net, latents(net))
-    for form in ("phases", "transposed"):
-        fast = FusedSynthesis(net, precision, up_form=form)(latents(net))  # type: ignore[arg-type]
-        assert decibels(fast, slow) >= DECIBELS["bf16"]
+@pytest.mark.parametrize("form", get_args(UpForm))
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_every_form_of_an_up_convolution_is_the_reference(precision: Format, form: UpForm) -> None:
+    net = network(256 if precision == "bf16" else 64)
+    slow, fast = drawn(net, latents(net)), FusedSynthesis(net, precision, up_form=form)(latents(net))
+    if precision == "fp32":
+        assert (fast - slow).abs().max() <= FLOAT32_DIFFERENCE
+    else:
+        assert decibels(fast, slow) >= DECIBELS[precision]
 
 
-def test_a_filter_of_its_own() -> None:
+@pytest.mark.parametrize("taps", range(1, 8))
+def test_the_forms_agree_on_filters_of_any_length(taps: int) -> None:
+    """On sides that differ and a filter that has no symmetry."""
+    generator = torch.Generator().manual_seed(taps)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    x, weight, filter_hw, bias = random(2, 3, 6, 7), random(5, 3, 3, 3), random(taps, taps), random(5)
+    drawn = {
+        form: convolve_up(
+            x,
+            arranged_for(form, weight, filter_hw),
+            Doubling.of(form, filter_hw, len(bias), x.dtype),
+            bias,
+        )
+        for form in get_args(UpForm)
+    }
+    for fast in drawn.values():
+        assert fast.shape == (2, 5, 12, 14)
+        torch.testing.assert_close(fast, drawn["transposed"], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", get_args(UpForm))
+def test_a_filter_of_its_own(form: UpForm) -> None:
     net = network(16)
     taps = torch.tensor([1.0, 2.0, 4.0, 1.0])
     for name, buffer in net.synthesis.named_buffers():
         if name.endswith("resample_filter"):
             buffer.copy_(torch.outer(taps, taps) / taps.sum() ** 2)
-    fast = FusedSynthesis(net, "fp32")(latents(net))
+    fast = FusedSynthesis(net, "fp32", up_form=form)(latents(net))
     assert (fast - drawn(net, latents(net))).abs().max() <= FLOAT32_DIFFERENCE
 
 
@@ -183,23 +212,25 @@ def test_a_clamp_is_kept(precision: str) -> None:
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
-def test_float16_stands_any_size_of_style_and_weight(factor: float) -> None:
+@pytest.mark.parametrize("form", get_args(UpForm))
+def test_float16_stands_any_size_of_style_and_weight(factor: float, form: UpForm) -> None:
     """Demodulation takes the size out again; in between it must not overflow or vanish."""
     net = network(64)
     for name, parameter in net.synthesis.named_parameters():
         if "conv" in name and (name.endswith(("conv0.weight", "conv1.weight")) or "affine" in name):
             parameter.data.mul_(factor if name.endswith("v0.weight") else 1.0 / factor)
-    slow, fast = drawn(net, latents(net)), FusedSynthesis(net, "fp16")(latents(net))
+    slow, fast = drawn(net, latents(net)), FusedSynthesis(net, "fp16", up_form=form)(latents(net))
     assert fast.isfinite().all()
     assert decibels(fast, slow) >= DECIBELS["fp16"]
 
 
-def test_float16_stays_finite_where_features_grow_without_end() -> None:
+@pytest.mark.parametrize("form", get_args(UpForm))
+def test_float16_stays_finite_where_features_grow_without_end(form: UpForm) -> None:
     net = network(64)
     for name, parameter in net.synthesis.named_parameters():
         if name.endswith("noise_strength"):
             parameter.data.fill_(1e5)
-    assert FusedSynthesis(net, "fp16")(latents(net)).isfinite().all()
+    assert FusedSynthesis(net, "fp16", up_form=form)(latents(net)).isfinite().all()
 
 
 def test_bytes() -> None:
@@ -255,10 +286,11 @@ def test_tiles_keep_a_clamp() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("form", [None, "stencil"])  # what a CPU takes, and a GPU
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_compiled_layers(precision: str) -> None:
+def test_compiled_layers(precision: Format, form: UpForm | None) -> None:
     net = network(64)
-    fast = FusedSynthesis(net, precision, compiled=True)(latents(net))  # type: ignore[arg-type]
+    fast = FusedSynthesis(net, precision, up_form=form, compiled=True)(latents(net))
     slow = drawn(net, latents(net))
     assert decibels(fast, slow) >= {"fp32": 80.0, "bf16": DECIBELS["bf16"]}[precision]
     assert precision == "bf16" or (fast - slow).abs().max() <= FLOAT32_DIFFERENCE

@@ -7,12 +7,14 @@ weight is, sample by sample ("modulate"): no pass over the activations, but a we
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from distill.stylegan2.fused.prepared import Colour, Convolution, Manner, channels_last, power_of_two
-from distill.stylegan2.fused.upsampling import convolve_up, low_pass
+from distill.stylegan2.fused.upsampling import convolve_up, for_weights
 from distill.stylegan2.fused.winograd import suits
 from distill.stylegan2.networks import SLOPE, SynthesisLayer
 
@@ -54,12 +56,10 @@ def run_convolution(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor |
 def modulated(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Tensor:
     """Convolve one sample with its own weight; the bias rides along."""
     factors = gain.reshape(-1, 1) * style
-    if layer.up is not None and layer.up.form == "transposed":
-        factors = factors.t()
+    if layer.up is not None:
+        factors = for_weights(layer.up.form, factors)
     weights = [channels_last((weight * factors[:, :, None, None]).to(x.dtype)) for weight in layer.weights]
-    if layer.up is None:
-        return F.conv2d(x, weights[0], layer.bias, padding=1)
-    return low_pass(convolve_up(x, weights, layer.up.form), layer.up.filters, layer.bias)
+    return convolve(layer, x, weights, layer.bias)
 
 
 def scaled(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Tensor:
@@ -71,11 +71,14 @@ def scaled(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Tensor
     style_scale = power_of_two(style.abs().amax(dim=1, keepdim=True))
     x = x * (style / style_scale).to(x.dtype)[:, :, None, None]
     after = (gain * style_scale * layer.weight_scale).to(x.dtype)[:, :, None, None]
+    return torch.addcmul(layer.bias[:, None, None], convolve(layer, x, layer.weights, None), after)
+
+
+def convolve(layer: Convolution, x: Tensor, weights: Sequence[Tensor], bias: Tensor | None) -> Tensor:
+    """Convolve with weights ordered as the layer's own, to twice the size where it does that."""
     if layer.up is None:
-        y = F.conv2d(x, layer.weights[0], padding=1)
-    else:
-        y = low_pass(convolve_up(x, layer.weights, layer.up.form), layer.up.filters, None)
-    return torch.addcmul(layer.bias[:, None, None], y, after)
+        return F.conv2d(x, weights[0], bias, padding=1)
+    return convolve_up(x, weights, layer.up, bias)
 
 
 def run_colour(layer: Colour, x: Tensor, w_ND: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill.stylegan2.fused.upsampling import Doubling, UpForm, arranged_for
 from distill.stylegan2.fused.winograd import transformed
 from distill.stylegan2.networks import ACT_GAIN, EPS, EqualizedLinear, SynthesisLayer, ToRGB, standard_filter
 
@@ -21,7 +22,6 @@ EXACT_RESOLUTION = 8  # up to this many px, layers of a float32 network work in 
 WEIGHT_LENGTH = 1 / 16  # at most, of each output's weight in "scale"
 # The activations take the style, or the weight does, or the activations do on their way into tiles (see `winograd`).
 Manner = Literal["scale", "modulate", "tiles"]
-UpForm = Literal["phases", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,6 @@ class Affine:
 
     def __call__(self, w_ND: Tensor) -> Tensor:
         return torch.addmm(self.bias, w_ND.float(), self.weight)
-
-
-@dataclass(frozen=True)
-class Doubling:
-    """How an up-convolution is computed, and its low-pass filter [O, 1, taps, taps] in the working format."""
-
-    form: UpForm
-    filters: Tensor
 
 
 @dataclass(frozen=True)
@@ -90,12 +82,11 @@ def prepare_convolution(
     if manner == "scale":
         scale_O = power_of_two(weight.flatten(1).norm(dim=1)) / WEIGHT_LENGTH
         weight = weight / scale_O[:, None, None, None]
-    up = Doubling(up_form, blur_filter(layer).to(dtype)) if layer.up else None
-    weight = weight.to(dtype if manner == "scale" else torch.float32)
+    up = Doubling.of(up_form, blur_filter(layer), len(layer.bias), dtype) if layer.up else None
     noise = layer.noise_const.detach().float() * layer.noise_strength.detach() * ACT_GAIN
     return Convolution(
         affine=Affine.of(layer.affine),
-        weights=arrange(weight, manner, up.form if up else None),
+        weights=arrange(layer, weight, manner, up, dtype if manner == "scale" else torch.float32),
         weight_scale=scale_O,
         energy=layer.weight.detach().float().square().sum(dim=[2, 3]).t().contiguous(),
         bias=(layer.bias.detach().float() * ACT_GAIN).to(dtype),
@@ -131,23 +122,19 @@ def power_of_two(sizes: Tensor) -> Tensor:
     return torch.exp2(torch.ceil(torch.log2(sizes.float().clamp(min=1e-30))))
 
 
-def arrange(weight: Tensor, manner: Manner, form: UpForm | None) -> tuple[Tensor, ...]:
-    """Order a weight [O, I, 3, 3] for the way in which it will be convolved (see `winograd` and `upsampling`)."""
+def arrange(
+    layer: SynthesisLayer, weight: Tensor, manner: Manner, up: Doubling | None, dtype: torch.dtype
+) -> tuple[Tensor, ...]:
+    """Order a layer's scaled weight [O, I, 3, 3] for the way in which it will be convolved, and round it."""
     if manner == "tiles":
-        return (transformed(weight),)
-    if form is None:
-        parts = [weight]
-    elif form == "transposed":
-        parts = [weight.transpose(0, 1)]
-    else:
-        parts = [weight[:, :, a::2, b::2].flip([2, 3]) for a in (0, 1) for b in (0, 1)]
-    return tuple(channels_last(part) for part in parts)
+        return (transformed(weight).to(dtype),)
+    parts = [weight] if up is None else arranged_for(up.form, weight, blur_filter(layer))
+    return tuple(channels_last(part.to(dtype)) for part in parts)
 
 
 def blur_filter(layer: SynthesisLayer) -> Tensor:
-    """The low-pass filter after an up-convolution, [O, 1, taps, taps]; gain 4 makes up for the zeros."""
-    taps = layer.resample_filter.detach().float().flip([0, 1]) * 4.0
-    return taps.expand(len(layer.bias), 1, -1, -1).contiguous()
+    """The low-pass filter after an up-convolution [taps, taps]; gain 4 makes up for the zeros."""
+    return layer.resample_filter.detach().float().flip([0, 1]) * 4.0
 
 
 def clamp_of(layer: SynthesisLayer, dtype: torch.dtype) -> float | None:

@@ -18,13 +18,12 @@ from distill.stylegan2.fused.layers import manner_for, run_colour, run_convoluti
 from distill.stylegan2.fused.prepared import (
     Colour,
     Convolution,
-    UpForm,
     double_bilinear,
     is_standard,
     prepare_colour,
     prepare_convolution,
 )
-from distill.stylegan2.fused.upsampling import form_for
+from distill.stylegan2.fused.upsampling import UpForm, form_for
 from distill.stylegan2.networks import (
     GeneratorNetwork,
     Partial,
@@ -68,7 +67,7 @@ class FusedSynthesis:
         self.num_ws = reference.num_ws
         self.device, self.dtype = const.device, DTYPES[precision]
         self.const = const.detach().to(self.dtype)
-        up_form = up_form or form_for(self.device, self.dtype)
+        up_form = up_form or form_for(self.device, self.dtype, compiled=compiled)
         self.steps = prepare_steps(reference, self.dtype, up_form, compiled=compiled)
         filter_hw = reference.get_buffer("b4.resample_filter")
         self.filter_hw = None if is_standard(filter_hw) else filter_hw.float()
