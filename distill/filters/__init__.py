@@ -43,6 +43,7 @@ class Batch:
     chosen: dict[str, Numbers] = field(default_factory=dict)
     close: set[int] = field(default_factory=set)
     _copies: dict[str, HostCopy] = field(default_factory=dict)
+    _drawn: Mapping[str, Tensor] = field(default_factory=dict)  # what was chosen from
     _seen: dict[tuple[FaceDetector, str, int], list[Face]] = field(default_factory=dict)
 
     @classmethod
@@ -89,6 +90,8 @@ class Batch:
             role: HostCopy(torch.from_numpy(np.stack([hosts[k][i] for i, k in enumerate(places_N)])))
             for role, places_N in chosen.items()
         }
+        # Kept until the batch goes: a GPU may still be reading it, and its memory belongs to the stream that drew it.
+        self._drawn = self.images
         self.images = {role: picked(list(self.images.values()), at) for role, at in chosen.items()}
         self.chosen = dict(chosen)
 
