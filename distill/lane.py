@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from typing import Any, Self
 
 import torch
@@ -21,8 +22,7 @@ class Lane:
 
     def __init__(self, *, beside: bool, device: torch.device) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lane") if beside else None
-        stream: Any = torch.cuda.Stream
-        self._stream = stream(device) if beside and device.type == "cuda" else None
+        self._stream = stream_beside(device) if beside and device.type == "cuda" else None
         self._given: deque[Future[None]] = deque()
 
     @property
@@ -67,3 +67,10 @@ class Lane:
         for piece in self._given:
             with suppress(BaseException):  # the caller is leaving for a reason of its own
                 piece.result()
+
+
+@cache
+def stream_beside(device: torch.device) -> Any:
+    """A GPU's stream for all lanes of this process: memory that one stream has used is never another's."""
+    stream: Any = torch.cuda.Stream
+    return stream(device)
