@@ -288,7 +288,9 @@ def upload(source: Tensor, target: OnGpu, *, non_blocking: bool) -> OnGpu:
         number = stream.takes()
         memory_of(target.host).touch(stream, number, write=True, what="copy to the GPU")
         copy(source, target.host)
-        if non_blocking and source.untyped_storage() in _pinned:
+        if not non_blocking:
+            stream.finish(number)
+        elif source.untyped_storage() in _pinned:
             stream.copies.append((number, functools.partial(expect, source, source.detach().clone())))
     return target
 
@@ -361,7 +363,10 @@ def made_there(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
             return pinned(plain) if pin_memory else plain
         if kwargs.get("generator") is not None:
             raise RuntimeError("expected a 'cuda' generator, found one of the cpu")
-        return to(make(*args, **kwargs), CUDA, copy=True)
+        host, stream = make(*args, **kwargs), current_stream()
+        stream.takes()
+        made_of_data = make.__name__ in ("tensor", "as_tensor")
+        return to(host, CUDA) if made_of_data else put(host, stream)
 
     return made
 

@@ -22,6 +22,7 @@ from distill.batch_size import Probe
 from distill.faces.detection import FaceDetector
 from distill.generate import generate_shard
 from distill.job import Run, Watch, run_job
+from distill.lane import Lane
 from distill.models.perceptual import NoFeatures
 from distill.pixels import HostCopy, to_device
 from distill.plan import plan_job
@@ -142,6 +143,15 @@ def test_a_job_leaves_the_same_files(
         return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     assert files("cuda", threads) == files("cpu", 1)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_shards_share_one_stream_so_that_one_has_the_memory_of_the_last() -> None:
+    seen = []
+    for _ in range(2):
+        with Lane(beside=True, device=CUDA) as lane:
+            lane.do(lambda: seen.append(torch.cuda.current_stream()))
+    assert seen[0] is seen[1] is not torch.cuda.current_stream()
 
 
 @pytest.mark.usefixtures("gpu")
