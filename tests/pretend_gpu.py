@@ -463,6 +463,7 @@ def pretend_gpu() -> Iterator[None]:
     _device_constructors()  # keeps what it finds for good: the functions as they are now
     strict = torch.are_deterministic_algorithms_enabled()
     lenient = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     faults.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -480,5 +481,6 @@ def pretend_gpu() -> Iterator[None]:
             synchronize()
         finally:
             torch.use_deterministic_algorithms(strict, warn_only=lenient)
+            torch.utils.deterministic.fill_uninitialized_memory = filled
     if faults:
         raise RuntimeError(f"{len(faults)} times: {faults[0]}")

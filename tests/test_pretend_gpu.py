@@ -26,6 +26,7 @@ from distill.lane import Lane
 from distill.models.perceptual import NoFeatures
 from distill.pixels import HostCopy, to_device
 from distill.plan import plan_job
+from distill.precision import be_reproducible
 from distill.recipe import Recipe
 from distill.shards.codec import decode_image
 from distill.shards.layout import ShardContent
@@ -60,11 +61,13 @@ def mixes(teacher: Generator, **choices: Any) -> Recipe:
     return bound(base.revised(crossover="2-6", **choices), teacher)
 
 
-def pair(wanted: Recipe, weights: str | Path, **options: Any) -> tuple[ShardContent, ShardContent]:
+def pair(
+    wanted: Recipe, weights: str | Path, rows: int = 9, **options: Any
+) -> tuple[ShardContent, ShardContent]:
     """The same shard from the CPU, and from the GPU by two threads."""
     teachers = [load_generator(weights, device=device, precision="fp32") for device in ("cpu", "cuda")]
     return tuple(
-        generate_shard(wanted, 1, 9, teacher=teacher, threads=threads, max_candidates=500, **options)
+        generate_shard(wanted, 1, rows, teacher=teacher, threads=threads, max_candidates=500, **options)
         for teacher, threads in zip(teachers, (1, 2), strict=True)
     )
 
@@ -86,13 +89,13 @@ def assert_near(one: ShardContent, other: ShardContent, *, levels: int = 1) -> N
 
 
 @pytest.mark.usefixtures("gpu")
-@pytest.mark.parametrize("choices", [{}, {"resolution": 16, "codec": "jpeg"}, {"noise": "none"}])
+@pytest.mark.parametrize("choices", [{}, {"resolution": 16, "codec": "jpeg", "noise": "none"}])
 def test_mixes_are_those_of_the_cpu(tiny_teacher: Generator, tiny_weights: Path, choices: Any) -> None:
     assert_near(*pair(mixes(tiny_teacher, **choices), tiny_weights))
 
 
 @pytest.mark.usefixtures("gpu")
-@pytest.mark.parametrize("task", ["gender-swap", "ageing", "morph"])
+@pytest.mark.parametrize("task", ["gender-swap", "morph"])
 def test_other_tasks_are_those_of_the_cpu(
     tiny_teacher: Generator, tiny_weights: Path, tmp_path: Path, task: str
 ) -> None:
@@ -100,10 +103,9 @@ def test_other_tasks_are_those_of_the_cpu(
         assert_near(*pair(bound(task_of(task), tiny_teacher), tiny_weights))
         return
     scorer = Redness(middle=planted(tiny_teacher)[1], width=1.0)
-    settings = {"min_gap": 2.0} if task == "ageing" else {}
-    direction = write_planted(tmp_path / "d.safetensors", tiny_teacher, task_of(task).edit.attribute)
-    wanted = bound(task_of(task, **settings), tiny_teacher, direction)
-    assert_near(*pair(wanted, tiny_weights, direction=direction, scorer=scorer))
+    direction = write_planted(tmp_path / "d.safetensors", tiny_teacher, "gender")
+    wanted = bound(task_of(task), tiny_teacher, direction)
+    assert_near(*pair(wanted, tiny_weights, 6, direction=direction, scorer=scorer))
 
 
 @pytest.mark.usefixtures("gpu")
@@ -152,6 +154,13 @@ def test_shards_share_one_stream_so_that_one_has_the_memory_of_the_last() -> Non
         with Lane(beside=True, device=CUDA) as lane:
             lane.do(lambda: seen.append(torch.cuda.current_stream()))
     assert seen[0] is seen[1] is not torch.cuda.current_stream()
+
+
+@pytest.mark.usefixtures("gpu")
+def test_workers_have_deterministic_kernels_and_fill_no_buffer_in_vain() -> None:
+    be_reproducible()
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
 
 
 @pytest.mark.usefixtures("gpu")
