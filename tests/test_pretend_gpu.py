@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -52,7 +51,6 @@ def gpu() -> Iterator[None]:
     with pretend_gpu():
         yield
         shard_task.teacher_of.cache_clear()
-        gc.collect()
 
 
 def mixes(teacher: Generator, **choices: Any) -> Recipe:
