@@ -25,10 +25,6 @@ itself counts as the GPU's, and no gradient passes between host and GPU.
 from __future__ import annotations
 
 import functools
-import threading
-import time
-import weakref
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -36,109 +32,33 @@ from typing import Any, Self
 
 import pytest
 import torch
+from pretend_streams import (
+    CUDA,
+    Event,
+    Memory,
+    Stream,
+    checked,
+    current_stream,
+    faults,
+    its,
+    lock,
+    stream_context,
+    synchronize,
+)
 from torch import Tensor
 from torch.utils._device import _device_constructors
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.weak import WeakIdKeyDictionary
 
 aten = torch.ops.aten
-CUDA = torch.device("cuda", 0)
 FACTORIES = ("arange", "as_tensor", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn")
 FACTORIES += ("randperm", "scalar_tensor", "tensor", "zeros")
 HOST_INDICES = (aten.index.Tensor, aten.index_put_.default, aten.index_put.default)
 WAITING = (aten._local_scalar_dense.default, aten.equal.default, aten.nonzero.default)  # for their result
 
-_lock = threading.RLock()
-_own = threading.local()  # the stream of each thread
 _memory: Any = WeakIdKeyDictionary()  # a tensor's storage -> Memory
 _pinned: Any = WeakIdKeyDictionary()
-_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 _to: Any = Tensor.to
-faults: list[str] = []
-
-
-class Stream:
-    """Work in order. It is done at once, but known to be done only up to where somebody has waited."""
-
-    def __init__(self, device: Any = None, priority: int = 0) -> None:
-        checked(device)
-        self.given, self.done = 0, 0
-        self.after: dict[Stream, int] = {}  # of other streams' work, what this one waits for
-        self.copies: deque[tuple[int, Callable[[], None]]] = deque()  # under way
-        _streams.add(self)
-
-    def takes(self) -> int:
-        self.given += 1
-        return self.given
-
-    def knows(self, other: Stream, number: int) -> bool:
-        """Whether what this stream is given now runs after a piece of another's work."""
-        return other is self or other.done >= number or self.after.get(other, 0) >= number
-
-    def finish(self, number: int) -> None:
-        with _lock:
-            while self.copies and self.copies[0][0] <= number:
-                self.copies.popleft()[1]()
-            self.done = max(self.done, number)
-            for other, seen in self.after.items():
-                if seen > other.done:
-                    other.finish(seen)
-
-    def synchronize(self) -> None:
-        self.finish(self.given)
-
-    def wait_stream(self, other: Stream) -> None:
-        with _lock:
-            for stream, number in [*other.after.items(), (other, other.given)]:
-                self.after[stream] = max(number, self.after.get(stream, 0))
-
-    def wait_event(self, event: Event) -> None:
-        if event.stream is not None:
-            self.wait_stream(event.stream)
-
-
-class Event:
-    def __init__(
-        self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
-    ) -> None:
-        self.timing, self.stream, self.number, self.time = enable_timing, None, 0, 0.0
-
-    stream: Stream | None
-
-    def record(self, stream: Stream | None = None) -> None:
-        self.stream = stream or current_stream()
-        self.number, self.time = self.stream.given, time.perf_counter()
-
-    def query(self) -> bool:
-        return self.stream is None or self.stream.done >= self.number
-
-    def synchronize(self) -> None:
-        if self.stream is not None:
-            self.stream.finish(self.number)
-
-    def elapsed_time(self, end: Event) -> float:
-        if not (self.timing and end.timing and self.stream and end.stream and self.query() and end.query()):
-            raise RuntimeError("both events need enable_timing, to be recorded, and to be waited for")
-        return 1000 * (end.time - self.time)
-
-
-class Memory:
-    """Who last wrote a block of the GPU's memory, and who else uses it."""
-
-    def __init__(self, home: Stream) -> None:
-        self.home, self.written, self.used = home, (home, 0), dict[Stream, int]()
-
-    def touch(self, stream: Stream, number: int, *, write: bool, what: str) -> None:
-        for other, last in [self.written, *(self.used.items() if write else ())]:
-            if not stream.knows(other, last):
-                raise RuntimeError(f"{what}: another stream's work on this tensor has not been waited for")
-        self.used[stream] = number
-        if write:
-            self.written = (stream, number)
-
-    def __del__(self) -> None:
-        if not all(self.home.knows(stream, number) for stream, number in self.used.items()):
-            faults.append("memory was given back to its stream while another was still using it")
 
 
 class OnGpu(Tensor):
@@ -258,7 +178,7 @@ def in_backward() -> bool:
 
 def touch(stream: Stream, func: Any, args: Any, kwargs: Any) -> None:
     """Note who uses what, each argument as the operator's schema says."""
-    with _lock:
+    with lock:
         number = stream.takes()
         for place, argument in enumerate(func._schema.arguments):
             value = args[place] if place < len(args) else kwargs.get(argument.name)
@@ -275,7 +195,7 @@ def memory_of(host: Tensor) -> Memory:
 
 def put(host: Tensor, stream: Stream) -> OnGpu:
     """Let the GPU have a tensor; one that is new was written by `stream`."""
-    with _lock:
+    with lock:
         if host.untyped_storage() not in _memory:
             memory = _memory[host.untyped_storage()] = Memory(stream)
             memory.written = (stream, stream.given)
@@ -284,7 +204,7 @@ def put(host: Tensor, stream: Stream) -> OnGpu:
 
 def upload(source: Tensor, target: OnGpu, *, non_blocking: bool) -> OnGpu:
     stream = current_stream()
-    with _lock:
+    with lock:
         number = stream.takes()
         memory_of(target.host).touch(stream, number, write=True, what="copy to the GPU")
         copy(source, target.host)
@@ -302,7 +222,7 @@ def expect(source: Tensor, wanted: Tensor) -> None:
 
 def download(source: OnGpu, target: Tensor, *, non_blocking: bool) -> Tensor:
     stream = current_stream()
-    with _lock:
+    with lock:
         number = stream.takes()
         memory_of(source.host).touch(stream, number, write=False, what="copy to the host")
         stream.copies.append((number, functools.partial(copy, source.host.clone(), target)))
@@ -369,45 +289,6 @@ def made_there(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return to(host, CUDA) if made_of_data else put(host, stream)
 
     return made
-
-
-def checked(device: Any) -> torch.device:
-    """Read a device, None for the only GPU. Raises RuntimeError for another GPU."""
-    found = CUDA if device is None or isinstance(device, int) else torch.device(device)
-    if (found.type == "cuda" and found.index not in (None, 0)) or (device not in (None, 0) and found is CUDA):
-        raise RuntimeError(f"CUDA error: invalid device ordinal ({device})")
-    return found
-
-
-def its(device: Any) -> None:
-    """Refuse a device that is no GPU."""
-    if checked(device).type != "cuda":
-        raise ValueError(f"expected a cuda device, but got {device}")
-
-
-def current_stream(device: Any = None) -> Stream:
-    its(device)
-    stream: Stream = getattr(_own, "stream", _default)
-    return stream
-
-
-_default = Stream()
-
-
-@contextmanager
-def stream_context(stream: Stream | None) -> Iterator[None]:
-    before = current_stream()
-    _own.stream = stream or before
-    try:
-        yield
-    finally:
-        _own.stream = before
-
-
-def synchronize(device: Any = None) -> None:
-    its(device)
-    for stream in list(_streams):
-        stream.synchronize()
 
 
 def fact(value: Any) -> Callable[..., Any]:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 from attribute_edits import Redness, bound, planted, task_of, write_planted
-from pretend_gpu import OnGpu, faults, pretend_gpu
+from pretend_gpu import OnGpu, pretend_gpu
+from pretend_streams import faults
 
 from distill import shard_task
 from distill.batch_probe import held_on, readings, room_on
