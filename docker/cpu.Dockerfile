@@ -7,7 +7,12 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG UID=1000
 ARG GID=1000
 
-RUN groupadd --gid ${GID} distill \
+# The compiler is for --compile. Debian keeps only the newest package of a version, so it is not pinned.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid ${GID} distill \
     && useradd --uid ${UID} --gid ${GID} --create-home distill \
     && mkdir /data /cache \
     && chown distill:distill /data /cache
