@@ -44,7 +44,7 @@ from pipelines import RECIPES
 
 CUDA = torch.device("cuda")
 START = Place(seed=0, updates=0, samples=0)
-LEVELS = {"fp16": 1, "bf16": 3}  # grey levels from float32
+LEVELS = {"fp32": 1, "fp16": 1, "bf16": 3}  # grey levels from float32
 
 
 @pytest.fixture
@@ -129,6 +129,20 @@ def test_half_precision_is_near_and_its_close_calls_are_settled(
     one, two = (generate_shard(wanted, 0, 9, teacher=teacher, threads=threads) for threads in (1, 2))
     assert build_shard(one) == build_shard(two)
     assert_near(one, reference, levels=LEVELS[precision])
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_what_is_compiled_for_a_gpu_is_near(
+    tiny_teacher: Generator, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, precision: Any
+) -> None:
+    monkeypatch.setattr(
+        torch, "compile", lambda function, **_: function
+    )  # what it computes, without a compiler
+    reference = generate_shard(mixes(tiny_teacher), 0, 9, teacher=tiny_teacher)
+    wanted = mixes(tiny_teacher).model_copy(update={"precision": precision, "close_calls": "fp32"})
+    teacher = load_generator(tiny_weights, device="cuda", precision=precision, compiled=True)
+    assert_near(generate_shard(wanted, 0, 9, teacher=teacher, threads=2), reference, levels=LEVELS[precision])
 
 
 @pytest.mark.usefixtures("gpu")
