@@ -148,7 +148,7 @@ class OnGpu(Tensor):
         return f"OnGpu({list(self.shape)}, {self.dtype})"
 
     def _no_data(self, value: Tensor) -> None:
-        raise NotImplementedError("the data of a tensor on the pretended GPU cannot be exchanged")
+        raise RuntimeError("the data of a tensor on the pretended GPU cannot be exchanged")
 
     data = property(lambda self: self.detach(), _no_data)  # type: ignore[assignment]
 
@@ -164,7 +164,7 @@ def check(func: Any, args: Any, kwargs: Any) -> None:
         raise RuntimeError(f"{func}: expected a 'cuda' generator, found one of the cpu")
     elsewhere = kwargs.get("device") is not None and torch.device(kwargs["device"]).type != "cuda"
     if elsewhere and not in_backward():  # which takes the host for every tensor's place
-        raise NotImplementedError(f"{func} from the pretended GPU to {kwargs['device']}")
+        raise RuntimeError(f"{func} from the pretended GPU to {kwargs['device']}")
 
 
 def autograd_made(host: Tensor) -> bool:
@@ -248,7 +248,7 @@ def to(self: Tensor, *args: Any, copy: bool = False, **kwargs: Any) -> Tensor:
         stays: Tensor = _to(self, copy=copy, **kept)
         return stays
     if self.requires_grad and torch.is_grad_enabled():
-        raise NotImplementedError("a copy between host and pretended GPU that autograd follows")
+        raise RuntimeError("a copy between host and pretended GPU that autograd follows")
     if device.type == "cuda":
         source = _to(self.detach(), **kept)
         target = put(torch.empty_like(source), current_stream())
