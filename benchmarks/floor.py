@@ -23,6 +23,7 @@ from side_by_side import machine, print_table, race, seconds_of, sentence, write
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill.precision import be_reproducible
 from distill.stylegan2.networks import GeneratorShape
 
 MATRICES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
@@ -35,6 +36,7 @@ FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def main() -> int:
     options = parse()
+    be_reproducible()  # as a run is: no TF32, deterministic kernels
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     facts = machine(device)

@@ -30,6 +30,7 @@ from transcription import Transcription
 
 from distill.memory import keep_freed_memory
 from distill.pixels import to_uint8
+from distill.precision import be_reproducible
 from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.fused.upsampling import UpForm
 from distill.stylegan2.load import load_generator
@@ -44,6 +45,7 @@ HEADER = ("way", "triplets/s", "s each", "best s", "faster", "GFLOP/s", "PSNR", 
 
 def main() -> int:
     options = parse()
+    be_reproducible()  # as a run is: no TF32, deterministic kernels
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     device = torch.device(options.device)

@@ -2,10 +2,12 @@
 
     python benchmarks/pipeline.py --n 1024
     python benchmarks/pipeline.py --network 512 --n 64 --codec jpeg --align none
+    python benchmarks/pipeline.py --network 1024 --n 25000 --codec jpeg --align none --rounds 1      # on a GPU
 
-Each run is the command itself in a folder of its own: one worker bound to one core, then a worker for each core.
-Rates count from the first candidate to the last shard, so that loading is left out; runs alternate. Networks by
-number are config F with random weights, which draws no faces: give --align none with them.
+Each run is the command itself in a folder of its own: one worker bound to one core, then a worker for each core; on
+GPUs one worker with all cores, then a worker for each GPU. Rates count from the first candidate to the last shard, so
+that loading is left out; runs alternate. Networks by number are config F with random weights, which draws no faces:
+give --align none with them.
 """
 
 from __future__ import annotations
@@ -28,13 +30,14 @@ import torch
 from generate import build
 from side_by_side import machine, print_table, sentence, write_json
 
+from distill.devices import visible_devices
 from distill.stylegan2.checkpoint import Checkpoint, save_safetensors
 from pipelines import RECIPES
 
 
 def main() -> int:
     options, extra = parse()
-    facts = machine(torch.device("cpu"))
+    facts = machine(torch.device(options.device))
     print(sentence(facts), end="\n\n", flush=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -68,7 +71,8 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--network", default="portraits", help="portraits, 256, 512, 1024, or a file")
     parser.add_argument("--n", type=int, default=1024)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, len(os.sched_getaffinity(0))])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, nargs="+", help="default: one, and one for each GPU or core")
     parser.add_argument(
         "--shard-size", type=int, help="default: four shards a worker of one batch to 256 rows"
     )
@@ -76,10 +80,16 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--folder", type=Path, help="where the data sets are written and deleted")
     parser.add_argument("--json", type=Path, help="write all numbers here")
     options, extra = parser.parse_known_args()
+    options.workers = options.workers or one_and_all(options.device)
     batch = RECIPES["style-mix"].batch_size
     rows = options.n // (4 * max(options.workers)) // batch * batch  # a shard draws whole batches
     options.shard_size = options.shard_size or max(batch, min(256, rows))
     return options, extra
+
+
+def one_and_all(device: str) -> list[int]:
+    """Return 1 and the number of the GPUs or cores, where that is another."""
+    return sorted({1, len(visible_devices() if device == "cuda" else os.sched_getaffinity(0))})
 
 
 def teacher(network: str, folder: Path) -> str:
@@ -96,14 +106,14 @@ def teacher(network: str, folder: Path) -> str:
 def generate(
     source: str, workers: int, out: Path, options: argparse.Namespace, extra: list[str]
 ) -> dict[str, Any]:
-    """Run the command bound to as many cores as it has workers; return its report, and `peak_mib` of its processes.
+    """Run the command; return its report, and `peak_mib` of its processes. On CPUs it gets a core for each worker.
 
     The peaks are those of resident memory, seen every quarter of a second: the driver's first, then the workers'.
     """
     command = [sys.executable, "-m", "distill", "generate", "--task", "style-mix", "--n", str(options.n)]
     command += ["--generator", source, "--workers", str(workers), "--shard-size", str(options.shard_size)]
-    command += ["--out", str(out), "--json", *extra]
-    cores = sorted(os.sched_getaffinity(0))[:workers]
+    command += ["--out", str(out), "--device", options.device, "--json", *extra]
+    cores = sorted(os.sched_getaffinity(0))[: workers if options.device == "cpu" else None]
     run = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cores)
     )

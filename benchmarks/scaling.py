@@ -9,20 +9,19 @@ rate is the same in every row of one number of workers, and the memory too. Othe
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from pipeline import generate, teacher
+from pipeline import generate, one_and_all, teacher
 from side_by_side import machine, print_table, sentence, write_json
 
 
 def main() -> int:
     options, extra = parse()
-    facts = machine(torch.device("cpu"))
+    facts = machine(torch.device(options.device))
     print(sentence(facts), end="\n\n", flush=True)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -30,7 +29,7 @@ def main() -> int:
         source = teacher(options.network, folder)
         for workers in options.workers:
             for n in options.sizes:
-                asked = argparse.Namespace(n=n, shard_size=options.shard_size)
+                asked = argparse.Namespace(n=n, shard_size=options.shard_size, device=options.device)
                 report = generate(source, workers, folder / f"{workers}-{n}", asked, extra)
                 rows.append(
                     {
@@ -63,11 +62,14 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description="Time and memory against n and workers.")
     parser.add_argument("--network", default="portraits", help="portraits, 256, 512, 1024, or a file")
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048, 4096])
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, len(os.sched_getaffinity(0))])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, nargs="+", help="default: one, and one for each GPU or core")
     parser.add_argument("--shard-size", type=int, default=128)
     parser.add_argument("--folder", type=Path, help="where the data sets are written and deleted")
     parser.add_argument("--json", type=Path, help="write all numbers here")
-    return parser.parse_known_args()
+    options, extra = parser.parse_known_args()
+    options.workers = options.workers or one_and_all(options.device)
+    return options, extra
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def prepare_convolution(
     if manner == "scale":
         scale_O = power_of_two(weight.flatten(1).norm(dim=1)) / WEIGHT_LENGTH
         weight = weight / scale_O[:, None, None, None]
-    up = Doubling.of(up_form, blur_filter(layer), len(layer.bias), dtype) if layer.up else None
+    # In float64 no library has a filter for many channels at once.
+    form: UpForm = "stencil" if dtype == torch.float64 else up_form
+    up = Doubling.of(form, blur_filter(layer), len(layer.bias), dtype) if layer.up else None
     noise = layer.noise_const.detach().float() * layer.noise_strength.detach() * ACT_GAIN
     return Convolution(
         affine=Affine.of(layer.affine),
