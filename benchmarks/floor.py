@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from side_by_side import machine, print_table, race, seconds_of, sentence, write_json
+from side_by_side import as_in_a_run, print_table, race, seconds_of, write_json
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.precision import be_reproducible
 from distill.stylegan2.networks import GeneratorShape
 
 MATRICES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
@@ -36,11 +35,7 @@ FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def main() -> int:
     options = parse()
-    be_reproducible()  # as a run is: no TF32, deterministic kernels
-    torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    facts = machine(device)
-    print(sentence(facts), end="\n\n", flush=True)
+    device, facts = as_in_a_run(options.device, options.threads)
     peaks = {name: measure_peak(FORMATS[name], device, options.rounds) for name in options.precision}
     print_table(
         ("format", "work", "GFLOP/s"), [row for name, peak in peaks.items() for row in peak_rows(name, peak)]
@@ -100,10 +95,8 @@ def measure_shares(
     """Draw triplets of config F in each format; print and return rates and shares."""
     from generate import BATCHES, CROSSOVER, build, latents, sharing
 
-    from distill.memory import keep_freed_memory
     from distill.stylegan2.fused import FusedSynthesis
 
-    keep_freed_memory()
     network = build(name).to(device)
     batch = BATCHES["cuda" if device.type == "cuda" else "cpu"][int(name)]
     content, style = latents(network, batch, device)

@@ -24,13 +24,11 @@ from typing import Any, get_args
 
 import torch
 from floor import triplet_flops
-from side_by_side import machine, print_table, race, sentence, write_json
+from side_by_side import as_in_a_run, print_table, race, write_json
 from torch import Tensor
 from transcription import Transcription
 
-from distill.memory import keep_freed_memory
 from distill.pixels import to_uint8
-from distill.precision import be_reproducible
 from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.fused.upsampling import UpForm
 from distill.stylegan2.load import load_generator
@@ -45,12 +43,7 @@ HEADER = ("way", "triplets/s", "s each", "best s", "faster", "GFLOP/s", "PSNR", 
 
 def main() -> int:
     options = parse()
-    be_reproducible()  # as a run is: no TF32, deterministic kernels
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
-    device = torch.device(options.device)
-    facts = machine(device)
-    print(sentence(facts), end="\n\n", flush=True)
+    device, facts = as_in_a_run(options.device, options.threads)
     results = [measure(name, options, device) for name in options.networks]
     write_json(options.json, {"machine": facts, "command": sys.argv, "networks": results})
     return 0

@@ -15,12 +15,11 @@ from typing import Any, get_args
 
 import torch
 from generate import BATCHES, build, latents, sharing
-from side_by_side import machine, print_table, sentence, wait_for, write_json
+from side_by_side import as_in_a_run, print_table, wait_for, write_json
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from distill.memory import keep_freed_memory
-from distill.precision import be_reproducible, resolve_precision
+from distill.precision import resolve_precision
 from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.fused.upsampling import UpForm
 
@@ -29,11 +28,7 @@ WIDTH = 70  # characters of a kernel's name
 
 def main() -> int:
     options = parse()
-    be_reproducible()
-    keep_freed_memory()
-    device = torch.device(options.device)
-    facts = machine(device)
-    print(sentence(facts), end="\n\n", flush=True)
+    device, facts = as_in_a_run(options.device)
     results = [measure(name, options, device) for name in options.networks]
     write_json(options.json, {"machine": facts, "command": sys.argv, "networks": results})
     return 0

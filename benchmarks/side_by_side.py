@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from distill.devices import processor_name
-from distill.precision import has_amx
+from distill.memory import keep_freed_memory
+from distill.precision import be_reproducible, has_amx
 
 Clock = Callable[[], float]  # seconds: time.perf_counter, or time.process_time for this process's share
 
@@ -70,6 +71,16 @@ def seconds_of(work: Callable[[], object], device: torch.device, clock: Clock = 
 def wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def as_in_a_run(device: str, threads: int = 1) -> tuple[torch.device, dict[str, Any]]:
+    """Set this process up as a worker of a run is: no TF32, deterministic kernels; say and return the machine."""
+    be_reproducible()
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    facts = machine(torch.device(device))
+    print(sentence(facts), end="\n\n", flush=True)
+    return torch.device(device), facts
 
 
 def machine(device: torch.device) -> dict[str, Any]:
