@@ -89,7 +89,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 def one_and_all(device: str) -> list[int]:
     """Return 1 and the number of the GPUs or cores, where that is another."""
-    return sorted({1, len(visible_devices() if device == "cuda" else os.sched_getaffinity(0))})
+    return sorted({1, len(os.sched_getaffinity(0) if device == "cpu" else visible_devices())})
 
 
 def teacher(network: str, folder: Path) -> str:

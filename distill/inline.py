@@ -18,9 +18,8 @@ from distill.outcome import Outcome
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Leave = Callable[[], bool]  # tells work that is under way whether the run has ended
-Begin = Callable[
-    [Callable[[], Outcome]], Callable[[], Outcome]
-]  # takes a task, gives what waits for its outcome
+Wait = Callable[[], Outcome]
+Begin = Callable[[Wait], Wait]  # takes a task, gives what waits for its outcome
 
 TRIES = 3  # of what may pass by itself
 
@@ -44,7 +43,7 @@ def run_inline(
     def leave() -> bool:
         return ended.is_set() or stop.is_set()
 
-    under_way: deque[Callable[[], Outcome]] = deque()
+    under_way: deque[Wait] = deque()
     waiting = takewhile(lambda _: not leave(), tasks)
     with threads(at_once, ended, interrupt) as begin:
         while True:
