@@ -41,6 +41,7 @@ DASK = {
 
 # Read by worker processes as they start. One BLAS thread each: the number of threads can alter floats.
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_MEMORY = {"MALLOC_ARENA_MAX": "1"}  # see distill/memory.py
 _SILENCE = {"DASK_LOGGING__DISTRIBUTED": "critical"}
 _LEFT_BEHIND = (
     "PYTHONHASHSEED",
@@ -77,7 +78,7 @@ def _checked(address: object, where: str) -> str:
 @contextmanager
 def worker_environment() -> Iterator[None]:
     """Set what worker processes inherit; put this process's environment back afterwards."""
-    wanted = _THREADS if os.environ.get("DISTILL_DEBUG") else {**_THREADS, **_SILENCE}
+    wanted = {**_THREADS, **_MEMORY, **({} if os.environ.get("DISTILL_DEBUG") else _SILENCE)}
     before = {name: os.environ.get(name) for name in (*wanted, *_LEFT_BEHIND)}
     os.environ.update(wanted)
     try:

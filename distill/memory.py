@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 # Names and numbers of glibc's mallopt(3).
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 KEEP = 1 << 30  # bytes of freed memory that stay with the process
 AT_ONCE = 64 << 20  # bytes by which it grows
 
@@ -20,6 +20,8 @@ def keep_freed_memory() -> bool:
 
     By default glibc gives every large block back to the kernel, which clears it and hands it out again, page by
     page: thousands of page faults per triplet, and far more where Dask has lowered the threshold for its workers.
+    Threads that begin after the call share the main thread's arena: one of their own holds no block above 64 MiB.
+    Worker processes have more threads than they begin: they need MALLOC_ARENA_MAX=1 in their environment as well.
     Does nothing without glibc.
     """
     if not sys.platform.startswith("linux"):
@@ -27,7 +29,7 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # musl
         return False
-    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEEP), (M_TOP_PAD, AT_ONCE))
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEEP), (M_TOP_PAD, AT_ONCE), (M_ARENA_MAX, 1))
     return all(mallopt(name, value) == 1 for name, value in settings)
 
 

@@ -19,7 +19,8 @@ def double(number: int) -> int:
 def whereabouts(folder: str) -> dict[str, Any]:
     """Say who this process is; every call leaves a file named by its pid."""
     Path(folder, str(os.getpid())).touch()
-    names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    names = ("CUDA_VISIBLE_DEVICES", *threads, "MALLOC_ARENA_MAX")
     time.sleep(0.3)  # long enough for the other workers to take a task too
     return {"pid": os.getpid(), **{name: os.environ.get(name) for name in names}}
 

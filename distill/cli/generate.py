@@ -110,9 +110,11 @@ def generate(**options: Any) -> None:
     from distill.cli.report import print_plan, print_result
     from distill.cli.signals import stop_on_signals
     from distill.job import Watch, run_job
+    from distill.memory import keep_freed_memory
     from distill.plan import plan_job
     from distill.stages import StageClock
 
+    keep_freed_memory()
     recipe, means = recipe_of(options)
     folder, quiet = options["out"] or default_folder(options), options["as_json"]
     plan = plan_job(as_begun(recipe, folder, options), options["n"], folder)
