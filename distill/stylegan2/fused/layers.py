@@ -7,17 +7,21 @@ weight is, sample by sample ("modulate"): no pass over the activations, but a we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill.stylegan2.fused.polyphase import unwoven, woven
 from distill.stylegan2.fused.prepared import Colour, Convolution, Manner, channels_last, power_of_two
 from distill.stylegan2.fused.upsampling import convolve_up, for_weights
 from distill.stylegan2.fused.winograd import suits
 from distill.stylegan2.networks import SLOPE, SynthesisLayer
 
+RunConvolution = Callable[[Convolution, Tensor, Tensor, Tensor | None], Tensor]
+RunColour = Callable[[Colour, Tensor, Tensor], Tensor]
 SAMPLE = 300_000
 COLOUR_ROWS = 4096  # pixels whose colours are summed at once: their features stay in the cache as float32
 
@@ -46,14 +50,21 @@ def run_convolution(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor |
     x = x.to(layer.bias.dtype)
     style = layer.affine(w_ND)
     gain = layer.gain(style)
-    y = modulated(layer, x, style, gain) if layer.manner == "modulate" else scaled(layer, x, style, gain)
+    parts = modulated(layer, x, style, gain) if layer.manner == "modulate" else scaled(layer, x, style, gain)
+    if len(parts) == 1:
+        return activated(layer, parts[0], noise)
+    noises = [None] * len(parts) if noise is None else unwoven(noise)
+    return woven([activated(layer, *part) for part in zip(parts, noises, strict=True)])
+
+
+def activated(layer: Convolution, y: Tensor, noise: Tensor | None) -> Tensor:
+    """Add the noise [1 or N, 1, H, W], then leaky ReLU and clamp; `y` is overwritten."""
     if noise is not None:
         y = y.add_(noise)
-    y = F.leaky_relu_(y, SLOPE)
-    return y if layer.clamp is None else y.clamp_(-layer.clamp, layer.clamp)
+    return clamped(F.leaky_relu_(y, SLOPE), layer.clamp).to(layer.bias.dtype)
 
 
-def modulated(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Tensor:
+def modulated(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> list[Tensor]:
     """Convolve one sample with its own weight; the bias rides along."""
     factors = gain.reshape(-1, 1) * style
     if layer.up is not None:
@@ -62,7 +73,7 @@ def modulated(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Ten
     return convolve(layer, x, weights, layer.bias)
 
 
-def scaled(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Tensor:
+def scaled(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> list[Tensor]:
     """Convolve a batch with one weight, between two multiplications of the activations.
 
     Style and weight are divided by powers of two and the products multiplied by them again, so that no format
@@ -71,13 +82,14 @@ def scaled(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> Tensor
     style_scale = power_of_two(style.abs().amax(dim=1, keepdim=True))
     x = x * (style / style_scale).to(x.dtype)[:, :, None, None]
     after = (gain * style_scale * layer.weight_scale).to(x.dtype)[:, :, None, None]
-    return torch.addcmul(layer.bias[:, None, None], convolve(layer, x, layer.weights, None), after)
+    bias = layer.bias[:, None, None]
+    return [torch.addcmul(bias, y, after) for y in convolve(layer, x, layer.weights, None)]
 
 
-def convolve(layer: Convolution, x: Tensor, weights: Sequence[Tensor], bias: Tensor | None) -> Tensor:
-    """Convolve with weights ordered as the layer's own, to twice the size where it does that."""
+def convolve(layer: Convolution, x: Tensor, weights: Sequence[Tensor], bias: Tensor | None) -> list[Tensor]:
+    """Convolve with weights ordered as the layer's own: to one image, or to the four kinds of its pixels."""
     if layer.up is None:
-        return F.conv2d(x, weights[0], bias, padding=1)
+        return [F.conv2d(x, weights[0], bias, padding=1)]
     return convolve_up(x, weights, layer.up, bias)
 
 
@@ -91,5 +103,25 @@ def run_colour(layer: Colour, x: Tensor, w_ND: Tensor) -> Tensor:
     for start in range(0, height * width, rows):
         part = x_NPI[:, start : start + rows].float().transpose(1, 2)
         torch.baddbmm(layer.bias[:, None], weight_N3I, part, out=y[:, :, start : start + rows])
-    y = y.reshape(n, 3, height, width)
-    return y if layer.clamp is None else y.clamp_(-layer.clamp, layer.clamp)
+    return clamped(y.reshape(n, 3, height, width), layer.clamp)
+
+
+def sum_colours(layer: Colour, x: Tensor, w_ND: Tensor) -> Tensor:
+    """As `run_colour`, for a compiler: it reads the features once, and turns them into float32 as it adds them up."""
+    weight_N3I = layer.weight * layer.affine(w_ND)[:, None]
+    x_NHWI = x.permute(0, 2, 3, 1).float()
+    colours = [(x_NHWI * weight_N3I[:, i, None, None]).sum(dim=-1) + layer.bias[i] for i in range(3)]
+    return clamped(torch.stack(colours, dim=1), layer.clamp)
+
+
+def clamped(y: Tensor, limit: float | None) -> Tensor:
+    """Clamp in place, where there is a limit."""
+    return y if limit is None else y.clamp_(-limit, limit)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What computes the two kinds of layers."""
+
+    convolution: RunConvolution = run_convolution
+    colour: RunColour = run_colour

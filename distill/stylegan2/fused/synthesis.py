@@ -14,7 +14,7 @@ from torch import Tensor
 from distill.pixels import to_uint8
 from distill.precision import DTYPES, Format
 from distill.stylegan2.fused.compiled import compile_layers
-from distill.stylegan2.fused.layers import manner_for, run_colour, run_convolution
+from distill.stylegan2.fused.layers import Arithmetic, manner_for
 from distill.stylegan2.fused.prepared import (
     Colour,
     Convolution,
@@ -71,7 +71,7 @@ class FusedSynthesis:
         self.steps = prepare_steps(reference, self.dtype, up_form, compiled=compiled)
         filter_hw = reference.get_buffer("b4.resample_filter")
         self.filter_hw = None if is_standard(filter_hw) else filter_hw.float()
-        self.run_convolution = compile_layers(self.device) if compiled else run_convolution
+        self.arithmetic = compile_layers(self.device) if compiled else Arithmetic()
 
     @torch.inference_mode()
     def __call__(self, ws_NLD: Tensor, noise: str = "const") -> Tensor:
@@ -126,9 +126,9 @@ class FusedSynthesis:
         for step, noise in zip(steps, noises, strict=True):
             w_ND = ws_NLD[:, step.index]
             if isinstance(step.layer, Convolution):
-                x = self.run_convolution(step.layer, x, w_ND, noise)
+                x = self.arithmetic.convolution(step.layer, x, w_ND, noise)
             else:
-                y = run_colour(step.layer, x, w_ND)
+                y = self.arithmetic.colour(step.layer, x, w_ND)
                 rgb = y if rgb is None else self.double(rgb).add_(y)
         return Partial(x[:, :0] if last else x, rgb)
 

@@ -1,7 +1,7 @@
 """A 3x3 convolution to twice the size, and the low-pass filter behind it.
 
 The sum is that of `conv_transpose2d(stride=2)`, filtered: of the nine taps an output pixel sees four, two, two or
-one, according to whether its row and column are even. Four ways to compute it:
+one, according to whether its row and column are even. Five ways to compute it:
 
 - "transposed": one transposed convolution, then the filter as a convolution with a channel to a group.
 - "phases": four ordinary convolutions with 2x2, 2x1, 1x2 and 1x1 taps, one for each kind of pixel, written into
@@ -9,6 +9,8 @@ one, according to whether its row and column are even. Four ways to compute it:
   ordinary convolution.
 - "stencil": one transposed convolution, and the filter as a sum of shifted images: for a compiler, which makes one
   pass of it and of what comes behind.
+- "polyphase": the convolutions of "phases", and the filter for each kind of pixel by itself (see `polyphase`), for a
+  compiler too.
 - "folded": the filter is worked into the weight beforehand; then each kind of pixel sees 3x3 taps, and one ordinary
   convolution gives all four, as four times the channels. Four times the products and no filter.
 
@@ -36,8 +38,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.precision import has_amx
+from distill.stylegan2.fused.polyphase import Term, quarters, terms_of
 
-UpForm = Literal["transposed", "phases", "stencil", "folded"]
+UpForm = Literal["transposed", "phases", "stencil", "polyphase", "folded"]
 Taps = tuple[tuple[float, ...], ...]
 
 
@@ -48,6 +51,7 @@ class Doubling:
     form: UpForm
     filters: Tensor | None = None  # [O, 1, taps, taps]
     taps: Taps = ()
+    terms: tuple[Term, ...] = ()
 
     @classmethod
     def of(cls, form: UpForm, filter_hw: Tensor, outputs: int, dtype: torch.dtype) -> Doubling:
@@ -56,6 +60,8 @@ class Doubling:
             return cls(form)
         if form == "stencil":
             return cls(form, taps=tuple(map(tuple, filter_hw.tolist())))
+        if form == "polyphase":
+            return cls(form, terms=terms_of(filter_hw))
         return cls(form, filters=filter_hw.to(dtype).expand(outputs, 1, -1, -1).contiguous())
 
 
@@ -65,19 +71,29 @@ def form_for(device: torch.device, dtype: torch.dtype, *, compiled: bool) -> UpF
         return "stencil" if compiled else "folded"
     if dtype == torch.float32:
         return "stencil" if compiled else "transposed"
-    return "phases" if has_amx() else "transposed"
+    if not has_amx():
+        return "transposed"
+    return "polyphase" if compiled else "phases"
 
 
-def convolve_up(x: Tensor, weights: Sequence[Tensor], up: Doubling, bias: Tensor | None = None) -> Tensor:
-    """x [N, I, H, W] -> [N, O, 2H, 2W], filtered; the weights as `arranged_for` orders them, in the format of x."""
+def convolve_up(
+    x: Tensor, weights: Sequence[Tensor], up: Doubling, bias: Tensor | None = None
+) -> list[Tensor]:
+    """x [N, I, H, W] -> [N, O, 2H, 2W], filtered; the weights as `arranged_for` orders them, in the format of x.
+
+    Or the four kinds of its pixels, "polyphase": [N, O, H, W] each, in float32 at least, for `woven`.
+    """
     if up.form == "folded":
         biases = None if bias is None else bias.repeat(4)
-        return interleaved(F.conv2d(x, weights[0], biases, padding=weights[0].shape[-1] // 2))
+        return [interleaved(F.conv2d(x, weights[0], biases, padding=weights[0].shape[-1] // 2))]
+    if up.form == "polyphase":
+        kinds = quarters(x, weights, up.terms, margins(len(up.terms[0][0]))[0])
+        return kinds if bias is None else [kind + bias[:, None, None] for kind in kinds]
     y = by_phases(x, weights) if up.form == "phases" else F.conv_transpose2d(x, weights[0], stride=2)
     if up.filters is not None:
-        return low_pass(y, up.filters, bias)
+        return [low_pass(y, up.filters, bias)]
     y = shifted_sum(y, up.taps)
-    return y if bias is None else y + bias[:, None, None]
+    return [y if bias is None else y + bias[:, None, None]]
 
 
 def by_phases(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -134,7 +150,7 @@ def arranged_for(form: UpForm, weight: Tensor, filter_hw: Tensor) -> list[Tensor
     """Order a weight [O, I, 3, 3] for `convolve_up`; the filter as it is applied, its gain of four included."""
     if form in ("transposed", "stencil"):
         return [weight.transpose(0, 1)]
-    if form == "phases":
+    if form in ("phases", "polyphase"):
         return [weight[:, :, a::2, b::2].flip([2, 3]) for a in (0, 1) for b in (0, 1)]
     return [folded(weight, filter_hw)]
 
@@ -146,7 +162,7 @@ def for_weights(form: UpForm, factors_OI: Tensor) -> Tensor:
             return factors_OI.t()
         case "folded":
             return factors_OI.repeat(4, 1)
-        case "phases":
+        case "phases" | "polyphase":
             return factors_OI
 
 
