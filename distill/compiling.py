@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 
 KEPT_AT = "TORCHINDUCTOR_CACHE_DIR"  # PyTorch's own variable
 OF_COMPILER = ("torch._dynamo", "torch._inductor")
-# Unasked from these on: in fp32 on a CPU a compiled triplet of 256 px takes a second of a core less, one of 512 px
-# 1.3 seconds, and compiling takes one to two minutes. In bf16 it gains too little; on GPUs nothing is measured.
-LONG_RUN = 500  # triplets
+# Unasked from so many triplets on, of 256 px or more: compiling takes one to two minutes. In fp32 on a CPU a compiled
+# triplet of 256 px takes a second of a core less, one of 512 px 1.2 seconds; in bf16 0.07 and 0.12. On GPUs nothing
+# is measured.
+LONG_RUNS = {"fp32": 500, "bf16": 5000}
 LARGE = 256  # px
 
 
 def pays(recipe: Recipe, n: int, *, device: str) -> bool:
     """Tell whether to compile the generator for a run of `n` rows unasked."""
-    long = n >= LONG_RUN and recipe.generator.resolution >= LARGE
-    return long and recipe.precision == "fp32" and device == "cpu" and has_compiler()
+    long = n >= LONG_RUNS.get(recipe.precision, sys.maxsize) and recipe.generator.resolution >= LARGE
+    return long and device == "cpu" and has_compiler()
 
 
 def has_compiler() -> bool:

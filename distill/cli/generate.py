@@ -85,8 +85,8 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
     "--compile/--no-compile",
     "compiled",
     default=None,
-    help="Compile the generator: minutes at first, kept on disk. Part of the recipe.  [default: for 500 triplets or"
-    " more of 256 px or more, in fp32 on a CPU]",
+    help="Compile the generator: minutes at first, kept on disk. Part of the recipe.  [default: on a CPU, for"
+    " 500 triplets or more in fp32, 5000 in bf16, of 256 px or more]",
 )
 @click.option(
     "--close-calls",

@@ -102,14 +102,11 @@ def seen_from(kind: int, line: Line, before: int) -> list[tuple[int, int, float]
 
 def frames_for(taps: int, before: int) -> list[int]:
     """The padding by which convolutions give all even and all odd pixels that the filter sees."""
-    seen = [place for kind in (0, 1) for place in seen_from(kind, (1.0,) * taps, before)]
-    return [
-        max(
-            1 - parity,
-            *(max(pairs, 1 - parity - pairs) for of, pairs, _ in [*seen, (parity, 0, 0)] if of == parity),
-        )
-        for parity in (0, 1)
-    ]
+    frames = [1, 0]  # for the pixels themselves
+    for kind in (0, 1):
+        for parity, pairs, _ in seen_from(kind, (1.0,) * taps, before):
+            frames[parity] = max(frames[parity], pairs, 1 - parity - pairs)
+    return frames
 
 
 def first(parity: int, frame: int) -> int:
