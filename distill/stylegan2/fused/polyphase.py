@@ -18,9 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Line = tuple[float, ...]  # taps along one direction
-Term = tuple[
-    Line, Line
-]  # of a filter: its taps are the products of a line down the rows with one along the columns
+Term = tuple[Line, Line]  # of a filter: the products of a line down the rows with one along the columns
 NEGLIGIBLE = 1e-7  # of the largest tap
 
 
