@@ -21,7 +21,7 @@ def keep_freed_memory() -> bool:
     By default glibc gives every large block back to the kernel, which clears it and hands it out again, page by
     page: thousands of page faults per triplet, and far more where Dask has lowered the threshold for its workers.
     Threads that begin after the call share the main thread's arena: one of their own holds no block above 64 MiB.
-    Worker processes have more threads than they begin: they need MALLOC_ARENA_MAX=1 in their environment as well.
+    In a worker Dask's threads were there before: it needs MALLOC_ARENA_MAX=1 in its environment as well.
     Does nothing without glibc.
     """
     if not sys.platform.startswith("linux"):

@@ -114,7 +114,7 @@ def generate(**options: Any) -> None:
     from distill.plan import plan_job
     from distill.stages import StageClock
 
-    keep_freed_memory()
+    keep_freed_memory()  # before any thread begins
     recipe, means = recipe_of(options)
     folder, quiet = options["out"] or default_folder(options), options["as_json"]
     plan = plan_job(as_begun(recipe, folder, options), options["n"], folder)
