@@ -31,7 +31,7 @@ from generate import build
 from side_by_side import machine, print_table, sentence, write_json
 
 from distill.devices import visible_devices
-from distill.stylegan2.checkpoint import Checkpoint, save_safetensors
+from distill.weights.checkpoint import Checkpoint, save_safetensors
 from pipelines import RECIPES
 
 

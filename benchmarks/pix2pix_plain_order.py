@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from distill.models import losses
-from distill.models.perceptual import PerceptualFeatures
-from distill.models.pix2pixhd import Architecture, create, create_discriminator
+from distill.networks import losses
+from distill.networks.perceptual import PerceptualFeatures
+from distill.networks.pix2pixhd import Architecture, create, create_discriminator
 from distill.training.pix2pix.presets import Preset
 from distill.training.pix2pix.step import split_roles
 from distill.training.place import Place, stream_seed

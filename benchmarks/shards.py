@@ -25,7 +25,7 @@ from PIL import Image
 from side_by_side import Times, machine, print_table, race, sentence, write_json
 from skimage import data
 
-from distill.recipe import Teacher
+from distill.generation.recipe import Teacher
 from distill.shards.codec import CODECS, encode_images
 from distill.shards.folder import shard_path
 from distill.shards.layout import ShardContent

@@ -31,9 +31,9 @@ from torch.utils.flop_counter import flop_registry
 
 from distill.errors import DistillError
 from distill.precision import DTYPES, resolve_device, resolve_training_precision
-from distill.stylegan2.trainer.presets import PRESETS, Preset
-from distill.stylegan2.trainer.step import StyleGAN2Step
 from distill.training.place import Place
+from distill.training.stylegan2.presets import PRESETS, Preset
+from distill.training.stylegan2.step import StyleGAN2Step
 
 PARTS = {  # method of the step: what the table calls it
     "_update_discriminator": "discriminator",

@@ -1,96 +1,102 @@
-"""Several processes that train one network: who am I, and how gradients and sums become common.
-
-Every process holds the same weights, sees its own part of each batch and averages gradients with the others.
-Started by torchrun; a process that was started alone is a group of one, and nothing is sent.
-"""
+"""Do independent work on several processes, and give the results back in order."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TypeVar
 
-import torch
-import torch.distributed as dist
-from torch import Tensor
+from distill.devices import usable_cores
+from distill.errors import DistillError, Interrupted
 
-from distill.errors import DistillError
-
-
-def rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
+T = TypeVar("T")
+R = TypeVar("R")
+PARENTS_SIGNALS = (signal.SIGINT, signal.SIGUSR1)  # not SIGTERM: a pool ends its workers by it
+AHEAD = 4  # tasks a worker that may be done or waiting; bounds the memory
 
 
-def world_size() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
+def default_workers(tasks: int, per_worker: int) -> int:
+    """Return how many processes pay off: one for every `per_worker` tasks, at most one a core."""
+    cores = usable_cores()
+    return max(1, min(cores, tasks // per_worker))
 
 
-@contextmanager
-def process_group(device: str) -> Iterator[str]:
-    """Join the processes that torchrun started; yield this process's device ("cuda:1", or `device` alone).
+def ordered(
+    work: Callable[[T], R], tasks: Iterable[T], *, workers: int, stop: threading.Event
+) -> Iterator[R]:
+    """Yield work(task) for each task in order; with one worker in this process, else in spawned ones.
 
-    Raises DistillError where more processes than GPUs were started on this machine.
+    Raises Interrupted when `stop` is set, and what `work` raises.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield device
+    if workers == 1:
+        for task in tasks:
+            _check(stop)
+            yield work(task)
+        _check(stop)
         return
-    local, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if device.startswith("cuda"):
-        check_gpus(here)
-        device = f"cuda:{local}"
-        torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    with ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_follow_parent
+    ) as pool:
+        try:
+            yield from _windowed(pool, work, iter(tasks), workers * AHEAD, stop)
+        except BrokenProcessPool as error:
+            _check(stop)
+            raise DistillError(
+                f"a worker process died, perhaps for want of memory; try fewer --workers than {workers}"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _windowed(
+    pool: ProcessPoolExecutor, work: Callable[[T], R], tasks: Iterator[T], ahead: int, stop: threading.Event
+) -> Iterator[R]:
+    waiting: deque[Future[R]] = deque(_submit(pool, work, task) for task in islice(tasks, ahead))
+    while waiting:
+        result = _result(waiting.popleft(), stop)
+        waiting.extend(_submit(pool, work, task) for task in islice(tasks, 1))
+        yield result
+    _check(stop)
+
+
+def _submit(pool: ProcessPoolExecutor, work: Callable[[T], R], task: T) -> Future[R]:
+    """Submit a task; a worker that starts here never sees the signals that the parent answers."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS_SIGNALS)
     try:
-        yield device
+        return pool.submit(work, task)
     finally:
-        dist.destroy_process_group()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def check_gpus(wanted: int) -> None:
-    """Raise DistillError for more GPUs than there are."""
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted > there:
-        raise DistillError(f"{wanted} GPUs asked for, {there} usable here: ask for at most {there}")
+def _result(future: Future[R], stop: threading.Event) -> R:
+    while True:
+        _check(stop)
+        try:
+            return future.result(timeout=0.5)
+        except TimeoutError:
+            if future.done():
+                raise
 
 
-def average_gradients(parameters: Sequence[Tensor]) -> None:
-    """Replace each gradient by its mean over all processes, in one message."""
-    if world_size() == 1:
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([g.reshape(-1) for g in gradients])
-    dist.all_reduce(flat)
-    flat /= world_size()
-    for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.reshape(gradient.shape))
+def _check(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Interrupted("interrupted: nothing was written; the same command starts again")
 
 
-def sum_over_processes(values: Tensor) -> Tensor:
-    """Return the sum of a small tensor over all processes."""
-    if world_size() == 1:
-        return values
-    total = values.clone()
-    dist.all_reduce(total)
-    return total
+def _follow_parent() -> None:
+    """End with the parent, however it ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def differentiable_sum(values: Tensor) -> Tensor:
-    """Return the sum of a tensor over all processes, through which gradients flow back to each of them."""
-    return values if world_size() == 1 else _Sum.apply(values)  # type: ignore[no-untyped-call]
-
-
-class _Sum(torch.autograd.Function):
-    """Every process's part counts in every process's sum, so its gradient is the sum of all of theirs."""
-
-    @staticmethod
-    def forward(ctx: object, values: Tensor) -> Tensor:
-        return sum_over_processes(values)
-
-    @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> Tensor:
-        return sum_over_processes(gradient)
-
-
-def wait_for_all() -> None:
-    if world_size() > 1:
-        dist.barrier()
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -6,9 +6,9 @@ tells apart with the highest certainty. Either end can be the source, so the stu
 
 from __future__ import annotations
 
-from distill.edit_settings import DirectionChoice
-from distill.filters.settings import FaceFilter, OppositeFilter
-from distill.recipe import TaskRecipe
+from distill.generation.edit_settings import DirectionChoice
+from distill.generation.filters.settings import FaceFilter, OppositeFilter
+from distill.generation.recipe import TaskRecipe
 
 RECIPE = TaskRecipe(
     task="gender-swap",

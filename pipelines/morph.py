@@ -5,9 +5,9 @@ Viazovetskyi et al. 2020: the target is drawn from the mean of the two w. The st
 
 from __future__ import annotations
 
-from distill.edit_settings import MorphSettings
-from distill.filters.settings import FaceFilter
-from distill.recipe import TaskRecipe
+from distill.generation.edit_settings import MorphSettings
+from distill.generation.filters.settings import FaceFilter
+from distill.generation.recipe import TaskRecipe
 
 RECIPE = TaskRecipe(
     task="morph",

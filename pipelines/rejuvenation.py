@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from distill.edit_settings import DirectionChoice
-from distill.filters.settings import ApartFilter, FaceFilter
-from distill.recipe import TaskRecipe
+from distill.generation.edit_settings import DirectionChoice
+from distill.generation.filters.settings import ApartFilter, FaceFilter
+from distill.generation.recipe import TaskRecipe
 
 RECIPE = TaskRecipe(
     task="rejuvenation",

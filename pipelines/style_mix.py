@@ -6,9 +6,9 @@ the rest. The student gets both faces (6 channels) and learns to draw the mix.
 
 from __future__ import annotations
 
-from distill.edit_settings import StyleMixChoice
-from distill.filters.settings import ChangeFilter, FaceFilter
-from distill.recipe import TaskRecipe
+from distill.generation.edit_settings import StyleMixChoice
+from distill.generation.filters.settings import ChangeFilter, FaceFilter
+from distill.generation.recipe import TaskRecipe
 
 RECIPE = TaskRecipe(
     task="style-mix",

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from distill.stylegan2.checkpoint import Checkpoint, save_safetensors
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
+from distill.weights.checkpoint import Checkpoint, save_safetensors
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -23,7 +23,7 @@ def golden_state(name: str = "stylegan2_tiny32") -> State:
 
 def small_state(resolution: int = 8, width: int = 2, latent: int = 3, layers: int = 1) -> State:
     """A made-up network of a few kilobytes: normal numbers under the public names."""
-    from distill.stylegan2.formats.state import expected_shapes, public_names
+    from distill.weights.state import expected_shapes, public_names
 
     biases = {name: (width,) for name in public_names(resolution, layers) if name.endswith("bias")}
     known = {"mapping.fc0.weight": (latent, latent), "mapping.w_avg": (latent,)}

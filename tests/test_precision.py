@@ -8,8 +8,8 @@ import torch
 from distill import precision as module
 from distill.errors import DistillError
 from distill.precision import resolve_precision
-from distill.sampling import sample_z
 from distill.stylegan2.load import load_generator
+from distill.stylegan2.sampling import sample_z
 
 
 @pytest.mark.parametrize(("amx", "expected"), [(True, "bf16"), (False, "fp32")])

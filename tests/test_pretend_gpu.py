@@ -16,30 +16,30 @@ from attribute_edits import Redness, bound, planted, task_of, write_planted
 from pretend_gpu import OnGpu, pretend_gpu
 from pretend_streams import faults
 
-from distill import shard_task
-from distill.batch_probe import held_on, readings, room_on
-from distill.batch_size import Probe
 from distill.faces.detection import FaceDetector
-from distill.generate import generate_shard
-from distill.job import Run, Watch, run_job
-from distill.lane import Lane, stream_beside
-from distill.models.perceptual import NoFeatures
+from distill.generation import worker as shard_task
+from distill.generation.background import Lane, stream_beside
+from distill.generation.batch_probe import held_on, readings, room_on
+from distill.generation.batch_size import Probe
+from distill.generation.job import Run, Watch, run_job
+from distill.generation.pipeline import generate_shard
+from distill.generation.plan import plan_job
+from distill.generation.recipe import Recipe
+from distill.networks.perceptual import NoFeatures
 from distill.pixels import HostCopy, to_device
-from distill.plan import plan_job
 from distill.precision import be_reproducible
-from distill.recipe import Recipe
 from distill.shards.codec import decode_image
 from distill.shards.layout import ShardContent
 from distill.shards.write import build_shard
+from distill.stylegan2.facts import teacher_facts
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
-from distill.stylegan2.trainer.presets import PRESETS as TEACHERS
-from distill.stylegan2.trainer.step import StyleGAN2Step
-from distill.teacher import teacher_facts
 from distill.training.pix2pix.presets import Preset
 from distill.training.pix2pix.schedule import Schedule
 from distill.training.pix2pix.step import Pix2PixHDStep
 from distill.training.place import Place
+from distill.training.stylegan2.presets import PRESETS as TEACHERS
+from distill.training.stylegan2.step import StyleGAN2Step
 from pipelines import RECIPES
 
 CUDA = torch.device("cuda")
@@ -180,7 +180,7 @@ def test_workers_have_deterministic_kernels_and_fill_no_buffer_in_vain() -> None
 
 @pytest.mark.usefixtures("gpu")
 def test_batch_sizes_are_measured(tiny_teacher: Generator, tiny_weights: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("distill.batch_probe.ENOUGH_S", 0.01)
+    monkeypatch.setattr("distill.generation.batch_probe.ENOUGH_S", 0.01)
     wanted = mixes(tiny_teacher)
     facts = {"source": str(tiny_weights), "device": "cuda", "direction": "", "threads": 2, "workers": 1}
     probe = Probe(recipe_json=wanted.to_json(), rows=8, **facts)

@@ -14,7 +14,7 @@ import click
 from distill.errors import DistillError, os_error
 
 if TYPE_CHECKING:
-    from distill.reports.teacher import Assessment, Drawn, Plan, TrainingPictures
+    from distill.evaluation.teacher import Assessment, Drawn, Plan, TrainingPictures
     from distill.stylegan2.generator import Generator
 
 # Facts of a file that stand elsewhere in the report, or that every StyleGAN2 shares.
@@ -53,7 +53,7 @@ def assess_teacher(**options: Any) -> None:
     distill assess-teacher runs/faces/generator.safetensors --data faces.h5
     distill assess-teacher portraits --data faces/ --samples 200 --out look
     """
-    from distill.reports.teacher import compared_side, work_of
+    from distill.evaluation.teacher import compared_side, work_of
 
     if not 0 <= options["truncation_psi"] <= 2:  # nan passes the range above
         raise click.UsageError("--truncation-psi is a number from 0 to 2")
@@ -76,9 +76,9 @@ def assess_teacher(**options: Any) -> None:
 def open_generator(source: str, device: str) -> tuple[Generator, dict[str, Any]]:
     """Load the generator; return it and what its file and the table of weights say of it."""
     from distill.precision import resolve_device
+    from distill.stylegan2.facts import teacher_facts
     from distill.stylegan2.load import build_generator
-    from distill.stylegan2.weights import cached_checkpoint, resolve
-    from distill.teacher import teacher_facts
+    from distill.weights.registry import cached_checkpoint, resolve
 
     path = resolve(source)
     checkpoint = cached_checkpoint(path)
@@ -92,10 +92,10 @@ def open_generator(source: str, device: str) -> tuple[Generator, dict[str, Any]]
 
 def make_plan(options: Mapping[str, Any], name: str) -> Plan:
     """Decide what is measured, and say what is not."""
+    from distill.evaluation.teacher import Plan
     from distill.faces.detection import FaceDetector
     from distill.faces.identity import descriptor_sha256
-    from distill.reports.teacher import Plan
-    from distill.stylegan2.weights import domain_of
+    from distill.weights.registry import domain_of
 
     domain, faces, data = domain_of(options["source"]), options["faces"], options["data"]
     looked = domain in ("face", "unknown") if faces is None else faces
@@ -121,7 +121,7 @@ def make_plan(options: Mapping[str, Any], name: str) -> Plan:
 
 def check_places(out: Path, card: Path | None) -> None:
     """Make sure that the results can be written once they are there."""
-    from distill.reports.teacher_text import put_into
+    from distill.evaluation.teacher_text import put_into
 
     folder = next((place for place in (out, *out.absolute().parents) if place.exists()), out)
     if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -152,8 +152,8 @@ def open_pictures(
     """Read training pictures, averaged down to what is compared, and tell which were held out."""
     import numpy as np
 
-    from distill.reports.teacher import LARGEST_SIDE, TrainingPictures
-    from distill.reports.teacher_measures import averaged
+    from distill.evaluation.teacher import LARGEST_SIDE, TrainingPictures
+    from distill.evaluation.teacher_measures import averaged
     from distill.training.images import open_images
     from distill.training.pictures import hold_out
 
@@ -209,10 +209,10 @@ def measure(
     work: Mapping[str, float],
     options: Mapping[str, Any],
 ) -> tuple[Assessment, Drawn]:
+    from distill.evaluation.teacher import assess
+    from distill.evaluation.teacher_measures import load_look
+    from distill.evaluation.teacher_progress import StagedProgress
     from distill.metrics.features import load_features
-    from distill.reports.teacher import assess
-    from distill.reports.teacher_measures import load_look
-    from distill.reports.teacher_progress import StagedProgress
 
     device = str(generator.device)
     features = load_features(options["features"], device=device) if pictures else None
@@ -230,9 +230,9 @@ def report(
     options: Mapping[str, Any],
 ) -> None:
     """Write pictures, report and text, and print the main numbers."""
-    from distill.reports.publish import publish
-    from distill.reports.teacher_pictures import make_pictures
-    from distill.reports.teacher_text import put_into, section, summary
+    from distill.evaluation.teacher_pictures import make_pictures
+    from distill.evaluation.teacher_text import put_into, section, summary
+    from distill.publish import publish
 
     images = make_pictures(found, drawn, generator, pictures if options["show_nearest"] else None)
     command = shlex.join(command_words(options))

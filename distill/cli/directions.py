@@ -82,7 +82,7 @@ def fit(context: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     score of edited faces rises; strength 1 is one standard deviation of w. The scores of the samples are kept: after
     Ctrl-C the same command goes on, and other attributes or methods need no new samples.
     """
-    from distill.cli.directions_fit import run_fit
+    from distill.directions.run_fit import run_fit
 
     options["attributes"] = split_names(options["attributes"])
     options["orthogonal_to"] = split_names(options["orthogonal_to"])
@@ -100,7 +100,7 @@ def sefa(as_json: bool, **options: Any) -> None:
 
     No scorer and no samples are needed, and no attribute is known: look at the pictures. Their sign means nothing.
     """
-    from distill.cli.directions_more import run_sefa
+    from distill.directions.run_more import run_sefa
 
     run_sefa(options, as_json=as_json)
 
@@ -122,7 +122,7 @@ def import_(context: click.Context, /, file: Path, as_json: bool, **options: Any
     Published signs and lengths disagree, so it is turned by the scores of edited faces and scaled to the deviation
     of w. Nothing in the file is executed.
     """
-    from distill.cli.directions_more import run_import
+    from distill.directions.run_more import run_import
 
     run_import(file, options, command_line(context), as_json=as_json)
 

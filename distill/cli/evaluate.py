@@ -11,9 +11,9 @@ import click
 from distill.errors import DistillError, os_error
 
 if TYPE_CHECKING:
-    from distill.evaluate import Chosen, Evaluation
-    from distill.metrics.face_scores import FaceScores
-    from distill.models.student import Student, StudentFacts
+    from distill.attributes.face_scores import FaceScores
+    from distill.evaluation.student import Chosen, Evaluation
+    from distill.networks.student import Student, StudentFacts
     from distill.shards.dataset import TripletDataset
 
 FILES = ("evaluation.md", "evaluation.json", "samples.png")
@@ -63,7 +63,7 @@ def evaluate(**options: Any) -> None:
     distill evaluate runs/student --photos holidays --scorer face-api --latent-edit
     distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception=weights.pth
     """
-    from distill.models.student import load_student
+    from distill.networks.student import load_student
 
     if (options["data"] is None) == (options["photos"] is None):
         raise click.UsageError("give either --data DIR, a data set, or --photos DIR, a folder of photos")
@@ -108,8 +108,8 @@ def choose_rows(facts: StudentFacts, dataset: TripletDataset) -> Chosen:
     """Take the rows that were held out from training where it is this data set, else all; and say why."""
     import numpy as np
 
-    from distill.evaluate import Chosen
-    from distill.training.split import split_rows
+    from distill.evaluation.student import Chosen
+    from distill.shards.split import split_rows
 
     def everything(why: str) -> Chosen:
         return Chosen(rows=np.arange(len(dataset)), part="all", why=why)
@@ -136,11 +136,11 @@ def measure(
     """Evaluate with progress; return what was found, and notes for the reader."""
     import torch
 
-    from distill.cli.evaluate_faces import judge_facts, judge_note, open_faces, share_note
-    from distill.evaluate import evaluate as run
-    from distill.evaluate import teacher_times
+    from distill.evaluation.faces import judge_facts, judge_note, open_faces, share_note
+    from distill.evaluation.student import evaluate as run
+    from distill.evaluation.student import teacher_times
     from distill.metrics.features import load_features
-    from distill.models.perceptual import default_perceptual, load_perceptual
+    from distill.networks.perceptual import default_perceptual, load_perceptual
     from distill.progress import Meter
 
     device, batch = str(student.device), options["batch"]
@@ -248,9 +248,9 @@ def write(
     out: Path, about: dict[str, Any], found: Evaluation, notes: list[str], options: dict[str, Any]
 ) -> None:
     """Write the table, the JSON and the picture; print the one that was asked for."""
-    from distill.reports import evaluation as report
-    from distill.reports.publish import publish
-    from distill.reports.sheet import png_bytes
+    from distill.evaluation import report
+    from distill.publish import publish
+    from distill.shards.inspect.sheet import png_bytes
 
     table = report.text("Evaluation", head_of(about), found, notes)
     everything = {**about, **report.as_json(found), "notes": notes}

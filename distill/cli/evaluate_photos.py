@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distill.cli.evaluate_faces import judge_facts, judge_note, judge_of, share_note
 from distill.errors import DistillError
+from distill.evaluation.faces import judge_facts, judge_note, judge_of, share_note
 
 if TYPE_CHECKING:
-    from distill.evaluate_photos import PhotoEvaluation
+    from distill.attributes.judge import Judge
+    from distill.editing.latent_edit import LatentEdit
+    from distill.editing.translate import Translator
+    from distill.evaluation.photos import PhotoEvaluation
     from distill.faces.detection import FaceDetector
-    from distill.judge import Judge
-    from distill.latent_edit import LatentEdit
-    from distill.translate import Translator
 
 FILES = ("photos.md", "photos.json", "photos.png")
 
@@ -24,9 +24,9 @@ FILES = ("photos.md", "photos.json", "photos.png")
 def evaluate_on_photos(options: dict[str, Any]) -> None:
     """Measure and write what the options say; print the report."""
     from distill.cli.evaluate import default_out, make_folder
+    from distill.editing.translate import translator
     from distill.faces.photos import find_photos, photo_detector
-    from distill.models.student import load_student
-    from distill.translate import translator
+    from distill.networks.student import load_student
 
     out = options["out"] or default_out(options["source"])
     photos = _limited(find_photos([options["photos"]], out), options["limit"])
@@ -66,9 +66,9 @@ def measure(
     """Evaluate with progress."""
     from dataclasses import replace
 
-    from distill.evaluate_photos import evaluate_photos
-    from distill.metrics.attribute_moves import wanted_ways
-    from distill.metrics.face_scores import FaceScores
+    from distill.attributes.face_scores import FaceScores
+    from distill.attributes.moves import wanted_ways
+    from distill.evaluation.photos import evaluate_photos
     from distill.progress import Meter
     from distill.text import clock
 
@@ -96,11 +96,11 @@ def edit_of(ready: Translator, judge: Judge | None, options: dict[str, Any]) -> 
 
     Raises DistillError where the task is none along a direction, and for a teacher or direction that is not here.
     """
+    from distill.attributes.moves import wanted_ways
     from distill.directions.file import read_direction
-    from distill.edit_settings import DirectionChoice
-    from distill.latent_edit import LatentEdit
-    from distill.metrics.attribute_moves import wanted_ways
-    from distill.models.perceptual import default_perceptual, load_perceptual
+    from distill.editing.latent_edit import LatentEdit
+    from distill.generation.edit_settings import DirectionChoice
+    from distill.networks.perceptual import default_perceptual, load_perceptual
     from distill.stylegan2.load import load_generator
     from pipelines import RECIPES
 
@@ -185,9 +185,9 @@ def write(
     """Write the table, the JSON and the picture; print the one that was asked for."""
     from PIL import Image
 
-    from distill.reports.evaluation import face_table, plain
-    from distill.reports.publish import publish
-    from distill.reports.sheet import png_bytes
+    from distill.evaluation.report import face_table, plain
+    from distill.publish import publish
+    from distill.shards.inspect.sheet import png_bytes
 
     head = "\n".join(f"    {name:9}  {value}" for name, value in head_of(about))
     said = "\n".join(f"- {note}" for note in notes)

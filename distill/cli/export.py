@@ -28,7 +28,7 @@ def export(folder: Path, to: str, out: Path, limit: int | None, image_format: st
     """
     from tqdm import tqdm
 
-    from distill.reports.export import export_dataset, samples_of
+    from distill.shards.export import export_dataset, samples_of
 
     with tqdm(total=samples_of(folder, limit), unit="sample", disable=None, leave=False) as bar:
         report = export_dataset(

@@ -19,9 +19,9 @@ def export_student(source: Path, to: Literal["onnx", "torchscript"], out: Path) 
 
     Batch size and image size stay free. The file is compared with PyTorch before it is written: at most 1e-4 off.
     """
-    from distill.models.student import load_student
-    from distill.models.student_export import OPSET
-    from distill.models.student_export import export_student as write
+    from distill.editing.export import OPSET
+    from distill.editing.export import export_student as write
+    from distill.networks.student import load_student
     from distill.text import size_text
 
     student = load_student(source, precision="fp32")

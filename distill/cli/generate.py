@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distill.cli.generate_open import count_or_auto
+from distill.generation.open_choices import count_or_auto
 
 if TYPE_CHECKING:
-    from distill.cli.generate_recipe import Means
-    from distill.job import Run
-    from distill.placement import Placement
-    from distill.plan import Plan
+    from distill.generation.job import Run
+    from distill.generation.placement import Placement
+    from distill.generation.plan import Plan
+    from distill.generation.request import Means
     from distill.progress import AcceptanceProgress
 
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
@@ -105,14 +105,14 @@ def generate(**options: Any) -> None:
     distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
     distill generate --task gender-swap --n 2000 --max-identity-distance 0.6
     """
-    from distill.cli.generate_open import as_begun, measures_batch, with_measured_batch
-    from distill.cli.generate_recipe import recipe_of
     from distill.cli.report import print_plan, print_result
     from distill.cli.signals import stop_on_signals
-    from distill.job import Watch, run_job
+    from distill.generation.job import Watch, run_job
+    from distill.generation.open_choices import as_begun, measures_batch, with_measured_batch
+    from distill.generation.plan import plan_job
+    from distill.generation.request import recipe_of
     from distill.memory import keep_freed_memory
-    from distill.plan import plan_job
-    from distill.stages import StageClock
+    from distill.timing import StageClock
 
     keep_freed_memory()  # before any thread begins
     recipe, means = recipe_of(options)
@@ -140,7 +140,7 @@ def generate(**options: Any) -> None:
 
 
 def run_of(placement: Placement, means: Means, options: dict[str, Any]) -> Run:
-    from distill.job import Run
+    from distill.generation.job import Run
 
     return Run(
         source=options["source"],
@@ -159,7 +159,7 @@ def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:
     from dataclasses import replace
 
     from distill.devices import visible_devices
-    from distill.placement import place
+    from distill.generation.placement import place
     from distill.precision import resolve_device
 
     device = options["device"]
@@ -178,7 +178,7 @@ def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:
 
 def progress_of(plan: Plan) -> AcceptanceProgress:
     from distill.progress import AcceptanceProgress
-    from distill.reports.summary import sample_word
+    from distill.shards.summary import sample_word
 
     return AcceptanceProgress(plan.n, done=plan.rows_done, noun=sample_word(plan.recipe.roles))
 
@@ -190,7 +190,7 @@ def default_folder(options: dict[str, Any]) -> Path:
 
 
 def opening_line(plan: Plan, placement: Placement) -> str:
-    from distill.reports.summary import sample_word
+    from distill.shards.summary import sample_word
     from distill.text import plural
 
     recipe = plan.recipe

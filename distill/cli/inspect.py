@@ -22,11 +22,11 @@ def inspect_command(folder: Path, rows: int, out: Path | None, sheet: Path | Non
     The page shows samples with their numbers, the acceptance table and score histograms. A data set that is
     not complete yet can be looked at too.
     """
-    from distill.reports.publish import publish
-    from distill.reports.report import build_page, page_title
-    from distill.reports.sheet import draw_sheet, png_bytes
-    from distill.reports.summary import dropped_by_reason
-    from distill.reports.survey import look, survey
+    from distill.publish import publish
+    from distill.shards.inspect.page import build_page, page_title
+    from distill.shards.inspect.sheet import draw_sheet, png_bytes
+    from distill.shards.inspect.survey import look, survey
+    from distill.shards.summary import dropped_by_reason
 
     found = survey(folder)
     samples, ledger = look(found, rows=rows)

@@ -27,8 +27,8 @@ def plot(runs: tuple[Path, ...], out: Path | None, only: str, smooth: int, log: 
     distill plot runs/student
     distill plot runs/a runs/b --only l1,ssim,loss --out compared.png
     """
-    from distill.reports.curves import FORMATS, draw_curves, read_curves
-    from distill.reports.publish import publish
+    from distill.publish import publish
+    from distill.training.curves import FORMATS, draw_curves, read_curves
 
     curves = [read_curves(run) for run in runs]
     if out is None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from distill.images.labels import LabelTable
-    from distill.images.prepare import Preparation, Request, Tally
+    from distill.shards.images.labels import LabelTable
+    from distill.shards.images.prepare import Preparation, Request, Tally
 
 SAMPLE = 8  # pictures that a dry run prepares to tell the time
 
@@ -73,10 +73,10 @@ def prepare_images(
     What is unreadable, animated or without a face is skipped and counted. Pictures without a class in COLUMN
     keep weight 1: their share of the draws stays, the rest is divided equally among the classes.
     """
-    from distill.images.layout import check_resolution
-    from distill.images.parallel import default_workers
-    from distill.images.prepare import Preparation, Request, Tally, find_pictures
-    from distill.images.write import check_output
+    from distill.parallel import default_workers
+    from distill.shards.images.layout import check_resolution
+    from distill.shards.images.prepare import Preparation, Request, Tally, find_pictures
+    from distill.shards.images.write import check_output
 
     settings = Preparation(resolution=check_resolution(resolution), align=align, drop_grey=drop_grey)
     table, column = _labels(labels, balance)
@@ -99,8 +99,8 @@ def prepare_images(
 
 def _prepare(request: Request, tally: Tally, workers: int) -> dict[str, Any]:
     from distill.cli.signals import stop_on_signals
-    from distill.images.prepare import prepare
-    from distill.images.progress import PictureProgress
+    from distill.shards.images.prepare import prepare
+    from distill.shards.images.progress import PictureProgress
 
     with stop_on_signals() as stop, PictureProgress(tally.found) as progress:
         written, shares = prepare(request, tally, workers=workers, stop=stop, progress=progress)
@@ -118,7 +118,7 @@ def _prepare(request: Request, tally: Tally, workers: int) -> dict[str, Any]:
 
 
 def _labels(labels: Path | None, balance: str | None) -> tuple[LabelTable | None, str | None]:
-    from distill.images.labels import read_labels, split_balance
+    from distill.shards.images.labels import read_labels, split_balance
 
     path, column = split_balance(balance) if balance else (labels, None)
     if labels and path != labels:
@@ -165,7 +165,7 @@ def _labelled(table: LabelTable | None, names: list[str]) -> int:
 
 def _sample(pictures: list[tuple[str, Path]], settings: Preparation, workers: int) -> dict[str, Any]:
     """Prepare a few pictures spread over the folder; tell what they suggest of the whole."""
-    from distill.images.prepare import prepare_picture
+    from distill.shards.images.prepare import prepare_picture
 
     step = max(1, len(pictures) // SAMPLE)
     chosen = pictures[::step][:SAMPLE]

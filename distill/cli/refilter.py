@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from distill.progress import Meter
-    from distill.refilter.plan import Refilter
     from distill.shards.folder import ShardReport
+    from distill.shards.refilter.plan import Refilter
 
 
 @click.command("refilter", short_help="Keep the rows of a data set whose scores fit, as a new one.")
@@ -44,9 +44,9 @@ def refilter(folder: Path, where: str, out: Path, dry_run: bool, as_json: bool) 
     """
     from distill.cli.signals import stop_on_signals
     from distill.progress import Meter
-    from distill.refilter.plan import decide
-    from distill.refilter.run import check_out, run_refilter
     from distill.shards.folder import read_manifest
+    from distill.shards.refilter.plan import decide
+    from distill.shards.refilter.run import check_out, run_refilter
 
     shards = len(read_manifest(folder)["shards"])
     with Meter(shards, quiet=as_json, unit="shard", leave=False) as meter:

@@ -48,11 +48,11 @@ def render_avatars(
     Needs distill[avatars]. Each style has its own licence; it is printed, and recorded in the file.
     """
     from distill.cli.signals import stop_on_signals
-    from distill.images.avatars import licence_of, render
-    from distill.images.layout import check_resolution
-    from distill.images.parallel import default_workers
-    from distill.images.progress import PictureProgress
-    from distill.images.write import check_output
+    from distill.parallel import default_workers
+    from distill.shards.images.avatars import licence_of, render
+    from distill.shards.images.layout import check_resolution
+    from distill.shards.images.progress import PictureProgress
+    from distill.shards.images.write import check_output
 
     check_resolution(resolution)
     licence = licence_of(style)
@@ -78,7 +78,7 @@ def render_avatars(
 
 
 def _estimate(style: str, n: int, resolution: int, workers: int) -> float:
-    from distill.images.avatars import draw
+    from distill.shards.images.avatars import draw
 
     draw(style, "warm-up", resolution)
     started = time.perf_counter()

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import click
 
-from distill.edit_settings import DirectionSettings, MorphSettings, StyleMixSettings
-from distill.placement import Placement
-from distill.plan import SAFETY, Plan
+from distill.generation.edit_settings import DirectionSettings, MorphSettings, StyleMixSettings
+from distill.generation.placement import Placement
+from distill.generation.plan import SAFETY, Plan
+from distill.generation.recipe import Recipe
 from distill.progress import AcceptanceProgress
-from distill.recipe import Recipe
-from distill.reports.summary import edit_text, sample_word
 from distill.shards.folder import ShardReport
-from distill.stages import StageClock
+from distill.shards.summary import edit_text, sample_word
 from distill.text import clock, plural, size_text
+from distill.timing import StageClock
 
 
 def print_plan(plan: Plan, placement: Placement, *, batch_open: bool, as_json: bool) -> None:

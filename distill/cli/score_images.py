@@ -13,10 +13,10 @@ import click
 from distill.errors import DistillError, NothingWorked
 
 if TYPE_CHECKING:
-    from distill.scorers.builtin_table import Row, Table
-    from distill.scorers.photos import Photo, ScoredPhoto
-    from distill.scorers.protocol import ChipScorer
-    from distill.scorers.score_csv import ScoreFile
+    from distill.attributes.builtin_table import Row, Table
+    from distill.attributes.photos import Photo, ScoredPhoto
+    from distill.attributes.protocol import ChipScorer
+    from distill.attributes.score_csv import ScoreFile
 
 SAMPLE = 8  # photographs that a dry run scores to tell the time
 SHOWN = 20  # skips that are listed one by one; the table has them all
@@ -82,8 +82,8 @@ def score_images(
     table. What was scored is kept in FILE.csv.part until the table is complete: the same command goes on. Another
     --scorer gives a column for each of its scores, and NAME_label where they are probabilities.
     """
-    from distill.images.parallel import default_workers
-    from distill.scorers.photos import find_named
+    from distill.attributes.photos import find_named
+    from distill.parallel import default_workers
 
     chosen, table = _open(scorer, attributes, models, device)
     check_table(out, overwrite=overwrite)
@@ -108,13 +108,13 @@ def _open(
     source: str, attributes: str | None, models: Path | None, device: str
 ) -> tuple[ChipScorer | ScoreFile, Table]:
     """Load the scorer, and say what its table looks like."""
+    from distill.attributes.builtin import GenderAgeScorer
+    from distill.attributes.builtin_table import GenderAgeTable
+    from distill.attributes.load import BUILTIN, load_scorer
+    from distill.attributes.network import NetworkScorer
+    from distill.attributes.network_table import ScoreTable
+    from distill.attributes.score_csv import read_scores
     from distill.precision import resolve_device
-    from distill.scorers.builtin import GenderAgeScorer
-    from distill.scorers.builtin_table import GenderAgeTable
-    from distill.scorers.load import BUILTIN, load_scorer
-    from distill.scorers.network import NetworkScorer
-    from distill.scorers.network_table import ScoreTable
-    from distill.scorers.score_csv import read_scores
 
     if source == BUILTIN:
         names = ["gender", "age"] if attributes is None else split_names(attributes)
@@ -147,7 +147,7 @@ def check_table(out: Path, *, overwrite: bool) -> None:
 
 
 def _known(labels: Path | None, table: Table, found: list[Photo]) -> list[Row]:
-    from distill.images.labels import read_labels
+    from distill.shards.images.labels import read_labels
 
     names = [photo.name for photo in found]
     if labels is None:
@@ -159,11 +159,11 @@ def _known(labels: Path | None, table: Table, found: list[Photo]) -> list[Row]:
 
 
 def _score(found: list[Photo], scorer: ChipScorer | ScoreFile, out: Path, workers: int) -> list[ScoredPhoto]:
+    from distill.attributes.journal import Journal, score_resumably, settings_of
+    from distill.attributes.score_csv import ScoreFile
     from distill.cli.signals import stop_on_signals
     from distill.faces.photos import photo_detector
-    from distill.images.progress import PictureProgress
-    from distill.scorers.journal import Journal, score_resumably, settings_of
-    from distill.scorers.score_csv import ScoreFile
+    from distill.shards.images.progress import PictureProgress
 
     if isinstance(scorer, ScoreFile):
         return scorer.photos(found)
@@ -177,8 +177,8 @@ def _score(found: list[Photo], scorer: ChipScorer | ScoreFile, out: Path, worker
 def _write(
     out: Path, scored: list[ScoredPhoto], known: list[Row], table: Table, min_confidence: float
 ) -> list[Row]:
-    from distill.scorers.builtin_table import as_csv
-    from distill.shards.atomic import atomic_write
+    from distill.attributes.builtin_table import as_csv
+    from distill.files import atomic_write
 
     if not any(photo.scores for photo in scored):
         _part(out).unlink(missing_ok=True)
@@ -217,7 +217,7 @@ def _show_plan(
     found: list[Photo], scorer: ChipScorer | ScoreFile, known: list[Row], out: Path, workers: int
 ) -> None:
     """Say what would be done, and after a look at some pictures how long it would take."""
-    from distill.scorers.score_csv import ScoreFile
+    from distill.attributes.score_csv import ScoreFile
 
     click.echo(f"{len(found)} pictures → {out}, {', '.join(scorer.names)}")
     click.echo(f"known labels for {sum(map(bool, known))}")
@@ -228,7 +228,7 @@ def _show_plan(
 
 def _try_some(found: list[Photo], scorer: ChipScorer, workers: int) -> None:
     """Look at a few pictures spread over all; tell what they suggest of the whole."""
-    from distill.scorers.photos import see
+    from distill.attributes.photos import see
     from distill.text import clock
 
     chosen = found[:: max(1, len(found) // SAMPLE)][:SAMPLE]

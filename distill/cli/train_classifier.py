@@ -13,8 +13,8 @@ import click
 from distill.errors import DistillError
 
 if TYPE_CHECKING:
-    from distill.classifiers.examples import Examples
-    from distill.classifiers.train import Plan
+    from distill.attributes.classifier.examples import Examples
+    from distill.attributes.classifier.train import Plan
 
 SUFFIX = ".safetensors"
 SHARE = click.FloatRange(0.05, 0.45)
@@ -62,7 +62,7 @@ def train_classifier(data: Path, out: Path, **options: Any) -> None:
     distill train-classifier --data smiles/ --align ffhq --out smile.safetensors
     distill score-images photos/ --scorer smile.safetensors --out labels.csv
     """
-    from distill.classifiers.examples import read_examples
+    from distill.attributes.classifier.examples import read_examples
 
     _check_out(out, overwrite=options["overwrite"])
     examples = read_examples(
@@ -82,8 +82,8 @@ def train_classifier(data: Path, out: Path, **options: Any) -> None:
 
 def make_plan(data: Path, out: Path, examples: Examples, options: dict[str, Any]) -> Plan:
     """Settle every choice. Raises DistillError for what does not fit the data."""
-    from distill.classifiers.fit import SIDES, choose_network
-    from distill.classifiers.train import Plan
+    from distill.attributes.classifier.fit import SIDES, choose_network
+    from distill.attributes.classifier.train import Plan
     from distill.precision import resolve_device
 
     labels, positive = examples.labels, options["positive"]
@@ -113,10 +113,10 @@ def make_plan(data: Path, out: Path, examples: Examples, options: dict[str, Any]
 
 
 def _train(plan: Plan, examples: Examples, workers: int | None, max_skips: int) -> dict[str, Any]:
-    from distill.classifiers.train import Watch, train_classifier
+    from distill.attributes.classifier.train import Watch, train_classifier
     from distill.cli.signals import stop_on_signals
-    from distill.images.parallel import default_workers
-    from distill.images.progress import PictureProgress
+    from distill.parallel import default_workers
+    from distill.shards.images.progress import PictureProgress
 
     count = len(examples.items)
     workers = workers or default_workers(count, 200)

@@ -91,8 +91,8 @@ def train_pix2pix(**options: Any) -> None:
     distill train-pix2pix --data runs/demo --out runs/student
     distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
     """
-    from distill.cli.pix2pix_run import make_plan, run_plan
-    from distill.parallel import process_group, rank
+    from distill.training.pix2pix.run import make_plan, run_plan
+    from distill.training.processes import process_group, rank
 
     start_processes(options)
     with process_group(device_of(options)) as device:

@@ -89,8 +89,8 @@ def train_stylegan2(**options: Any) -> None:
     distill train-stylegan2 --data cats/ --resolution 64 --init portraits --out runs/cats
     distill train-stylegan2 --data faces.h5 --preset paper256 --gpus 4 --out runs/faces256 --resume
     """
-    from distill.cli.stylegan2_run import make_plan, run_plan
-    from distill.parallel import process_group, rank
+    from distill.training.processes import process_group, rank
+    from distill.training.stylegan2.run import make_plan, run_plan
 
     start_processes(options)
     with process_group(device_of(options)) as device:

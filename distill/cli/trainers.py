@@ -21,7 +21,7 @@ def start_processes(options: dict[str, Any]) -> None:
     gpus = options["gpus"] or 1
     if gpus == 1 or "LOCAL_RANK" in os.environ:
         return
-    from distill.parallel import check_gpus
+    from distill.training.processes import check_gpus
 
     check_gpus(gpus)
     if not options["dry_run"]:

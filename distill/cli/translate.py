@@ -13,9 +13,9 @@ from distill.errors import NothingWorked
 from distill.text import plural
 
 if TYPE_CHECKING:
+    from distill.editing.translate import Translated, Translator
     from distill.faces.detection import FaceDetector
     from distill.faces.photos import Skipped
-    from distill.translate import Translated, Translator
 
 
 @click.command("translate")
@@ -67,8 +67,8 @@ def translate(photos: tuple[Path, ...], out: Path, as_json: bool, **options: Any
     """
     if options["all_faces"] and options["face_index"] is not None:
         raise click.UsageError("--all-faces and --face-index exclude each other")
+    from distill.editing.translate import Translated
     from distill.faces.photos import Skipped, find_photos, photo_detector
-    from distill.translate import Translated
 
     files = find_photos(photos, out)
     detector = photo_detector(all_faces=options["all_faces"])
@@ -94,9 +94,9 @@ def translate(photos: tuple[Path, ...], out: Path, as_json: bool, **options: Any
 def _translator(
     *, model: Path, style: Path | None, size: int | None, batch: int, device: str, precision: Any, **_: Any
 ) -> Translator:
+    from distill.editing.translate import translator
     from distill.faces.photos import photo_detector
-    from distill.models.student import load_student
-    from distill.translate import translator
+    from distill.networks.student import load_student
 
     student = load_student(model, device=device, precision=precision)
     return translator(student, style=style, size=size, batch=batch, detector=photo_detector())
@@ -113,8 +113,8 @@ def _results(
     face_index: int | None,
     **_: Any,
 ) -> list[Translated | Skipped]:
+    from distill.editing.translate import translate_photos
     from distill.progress import Meter
-    from distill.translate import translate_photos
 
     outcomes = translate_photos(
         files, out, ready, detector, paste=paste_back, all_faces=all_faces, face_index=face_index or 0

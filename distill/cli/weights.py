@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from distill.errors import DistillError
-from distill.stylegan2.download import MAX_BYTES, Progress
-from distill.stylegan2.weights import (
+from distill.weights.fetch import MAX_BYTES, Progress
+from distill.weights.registry import (
     Kind,
     WeightsEntry,
     cached_checkpoint,
@@ -26,7 +26,7 @@ from distill.stylegan2.weights import (
 )
 
 if TYPE_CHECKING:
-    from distill.stylegan2.checkpoint import Checkpoint
+    from distill.weights.checkpoint import Checkpoint
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON instead of text.")
 
@@ -111,7 +111,7 @@ def convert(source: str, out: Path, half: bool, force: bool) -> None:
     """Convert any readable weights to a safetensors file of tensors and plain facts."""
     import torch
 
-    from distill.stylegan2.checkpoint import file_sha256, read_checkpoint, save_safetensors
+    from distill.weights.checkpoint import file_sha256, read_checkpoint, save_safetensors
 
     if out.suffix != ".safetensors":
         raise click.UsageError(f"--out {out}: the name must end in .safetensors")
@@ -184,7 +184,7 @@ def _chosen(names: Sequence[str]) -> list[WeightsEntry]:
 
 
 def _verified(entry: WeightsEntry) -> dict[str, Any]:
-    from distill.stylegan2.checkpoint import file_sha256
+    from distill.weights.checkpoint import file_sha256
 
     expected = expected_sha256(entry)
     found = file_sha256(entry.path) if entry.path.is_file() else None

@@ -17,9 +17,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from distill.errors import DistillError, UnsupportedCheckpoint
-from distill.shards.atomic import atomic_write
-from distill.stylegan2.checkpoint import file_sha256
-from distill.stylegan2.weights import weights_folder
+from distill.files import atomic_write
+from distill.weights.checkpoint import file_sha256
+from distill.weights.registry import weights_folder
 
 FORMAT = "distill-direction"
 TENSOR = "direction"

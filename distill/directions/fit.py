@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from distill.attributes.protocol import Kind
 from distill.directions.linear import best_ridge, descent, hinge, logistic, ridge_regression, square
 from distill.directions.unit import Floats
 from distill.errors import DistillError
-from distill.scorers.protocol import Kind
 
 Method = Literal["auto", "centroid", "logistic", "svm", "ridge"]
 METHODS: tuple[str, ...] = get_args(Method)

@@ -18,9 +18,9 @@ from safetensors.numpy import load as load_safetensors
 from distill.directions.file import MAX_BYTES
 from distill.directions.unit import Floats
 from distill.errors import DistillError, UnsafePickle, UnsupportedCheckpoint, os_error
-from distill.stylegan2.formats.torch_archive import LEGACY_START, read_legacy, read_zip
-from distill.stylegan2.formats.torch_records import TensorRecord
-from distill.stylegan2.formats.unpickle import BROKEN
+from distill.weights.safe_pickle.unpickle import BROKEN
+from distill.weights.torch_archive import LEGACY_START, read_legacy, read_zip
+from distill.weights.torch_records import TensorRecord
 
 SUFFIXES = ".npy, .npz, .pt, .pth and .safetensors"
 

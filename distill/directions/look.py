@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from distill.attributes.protocol import AttributeScorer, Scores
 from distill.faces.alignment import Floats, Pixels
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.identity import describe
-from distill.filters.face import MAX_SIDE, each
+from distill.generation.filters.face import MAX_SIDE, each
 from distill.pixels import HostCopy, to_uint8
-from distill.sampling import normal
-from distill.scorers.protocol import AttributeScorer, Scores
 from distill.stylegan2.generator import Generator
+from distill.stylegan2.sampling import normal
 
 PSI = (
     0.7  # truncation of the faces that are scored and edited, as of the pairs that are made with a direction

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from distill.attributes.protocol import Scores
 from distill.directions.look import BATCH, JUDGED, Describe, Looked, Studio, draw_w, truncated
 from distill.directions.unit import Floats
 from distill.errors import DistillError, Interrupted
 from distill.faces.detection import Face
 from distill.faces.identity import NUMBERS
-from distill.scorers.protocol import Scores
 
 STRENGTHS = tuple(k / 2 for k in range(-8, 9))  # -4, -3.5, …, 4
 TRIES = 10  # samples drawn for each face that is wanted

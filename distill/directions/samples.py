@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from distill.attributes.protocol import Scores
 from distill.directions.look import BATCH, FITTED, Looked, Studio, draw_w, truncated
 from distill.errors import DistillError, Interrupted, os_error
-from distill.scorers.protocol import Scores
-from distill.shards.atomic import atomic_write
+from distill.files import atomic_write
 
 FORMAT = "distill-direction-samples"
 SAVE_EVERY = 20.0  # seconds

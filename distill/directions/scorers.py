@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from distill.attributes.load import load_scorer
+from distill.attributes.protocol import AttributeScorer
 from distill.errors import DistillError
-from distill.scorers.load import load_scorer
-from distill.scorers.protocol import AttributeScorer
 
 
 def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, Any]]:

@@ -15,7 +15,18 @@ from distill.directions.measure import Curve
 from distill.directions.summary import Scale
 from distill.directions.unit import Floats
 from distill.pixels import to_numpy, to_uint8
-from distill.reports.sheet import FAINT, GAP, INK, MARGIN, PAPER, ROLES, TITLE, shown, shown_side, write_line
+from distill.shards.inspect.sheet import (
+    FAINT,
+    GAP,
+    INK,
+    MARGIN,
+    PAPER,
+    ROLES,
+    TITLE,
+    shown,
+    shown_side,
+    write_line,
+)
 from distill.stylegan2.generator import Generator
 
 COLUMNS = tuple(float(k) for k in range(-4, 5))

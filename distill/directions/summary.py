@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distill.attributes.protocol import Kind
 from distill.directions.fit import CONFIDENCE, logits
 from distill.directions.measure import Curve
 from distill.directions.unit import Floats
-from distill.scorers.protocol import Kind
 
 LINEAR = 2.0  # movement per unit is read off strengths up to this
 APART = {"age": 20.0}  # of scores that are no probabilities: how far the ends of a pair must lie apart

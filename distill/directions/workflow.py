@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from distill.attributes.protocol import Kind
 from distill.directions.file import Direction, read_direction
 from distill.directions.fit import CONFIDENCE, fit, judge
 from distill.directions.look import Studio
@@ -20,7 +21,6 @@ from distill.directions.samples import Samples, check_faces
 from distill.directions.summary import Scale, movements, recommended, rises, scale_of, summary
 from distill.directions.unit import Floats, in_layers, orthogonal, spread, to_unit
 from distill.errors import DistillError
-from distill.scorers.protocol import Kind
 from distill.stylegan2.generator import Generator
 
 Facts = dict[str, Any]

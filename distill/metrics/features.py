@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.errors import DistillError
-from distill.metrics import inception
-from distill.models.efficientnet_lite import STAGES, EfficientNetLite0, head_of, lite0_file, lite0_installed
-from distill.models.state_files import read_state
+from distill.networks import inception
+from distill.networks.efficientnet_lite import STAGES, EfficientNetLite0, head_of, lite0_file, lite0_installed
 from distill.pixels import to_float
+from distill.weights.state_files import read_state
 
 NAMES = ("efficientnet_lite0", "inception=FILE", "pixels8")
 _SIDE = 224  # px, of EfficientNet-Lite0's training

@@ -13,8 +13,8 @@ from distill.metrics.features import Features
 from distill.metrics.frechet import frechet_distance, moments, score_name
 from distill.metrics.kernel import kernel_distance
 from distill.metrics.ssim import ssim
-from distill.models.losses import perceptual_distance
-from distill.models.perceptual import PerceptualFeatures
+from distill.networks.losses import perceptual_distance
+from distill.networks.perceptual import PerceptualFeatures
 from distill.pixels import to_uint8
 
 HIGHER_IS_BETTER = ("ssim",)  # of all others, less is better

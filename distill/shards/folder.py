@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from distill.errors import DistillError
-from distill.shards.atomic import atomic_write, sweep, temporary_files
+from distill.files import atomic_write, sweep, temporary_files
 from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from distill.hdf5 import data_sets, read_attribute
+from distill.shards.hdf5 import data_sets, read_attribute
 from distill.shards.layout import (
     ACCEPTED,
     ATTRIBUTE_NAMES,

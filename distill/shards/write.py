@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DiskFull
-from distill.shards.atomic import atomic_write
+from distill.files import atomic_write
 from distill.shards.codec import encode_images
 from distill.shards.folder import ShardReport, shard_path, sidecar_path
 from distill.shards.layout import (

@@ -8,10 +8,10 @@ import torch
 
 from distill.errors import UnsupportedCheckpoint
 from distill.precision import Format, Precision, resolve_device, resolve_precision
-from distill.stylegan2.checkpoint import Checkpoint
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.networks import GeneratorNetwork, shape_of_state
-from distill.stylegan2.weights import cached_checkpoint, resolve
+from distill.weights.checkpoint import Checkpoint
+from distill.weights.registry import cached_checkpoint, resolve
 
 
 def load_generator(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from distill.models.efficientnet_lite import EfficientNetLite0
+from distill.networks.efficientnet_lite import EfficientNetLite0
 from distill.stylegan2.discriminator import precise
 from distill.stylegan2.networks import EPS, SLOPE
 

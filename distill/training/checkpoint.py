@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from distill.errors import DistillError
-from distill.shards.atomic import atomic_write, sweep
+from distill.files import atomic_write, sweep
 
 INDEX = "checkpoint.json"
 PREVIOUS = "checkpoint-previous.json"

@@ -1,4 +1,4 @@
-"""Pictures to train on: a folder of images, or an image set (`distill.images`) in one HDF5 file.
+"""Pictures to train on: a folder of images, or an image set (`distill.shards.images`) in one HDF5 file.
 
 A folder is decoded into memory once; an HDF5 file is read into memory where it fits, else picture by picture.
 R is the resolution, a power of two.
@@ -19,8 +19,8 @@ from PIL import Image
 
 from distill.errors import DistillError
 from distill.faces.decode import PhotoError, read_photo
-from distill.images.read import ImageSet
-from distill.images.read import open_images as image_set
+from distill.shards.images.read import ImageSet
+from distill.shards.images.read import open_images as image_set
 
 MEMORY = 8 * 1024**3  # bytes of pictures that are kept in memory
 GIB = 1024**3

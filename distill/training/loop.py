@@ -14,8 +14,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from distill import parallel
 from distill.errors import DistillError, Interrupted
+from distill.training import processes
 from distill.training.checkpoint import MIB, check_settings, load_checkpoint, save_checkpoint
 from distill.training.place import Place
 from distill.training.progress import TrainingProgress
@@ -90,7 +90,7 @@ def train(run: Run[Drawn], place: Place, *, stop: threading.Event, progress: Tra
     Raises Interrupted when `stop` is set, after saving, and Diverged for losses that are not finite, without.
     """
     means, lap = Means(), _Lap(place.samples)
-    stats = StatsFile(run.folder, samples=place.samples) if parallel.rank() == 0 else None
+    stats = StatsFile(run.folder, samples=place.samples) if processes.rank() == 0 else None
     with ThreadPoolExecutor(1) as ahead:
         batch: Future[Drawn] = ahead.submit(run.draw, place)
         while place.samples < run.samples:
@@ -146,7 +146,7 @@ def _after_update(
         if save:
             _save(run, place)
     if save or events:
-        parallel.wait_for_all()
+        processes.wait_for_all()
 
 
 def passed(before: int, after: int, every: int) -> bool:
@@ -156,12 +156,12 @@ def passed(before: int, after: int, every: int) -> bool:
 
 def _agree(wish: bool, place: Place) -> bool:
     """Stop all processes at the same update."""
-    if parallel.world_size() == 1:
+    if processes.world_size() == 1:
         return wish
     if place.updates % ASK_EVERY:
         return False
     device = "cuda" if torch.cuda.is_available() and torch.distributed.get_backend() == "nccl" else "cpu"
-    return bool(parallel.sum_over_processes(torch.tensor([float(wish)], device=device)).item() > 0)
+    return bool(processes.sum_over_processes(torch.tensor([float(wish)], device=device)).item() > 0)
 
 
 def _check_finite(values: Mapping[str, float], place: Place, folder: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from distill.errors import DistillError
-from distill.shards.atomic import atomic_write
+from distill.files import atomic_write
 from distill.training.images import Images
 from distill.training.place import Place, stream_seed
 from distill.training.sampler import Sampler

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.shards.atomic import atomic_write
+from distill.files import atomic_write
 
 FILE = "stats.jsonl"
 

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from distill.cli.main import run
-from distill.reports.teacher import Plan, draw, latents
-from distill.reports.teacher_text import BEGIN, END
-from distill.stylegan2.checkpoint import read_checkpoint, save_safetensors
+from distill.evaluation.teacher import Plan, draw, latents
+from distill.evaluation.teacher_text import BEGIN, END
 from distill.stylegan2.load import load_generator
 from distill.training.images import open_images
 from distill.training.pictures import hold_out
+from distill.weights.checkpoint import read_checkpoint, save_safetensors
 
 FILES = ["assessment.md", "report.json", "samples-psi1.png", "samples.png", "truncation.png"]
 
@@ -129,7 +129,7 @@ def test_a_dry_run_writes_nothing(tiny_weights, pictures, tmp_path, capsys):
 
 
 def test_teachers_of_other_domains_are_not_searched_for_faces(tiny_weights, tmp_path, monkeypatch, capsys):
-    from distill.stylegan2 import weights
+    from distill.weights import registry as weights
 
     monkeypatch.setattr(weights, "domain_of", lambda source: "car")
     assert assess(tiny_weights, "--dry-run", "--json", "--out", tmp_path / "out") == 0
@@ -178,7 +178,7 @@ def test_an_unknown_teacher_is_one_line(capsys):
 
 
 def test_an_interrupted_assessment_leaves_nothing(tiny_weights, tmp_path, monkeypatch, capsys):
-    from distill.reports import teacher
+    from distill.evaluation import teacher
 
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -12,11 +12,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from planted import GENDER, PlantedTeacher, planted_studio, planted_teacher_facts
 
-from distill.cli import directions_fit, directions_more
 from distill.cli.directions import directions
-from distill.cli.directions_run import Opened
 from distill.cli.main import explain
+from distill.directions import run_fit as directions_fit
+from distill.directions import run_more as directions_more
 from distill.directions.file import read_direction
+from distill.directions.run import Opened
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ import pytest
 from data_sets import DIGEST
 from PIL import Image
 
-from distill import evaluate as library
-from distill import projection
+from distill.attributes.builtin_files import MODELS
+from distill.attributes.judge import Judge, open_judge, selecting
 from distill.cli.main import run
 from distill.errors import DistillError
-from distill.judge import Judge, open_judge, selecting
-from distill.models.pix2pixhd import Architecture, create
-from distill.models.student import StudentFacts, save_student
-from distill.scorers.builtin_files import MODELS
+from distill.evaluation import student as library
+from distill.networks.pix2pixhd import Architecture, create
+from distill.networks.student import StudentFacts, save_student
 from distill.shards.folder import write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
+from distill.stylegan2 import projection
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 SIDE = 128
@@ -48,7 +48,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> str:
     def only(source: str, *, device: object) -> Judge:
         return Judge(name=source, scorer=Brightness(), hashes=frozenset({"ab" * 32}))
 
-    monkeypatch.setattr("distill.judge.open_judge", only)
+    monkeypatch.setattr("distill.attributes.judge.open_judge", only)
     monkeypatch.setattr("distill.metrics.speed.WARM_UPS", 0)
     monkeypatch.setattr("distill.metrics.speed.LEAST", 1)
     monkeypatch.setattr(library.milliseconds_per_image, "__kwdefaults__", {"seconds": 0.0})
@@ -183,7 +183,7 @@ def test_the_edit_in_the_teacher_stands_beside_the_student(tmp_path, capsys, jud
     def two_steps(generator, images, *, steps, **rest):
         return projection.project(generator, images, steps=2, **rest)
 
-    monkeypatch.setattr("distill.latent_edit.project", two_steps)
+    monkeypatch.setattr("distill.editing.latent_edit.project", two_steps)
     photos = tmp_path / "photos"
     photos.mkdir()
     shutil.copy(GOLDEN / "astronaut.png", photos / "me.png")
@@ -233,7 +233,7 @@ def test_judges_by_name(tmp_path, monkeypatch):
         open_judge("face-api")
     with pytest.raises(DistillError, match="cannot be read"):
         open_judge(f"face-api={tmp_path}")
-    monkeypatch.setattr("distill.judge.GenderAgeScorer", lambda device: Brightness())
+    monkeypatch.setattr("distill.attributes.judge.GenderAgeScorer", lambda device: Brightness())
     builtin = open_judge()
     assert builtin.name == "builtin"
     assert builtin.selected({"filters": [{"scorer": "builtin"}]})

@@ -12,16 +12,16 @@ import torch
 from data_sets import DIGEST, make_data_set
 from PIL import Image
 
-from distill import evaluate as library
 from distill.cli.main import run
-from distill.evaluate import Evaluation, teacher_times, unbeaten
+from distill.evaluation import student as library
+from distill.evaluation.report import draw_samples, score_table, verdict
+from distill.evaluation.student import Evaluation, teacher_times, unbeaten
 from distill.metrics.speed import Time
-from distill.models.perceptual import load_perceptual
-from distill.models.pix2pixhd import Architecture, create
-from distill.models.student import StudentFacts, save_student
-from distill.reports.evaluation import draw_samples, score_table, verdict
+from distill.networks.perceptual import load_perceptual
+from distill.networks.pix2pixhd import Architecture, create
+from distill.networks.student import StudentFacts, save_student
 from distill.shards.dataset import TripletDataset
-from distill.training.split import split_rows
+from distill.shards.split import split_rows
 
 QUICK = ("--features", "pixels8", "--perceptual", "none", "--faces", "0", "--device", "cpu")
 

@@ -14,8 +14,9 @@ import h5py
 import numpy as np
 import pytest
 
-from distill import batch_size, compiling
 from distill.cli.main import run
+from distill.generation import batch_size
+from distill.stylegan2 import compiling
 
 QUICK = ("--align", "none", "--batch-size", "4", "--shard-size", "4", "--cluster", "none")
 

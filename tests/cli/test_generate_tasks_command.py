@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from attribute_edits import Redness, planted, write_planted
 
-import distill.filters.scorers as scorers
-import distill.shard_task as workers
+import distill.attributes.open as scorers
+import distill.generation.worker as workers
 from distill.cli.main import run
 from distill.shards.dataset import TripletDataset
+from distill.shards.split import split_rows
 from distill.stylegan2.generator import Generator
-from distill.training.split import split_rows
 
 QUICK = ("--align", "none", "--batch-size", "4", "--shard-size", "4", "--cluster", "none")
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from distill.cli.main import explain
 from distill.cli.prepare_images import prepare_images
-from distill.images.read import open_images
+from distill.shards.images.read import open_images
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 RNG = np.random.default_rng(2)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from distill.cli.main import explain
 from distill.cli.render_avatars import render_avatars
-from distill.images.read import open_images
+from distill.shards.images.read import open_images
 
 for package in ("dicebear", "dicebear_styles", "resvg_py"):
     pytest.importorskip(package, reason="needs the extra 'avatars'")

@@ -20,15 +20,15 @@ from click.testing import CliRunner, Result
 from onnx_files import model, node
 from PIL import Image
 
+from distill.attributes import builtin_files
+from distill.attributes import photos as scored_photos
+from distill.attributes.builtin import GenderAgeScorer
+from distill.attributes.builtin_files import MODELS, VARIABLE
+from distill.attributes.journal import Journal, score_resumably
+from distill.attributes.photos import find_named
 from distill.cli.main import explain, run
 from distill.cli.score_images import score_images
 from distill.errors import Interrupted
-from distill.scorers import builtin_files
-from distill.scorers import photos as scored_photos
-from distill.scorers.builtin import GenderAgeScorer
-from distill.scorers.builtin_files import MODELS, VARIABLE
-from distill.scorers.journal import Journal, score_resumably
-from distill.scorers.photos import find_named
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 

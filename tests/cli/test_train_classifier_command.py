@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from distill.attributes.load import load_scorer
 from distill.cli.main import explain
 from distill.cli.score_images import score_images
 from distill.cli.train_classifier import train_classifier
-from distill.models.efficientnet_lite import lite0_installed
-from distill.scorers.load import load_scorer
+from distill.networks.efficientnet_lite import lite0_installed
 
 SIDE = 32
 LIGHT = ("--network", "small_cnn", "--size", SIDE, "--workers", 1)

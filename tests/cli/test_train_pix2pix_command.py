@@ -21,9 +21,9 @@ from triplet_sets import make_triplets
 from distill.cli.main import run as distill
 from distill.cli.train_pix2pix import train_pix2pix
 from distill.errors import DistillError, ShardCorrupt
-from distill.models.pix2pixhd import Architecture, Norm, create
-from distill.models.pix2pixhd_files import save_pth
-from distill.models.student import load_student
+from distill.networks.pix2pixhd import Architecture, Norm, create
+from distill.networks.pix2pixhd_files import save_pth
+from distill.networks.student import load_student
 from distill.training.checkpoint import load_checkpoint
 from distill.training.pix2pix.presets import PRESETS
 from distill.training.stats import read_stats

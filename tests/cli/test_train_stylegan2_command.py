@@ -86,7 +86,7 @@ def test_a_run_learns_and_leaves_a_generator_that_draws(faces: Path, tmp_path: P
     assert float(images[:, 0, 3:5, 3:5].mean() - images[:, 0, 0, 0].mean()) > 0.3  # a bright disc
     names = {path.name for path in out.iterdir()}
     assert {"reals.png", "fakes000002.png", "fakes000004.png", "stats.jsonl", "checkpoint.json"} <= names
-    from distill.stylegan2.checkpoint import read_checkpoint
+    from distill.weights.checkpoint import read_checkpoint
 
     facts = read_checkpoint(out / "generator.safetensors").facts
     assert facts["kimg"] == 4

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from distill.cli.main import run
-from distill.models.pix2pixhd import Architecture, create
-from distill.models.pix2pixhd_files import save_pth
-from distill.models.student import StudentFacts, save_student
+from distill.networks.pix2pixhd import Architecture, create
+from distill.networks.pix2pixhd_files import save_pth
+from distill.networks.student import StudentFacts, save_student
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from distill.cli.main import run
-from distill.stylegan2.checkpoint import read_checkpoint
-from distill.stylegan2.weights import entry_of, weights_entries
+from distill.weights.checkpoint import read_checkpoint
+from distill.weights.registry import entry_of, weights_entries
 
 
 @pytest.fixture(autouse=True)

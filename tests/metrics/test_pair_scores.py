@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from skimage import data
 from skimage.metrics import structural_similarity
 
+from distill.attributes import face_scores
+from distill.attributes.face_scores import FaceScores
+from distill.attributes.protocol import Kind
 from distill.faces.detection import Face
-from distill.metrics import face_scores, speed
-from distill.metrics.face_scores import FaceScores
+from distill.metrics import speed
 from distill.metrics.features import Features, load_features
 from distill.metrics.kernel import kernel_distance
 from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
 from distill.metrics.speed import milliseconds_per_image
-from distill.models.losses import perceptual_distance
-from distill.models.perceptual import load_perceptual
-from distill.scorers.protocol import Kind
+from distill.networks.losses import perceptual_distance
+from distill.networks.perceptual import load_perceptual
 
 
 class Halves:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from distill.errors import DiskFull
+from distill.files import atomic_write, sweep
 from distill.shards import write
-from distill.shards.atomic import atomic_write, sweep
 from distill.shards.folder import ShardReport, read_report, shard_is_valid
 from distill.shards.read import open_shard
 from distill.shards.write import commit_shard
@@ -47,7 +47,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, place: int, error: Callable[[], Bas
         return call
 
     for name in SYSCALLS:
-        monkeypatch.setattr(f"distill.shards.atomic.os.{name}", wrap(name))
+        monkeypatch.setattr(f"distill.files.os.{name}", wrap(name))
     return log
 
 
@@ -176,7 +176,7 @@ def test_an_old_sidecar_never_stands_beside_a_new_shard(
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
-    monkeypatch.setattr("distill.shards.atomic.os.write", lambda fd, data: real(fd, data[:7]))
+    monkeypatch.setattr("distill.files.os.write", lambda fd, data: real(fd, data[:7]))
     atomic_write(tmp_path / "file", b"0123456789" * 5)
     assert (tmp_path / "file").read_bytes() == b"0123456789" * 5
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from distill.errors import DistillError
-from distill.stylegan2.checkpoint import Checkpoint
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import build_generator
 from distill.stylegan2.networks import GeneratorNetwork, GeneratorShape
+from distill.weights.checkpoint import Checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TOLERANCE = 1e-4  # images span about -6 to 6

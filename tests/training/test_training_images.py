@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from distill.errors import DistillError
-from distill.images.write import ImageWriter
+from distill.shards.images.write import ImageWriter
 from distill.training.images import open_images
 from distill.training.pictures import Pictures, grid, hold_out
 from distill.training.place import Place, stream_seed

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import torch
 
-from distill import parallel
-from distill.compiling import compiler_advice
 from distill.errors import DistillError
-from distill.models.pix2pixhd import Norm
+from distill.networks.pix2pixhd import Norm
+from distill.stylegan2.compiling import compiler_advice
+from distill.training import processes
 
 NO_MEMORY = ("out of memory", "can't allocate memory")  # of a GPU, and of a CPU that PyTorch asks
 
@@ -33,7 +33,7 @@ def memory_line(batch: int, accumulate: int, norm: Norm) -> str:
 
     Batch normalisation looks at all images of a part, so to cut a batch into more parts does change the result.
     """
-    at_once = batch // parallel.world_size() // accumulate
+    at_once = batch // processes.world_size() // accumulate
     if at_once > 1 and norm == "instance":
         divisor = next(k for k in range(2, at_once + 1) if at_once % k == 0)
         first = f"--accumulate {accumulate * divisor} gives the same result in less memory"

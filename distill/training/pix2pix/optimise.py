@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distill import parallel
+from distill.training import processes
 
 BETAS = (0.5, 0.999)  # the public Pix2PixHD
 
@@ -32,7 +32,7 @@ class Optimiser:
 
     def step(self, lr: float) -> None:
         """Make one step down the gradients gathered since the last, averaged over all processes; forget them."""
-        parallel.average_gradients(self.parameters)
+        processes.average_gradients(self.parameters)
         for group in self.adam.param_groups:
             group["lr"] = lr
         self.scaler.step(self.adam)

@@ -8,10 +8,10 @@ from html import escape
 from pathlib import Path
 
 from distill.errors import DistillError
+from distill.files import atomic_write
 from distill.metrics.pairs import HIGHER_IS_BETTER
-from distill.reports.curves import read_curves
-from distill.reports.page_style import CSS
-from distill.shards.atomic import atomic_write
+from distill.shards.inspect.page_style import CSS
+from distill.training.curves import read_curves
 from distill.training.pix2pix.panels import panels
 
 NAME = "index.html"

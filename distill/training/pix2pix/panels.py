@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-from distill.reports.curves import Curves, Floats, best_of, chosen_names
-from distill.reports.histogram import ticks
+from distill.shards.inspect.histogram import ticks
+from distill.training.curves import Curves, Floats, best_of, chosen_names
 
 WIDTH, HEIGHT = 380, 200  # of a panel, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 12, 26  # margins around the curve

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from distill.models.pix2pixhd import Architecture, Norm
+from distill.networks.pix2pixhd import Architecture, Norm
 from distill.training.pix2pix.augment import KINDS
 
 

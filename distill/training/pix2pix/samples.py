@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.pixels import to_numpy, to_uint8
-from distill.reports.sheet import draw_sheet, png_bytes
-from distill.reports.survey import Sample
 from distill.shards.dataset import TripletDataset
 from distill.shards.folder import manifest_reports, read_manifest, shard_path
+from distill.shards.inspect.sheet import draw_sheet, png_bytes
+from distill.shards.inspect.survey import Sample
 from distill.shards.read import open_shard
 
 OUTPUT = "student"

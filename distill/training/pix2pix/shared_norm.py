@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from distill import parallel
+from distill.training import processes
 
 CHANNELS = (0, 2, 3)  # all axes but the channels
 
@@ -19,10 +19,10 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         values = x.float()
-        count = values.numel() // values.shape[1] * parallel.world_size()
-        mean = parallel.differentiable_sum(values.sum(dim=CHANNELS)) / count
+        count = values.numel() // values.shape[1] * processes.world_size()
+        mean = processes.differentiable_sum(values.sum(dim=CHANNELS)) / count
         centred = values - mean[:, None, None]
-        variance = parallel.differentiable_sum(centred.square().sum(dim=CHANNELS)) / count
+        variance = processes.differentiable_sum(centred.square().sum(dim=CHANNELS)) / count
         self._follow(mean.detach(), variance.detach() * (count / max(1, count - 1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
@@ -37,7 +37,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 
 def share_statistics(network: nn.Module) -> None:
     """Let the batch normalisations of a network look at the images of all processes, where there are several."""
-    if parallel.world_size() == 1:
+    if processes.world_size() == 1:
         return
     for module in list(network.modules()):
         for name, child in module.named_children():

@@ -13,11 +13,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from distill import parallel
-from distill.averaging import average_decay, update_average
-from distill.models import losses
-from distill.models.perceptual import PerceptualFeatures
-from distill.models.pix2pixhd import Architecture, create, create_discriminator
+from distill.networks import losses
+from distill.networks.perceptual import PerceptualFeatures
+from distill.networks.pix2pixhd import Architecture, create, create_discriminator
+from distill.training import processes
+from distill.training.average import average_decay, update_average
 from distill.training.pix2pix.augment import apply_changes, draw_changes
 from distill.training.pix2pix.optimise import Optimiser
 from distill.training.pix2pix.presets import Preset
@@ -104,8 +104,8 @@ class Pix2PixHDStep:
             return images
         share = len(images)
         random = place.generator("augment")
-        changes = draw_changes(share * parallel.world_size(), self.preset.augment, random)
-        return apply_changes(images, changes.part(parallel.rank() * share, share))
+        changes = draw_changes(share * processes.world_size(), self.preset.augment, random)
+        return apply_changes(images, changes.part(processes.rank() * share, share))
 
     def _learn(self, images: Tensor) -> dict[str, Tensor]:
         """Gather the gradients of both networks from one part of the batch, weights as before the update."""
@@ -166,7 +166,7 @@ class Pix2PixHDStep:
         """Average over the parts and processes, so that a line of stats speaks of the whole batch."""
         names = list(found[0])
         values = torch.stack([torch.stack([part[name] for name in names]) for part in found]).mean(dim=0)
-        values = parallel.sum_over_processes(values) / parallel.world_size()
+        values = processes.sum_over_processes(values) / processes.world_size()
         return dict(zip(names, values.unbind(), strict=True))
 
     @torch.no_grad()

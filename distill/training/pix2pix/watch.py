@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.files import atomic_write
 from distill.metrics.features import Features
 from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
-from distill.models.perceptual import PerceptualFeatures
-from distill.models.student import StudentFacts, load_student, save_student
-from distill.shards.atomic import atomic_write
+from distill.networks.perceptual import PerceptualFeatures
+from distill.networks.student import StudentFacts, load_student, save_student
 from distill.training.pix2pix.data import TripletReader
 from distill.training.pix2pix.page import BASELINES, Page, write_page
 from distill.training.pix2pix.samples import SampleSheet

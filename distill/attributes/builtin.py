@@ -1,0 +1,118 @@
+"""The built-in scorer: the apparent gender and age of a face, by two published networks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.attributes.builtin_files import MEANS, MODELS, SCALE, check_attributes, load_model, models_folder
+from distill.attributes.crops import FIVE_OF_68, Crop
+from distill.attributes.protocol import Kind, Scores, score_faces
+from distill.faces.alignment import Pixels
+from distill.faces.detection import Face
+
+# Fitted by likelihood on the 217 of 879 official portraits of the US Congress whose gender is on record. There the
+# network is right for 215 (99.1 %); the calibration error (10 bins of confidence) falls from 0.0098 to 0.0080. On
+# the other 662, labelled by eye, it is right for 99.2 %, and the error falls from 0.0106 to 0.0092; of the faces
+# with a confidence of at least 0.9 it is right for 99.8 %. With so few mistakes the temperature is not well known
+# (95 % of resampled fits lie below 1.3), so it says chiefly that the network was calibrated before.
+GENDER_TEMPERATURE = 0.94
+PADDING = 0.2  # dlib's default of get_face_chip_details, which both networks were trained with
+NEWBORN = 0.25  # years that the network's class 0 counts for; class k counts for k
+
+
+class GenderAgeScorer:
+    """The published networks for gender and age, on dlib's face chips.
+
+    `attributes` are out of "gender" and "age". Images: uint8 [N, H, W, 3], or one [H, W, 3] of its own size each.
+    Scores: `gender`, the calibrated probability of female (0 to 1; its larger side is the confidence); `age`, the
+    expected age in years (0.25 to 80); `age_spread`, the standard deviation of the network's own distribution.
+
+    Age is rough: on 217 portraits of known age it is 7 years too low on the mean, with an error of 10 years around
+    that and a correlation of 0.55, while the spread is 5 years at the median; compare ages, do not believe them.
+
+    Raises DistillError for an unknown attribute, and for files that are missing or not the published ones.
+    """
+
+    def __init__(
+        self,
+        attributes: Sequence[str] = ("gender", "age"),
+        *,
+        folder: Path | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.attributes = check_attributes(attributes)
+        self.device = torch.device(device)
+        place = models_folder(folder)
+        self.networks = {name: load_model(name, place).to(self.device) for name in self.attributes}
+
+    @property
+    def names(self) -> Sequence[str]:
+        return [score for name in self.attributes for score in MODELS[name].scores]
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        return {name: "probability" if name == "gender" else "value" for name in self.names}
+
+    @property
+    def sha256(self) -> str:
+        networks = [MODELS[name].sha256 for name in self.attributes]
+        settings = [*networks, GENDER_TEMPERATURE, NEWBORN, MEANS, SCALE, PADDING]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+
+    @property
+    def needs_face(self) -> bool:
+        return True
+
+    @property
+    def crops(self) -> Mapping[str, Crop]:
+        # The networks were trained on chips placed by five points. Placed by all 68, over 879 portraits the
+        # probability of female moves by 0.009 on the mean instead of 0.005 (four faces change sides instead of
+        # one), and the age by 2.2 years instead of 1.5.
+        return {
+            name: Crop(kind="chip", height=side, width=side, padding=PADDING, points=len(FIVE_OF_68))
+            for name, side in ((name, MODELS[name].side) for name in self.attributes)
+        }
+
+    def __call__(
+        self, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None], /
+    ) -> dict[str, Scores]:
+        return score_faces(self, images, faces)
+
+    def score_chips(self, chips: Sequence[Mapping[str, Pixels]]) -> dict[str, Scores]:
+        """Score faces [N] by their chips, one for each attribute, as `crops` cuts them."""
+        scores: dict[str, Scores] = {}
+        for name in self.attributes:
+            logits_NK = self.logits(name, np.stack([chip[name] for chip in chips])).double()
+            values = _gender(logits_NK) if name == "gender" else _age(logits_NK)
+            for score, value in zip(MODELS[name].scores, values, strict=True):
+                scores[score] = value.float().cpu().numpy()
+        return scores
+
+    @torch.inference_mode()
+    def logits(self, attribute: str, chips_NHWC: Pixels) -> Tensor:
+        """Return what the network gives before its softmax, float32 [N, classes] on the scorer's device."""
+        chips_NCHW = torch.from_numpy(chips_NHWC).to(self.device).permute(0, 3, 1, 2).float()
+        means = torch.tensor(MEANS, device=self.device).reshape(3, 1, 1)
+        logits: Tensor = self.networks[attribute]((chips_NCHW - means) / SCALE)["logits"]
+        return logits
+
+
+def _gender(logits_N2: Tensor) -> tuple[Tensor]:
+    return (torch.softmax(logits_N2 / GENDER_TEMPERATURE, dim=1)[:, 0],)
+
+
+def _age(logits_NK: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the distribution over ages."""
+    shares = torch.softmax(logits_NK, dim=1)
+    years = torch.arange(logits_NK.shape[1], device=shares.device, dtype=shares.dtype)
+    years[0] = NEWBORN
+    mean = shares @ years
+    variance = (shares * (years - mean[:, None]) ** 2).sum(dim=1)
+    return mean, variance.sqrt()

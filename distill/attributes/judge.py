@@ -1,0 +1,88 @@
+"""Who judges an attribute: a scorer by its name or file, and whether the same one selected the data.
+
+A student that was taught by pairs which a network picked has learned what that network likes. So the share of faces
+that an edit turns is told by another network, or with a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distill.attributes.builtin import GenderAgeScorer
+from distill.attributes.builtin_files import MODELS
+from distill.attributes.face_api import ENTRY, NAME, FaceApiScorer
+from distill.attributes.load import BUILTIN, load_scorer
+from distill.attributes.protocol import AttributeScorer
+from distill.errors import DistillError
+from distill.weights.checkpoint import file_sha256
+from distill.weights.registry import entry_of
+
+AUTO = "auto"
+SELECTION = ("scorer", "scorer_sha256")  # keys of a recipe
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judge:
+    """A scorer and what it is called; `hashes` are those that a recipe may name it by."""
+
+    name: str
+    scorer: AttributeScorer
+    hashes: frozenset[str]
+
+    def selected(self, recipe: Mapping[str, Any]) -> bool:
+        """Tell whether a recipe names this scorer."""
+        facts = list(_facts(recipe))
+        return any(value in self.hashes or (key == "scorer" and value == self.name) for key, value in facts)
+
+
+def open_judge(source: str = AUTO, *, device: str | torch.device = "cpu") -> Judge:
+    """Open a scorer: "face-api", "face-api=FILE", "builtin", a file, or "auto": face-api where it was fetched.
+
+    Raises DistillError for one that is not there, in one line that says how to get it.
+    """
+    if source == AUTO:
+        entry = entry_of(ENTRY)
+        source = NAME if entry is not None and entry.path.is_file() else BUILTIN
+    if source == BUILTIN:
+        builtin = GenderAgeScorer(device=device)
+        return _judge(BUILTIN, builtin, {model.sha256 for model in MODELS.values()})
+    name, _, file = source.partition("=")
+    if name == NAME:
+        return _judge(NAME, FaceApiScorer(Path(file).expanduser() if file else None, device=device), set())
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise DistillError(
+            f"unknown scorer {source!r}: neither {NAME}, {NAME}=FILE nor {BUILTIN}, nor a file"
+        )
+    return _judge(str(path), load_scorer(path, device=device), {file_sha256(path)})
+
+
+def selecting(recipe: Mapping[str, Any]) -> str | None:
+    """Return the scorer that a recipe says selected its data; None where it names none."""
+    return next((value for key, value in _facts(recipe) if key == "scorer"), None)
+
+
+def selection(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a recipe says of the scorer that selected its data, as a recipe says it; {} where none did."""
+    return {key: value for key, value in _facts(recipe) if key in SELECTION}
+
+
+def _judge(name: str, scorer: AttributeScorer, hashes: set[str]) -> Judge:
+    return Judge(name=name, scorer=scorer, hashes=frozenset(hashes | {scorer.sha256}))
+
+
+def _facts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text of a recipe with the last key that leads to it."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _facts(inner, str(name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _facts(inner, key)
+    elif isinstance(value, str):
+        yield key, value

@@ -1,0 +1,152 @@
+"""Find a scorer by its source: the built-in one, a file of `distill train-classifier`, or a TOML of the user's.
+
+Such a TOML, for a network that tells from a face of 64 px whether it smiles:
+
+    network = "smile.onnx"  # beside this file; or a state dict (.pth, .safetensors) with an `architecture`
+
+    [input]
+    crop = "chip"           # "whole", "chip" (dlib's, with padding) or "ffhq"
+    channels = "rgb"        # "rgb", "bgr" or "grey"
+    mean = [0.485, 0.456, 0.406]
+    std = [0.229, 0.224, 0.225]
+
+    [[scores]]
+    name = "smile"
+    kind = "softmax"        # "softmax", "sigmoid", "expectation" or "value"
+    labels = ["neutral", "smiling"]
+    positive = "smiling"
+    temperature = 1.3
+
+All keys: `InputSettings` and `ScoreSettings`. Nothing in any of these files is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from distill.attributes.builtin import GenderAgeScorer
+from distill.attributes.network import NetworkScorer
+from distill.attributes.protocol import ChipScorer
+from distill.attributes.settings import ScorerSettings, settings_of
+from distill.errors import DistillError, UnsupportedCheckpoint, os_error
+from distill.files import atomic_write
+from distill.networks.classifier import ARCHITECTURES
+from distill.networks.onnx_graph import read_bytes
+from distill.networks.onnx_network import network_of
+from distill.schema import canonical_json
+from distill.weights.checkpoint import file_sha256
+from distill.weights.safe_pickle.machine import shown
+from distill.weights.safetensors_file import safetensors_chunks
+from distill.weights.state_files import StateFile, read_state
+
+BUILTIN = "builtin"
+FORMAT = "distill-scorer"
+MAX_TOML = 1 << 20  # bytes
+HELP = "a scorer is 'builtin', a .toml that names a network, or a file of distill train-classifier"
+
+
+def load_scorer(source: str | Path, device: str | torch.device = "cpu") -> ChipScorer:
+    """Return the scorer: "builtin" (gender and age), a TOML, or a file of `distill train-classifier`.
+
+    Raises DistillError in one line that names the file and the key for settings that are missing, unknown or do not
+    fit the network, and for a network that cannot be read.
+    """
+    if str(source) == BUILTIN:
+        return GenderAgeScorer(device=device)
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise DistillError(f"{path}: {'not a file' if path.exists() else 'no such file'}; {HELP}")
+    if path.suffix.lower() == ".toml":
+        return _of_toml(path, device)
+    if path.suffix.lower() in (".onnx", ".csv"):
+        what = "a table of scores is no network" if path.suffix.lower() == ".csv" else "name it in a .toml"
+        raise DistillError(f"{path}: {what}; {HELP}")
+    return _of_trained(path, device)
+
+
+def save_scorer(path: Path, settings: ScorerSettings, tensors: dict[str, Tensor]) -> None:
+    """Write settings and weights into one safetensors file that `load_scorer` reads; whole or not at all.
+
+    Raises DistillError where it cannot be written, DiskFull.
+    """
+    texts = {"format": FORMAT, "scorer": settings.model_dump_json(exclude_defaults=True)}
+    state = {name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in tensors.items()}
+    try:
+        atomic_write(path, b"".join(safetensors_chunks(state, texts, torch.float32)))
+    except OSError as error:
+        raise os_error(error) from error
+
+
+def _of_toml(path: Path, device: str | torch.device) -> NetworkScorer:
+    settings = settings_of(ScorerSettings, _read_toml(path), str(path))
+    if not settings.network:
+        raise DistillError(f'{path}: network: missing; the file with the weights, such as "smile.onnx"')
+    weights = path.parent / Path(settings.network).expanduser()
+    if not weights.is_file():
+        raise DistillError(
+            f"{path}: network: {weights}: {'not a file' if weights.exists() else 'no such file'}"
+        )
+    if weights.suffix.lower() == ".onnx":
+        if settings.architecture:
+            raise DistillError(f"{path}: architecture: an ONNX file has its own; leave the key out")
+        data = read_bytes(weights)
+        asked = tuple(dict.fromkeys(score.output for score in settings.scores if score.output))
+        network: nn.Module = network_of(data, str(weights), outputs=asked)
+        sha256 = hashlib.sha256(data).hexdigest()
+    else:
+        network, sha256 = _of_state(path, settings, read_state(weights)), file_sha256(weights)
+    return _scorer(path, settings, network, sha256, device)
+
+
+def _of_trained(path: Path, device: str | torch.device) -> NetworkScorer:
+    file = read_state(path)
+    if file.metadata.get("format") != FORMAT:
+        raise UnsupportedCheckpoint(f"{path}: weights without settings: name it in a .toml; {HELP}")
+    try:
+        values = json.loads(file.metadata.get("scorer", ""))
+    except (ValueError, RecursionError) as error:
+        raise UnsupportedCheckpoint(f"{path}: broken settings ({error})") from error
+    settings = settings_of(ScorerSettings, values, str(path))
+    return _scorer(path, settings, _of_state(path, settings, file), file_sha256(path), device)
+
+
+def _of_state(path: Path, settings: ScorerSettings, file: StateFile) -> nn.Module:
+    name = settings.architecture
+    if name not in ARCHITECTURES:
+        what = f"{shown(name)!r} is unknown" if name else "missing: weights alone do not say what to compute"
+        raise DistillError(f"{path}: architecture: {what}; known are {', '.join(ARCHITECTURES)}")
+    try:
+        return ARCHITECTURES[name](file.tensors)
+    except UnsupportedCheckpoint as error:
+        raise UnsupportedCheckpoint(f"{path}: architecture {name}: {error}") from error
+
+
+def _scorer(
+    path: Path, settings: ScorerSettings, network: nn.Module, weights_sha256: str, device: str | torch.device
+) -> NetworkScorer:
+    facts = settings.model_dump(mode="json", exclude={"network"}) | {"weights": weights_sha256}
+    sha256 = hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+    try:
+        return NetworkScorer(settings, network, sha256=sha256, device=device)
+    except UnsupportedCheckpoint as error:
+        raise UnsupportedCheckpoint(f"{path}: {error}") from error
+
+
+def _read_toml(path: Path) -> object:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TOML + 1)
+    except OSError as error:
+        raise DistillError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if len(data) > MAX_TOML:
+        raise DistillError(f"{path}: more than {MAX_TOML:,} bytes, too long for settings")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DistillError(f"{path}: not a TOML file ({error})") from error

@@ -1,0 +1,58 @@
+"""What an edit does to a score of faces: classes that flip, values that move. N faces; NaN where there is no score.
+
+A score is a probability of a class (0 to 1, the class changes at 0.5) or a value, such as an age in years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.attributes.protocol import Kind
+
+Floats = NDArray[np.float64]
+
+MIDDLE = 0.5  # where the class of a calibrated probability changes
+SURE = 0.9  # a class is certain from here on, as in the selection of pairs
+# Tasks whose edit has a direction; a recipe that chose pairs apart in a score says it itself.
+WAYS = {"ageing": {"age": 1}, "rejuvenation": {"age": -1}}
+
+
+def wanted_ways(recipe: Mapping[str, Any]) -> dict[str, int]:
+    """Return the scores that the edit of a recipe should raise (1) or lower (-1)."""
+    ways = dict(WAYS.get(str(recipe.get("task")), {}))
+    filters = recipe.get("filters")
+    for item in filters if isinstance(filters, list | tuple) else ():
+        if (
+            isinstance(item, Mapping)
+            and item.get("name") == "apart"
+            and item.get("source") in ("lower", "higher")
+        ):
+            ways[str(item.get("attribute"))] = 1 if item["source"] == "lower" else -1
+    return ways
+
+
+def moves(
+    score: str, kind: Kind, before_N: Floats, after_N: Floats, *, way: int | None = None
+) -> dict[str, float]:
+    """Measure a score before and after: measure -> value, over the faces that have both; NaN where there is none.
+
+    Of a probability `<score>_flipped`, the share whose class changes, and `<score>_flipped_sure`, the share whose
+    class changes to one of a certainty of 0.9. Of a value `<score>_moved`, the mean difference, and with a wanted
+    `way` `<score>_wanted`, the share that moves that way.
+    """
+    known = np.isfinite(before_N) & np.isfinite(after_N)
+    before, after = before_N[known], after_N[known]
+    if kind == "value":
+        found = {f"{score}_moved": _mean(after - before)}
+        return found | ({} if way is None else {f"{score}_wanted": _mean((after - before) * way > 0)})
+    flipped = (before > MIDDLE) != (after > MIDDLE)
+    sure = np.maximum(after, 1 - after) >= SURE
+    return {f"{score}_flipped": _mean(flipped), f"{score}_flipped_sure": _mean(flipped & sure)}
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,253 @@
+"""Students for other runtimes: ONNX, written layer by layer, and TorchScript; both checked before they are written.
+
+The ONNX graph is built here, not traced: it has one node for each layer and the tensors' public names, any batch size
+and any image size that the network takes, and needs no exporter.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from distill.errors import DistillError, os_error
+from distill.files import atomic_write
+from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
+from distill.networks.student import Student
+
+Target = Literal["onnx", "torchscript"]
+OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime since 1.12 (2022)
+TOLERANCE = 1e-4  # of pixels in [-1, 1]: a hundredth of an 8-bit step is 8e-5
+MAX_PROTOBUF = 2**31 - 1  # bytes of one ONNX file
+INPUT, OUTPUT = "images", "image"
+
+Network = GlobalGenerator | LocalEnhancer
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written, and how far its pixels in [-1, 1] are from PyTorch's at most."""
+
+    path: Path
+    size: int  # bytes
+    difference: float
+
+
+def export_student(student: Student, path: Path, to: Target) -> Exported:
+    """Write a student for another runtime, whole or not at all, after comparing it with PyTorch at two image sizes.
+
+    Takes images [batch, C, height, width] in [-1, 1], gives [batch, 3, height, width]; batch and sizes are free.
+    Raises DistillError where a package is missing, where the results differ by more than 1e-4, or where the file
+    cannot be written.
+    """
+    if path.is_dir():
+        raise DistillError(f"{path} is a folder: name a file to write")
+    network = copy.deepcopy(student.network).cpu().float()
+    texts = _texts(student)
+    data, run = (_onnx if to == "onnx" else _torchscript)(network, texts)
+    difference = _difference(student, network, run)
+    if not difference <= TOLERANCE:
+        raise DistillError(
+            f"{student.path}: as {to} its pixels differ from PyTorch's by {difference:.2g}, "
+            f"more than {TOLERANCE:g}: not written"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, data)
+    except OSError as error:
+        raise os_error(error) from error
+    return Exported(path=path, size=len(data), difference=difference)
+
+
+def _texts(student: Student) -> dict[str, str]:
+    """What whoever runs the file must know."""
+    roles = ", ".join(student.facts.inputs) or f"{student.input_count} RGB images"
+    return {
+        "format": "pix2pixhd-generator",
+        "images": f"float32 [batch, {student.input_channels}, height, width] in [-1, 1]: {roles}, joined along C",
+        "side_multiple": str(student.architecture.side_multiple),
+        "student": json.dumps(
+            {name: value for name, value in asdict(student.facts).items() if value is not None}
+        ),
+    }
+
+
+def _difference(student: Student, network: Network, run: Run) -> float:
+    """The largest difference of a pixel, over a batch of two squares and one oblong image."""
+    multiple = student.architecture.side_multiple
+    side = max(8 * multiple, 64 // multiple * multiple)
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for shape in ((2, side, side), (1, side, side + multiple)):
+        x = torch.rand(shape[0], student.input_channels, *shape[1:], generator=generator) * 2 - 1
+        with torch.inference_mode():
+            expected = network(x).numpy()
+        found = run(x.numpy())
+        if found.shape != expected.shape:
+            return float("inf")
+        worst = max(worst, float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()))
+    return worst
+
+
+# ---- TorchScript
+
+
+def _torchscript(network: Network, texts: dict[str, str]) -> tuple[bytes, Run]:
+    inputs, multiple = network.architecture.inputs, network.architecture.side_multiple
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter(
+            "ignore"
+        )  # torch.jit is old, it says, and traces a check of sizes without effect
+        example = torch.zeros(1, inputs, 4 * multiple, 4 * multiple)
+        script = torch.jit.trace(network, (example,), check_trace=False)  # type: ignore[no-untyped-call]
+        torch.jit.save(script, buffer, _extra_files=texts)
+        buffer.seek(0)
+        loaded = torch.jit.load(buffer)  # type: ignore[no-untyped-call]
+
+    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.asarray(loaded(torch.from_numpy(x)).numpy())
+
+    return buffer.getvalue(), run
+
+
+# ---- ONNX
+
+
+def _onnx(network: Network, texts: dict[str, str]) -> tuple[bytes, Run]:
+    onnx, runtime = _packages()
+    size = sum(tensor.nbytes for tensor in network.state_dict().values())
+    if size > MAX_PROTOBUF - (1 << 20):
+        raise DistillError(f"{size:,} bytes of weights: an ONNX file holds 2 GB; use --to torchscript")
+    model = _Graph(onnx).model(network, texts)
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString()
+    session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(session.run([OUTPUT], {INPUT: x})[0])
+
+    return data, run
+
+
+def _packages() -> tuple[Any, Any]:
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise DistillError(
+            f"export to ONNX needs the extra 'onnx': pip install 'distill[onnx]' ({error})"
+        ) from error
+    return onnx, onnxruntime
+
+
+class _Graph:
+    """Collects nodes and tensors of a generator; values are named by the module that makes them."""
+
+    def __init__(self, onnx: Any) -> None:
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.tensors: dict[str, Any] = {}
+
+    def model(self, network: Network, texts: dict[str, str]) -> Any:
+        helper, kind = self.onnx.helper, self.onnx.TensorProto.FLOAT
+        a = network.architecture
+        last = (
+            self.enhanced(network)
+            if isinstance(network, LocalEnhancer)
+            else self.chain("model", network.model, INPUT)
+        )
+        self.node("Tanh", [last], OUTPUT)
+        sides = ["batch", None, "height", "width"]
+        graph = helper.make_graph(
+            self.nodes,
+            "student",
+            [helper.make_tensor_value_info(INPUT, kind, [*sides[:1], a.inputs, *sides[2:]])],
+            [helper.make_tensor_value_info(OUTPUT, kind, [*sides[:1], a.outputs, *sides[2:]])],
+            initializer=list(self.tensors.values()),
+        )
+        opset = helper.make_opsetid("", OPSET)
+        model = helper.make_model(
+            graph, producer_name="distill", ir_version=IR_VERSION, opset_imports=[opset]
+        )
+        helper.set_model_props(model, texts)
+        return model
+
+    def enhanced(self, network: LocalEnhancer) -> str:
+        """As `LocalEnhancer.forward`."""
+        pyramid = [INPUT]
+        for n in range(network.architecture.enhancers):
+            window = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 0}
+            pyramid.append(self.node("AveragePool", [pyramid[-1]], f"halved{n + 1}", **window))
+        x = self.chain("model", network.model, pyramid.pop())
+        for n in range(1, network.architecture.enhancers + 1):
+            down, up = network.enhancer(n)
+            inner = self.chain(f"model{n}_1", down, pyramid.pop())
+            x = self.chain(f"model{n}_2", up, self.node("Add", [inner, x], f"model{n}"))
+        return x
+
+    def chain(self, prefix: str, layers: nn.Sequential, x: str) -> str:
+        for name, layer in layers.named_children():
+            x = self.layer(f"{prefix}.{name}", layer, x)
+        return x
+
+    def layer(self, name: str, layer: nn.Module, x: str) -> str:
+        match layer:
+            case ResidualBlock():
+                return self.node("Add", [x, self.chain(f"{name}.conv_block", layer.conv_block, x)], name)
+            case nn.ReflectionPad2d():
+                left, right, top, bottom = layer.padding
+                pads = self.tensor(f"pads{left}", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
+                return self.node("Pad", [x, pads], name, mode="reflect")
+            case nn.Conv2d() | nn.ConvTranspose2d():
+                return self.convolution(name, layer, x)
+            case nn.InstanceNorm2d():
+                ones = self.tensor(f"ones{layer.num_features}", np.ones(layer.num_features, np.float32))
+                zeros = self.tensor(f"zeros{layer.num_features}", np.zeros(layer.num_features, np.float32))
+                return self.node("InstanceNormalization", [x, ones, zeros], name, epsilon=layer.eps)
+            case nn.BatchNorm2d():
+                parts = ("weight", "bias", "running_mean", "running_var")
+                numbers = [self.tensor(f"{name}.{part}", _numbers(getattr(layer, part))) for part in parts]
+                return self.node("BatchNormalization", [x, *numbers], name, epsilon=layer.eps)
+            case nn.ReLU():
+                return self.node("Relu", [x], name)
+        raise TypeError(f"{name}: no ONNX for {type(layer).__name__}")
+
+    def convolution(self, name: str, layer: nn.Conv2d | nn.ConvTranspose2d, x: str) -> str:
+        shape: dict[str, Any] = {
+            "kernel_shape": list(layer.kernel_size),
+            "strides": list(layer.stride),
+            "pads": [int(side) for side in layer.padding] * 2,
+        }
+        if isinstance(layer, nn.ConvTranspose2d):
+            shape["output_padding"] = list(layer.output_padding)
+        numbers = [
+            self.tensor(f"{name}.{part}", _numbers(getattr(layer, part))) for part in ("weight", "bias")
+        ]
+        kind = "ConvTranspose" if isinstance(layer, nn.ConvTranspose2d) else "Conv"
+        return self.node(kind, [x, *numbers], name, **shape)
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def tensor(self, name: str, values: NDArray[Any]) -> str:
+        if name not in self.tensors:
+            self.tensors[name] = self.onnx.numpy_helper.from_array(values, name)
+        return name
+
+
+def _numbers(tensor: Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(tensor.detach().numpy())

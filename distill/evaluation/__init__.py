@@ -1,0 +1,1 @@
+"""What people judge by: students and teachers in numbers and pictures."""

@@ -1,0 +1,185 @@
+"""An evaluation as a table to read, as JSON, and as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from distill.evaluation.student import COPY, LATENT_EDIT, MEAN, STUDENT, TARGET, Evaluation, unbeaten
+from distill.metrics.pairs import HIGHER_IS_BETTER
+from distill.metrics.speed import Time
+from distill.shards.inspect.sheet import shown, shown_side
+
+COLUMNS = {
+    STUDENT: "student",
+    LATENT_EDIT: "embedded, edited",
+    COPY: "copy the content",
+    MEAN: "mean of inputs",
+    TARGET: "target",
+}
+FACE_MEASURES = {  # ending of a measure of a score: what it is
+    "_flipped_sure": "share that changes class for sure",
+    "_flipped": "share that changes class",
+    "_moved": "{unit}moved by",
+    "_wanted": "share that moves the wanted way",
+    "_miss": "off the target by",
+}
+TIMES = {STUDENT: "student", "teacher_edit": "teacher's edit", "embedding_and_edit": "embedding + edit"}
+GAP, MARGIN, HEAD, FOOT = 4, 20, 26, 40  # px of the picture
+INK, FAINT, PAPER = (32, 36, 42), (110, 118, 128), (255, 255, 255)
+
+Pixels = NDArray[np.uint8]
+
+
+def label(measure: str) -> str:
+    """Name a measure for people: what it is, of which features, and which way is better."""
+    kind, _, features = measure.partition("_")
+    arrow = "↑" if measure in HIGHER_IS_BETTER else "↓"
+    if measure == "frechet_inception":
+        return f"FID {arrow}"
+    if measure == "kernel_inception":
+        return f"KID {arrow}"
+    names = {
+        "l1": "L1 (of 0..1)",
+        "ssim": "SSIM",
+        "perceptual": "perceptual distance",
+        "frechet": "Fréchet distance",
+    }
+    return f"{names.get(kind, kind)}{f' ({features})' if features else ''} {arrow}"
+
+
+def face_label(measure: str) -> str:
+    """Name a measure of faces; none of them has a better end: the target's value is what the edit does."""
+    if measure == "identity_distance":
+        return "identity: distance to the content"
+    if measure == "same_person":
+        return "identity: share below 0.6"
+    for ending, words in FACE_MEASURES.items():
+        if measure.endswith(ending):
+            score = measure.removesuffix(ending).replace("_", " ")
+            return f"{score}: {words.format(unit='years ' if score == 'age' else '')}"
+    return measure.replace("_", " ")
+
+
+def number(value: float | None) -> str:
+    """Write four digits that count."""
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if math.isfinite(value) else "not finite"
+
+
+def score_table(found: Evaluation) -> str:
+    """The scores of student and baselines, and those of faces, as a Markdown table with aligned columns."""
+    columns = list(found.scores)
+    rows = [
+        [label(measure), *(number(found.scores[name][measure]) for name in columns)]
+        for measure in found.scores[STUDENT]
+    ]
+    if not found.faces:
+        return aligned([["", *(COLUMNS[name] for name in columns)], *rows])
+    faces = [
+        [face_label(measure), *(number(found.faces[name][measure]) for name in (*columns, TARGET))]
+        for measure in found.faces[STUDENT]
+    ]
+    return aligned(
+        [["", *(COLUMNS[name] for name in (*columns, TARGET))], *([*row, "–"] for row in rows), *faces]
+    )
+
+
+def face_table(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """The measures of faces alone, by column, as a Markdown table."""
+    rows = [
+        [face_label(measure), *(number(column[measure]) for column in scores.values())]
+        for measure in scores[STUDENT]
+    ]
+    return aligned([["", *(COLUMNS[name] for name in scores)], *rows])
+
+
+def time_table(times: Mapping[str, Time]) -> str:
+    """Milliseconds an image of each way, and how they were measured."""
+    rows = [
+        [TIMES[name], f"{time.milliseconds:.2f}" if time.milliseconds is not None else "–", time.how]
+        for name, time in times.items()
+    ]
+    return aligned([["", "ms an image", "measured on"], *rows])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows as a Markdown table, the first as its head; every column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def verdict(found: Evaluation) -> str:
+    """Say in two sentences how the student stands beside the baselines."""
+    mine, copied = found.scores[STUDENT]["l1"], found.scores[COPY]["l1"]
+    share = f"L1 is {mine / copied:.2f} of copying the content's. " if copied else ""
+    losses = unbeaten(found)
+    lost = {
+        name: [label(measure)[:-2] for measure, names in losses.items() if name in names]
+        for name in found.scores
+        if name != STUDENT
+    }
+    if not any(lost.values()):
+        return f"{share}The student beats {' and '.join(COLUMNS[name] for name in lost)} in every measure."
+    behind = [f"{COLUMNS[name]} in {', '.join(measures)}" for name, measures in lost.items() if measures]
+    return f"{share}The student does not beat {'; nor '.join(behind)}."
+
+
+def text(title: str, facts: Sequence[tuple[str, str]], found: Evaluation, notes: Sequence[str]) -> str:
+    """Write the whole report as Markdown that also reads well on a terminal."""
+    width = max(len(name) for name, _ in facts)
+    lines = [f"# {title}", "", *(f"    {name:{width}}  {value}" for name, value in facts)]
+    lines += ["", score_table(found), "", verdict(found), "", time_table(found.times)]
+    return "\n".join([*lines, *([""] if notes else []), *(f"- {note}" for note in notes), ""])
+
+
+def as_json(found: Evaluation) -> dict[str, Any]:
+    """Everything that was measured, as plain values; null for what is not finite or was not measured."""
+    return {
+        "rows": found.rows,
+        "scores": {name: plain(scores) for name, scores in found.scores.items()},
+        "not_beaten": {measure: names for measure, names in unbeaten(found).items() if names},
+        "faces": {
+            "rows": found.face_rows,
+            "scores": {name: plain(scores) for name, scores in found.faces.items()},
+            "distance_between_people": found.between_people,
+        },
+        "scorer": found.judge or None,
+        "milliseconds_per_image": {
+            name: {"value": time.milliseconds, "how": time.how} for name, time in found.times.items()
+        },
+        "not_measured": found.not_measured,
+    }
+
+
+def plain(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """Measures as JSON takes them; None for what is not finite."""
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
+
+
+def draw_samples(rows: Sequence[Mapping[str, Pixels]], *, note: str = "") -> Image.Image:
+    """Draw rows of images [H, W, 3], their names on top of the columns, a note below."""
+    names = list(rows[0])
+    side = shown_side(max(rows[0][names[0]].shape[:2]))
+    width = 2 * MARGIN + len(names) * (side + GAP) - GAP
+    height = 2 * MARGIN + HEAD + len(rows) * (side + GAP) - GAP + (FOOT if note else 0)
+    sheet = Image.new("RGB", (width, height), PAPER)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    for column, name in enumerate(names):
+        left = MARGIN + column * (side + GAP)
+        pen.text((left, MARGIN), name, fill=INK, font=font)
+        for line, row in enumerate(rows):
+            sheet.paste(shown(row[name], side), (left, MARGIN + HEAD + line * (side + GAP)))
+    pen.text((MARGIN, height - FOOT), note, fill=FAINT, font=font)
+    return sheet

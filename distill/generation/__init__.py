@@ -1,0 +1,1 @@
+"""Make a data set: from a recipe to shards on disk."""

@@ -1,0 +1,108 @@
+"""What `distill/generation/cluster.py` tells Dask and the worker processes before a run, and takes back after it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.errors import DistillError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long to wait, in seconds."""
+
+    connect_s: float = 20.0  # for a scheduler to answer
+    join_s: float = 60.0  # for its first worker
+    no_workers_s: float = 600.0  # without a living worker in the middle of a run
+    grace_s: float = 60.0  # for running tasks, once the run is to stop
+
+
+# Where Dask's defaults are left, and why.
+DASK = {
+    "distributed.scheduler.allowed-failures": 0,  # every death is reported to the driver, which counts them
+    "distributed.scheduler.worker-saturation": 1.0,  # no task waits on a worker that may die
+    "distributed.scheduler.worker-ttl": "15 minutes",  # loading a model holds the GIL and looks like death
+    "distributed.scheduler.no-workers-timeout": "10 minutes",
+    "distributed.deploy.lost-worker-timeout": "10 minutes",  # a restart imports torch, which takes a while
+    "distributed.worker.memory.target": False,  # memory here is not Dask's: spilling cannot help
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.worker.profile.enabled": False,  # it holds on to frames, and what they own, for a while
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.comm.retry.count": 3,
+}
+
+# Read by worker processes as they start. One BLAS thread each: the number of threads can alter floats.
+_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_MEMORY = {"MALLOC_ARENA_MAX": "1"}  # see distill/memory.py
+_SILENCE = {"DASK_LOGGING__DISTRIBUTED": "critical"}
+_LEFT_BEHIND = (
+    "PYTHONHASHSEED",
+    "MALLOC_TRIM_THRESHOLD_",
+    "__DASK_PARENT_PID",
+)  # set by Dask in this process
+_NOISY = ("distributed", "tornado", "asyncio", "bokeh")
+
+
+def scheduler_address(cluster: str) -> str:
+    """Read the address that `cluster` stands for: itself, or the "address" in a scheduler's JSON file.
+
+    Raises DistillError for anything but tcp://HOST:PORT, tls://HOST:PORT or a readable scheduler file.
+    """
+    if not cluster.endswith(".json"):
+        return _checked(cluster, f"--cluster {cluster}")
+    try:
+        content = json.loads(Path(cluster).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DistillError(f"{cluster}: not a readable scheduler file ({error})") from error
+    return _checked(content.get("address") if isinstance(content, dict) else None, f'"address" in {cluster}')
+
+
+def _checked(address: object, where: str) -> str:
+    if isinstance(address, str) and address.startswith(("tcp://", "tls://")):
+        port = address.rpartition(":")[2]
+        if port.isdecimal() and 0 < int(port) < 65536:
+            return address
+    raise DistillError(
+        f"{where}: expected local, tcp://HOST:PORT, tls://HOST:PORT or the path of a scheduler .json"
+    )
+
+
+@contextmanager
+def worker_environment() -> Iterator[None]:
+    """Set what worker processes inherit; put this process's environment back afterwards."""
+    wanted = {**_THREADS, **_MEMORY, **({} if os.environ.get("DISTILL_DEBUG") else _SILENCE)}
+    before = {name: os.environ.get(name) for name in (*wanted, *_LEFT_BEHIND)}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep Dask's own log lines off stderr, unless DISTILL_DEBUG is set; put the loggers back afterwards."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _NOISY]
+    loggers = (
+        [] if os.environ.get("DISTILL_DEBUG") else [logging.getLogger(name) for name in {*names, *_NOISY}]
+    )
+    before = [(logger, logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)

@@ -1,0 +1,141 @@
+"""What a run has to do: which shards, which are there already, how much disk they take."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.errors import DiskFull, DistillError
+from distill.files import atomic_write
+from distill.generation.recipe import Recipe
+from distill.schema import canonical_json
+from distill.shards.folder import (
+    RECIPE_FILE,
+    ShardReport,
+    read_report,
+    shard_indices,
+    shard_is_valid,
+)
+from distill.shards.place import check_place, refiltered
+from distill.text import size_text
+
+# Bytes on disk as a share of the raw pixels, measured on photographs of 256 and 512 px (rounded up).
+SHARE_OF_RAW = {"raw": 1.0, "jpeg": 0.25, "webp": 0.6}
+OVERHEAD = 16 * 1024  # bytes a shard beside its rows
+LEDGER = 512  # bytes a row: its scores, and those of the candidates that were dropped before it
+SAFETY = 1.1  # free space asked for, over the estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The shards of a data set of `n` rows, and which of them are on disk already."""
+
+    recipe: Recipe
+    n: int
+    folder: Path
+    rows: tuple[int, ...]  # per shard
+    done: dict[int, ShardReport]
+
+    @property
+    def todo(self) -> list[int]:
+        return [index for index in range(len(self.rows)) if index not in self.done]
+
+    @property
+    def rows_done(self) -> int:
+        return sum(report.rows for report in self.done.values())
+
+    @property
+    def bytes_needed(self) -> int:
+        """Estimated bytes of the shards that are not there yet."""
+        return sum(estimate_bytes(self.recipe, self.rows[index]) for index in self.todo)
+
+    @property
+    def bytes_free(self) -> int:
+        return shutil.disk_usage(nearest_folder(self.folder)).free
+
+
+def plan_job(recipe: Recipe, n: int, folder: Path) -> Plan:
+    """Lay `n` rows out in shards and look for those that are valid already. Changes nothing on disk.
+
+    Raises `DistillError` when the folder cannot be used: a file, foreign content, another recipe, more rows than
+    `n`, no permission.
+    """
+    if n < 1:
+        raise DistillError(f"--n is {n}: ask for at least 1 triplet")
+    check_folder(folder, recipe)
+    rows = shard_rows(n, recipe.shard_size)
+    done: dict[int, ShardReport] = {}
+    for index, count in enumerate(rows):
+        report = read_report(folder, index)
+        if report and report.rows > count and report.digest == recipe.digest:
+            raise DistillError(holds_more(folder, n))
+        if report and shard_is_valid(folder, index, digest=recipe.digest, rows=count):
+            done[index] = report
+    if folder.is_dir() and max(shard_indices(folder), default=-1) >= len(rows):
+        raise DistillError(holds_more(folder, n))
+    return Plan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done)
+
+
+def shard_rows(n: int, shard_size: int) -> list[int]:
+    """Rows per shard: full ones, then the rest."""
+    full, rest = divmod(n, shard_size)
+    return [shard_size] * full + ([rest] if rest else [])
+
+
+def recipe_there(folder: Path) -> Recipe | None:
+    """Return the recipe of the data set that was begun in a folder; None where there is none.
+
+    Raises `DistillError` where none can be made (see `check_place`), and for one that `distill refilter` made.
+    """
+    if not check_place(folder):
+        return None
+    if step := refiltered(folder):
+        raise DistillError(
+            f"{folder} was made by distill refilter from {step['from']} by {step['where']!r}: distill generate"
+            " cannot add to it; choose another --out"
+        )
+    return Recipe.from_json((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+
+
+def check_folder(folder: Path, recipe: Recipe) -> None:
+    """Refuse an output folder that is not empty and not this recipe's."""
+    there = recipe_there(folder)
+    if there and (difference := recipe.difference(there)):
+        raise DistillError(f"{folder} holds a data set of another recipe: {difference}; choose another --out")
+
+
+def claim_folder(plan: Plan) -> Recipe:
+    """Write the recipe into the folder, or return the one that stands there with the same digest."""
+    written = plan.folder / RECIPE_FILE
+    if written.exists():
+        return Recipe.from_json(written.read_text(encoding="utf-8"))
+    atomic_write(written, (canonical_json(plan.recipe.model_dump(mode="json")) + "\n").encode())
+    return plan.recipe
+
+
+def check_space(plan: Plan) -> None:
+    """Refuse to start what cannot fit."""
+    if plan.bytes_needed * SAFETY > plan.bytes_free:
+        raise DiskFull(
+            f"{plan.folder}: about {size_text(plan.bytes_needed)} are needed and {size_text(plan.bytes_free)}"
+            " are free; free some space, or store less with --codec jpeg or a smaller --resolution"
+        )
+
+
+def estimate_bytes(recipe: Recipe, rows: int) -> int:
+    """Estimate the size of one shard on disk, in bytes."""
+    pixels = len(recipe.roles) * recipe.resolution**2 * 3 * SHARE_OF_RAW[recipe.codec]
+    width = {"float16": 2, "float32": 4}[recipe.latents]
+    latents = len(recipe.edit.latents) * recipe.generator.num_ws * recipe.generator.w_dim * width
+    landmarks = len(recipe.roles) * (68 + 4) * 2 * 4
+    return OVERHEAD + rows * int(pixels + latents + landmarks + LEDGER)
+
+
+def nearest_folder(path: Path) -> Path:
+    """The folder itself, or its nearest ancestor that exists."""
+    return next(ancestor for ancestor in (path, *path.absolute().parents) if ancestor.is_dir())
+
+
+def holds_more(folder: Path, n: int) -> str:
+    return f"{folder} holds more than the {n} triplets asked for; ask for at least as many, or choose another --out"

@@ -1,0 +1,263 @@
+"""What a data set is: a full, immutable description, and a digest that names it.
+
+A `TaskRecipe` holds the choices of a task; `bind` joins it with a teacher into a `Recipe`, in which every choice
+is a number. A recipe says nothing about where or how fast: devices, workers and paths are arguments of a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
+
+from distill.errors import DistillError
+from distill.generation.edit_settings import (
+    DirectionSettings,
+    EditChoice,
+    EditSettings,
+    StyleMixChoice,
+    StyleMixSettings,
+    settle_edit,
+)
+from distill.generation.filters.settings import PAIR_FILTERS, AnyFilter
+from distill.schema import Frozen, canonical_json, first_problem, flat, validated
+from distill.stylegan2.sampling import MAX_SEED
+
+if TYPE_CHECKING:
+    from distill.directions.file import Direction
+
+Align = Literal["gate", "ffhq", "chip", "none"]
+Codec = Literal["raw", "jpeg", "webp"]
+CloseCalls = Literal["fp32", "as-drawn"]
+
+CHOICES_SINCE = ("compiled", "close_calls")  # of recipes; older ones have the default of `Recipe`
+INFORMATIVE = ("generator.name", "generator.licence", "generator.origin")  # left out of the digest
+RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
+NEED_LANDMARKS = ("outside", "identity")  # filters that use what the face filter finds
+
+
+class Teacher(Frozen):
+    """The generator of a data set. Name, licence and origin inform; the other fields decide the pixels."""
+
+    name: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    resolution: int
+    num_ws: int
+    z_dim: int
+    w_dim: int
+    licence: str = "unknown"
+    origin: str = "unknown"
+
+
+class TaskRecipe(Frozen):
+    """The choices of a task before a teacher is known."""
+
+    task: str
+    inputs: tuple[str, ...]
+    target: str
+    edit: EditChoice = StyleMixChoice()
+    truncation_psi: float = Field(default=0.7, ge=-2, le=2)
+    truncation_cutoff: int | None = Field(default=None, ge=1)
+    noise: Literal["const", "none"] = "const"
+    filters: tuple[AnyFilter, ...] = ()
+    align: Align = "gate"
+    resolution: int | None = None
+    codec: Literal["auto", "raw", "jpeg", "webp"] = "auto"
+    latents: Literal["float16", "float32"] = "float32"
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
+    shard_size: int = Field(default=256, ge=1, le=100_000)
+    batch_size: int = Field(default=16, ge=1, le=1024)
+    compiled: bool = False  # the generator, by torch.compile: other roundings
+    # Candidates near a filter's bound: drawn again in float32 and judged by that, or by the images as drawn.
+    close_calls: CloseCalls = "fp32"
+
+    def revised(self, **choices: Any) -> Self:
+        """Return a copy with some choices changed, validated; None leaves a choice as it is.
+
+        The choices of the edit, such as `crossover` and `delta`, go by their own names.
+        """
+        fields = self.model_dump()
+        of_edit = type(self.edit).model_fields
+        for key, value in choices.items():
+            if value is not None:
+                place = fields["edit"] if key in of_edit and key not in fields else fields
+                place[key] = value
+        return validated(type(self), fields)
+
+    def refiltered(self, name: str, **settings: Any) -> Self:
+        """Return a copy in which the filter of that name has some settings changed; None leaves one as it is.
+
+        A filter that is not there yet is put last.
+        """
+        given = {key: value for key, value in settings.items() if value is not None}
+        filters = [item.model_dump() for item in self.filters]
+        if name not in [item["name"] for item in filters]:
+            filters.append({"name": name})
+        changed = (item | given if item["name"] == name else item for item in filters)
+        return self.revised(filters=tuple(changed))
+
+    def without_faces(self) -> Self:
+        """Return a copy for a teacher that does not draw faces: no face filter, no alignment."""
+        kept = tuple(item.model_dump() for item in self.filters if item.name != "face")
+        return self.revised(filters=kept, align="none")
+
+    def bind(
+        self, teacher: Teacher, *, precision: str, direction: Direction | None = None, **models: str
+    ) -> Recipe:
+        """Join with a teacher: resolve edit, resolution and codec to numbers and names.
+
+        `models`: the sha256 of what the filters look with: landmarks_sha256, descriptor_sha256, scorer_sha256.
+        """
+        resolution = checked_resolution(self.resolution or teacher.resolution, teacher)
+        codec = self.codec
+        if codec == "auto":
+            codec = "raw" if resolution <= RAW_UP_TO else "jpeg"
+        if direction is not None:
+            direction.check_fits(num_ws=teacher.num_ws, w_dim=teacher.w_dim, generator_sha256=teacher.sha256)
+        edit = settle_edit(self.edit, num_ws=teacher.num_ws, direction=direction)
+        filters = [item.model_dump() for item in self.filters]
+        bound = {
+            **self.model_dump(),
+            "generator": teacher.model_dump(),
+            "edit": edit.model_dump(),
+            "resolution": resolution,
+            "codec": codec,
+            "filters": tuple(item | {k: v for k, v in models.items() if k in item} for item in filters),
+            "precision": precision,
+            "close_calls": self.close_calls if precision != "fp32" and filters else "as-drawn",
+        }
+        return validated(Recipe, bound)
+
+
+class Recipe(Frozen):
+    """A task bound to a teacher: everything that decides the bytes of a data set but its length."""
+
+    schema_version: Literal[1] = 1
+    task: str
+    inputs: tuple[str, ...]
+    target: str
+    generator: Teacher
+    edit: EditSettings
+    truncation_psi: float
+    truncation_cutoff: int | None
+    noise: Literal["const", "none"]
+    filters: tuple[AnyFilter, ...]
+    align: Align
+    resolution: int
+    codec: Codec
+    latents: Literal["float16", "float32"]
+    seed: int
+    shard_size: int
+    batch_size: int
+    precision: Literal["fp32", "bf16", "fp16"]
+    compiled: bool = False
+    close_calls: CloseCalls = "as-drawn"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.truncation_cutoff is not None and self.truncation_cutoff > self.generator.num_ws:
+            raise ValueError(
+                f"truncation_cutoff {self.truncation_cutoff} exceeds the {self.generator.num_ws} w+ layers"
+            )
+        if self.roles != self.edit.roles:
+            raise ValueError(f"the edit {self.edit.name!r} has the roles {', '.join(self.edit.roles)}")
+        names = [item.name for item in self.filters]
+        if self.align != "none" and "face" not in names:
+            raise ValueError(f"align {self.align!r} needs the face filter, which finds the landmarks")
+        for name in NEED_LANDMARKS:
+            if name in names and "face" not in names[: names.index(name)]:
+                raise ValueError(
+                    f"the filter {name!r} needs the face filter before it, which finds the landmarks"
+                )
+        self._check_pair_filter()
+        return self
+
+    def _check_pair_filter(self) -> None:
+        """A direction is followed by the one filter that makes a pair of its images, no other edit is."""
+        places = [i for i, item in enumerate(self.filters) if isinstance(item, PAIR_FILTERS)]
+        if not isinstance(self.edit, DirectionSettings):
+            if places:
+                raise ValueError(
+                    f"the filter {self.filters[places[0]].name!r} is for edits along a direction"
+                )
+            return
+        if places != [0]:
+            raise ValueError("an edit along a direction needs one filter, the first, that chooses its pair")
+        chooser = self.filters[0]
+        if isinstance(chooser, PAIR_FILTERS) and chooser.attribute != self.edit.attribute:
+            raise ValueError(
+                f"the direction moves {self.edit.attribute!r}, the filter scores {chooser.attribute!r}"
+            )
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what is new only where it is used, so that the digests of older data sets stand.
+
+        A style mix is written as it was when it was the only edit; `compiled` and `close_calls` only where they are
+        not what they were before there was a choice.
+        """
+        fields: dict[str, Any] = write(self)
+        for name in CHOICES_SINCE:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
+        if isinstance(self.edit, StyleMixSettings):
+            fields["crossover"] = fields.pop("edit")["crossover"]
+        return fields
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (*self.inputs, self.target)
+
+    @property
+    def digest(self) -> str:
+        """First 12 hex digits of sha256 over the canonical JSON, without what only informs."""
+        fields = self.model_dump(mode="json")
+        for key in INFORMATIVE:
+            del fields["generator"][key.removeprefix("generator.")]
+        return hashlib.sha256(canonical_json(fields).encode()).hexdigest()[:12]
+
+    def to_json(self) -> str:
+        return canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        try:
+            fields = json.loads(text)
+            if isinstance(fields, dict) and "crossover" in fields:
+                fields["edit"] = {"name": "style-mix", "crossover": fields.pop("crossover")}
+            return cls.model_validate_json(json.dumps(fields))
+        except ValidationError as error:
+            raise DistillError(f"not a recipe of this version: {first_problem(error)}") from error
+        except (ValueError, RecursionError) as error:
+            raise DistillError(f"not a recipe: {error}") from error
+
+    def difference(self, other: Recipe) -> str | None:
+        """Name the first key that differs from `other`, with both values; None where the digests agree."""
+        if self.digest == other.digest:
+            return None
+        if self.task != other.task:
+            return f"task is {other.task!r} there and {self.task!r} here"
+        mine, theirs = (
+            flat(recipe.model_dump(mode="json")) | {name: getattr(recipe, name) for name in CHOICES_SINCE}
+            for recipe in (self, other)
+        )
+        for key in sorted(mine.keys() | theirs.keys()):
+            if mine.get(key) != theirs.get(key) and key not in INFORMATIVE:
+                return f"{key} is {theirs.get(key)!r} there and {mine.get(key)!r} here"
+        return "the digests differ"
+
+
+def checked_resolution(resolution: int, teacher: Teacher) -> int:
+    """Refuse a stored resolution that area-averaging cannot reach from the teacher's."""
+    if resolution > teacher.resolution:
+        raise DistillError(
+            f"resolution {resolution} is above the teacher's {teacher.resolution} px;"
+            f" use {teacher.resolution} or less"
+        )
+    if resolution < 4 or teacher.resolution % resolution:
+        raise DistillError(
+            f"resolution {resolution} does not divide the teacher's {teacher.resolution} px; use a power of two"
+        )
+    return resolution

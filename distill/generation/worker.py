@@ -1,0 +1,121 @@
+"""What a worker does: one shard, from a task of plain values to a file on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from distill.attributes.open import open_scorer
+from distill.attributes.protocol import AttributeScorer
+from distill.devices import usable_cores
+from distill.directions.file import read_direction
+from distill.errors import DistillError
+from distill.generation.drawing import drawing_thread
+from distill.generation.filters.settings import PAIR_FILTERS
+from distill.generation.pipeline import Progress, generate_shard
+from distill.generation.recipe import Recipe
+from distill.memory import keep_freed_memory
+from distill.precision import Precision, be_reproducible
+from distill.shards.folder import ShardReport, read_report, shard_is_valid
+from distill.shards.layout import ShardContent
+from distill.shards.write import commit_shard
+from distill.stylegan2.compiling import compiler_advice, keep_compiled
+from distill.stylegan2.generator import Generator
+from distill.stylegan2.load import load_generator
+from distill.timing import StageClock
+from distill.weights.registry import cache_dir
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """One shard to make, as plain values that travel to a worker."""
+
+    recipe_json: str
+    index: int
+    rows: int
+    folder: str
+    source: str  # of the generator
+    device: str
+    direction: str = ""  # its file or name, and
+    scorer: str = ""  # who scores the images: both for attribute edits alone
+    max_candidates: int | None = None
+    threads: int = 1  # of the process that makes it; 0: as many as it has cores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What comes back from a worker: the report, which is part of the data set, and seconds by stage."""
+
+    report: ShardReport
+    seconds: dict[str, float]
+
+
+def make_shard(task: ShardTask, *, on_progress: Progress | None = None) -> Made:
+    """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver.
+
+    Several threads may call this: shards are drawn one at a time, and a finished one is written meanwhile.
+    `on_progress` is called by whoever draws, with 0 and 0 when it is this shard's turn.
+    """
+    recipe, folder = Recipe.from_json(task.recipe_json), Path(task.folder)
+    if shard_is_valid(folder, task.index, digest=recipe.digest, rows=task.rows):
+        report = read_report(folder, task.index)
+        if report:
+            return Made(report=report, seconds={})
+    clock = StageClock()
+    content = drawing_thread().do(lambda: draw_shard(task, recipe, clock=clock, on_progress=on_progress))
+    with clock.stage("write"):
+        report = commit_shard(folder, content)
+    return Made(report=report, seconds=clock.seconds)
+
+
+def draw_shard(
+    task: ShardTask, recipe: Recipe, *, clock: StageClock, on_progress: Progress | None
+) -> ShardContent:
+    """Load what the task needs, and draw its shard. Runs on the drawing thread alone."""
+    if on_progress:
+        on_progress(0, 0)
+    be_reproducible()
+    keep_freed_memory()
+    teacher = teacher_of(task.source, task.device, recipe.precision, compiled=recipe.compiled)
+    if teacher.sha256 != recipe.generator.sha256:
+        raise DistillError(
+            f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
+            f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
+        )
+    with compiler_advice(compiled=recipe.compiled, instead="run it with --no-compile"):
+        return generate_shard(
+            recipe,
+            task.index,
+            task.rows,
+            teacher=teacher,
+            direction=read_direction(task.direction, generator=task.source) if task.direction else None,
+            scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
+            max_candidates=task.max_candidates,
+            on_progress=on_progress,
+            threads=task.threads or usable_cores(),
+            clock=clock,
+        )
+
+
+def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
+    """Open the scorer of a recipe. Raises DistillError where it is not the one that made the other shards."""
+    chooser = next(item for item in recipe.filters if isinstance(item, PAIR_FILTERS))
+    scorer, wanted = cached_scorer(source, chooser.attribute, device), chooser.scorer_sha256
+    if (found := scorer.sha256) != wanted:
+        raise DistillError(
+            f"the scorer {source!r} has sha256 {found[:12]}… here, the recipe names {wanted[:12]}…;"
+            " give every worker the same file"
+        )
+    return scorer
+
+
+cached_scorer = lru_cache(maxsize=1)(open_scorer)
+
+
+@lru_cache(maxsize=1)
+def teacher_of(source: str, device: str, precision: Precision, *, compiled: bool = False) -> Generator:
+    """Load the teacher once per process."""
+    if compiled:
+        keep_compiled(cache_dir() / "compiled")
+    return load_generator(source, device=device, precision=precision, compiled=compiled)

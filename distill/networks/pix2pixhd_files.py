@@ -1,0 +1,218 @@
+"""Generators of Pix2PixHD in files: the public `*_net_G.pth` and our safetensors, architecture read off the tensors.
+
+A `.pth` holds the tensors alone, under the public names, as the public implementation writes and reads it. A
+safetensors file holds the same and, as texts, what a user should know (roles, size of the training images, origin).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from distill.errors import DistillError, UnsupportedCheckpoint, os_error
+from distill.files import atomic_write
+from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer, Norm
+from distill.weights.safe_pickle.machine import shown
+from distill.weights.safetensors_file import safetensors_chunks
+from distill.weights.state import few
+from distill.weights.state_files import read_state
+
+FORMAT = "pix2pixhd-generator"
+MAX_BLOCKS, MAX_WIDTH = 200, 1 << 16  # that are believed; the public defaults have 9 and 1,024
+_RUNNING = re.compile(r"\.(running_mean|running_var)$")
+_COUNT = ".num_batches_tracked"  # of batch normalisation, which PyTorch counts and nobody reads
+_BLOCK = re.compile(r"model\.(\d+)\.conv_block\.1\.weight")
+_LOCAL_BLOCK = re.compile(r"model1_2\.(\d+)\.conv_block\.1\.weight")
+_ENHANCER = re.compile(r"model(\d+)_1\.1\.weight")
+_LAYER = re.compile(r"model\.\d+\.weight")
+
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorFile:
+    """What a file holds: the architecture, float32 tensors by public name, and texts (safetensors only)."""
+
+    path: Path
+    architecture: Architecture
+    state: dict[str, Tensor]
+    facts: dict[str, str]
+
+    def network(self) -> GlobalGenerator | LocalEnhancer:
+        """Make the generator on the CPU, in evaluation mode, with these tensors (shared, not copied)."""
+        with torch.device("meta"):
+            network = self.architecture.build()
+        counts = {name: torch.zeros([], dtype=torch.int64) for name in _counts(network)}
+        network.load_state_dict(self.state | counts, strict=True, assign=True)
+        return network.eval()
+
+
+def read_generator(path: Path, *, input_channels: int | None = None) -> GeneratorFile:
+    """Read a generator of Pix2PixHD from `.pth` or safetensors, told apart by content.
+
+    Raises UnsafePickle for a truncated, damaged or hostile file, UnsupportedCheckpoint for another network, and
+    DistillError where it takes other than `input_channels`; one line that starts with the path.
+    """
+    path = Path(path)
+    found = read_state(path)
+    state = _plain(found.tensors)
+    try:
+        architecture = infer_architecture(state)
+        if input_channels is not None:
+            architecture.check_inputs(input_channels)
+    except DistillError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return GeneratorFile(path=path, architecture=architecture, state=state, facts=found.metadata)
+
+
+def _plain(tensors: State) -> dict[str, Tensor]:
+    """Drop what DataParallel and PyTorch before 0.4 added: a prefix, statistics of instance normalisation."""
+    if tensors and all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNT)}
+    if _norm(tensors) == "batch":
+        return tensors
+    return {name: tensor for name, tensor in tensors.items() if not _RUNNING.search(name)}
+
+
+def _norm(state: State) -> Norm:
+    """Batch normalisation has a scale for each channel, instance normalisation has none."""
+    scales = any(tensor.ndim == 1 and name.endswith(".weight") for name, tensor in state.items())
+    return "batch" if scales else "instance"
+
+
+def _counts(network: nn.Module) -> list[str]:
+    return [name for name, _ in network.named_buffers() if name.endswith(_COUNT)]
+
+
+# ---- architecture from shapes
+
+
+def infer_architecture(state: State) -> Architecture:
+    """Read the architecture off names and shapes, and check every tensor against it.
+
+    Raises UnsupportedCheckpoint for discriminators, other networks, and for tensors that are missing, left over or
+    of another shape, naming the first.
+    """
+    first = state.get("model.1.weight")
+    if first is None or first.ndim != 4:
+        raise UnsupportedCheckpoint(_what_instead(state))
+    architecture = _architecture(state, first)
+    with torch.device("meta"):
+        expected = _named(architecture.build())
+    _check_names(state, expected)
+    for name, tensor in expected.items():
+        if state[name].shape != tensor.shape:
+            found, needed = list(state[name].shape), list(tensor.shape)
+            raise UnsupportedCheckpoint(f"{name} has shape {found}, this Pix2PixHD generator needs {needed}")
+    return architecture
+
+
+def _architecture(state: State, first: Tensor) -> Architecture:
+    """Count layers; `first` is the 7x7 convolution [width, inputs, 7, 7] of the (inner) global generator."""
+    enhancers = _count(_ENHANCER, state)
+    kernels = sum(bool(_LAYER.fullmatch(name)) and state[name].shape[-2:] == (3, 3) for name in state)
+    numbers: dict[str, int] = {
+        "inputs": first.shape[1],
+        "outputs": _outputs(state, enhancers),
+        "ngf": first.shape[0] >> min(enhancers, 60),
+        "downsamplings": kernels // 2,  # as many up as down
+        "blocks": _count(_BLOCK, state),
+        "enhancers": enhancers,
+        "local_blocks": _count(_LOCAL_BLOCK, state) if enhancers else 3,
+    }
+    halvings = numbers["downsamplings"] + enhancers
+    widest, blocks = numbers["ngf"] << min(halvings, 60), max(numbers["blocks"], numbers["local_blocks"])
+    if not 0 < widest <= MAX_WIDTH or blocks > MAX_BLOCKS:
+        raise UnsupportedCheckpoint(f"not a Pix2PixHD generator: {numbers}")
+    return Architecture(**numbers, norm=_norm(state))
+
+
+def _count(pattern: re.Pattern[str], names: Iterable[str]) -> int:
+    return sum(pattern.fullmatch(name) is not None for name in names)
+
+
+def _outputs(state: State, enhancers: int) -> int:
+    """Channels of the image: those of the last layer, a 7x7 convolution."""
+    prefix = f"model{enhancers}_2." if enhancers else "model."
+    seven = [
+        name for name, tensor in state.items()
+        if name.startswith(prefix) and tensor.ndim == 4 and tensor.shape[-1] == 7 and name != "model.1.weight"
+    ]  # fmt: skip
+    if len(seven) != 1:
+        raise UnsupportedCheckpoint("not a Pix2PixHD generator: it has no last 7x7 convolution to an image")
+    return int(state[seven[0]].shape[0])
+
+
+def _what_instead(state: State) -> str:
+    if any(name.startswith(("scale0_layer0.", "layer0.")) for name in state):
+        return "a discriminator; the generator is the file *_net_G.pth beside it"
+    return f"not a Pix2PixHD generator: it holds {few(sorted(state)) or 'nothing'}"
+
+
+def _check_names(names: Iterable[str], expected: Iterable[str]) -> None:
+    names, expected = set(names), set(expected)
+    missing, extra = sorted(expected - names), sorted(names - expected)
+    if missing:
+        raise UnsupportedCheckpoint(
+            f"not a complete Pix2PixHD generator: {len(missing)} tensors missing: {few(missing)}"
+        )
+    if extra:
+        raise UnsupportedCheckpoint(
+            f"not a plain Pix2PixHD generator: {len(extra)} unknown tensors: {few(extra)}"
+        )
+
+
+# ---- writing
+
+
+def save_pth(path: Path, network: nn.Module) -> None:
+    """Write a network's tensors in float32 as the public implementation does. Whole or not at all.
+
+    For generators and discriminators. Raises DiskFull, DistillError where the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(OrderedDict(_state_of(network)), buffer)
+    _write(path, buffer.getvalue())
+
+
+def save_safetensors(
+    path: Path, network: GlobalGenerator | LocalEnhancer, facts: Mapping[str, str] | None = None
+) -> None:
+    """Write a generator and some texts about it, the same bytes every time. Whole or not at all.
+
+    `facts` must not name `format` nor a field of the architecture. Raises as `save_pth`.
+    """
+    own = {"format": FORMAT, **{name: str(value) for name, value in asdict(network.architecture).items()}}
+    taken = sorted(own.keys() & (facts or {}).keys())
+    if taken:
+        raise DistillError(f"{path}: {shown(taken[0])} is set by the network and cannot be given as a fact")
+    _write(path, b"".join(safetensors_chunks(_state_of(network), {**(facts or {}), **own}, torch.float32)))
+
+
+def _state_of(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors on the CPU, float32, in the plain order of their axes."""
+    return {
+        name: tensor.detach().to("cpu", torch.float32).contiguous()
+        for name, tensor in _named(network).items()
+    }
+
+
+def _named(network: nn.Module) -> dict[str, Tensor]:
+    """All that a file holds: the state but for the counts of batch normalisation."""
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(_COUNT)}
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, data)
+    except OSError as error:
+        raise os_error(error) from error

@@ -1,0 +1,189 @@
+"""A student in a file and at work: the generator of Pix2PixHD, what is known about it, images in, images out.
+
+Training writes these files; translation, export and evaluation read them. Published `.pth` files are students too:
+they hold tensors alone, so all that is known of them is their architecture. Shapes: N samples, C channels, H W image.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import torch
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from torch import Tensor
+
+from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
+from distill.networks.pix2pixhd_files import GeneratorFile, read_generator, save_safetensors
+from distill.precision import DTYPES, Format, resolve_device
+from distill.weights.safe_pickle.machine import shown
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+IN_RUN = ("student-best.safetensors", "student.safetensors")  # of a run's folder, the first that is there
+RGB = 3
+KEY = "student"  # of the facts among the file's texts
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Name = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentFacts:
+    """What a user and other programs should know about a student; all unknown for a published `.pth`.
+
+    inputs: roles in the order of the channels; target: the role it was taught. resolution: side of the training
+    images in px. data_digest: of the recipe of its data. selected_by: the scorer that chose its pairs, as the recipe
+    names it, empty where none did. generator: the teacher. val_fraction, seed: the split into trained and held-out.
+    kimg: thousands of triplets seen. perceptual: features of that loss. scores: on held-out.
+    """
+
+    task: Text | None = None
+    inputs: tuple[Name, ...] = ()
+    target: Name | None = None
+    resolution: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
+    data_digest: Text | None = None
+    selected_by: dict[Name, Text] | None = None
+    generator: Text | None = None
+    val_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
+    seed: int | None = None
+    kimg: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    preset: Text | None = None
+    perceptual: Text | None = None
+    scores: dict[Name, Number] = field(default_factory=dict)
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+
+_FACTS = TypeAdapter(StudentFacts)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Student:
+    """A loaded student: call it with images. `path` is the file it came from."""
+
+    network: GlobalGenerator | LocalEnhancer
+    facts: StudentFacts
+    path: Path
+    device: torch.device
+    precision: Format = "fp32"
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.network.architecture
+
+    @property
+    def input_channels(self) -> int:
+        return self.architecture.inputs
+
+    @property
+    def input_count(self) -> int:
+        """RGB images that make up one input."""
+        return self.input_channels // RGB
+
+    @torch.inference_mode()
+    def __call__(self, images_NCHW: Tensor) -> Tensor:
+        """Translate images [N, C, H, W] in [-1, 1], from any device: float32 [N, 3, H, W] on the student's.
+
+        The inputs of a sample are joined along C, in the order of `facts.inputs`. Raises DistillError for another
+        shape, and for sides that the network's halvings do not divide.
+        """
+        if images_NCHW.ndim != 4:
+            raise DistillError(f"images [N, C, H, W] are needed, not {list(images_NCHW.shape)}")
+        self.architecture.check_inputs(images_NCHW.shape[1])
+        self.architecture.check_sides(*images_NCHW.shape[2:])
+        x = images_NCHW.to(self.device, torch.float32, memory_format=torch.channels_last)
+        dtype = DTYPES[self.precision]
+        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not torch.float32):
+            y: Tensor = self.network(x)
+        return y.float()
+
+
+def save_student(path: Path, network: GlobalGenerator | LocalEnhancer, facts: StudentFacts) -> None:
+    """Write a student as safetensors, the same bytes every time. Whole or not at all.
+
+    Raises DistillError for facts that would not be read back, or where the file cannot be written; DiskFull.
+    """
+    text = json.dumps(
+        {name: value for name, value in asdict(facts).items() if value is not None}, sort_keys=True
+    )
+    try:
+        _parse(text, network.architecture)
+    except UnsupportedCheckpoint as error:
+        raise DistillError(f"{path}: {error}") from error
+    save_safetensors(path, network, {KEY: text})
+
+
+def load_student(source: Path, *, device: str = "cpu", precision: Precision = "auto") -> Student:
+    """Load a student from a run's folder, a safetensors file or a published `.pth`.
+
+    Of a folder, the best checkpoint counts, else the last. `precision` "auto" is bfloat16 on GPUs that multiply it,
+    float32 elsewhere. Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the path.
+    """
+    device = resolve_device(device)
+    kind = resolve_student_precision(precision, device)
+    path = student_file(Path(source))
+    file = read_generator(path)
+    try:
+        _check_channels(file.architecture)
+        facts = read_facts(file)
+    except DistillError as error:
+        raise type(error)(f"{path}: {error}") from error
+    network = file.network().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Student(network=network, facts=facts, path=path, device=torch.device(device), precision=kind)
+
+
+def student_file(source: Path) -> Path:
+    """Return the student's file in a run's folder; a file is itself. Raises DistillError where there is none."""
+    if not source.is_dir():
+        return source  # what is not there is told by the reader
+    for name in IN_RUN:
+        if (source / name).is_file():
+            return source / name
+    raise DistillError(
+        f"{source}: no {' nor '.join(IN_RUN)} in this folder; name a run of distill train-pix2pix, or a file"
+    )
+
+
+def read_facts(file: GeneratorFile) -> StudentFacts:
+    """Read the facts among a file's texts; none where there are none. Raises UnsupportedCheckpoint for bad ones."""
+    text = file.facts.get(KEY)
+    return StudentFacts() if text is None else _parse(text, file.architecture)
+
+
+def resolve_student_precision(precision: Precision, device: str | torch.device) -> Format:
+    """Turn "auto" into bfloat16 on GPUs that multiply it, else float32. Raises DistillError for another name."""
+    if precision not in get_args(Precision):
+        raise DistillError(f"precision {precision!r} is none of {', '.join(get_args(Precision))}")
+    if precision != "auto":
+        return precision
+    on_gpu = torch.device(device).type == "cuda"
+    return "bf16" if on_gpu and torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
+
+
+def _check_channels(architecture: Architecture) -> None:
+    if architecture.inputs % RGB or architecture.outputs != RGB:
+        raise UnsupportedCheckpoint(
+            f"from {architecture.inputs} to {architecture.outputs} channels: not a network from RGB images to one"
+        )
+
+
+def _parse(text: str, architecture: Architecture) -> StudentFacts:
+    try:
+        facts = _FACTS.validate_json(text)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in found["loc"]) or "they"
+        raise UnsupportedCheckpoint(
+            f"facts about the student: {shown(place)}: {shown(found['msg'])}"
+        ) from error
+    channels = RGB * len(facts.inputs)
+    if facts.inputs and channels != architecture.inputs:
+        raise UnsupportedCheckpoint(
+            f"facts about the student: inputs {', '.join(facts.inputs)} make {channels} channels, "
+            f"the network takes {architecture.inputs}"
+        )
+    return facts

@@ -1,0 +1,231 @@
+"""Hand a data set to other programs: pix2pixHD's folders, plain folders with a table, WebDataset archives."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill.errors import DistillError
+from distill.files import sweep
+from distill.publish import publish, write_error
+from distill.shards.export_files import (
+    OpenShard,
+    image_file,
+    json_file,
+    rows_in_order,
+    table_row,
+    write_table,
+    write_tar,
+)
+from distill.shards.folder import ShardReport, manifest_reports, read_json, read_manifest
+from distill.shards.summary import roles_of
+
+LAYOUTS = ("pix2pixhd", "folders", "webdataset")
+IMAGE_FORMATS = ("png", "jpg")
+PER_TAR = 1000  # samples
+STAMP = "export.json"
+Progress = Callable[[int], object]  # called with the number of samples done since the last call
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """One export: which samples, as which files. `places` maps each role to its folder, if there are any."""
+
+    folder: Path
+    out: Path
+    to: str
+    image_format: str
+    samples: int
+    roles: Sequence[str]
+    reports: Sequence[ShardReport]
+    places: Mapping[str, str]
+
+    def key(self, number: int) -> str:
+        """Name a sample by its number in the data set: "000042"."""
+        return f"{number:0{max(6, len(str(self.samples - 1)))}d}"
+
+    def rows(self, start: int, stop: int) -> Iterator[tuple[int, OpenShard, int]]:
+        """Yield (number, shard, row) of the samples start to stop - 1."""
+        return rows_in_order(self.folder, self.reports, self.roles, start, stop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportReport:
+    """What was done: samples in the export, files written now, files that were there already."""
+
+    samples: int
+    written: int
+    kept: int
+    hint: str
+
+
+def export_dataset(
+    folder: Path,
+    out: Path,
+    *,
+    to: str,
+    image_format: str = "png",
+    limit: int | None = None,
+    phase: str = "train",
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write the first `limit` samples (default all) of a complete data set to `out` for another program.
+
+    Files carry their final names only when complete, so the same command goes on where it was stopped. Raises
+    DistillError for an incomplete data set, and for an `out` that holds anything but this export.
+    """
+    manifest = read_manifest(folder)
+    job = plan(folder, out, manifest, to=to, image_format=image_format, limit=limit, phase=phase)
+    stamp = {"digest": manifest["digest"], "to": to, "format": image_format, "limit": limit, "phase": phase}
+    claim(folder, out, {**stamp, "samples": job.samples})
+    counts = {True: 0, False: 0}
+    for was_written, samples_done in _write(job):
+        counts[was_written] += 1
+        if progress:
+            progress(samples_done)
+    hint = pix2pixhd_hint(out, len(job.roles) - 1, manifest["recipe"], phase) if to == "pix2pixhd" else ""
+    return ExportReport(samples=job.samples, written=counts[True], kept=counts[False], hint=hint)
+
+
+def samples_of(folder: Path, limit: int | None) -> int:
+    """Return how many samples an export with this limit has."""
+    n = int(read_manifest(folder)["n"])
+    return n if limit is None else min(limit, n)
+
+
+def plan(
+    folder: Path,
+    out: Path,
+    manifest: Mapping[str, Any],
+    *,
+    to: str,
+    image_format: str,
+    limit: int | None,
+    phase: str,
+) -> Export:
+    """Work out samples, roles and folders of an export; nothing is written."""
+    recipe, reports = manifest["recipe"], manifest_reports(manifest)
+    roles = roles_of(recipe)
+    for name in (*roles, phase):
+        if not re.fullmatch(r"\w[\w-]*", name, flags=re.ASCII):
+            raise DistillError(f"{name!r} cannot name a folder: letters, digits, _ and - only")
+    total = sum(report.rows for report in reports)
+    return Export(
+        folder=folder,
+        out=out,
+        to=to,
+        image_format=image_format,
+        samples=total if limit is None else min(limit, total),
+        roles=roles,
+        reports=reports,
+        places=pix2pixhd_folders(roles, phase) if to == "pix2pixhd" else {role: role for role in roles},
+    )
+
+
+def pix2pixhd_folders(roles: Sequence[str], phase: str) -> dict[str, str]:
+    """Map roles to pix2pixHD's folders: first input A, target B, second input C; a third is an error."""
+    *inputs, target = roles
+    if not 1 <= len(inputs) <= 2:
+        raise DistillError(
+            f"pix2pixHD takes one or two inputs, this data set has {len(inputs)}: {', '.join(inputs)}; "
+            "use --to folders"
+        )
+    named = dict(zip(inputs, "AC", strict=False)) | {target: "B"}
+    return {role: f"{phase}_{named[role]}" for role in roles}
+
+
+def pix2pixhd_hint(out: Path, inputs: int, recipe: Mapping[str, Any], phase: str) -> str:
+    """Return the command line that trains pix2pixHD on an export."""
+    words = ["python", "train.py", "--dataroot", str(out), "--label_nc", "0", "--no_instance"]
+    words += ["--input_nc", str(3 * inputs), "--loadSize", str(recipe.get("resolution"))]
+    words += ["--phase", phase] if phase != "train" else []
+    return shlex.join(words)
+
+
+def claim(folder: Path, out: Path, stamp: Mapping[str, Any]) -> None:
+    """Take `out` for this export, or refuse it: foreign files, another export, inside the data set."""
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise DistillError(f"{out}: lies inside the data set {folder}; choose a folder elsewhere")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        sweep(out)
+        if not (out / STAMP).exists():
+            _refuse_foreign(out)
+            publish(out / STAMP, (json.dumps(stamp, indent=2) + "\n").encode())
+            return
+    except OSError as error:
+        raise write_error(out, error) from error
+    _refuse_other(out, read_json(out / STAMP), stamp)
+
+
+def _refuse_foreign(out: Path) -> None:
+    foreign = sorted(path.name for path in out.iterdir())
+    if foreign:
+        raise DistillError(
+            f"{out}: holds files that are not of this export, such as {foreign[0]!r}; choose an empty folder"
+        )
+
+
+def _refuse_other(out: Path, found: Mapping[str, Any], stamp: Mapping[str, Any]) -> None:
+    for key, value in stamp.items():
+        if found.get(key) != value:
+            raise DistillError(
+                f"{out}: holds another export: {key} is {found.get(key)!r} there and {value!r} now; "
+                "choose another folder or remove this one"
+            )
+
+
+def _write(job: Export) -> Iterator[tuple[bool, int]]:
+    """Write every file of the export; yield for each (written now, samples that are done with it)."""
+    if job.to == "webdataset":
+        yield from _write_tars(job)
+        return
+    for place in job.places.values():
+        _make_folder(job.out / place)
+    yield from _write_images(job)
+    if job.to == "folders":
+        rows = job.rows(0, job.samples)
+        write_table(job.out / "metadata.csv", (table_row(job.key(n), shard, row) for n, shard, row in rows))
+        yield True, 0
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(exist_ok=True)
+        sweep(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def _write_images(job: Export) -> Iterator[tuple[bool, int]]:
+    for number, shard, row in job.rows(0, job.samples):
+        for k, (role, place) in enumerate(job.places.items(), start=1):
+            path = job.out / place / f"{job.key(number)}.{job.image_format}"
+            missing = not path.exists()
+            if missing:
+                publish(path, image_file(shard.reader, role, row, job.image_format))
+            yield missing, int(k == len(job.places))
+
+
+def _write_tars(job: Export) -> Iterator[tuple[bool, int]]:
+    for place, start in enumerate(range(0, job.samples, PER_TAR)):
+        stop = min(start + PER_TAR, job.samples)
+        path = job.out / f"distill-{place:06d}.tar"
+        missing = not path.exists()
+        if missing:
+            write_tar(path, _tar_samples(job, start, stop))
+        yield missing, stop - start
+
+
+def _tar_samples(job: Export, start: int, stop: int) -> Iterator[tuple[str, dict[str, bytes]]]:
+    for number, shard, row in job.rows(start, stop):
+        parts = {
+            f"{role}.{job.image_format}": image_file(shard.reader, role, row, job.image_format)
+            for role in job.roles
+        }
+        yield job.key(number), {**parts, "json": json_file(shard, row)}

@@ -1,0 +1,108 @@
+"""The contact sheet: samples of a data set as one picture, roles side by side."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from distill.shards.inspect.survey import Sample
+
+SMALL, LARGE = 128, 256  # px: images are shown no smaller and no larger
+MAX_WIDTH = 1700  # px, of the whole sheet where more than one sample stands in a row
+GAP, GUTTER, MARGIN = 4, 28, 24  # px between roles, between samples, around the sheet
+TITLE, ROLES, CAPTION = 44, 24, 34  # px of height
+INK, FAINT, PAPER = (32, 36, 42), (110, 118, 128), (255, 255, 255)
+
+
+def shown_side(side: int) -> int:
+    """Return the side in px at which an image of this side is shown."""
+    return min(max(side, SMALL), LARGE)
+
+
+def shown(image: NDArray[np.uint8], side: int) -> Image.Image:
+    """Scale an image [H, W, 3] to fit a square of `side` px: bicubic enlarged, Lanczos reduced."""
+    picture = Image.fromarray(image)
+    scale = side / max(picture.size)
+    if scale == 1:
+        return picture
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.LANCZOS)
+
+
+def draw_sheet(samples: Sequence[Sample], roles: Sequence[str], *, title: str = "") -> Image.Image:
+    """Draw all samples, in columns as wide as a page allows; roles named on top, candidates below each."""
+    side = shown_side(max((max(s.images[roles[0]].shape[:2]) for s in samples), default=SMALL))
+    block = (len(roles) * (side + GAP) - GAP, side + CAPTION)
+    columns = max(1, min(len(samples), (MAX_WIDTH - 2 * MARGIN + GUTTER) // (block[0] + GUTTER)))
+    lines = -(-len(samples) // columns)
+    width = 2 * MARGIN + columns * (block[0] + GUTTER) - GUTTER
+    head = MARGIN + TITLE + ROLES
+    sheet = Image.new("RGB", (width, head + lines * (block[1] + GAP) + MARGIN), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    write_line(pen, (MARGIN, MARGIN), title, width - 2 * MARGIN, size=20)
+    for column in range(columns):
+        for k, role in enumerate(roles):
+            left = MARGIN + column * (block[0] + GUTTER) + k * (side + GAP)
+            write_line(pen, (left, head - ROLES), role, side, size=15, ink=FAINT)
+    for place, sample in enumerate(samples):
+        corner = (
+            MARGIN + place % columns * (block[0] + GUTTER),
+            head + place // columns * (block[1] + GAP),
+        )
+        _draw_sample(sheet, pen, sample, roles, corner, side)
+    return sheet
+
+
+def _draw_sample(
+    sheet: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    sample: Sample,
+    roles: Sequence[str],
+    corner: tuple[int, int],
+    side: int,
+) -> None:
+    for k, role in enumerate(roles):
+        sheet.paste(shown(sample.images[role], side), (corner[0] + k * (side + GAP), corner[1]))
+    facts = sample.moved or numbers(sample.params)
+    text = ", ".join([f"shard {sample.shard}", f"candidate {sample.candidate}", *facts])
+    write_line(pen, (corner[0], corner[1] + side + 3), text, len(roles) * (side + GAP), size=13, ink=FAINT)
+
+
+def write_line(
+    pen: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    text: str,
+    room: int,
+    *,
+    size: int,
+    ink: tuple[int, int, int] = INK,
+) -> None:
+    """Write one line in PIL's own font, cut off with dots where there is no room."""
+    font = ImageFont.load_default(size)
+    line = "".join(c if c.isprintable() else "?" for c in text)
+    kept = len(line)
+    while kept and pen.textlength(line, font=font) > room:
+        kept -= 1
+        line = line[:kept].rstrip(". ") + "..."
+    pen.text(corner, line, fill=ink, font=font)
+
+
+def numbers(values: Mapping[str, Any]) -> list[str]:
+    """Write named values of one sample as "name 0.53"; several values stand with slashes between them."""
+    return [f"{name} {' / '.join(_number(value) for value in np.ravel(row))}" for name, row in values.items()]
+
+
+def _number(value: Any) -> str:
+    return str(value) if isinstance(value, np.integer) else f"{value:.3f}"
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """Encode a picture as PNG."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,195 @@
+"""Look over a data set folder, complete or not: recipe, reports, evenly chosen samples, all candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.errors import DistillError, ShardCorrupt
+from distill.shards.folder import (
+    MANIFEST_FILE,
+    ShardReport,
+    manifest_reports,
+    read_manifest,
+    read_report,
+    shard_indices,
+    shard_path,
+)
+from distill.shards.read import ShardReader, open_shard
+from distill.shards.summary import edit_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a folder says of itself. `complete`: there is a manifest; `problems`: lines for a person."""
+
+    folder: Path
+    recipe: Mapping[str, Any]
+    digest: str
+    reports: Sequence[ShardReport]
+    complete: bool
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        return sum(report.rows for report in self.reports)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One row of one shard: images by role (uint8 [H, W, 3]), its parameters and its scores by name.
+
+    `moved`: what the edit did to its attribute, in words, where the pair was chosen by that.
+    """
+
+    shard: int
+    row: int
+    candidate: int
+    images: Mapping[str, NDArray[np.uint8]]
+    params: Mapping[str, Any]
+    scores: Mapping[str, Any]
+    moved: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """All M candidates tried: `accepted` bool [M]; scores by name, float [M] or [M, K], NaN = not scored."""
+
+    accepted: NDArray[np.bool_]
+    scores: Mapping[str, NDArray[Any]]
+
+
+def survey(folder: Path) -> Survey:
+    """Read the manifest, or the sidecars of an unfinished run; DistillError when there is no shard."""
+    complete = (folder / MANIFEST_FILE).is_file()
+    if complete:
+        manifest = read_manifest(folder)
+        return Survey(
+            folder=folder,
+            recipe=manifest["recipe"],
+            digest=manifest["digest"],
+            reports=manifest_reports(manifest),
+            complete=True,
+        )
+    reports, problems = _reports_of_sidecars(folder)
+    recipe, digest = _recipe_of_first(folder, reports, problems)
+    return Survey(
+        folder=folder, recipe=recipe, digest=digest, reports=reports, complete=False, problems=problems
+    )
+
+
+def _reports_of_sidecars(folder: Path) -> tuple[list[ShardReport], list[str]]:
+    indices = shard_indices(folder) if folder.is_dir() else []
+    if not indices:
+        raise DistillError(f"{folder}: no shard here; give the folder that `distill generate --out` wrote")
+    reports, problems = [], []
+    for index in indices:
+        report = read_report(folder, index)
+        if report is None:
+            problems.append(
+                f"{shard_path(folder, index).name}: no readable sidecar beside it, so it is left out"
+            )
+        else:
+            reports.append(report)
+    return reports, problems
+
+
+def _recipe_of_first(
+    folder: Path, reports: Sequence[ShardReport], problems: list[str]
+) -> tuple[Mapping[str, Any], str]:
+    for report in reports:
+        try:
+            with open_shard(shard_path(folder, report.index), report=report) as reader:
+                return reader.recipe, report.digest
+        except ShardCorrupt as error:
+            _note(problems, error)
+    raise DistillError(f"{folder}: no shard can be read; the first problem is: {problems[0]}")
+
+
+def spread_rows(rows_of_shards: Sequence[int], wanted: int) -> list[list[int]]:
+    """Choose `wanted` rows at even distances over all shards: per shard the rows to show."""
+    total = sum(rows_of_shards)
+    wanted = min(wanted, total)
+    places = [(2 * k + 1) * total // (2 * wanted) for k in range(wanted)]
+    ends = list(accumulate(rows_of_shards))
+    starts = [end - rows for end, rows in zip(ends, rows_of_shards, strict=True)]
+    return [[p - start for p in places if start <= p < end] for start, end in zip(starts, ends, strict=True)]
+
+
+def look(found: Survey, *, rows: int) -> tuple[list[Sample], Ledger]:
+    """Read `rows` samples spread over the shards, and all candidates; opens each shard once."""
+    chosen = dict(
+        zip((r.index for r in found.reports), spread_rows([r.rows for r in found.reports], rows), strict=True)
+    )
+    samples: list[Sample] = []
+    ledgers: list[Ledger] = []
+    for report in found.reports:
+        try:
+            with open_shard(shard_path(found.folder, report.index), report=report) as reader:
+                read = [read_sample(reader, report.index, row) for row in chosen[report.index]]
+                ledgers.append(_ledger_of(reader))
+                samples += read
+        except ShardCorrupt as error:
+            _note(found.problems, error)
+    if not samples:
+        raise DistillError(f"{found.folder}: no row can be read; {'; '.join(found.problems[:1])}")
+    return samples, _join(ledgers)
+
+
+def _note(problems: list[str], error: ShardCorrupt) -> None:
+    if str(error) not in problems:
+        problems.append(str(error))
+
+
+def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
+    """Read one row: every role, parameter and score."""
+    params, scores = row_of(reader, "params", row), row_of(reader, "scores", row)
+    return Sample(
+        shard=shard,
+        row=row,
+        candidate=int(reader.column("candidate")[row]),
+        images={role: reader.image(role, row) for role in reader.roles},
+        params=params,
+        scores=scores,
+        moved=moved(reader.recipe, params, scores),
+    )
+
+
+def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str]:
+    """Say how the score of the edit's attribute goes from source to target: "gender 0.03 to 0.97"; [] without."""
+    attribute = edit_of(recipe).get("attribute")
+    values = np.ravel(scores.get(str(attribute), ()))
+    ends = [int(params.get(name, -1)) for name in ("source_step", "target_step")]
+    if any(not 0 <= end < len(values) for end in ends):
+        return []
+    before, after = (values[end] for end in ends)
+    places = 2 if max(abs(before), abs(after)) < 10 else 1  # a probability, or years
+    return [f"{attribute} {before:.{places}f} to {after:.{places}f}"]
+
+
+def row_of(reader: ShardReader, group: str, row: int) -> dict[str, Any]:
+    """Return one row of all columns of a group ("params", "scores"), by name without the group."""
+    names = [name for name in reader.columns() if name.startswith(f"{group}/")]
+    return {name.removeprefix(f"{group}/"): reader.column(name)[row] for name in names}
+
+
+def _ledger_of(reader: ShardReader) -> Ledger:
+    names = [name for name in reader.tried_columns() if name.startswith("scores/")]
+    return Ledger(
+        accepted=reader.tried("reason") == 0,
+        scores={name.removeprefix("scores/"): reader.tried(name) for name in names},
+    )
+
+
+def _join(ledgers: Sequence[Ledger]) -> Ledger:
+    names = [name for name in ledgers[0].scores if all(name in ledger.scores for ledger in ledgers)]
+    return Ledger(
+        accepted=np.concatenate([ledger.accepted for ledger in ledgers]),
+        scores={name: np.concatenate([ledger.scores[name] for ledger in ledgers]) for name in names},
+    )

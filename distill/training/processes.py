@@ -1,0 +1,96 @@
+"""Several processes that train one network: who am I, and how gradients and sums become common.
+
+Every process holds the same weights, sees its own part of each batch and averages gradients with the others.
+Started by torchrun; a process that was started alone is a group of one, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from distill.errors import DistillError
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[str]:
+    """Join the processes that torchrun started; yield this process's device ("cuda:1", or `device` alone).
+
+    Raises DistillError where more processes than GPUs were started on this machine.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device
+        return
+    local, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if device.startswith("cuda"):
+        check_gpus(here)
+        device = f"cuda:{local}"
+        torch.cuda.set_device(local)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def check_gpus(wanted: int) -> None:
+    """Raise DistillError for more GPUs than there are."""
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted > there:
+        raise DistillError(f"{wanted} GPUs asked for, {there} usable here: ask for at most {there}")
+
+
+def average_gradients(parameters: Sequence[Tensor]) -> None:
+    """Replace each gradient by its mean over all processes, in one message."""
+    if world_size() == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= world_size()
+    for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.reshape(gradient.shape))
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """Return the sum of a small tensor over all processes."""
+    if world_size() == 1:
+        return values
+    total = values.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def differentiable_sum(values: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes, through which gradients flow back to each of them."""
+    return values if world_size() == 1 else _Sum.apply(values)  # type: ignore[no-untyped-call]
+
+
+class _Sum(torch.autograd.Function):
+    """Every process's part counts in every process's sum, so its gradient is the sum of all of theirs."""
+
+    @staticmethod
+    def forward(ctx: object, values: Tensor) -> Tensor:
+        return sum_over_processes(values)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return sum_over_processes(gradient)
+
+
+def wait_for_all() -> None:
+    if world_size() > 1:
+        dist.barrier()

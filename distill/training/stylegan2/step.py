@@ -1,0 +1,185 @@
+"""One update of a StyleGAN2: its critic, the generator, their lazy regularisation, the average, p.
+
+Karras et al. 2020 (StyleGAN2 and ADA). Shapes: B images of this process, N of all processes, Z D latent widths.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from distill.stylegan2.networks import GeneratorNetwork
+from distill.training import processes
+from distill.training.average import average_decay, update_average
+from distill.training.stylegan2 import losses
+from distill.training.stylegan2.augment import AdaptiveProbability, apply_changes, draw_changes
+from distill.training.stylegan2.augment.blur import fading, soften
+from distill.training.stylegan2.critics import Report, make_critic
+from distill.training.stylegan2.optimise import lazy_adam, seeded
+from distill.training.stylegan2.presets import Preset
+from distill.training.stylegan2.synthesis import draw
+
+PATH_MEAN_DECAY = 0.01  # how fast the running mean of path lengths follows
+
+
+class Place(Protocol):
+    """Where a run is; all randomness of an update comes from here."""
+
+    @property
+    def updates(self) -> int: ...
+    @property
+    def samples(self) -> int: ...
+    def generator(self, purpose: str) -> torch.Generator: ...
+
+
+class StyleGAN2Step:
+    """The networks, their optimisers, and what one update does to them.
+
+    Random numbers are drawn for the whole batch of all processes and then split, so that a run on several
+    processes differs from one on a single process by rounding only (noise inputs and path directions aside).
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        resolution: int,
+        *,
+        seed: int,
+        device: str = "cpu",
+        half: torch.dtype = torch.float32,
+    ) -> None:
+        self.preset, self.device, self.half = preset, torch.device(device), half
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            generator = GeneratorNetwork(preset.shape(resolution))
+            self.critic = make_critic(preset, resolution, self.device, half)
+        self.generator = generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not preset.noise:
+            for name, parameter in self.generator.named_parameters():
+                parameter.requires_grad_(not name.endswith("noise_strength"))
+        self.average: GeneratorNetwork = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        path_every = preset.path_every if preset.path_weight else None
+        self.g_optimiser = lazy_adam(
+            self.generator, preset.lr, every=path_every, scaled=half is torch.float16
+        )
+        self.ada = AdaptiveProbability(
+            target=preset.ada_target, images=preset.ada_kimg * 1000, p=preset.ada_p, device=device
+        )
+        self.path_mean = torch.zeros([], device=self.device)
+
+    @property
+    def share(self) -> int:
+        """Images of one update in this process."""
+        return self.preset.batch // processes.world_size()
+
+    def update(self, reals_BCHW: Tensor, place: Place) -> Mapping[str, Tensor | float]:
+        """Make one update with real images [B, 3, H, W] in [-1, 1]; return each loss by name."""
+        reals = reals_BCHW.to(self.device).contiguous(memory_format=torch.channels_last)
+        with self._noise_stream(place):
+            report = self._update_discriminator(reals, place)
+            if place.updates % self.preset.r1_every == 0:
+                report |= self._penalise_gradient(reals, place)
+            if place.samples < self.preset.head_start_kimg * 1000:
+                return report | self._ada_report()
+            report |= self._update_generator(place)
+            if self.preset.path_weight and place.updates % self.preset.path_every == 0:
+                report |= self._penalise_path(place)
+        self._update_average(place)
+        return report | self._ada_report()
+
+    def _ada_report(self) -> Report:
+        return {"ada_p": self.ada.p, "ada_sign": self.ada.last_sign}
+
+    def _update_discriminator(self, reals: Tensor, place: Place) -> Report:
+        with torch.no_grad():
+            fakes = self._draw(self._latents(place, "d"), self.half)
+            images = [self._shown(reals, place, "d-real"), self._shown(fakes, place, "d-fake")]
+        found, real_logits = self.critic.learn(*images)
+        self.ada.observe(real_logits)
+        return found
+
+    def _penalise_gradient(self, reals: Tensor, place: Place) -> Report:
+        return self.critic.regularise(self._shown(reals, place, "d-real"))
+
+    def _update_generator(self, place: Place) -> Report:
+        images = self._draw(self._latents(place, "g"), self.half)
+        loss = self.critic.generator_loss(self._shown(images, place, "g-fake"))
+        self.g_optimiser.apply(loss)
+        return {"loss_g": loss.detach()}
+
+    def _penalise_path(self, place: Place) -> Report:
+        """Path length in float32 on half a batch, every `path_every` updates with that weight."""
+        ws = self._latents(place, "path")[: max(1, self.share // 2)]
+        images = self._draw(ws, torch.float32)
+        direction = torch.randn(images.shape, generator=place.generator(f"path-{processes.rank()}"))
+        lengths = losses.path_lengths(images, ws, direction.to(self.device))
+        mean = processes.sum_over_processes(lengths.detach().mean()) / processes.world_size()
+        self.path_mean = self.path_mean.lerp(mean, PATH_MEAN_DECAY)
+        penalty = losses.path_penalty(lengths, self.path_mean)
+        self.g_optimiser.apply(penalty * (self.preset.path_weight * self.preset.path_every))
+        return {"path_penalty": penalty.detach(), "path_length": self.path_mean}
+
+    def _update_average(self, place: Place) -> None:
+        decay = average_decay(
+            self.preset.batch,
+            self.preset.average_kimg * 1000,
+            seen=place.samples,
+            ramp_up=self.preset.average_ramp_up,
+        )
+        update_average(self.average, self.generator, decay)
+
+    def _latents(self, place: Place, phase: str) -> Tensor:
+        """Draw w+ [B, L, D] with style mixing: above a drawn layer, a sample may take a second w."""
+        random, n, layers = place.generator(f"z-{phase}"), self.preset.batch, self.generator.shape.num_ws
+        z = self._mine(torch.randn(2, n, self.preset.latent, generator=random), dim=1)
+        mixed = self._mine(torch.rand(n, generator=random) < self.preset.mixing, dim=0)
+        cut = self._mine(torch.randint(1, max(layers, 2), (n,), generator=random), dim=0)
+        w = self.generator.mapping(z.flatten(0, 1)).unflatten(0, (2, -1))
+        second = mixed[:, None] & (torch.arange(layers, device=self.device) >= cut[:, None])
+        return torch.where(second[:, :, None], w[1][:, None], w[0][:, None])
+
+    def _mine(self, values: Tensor, *, dim: int) -> Tensor:
+        return values.narrow(dim, processes.rank() * self.share, self.share).to(self.device)
+
+    def _draw(self, ws_BLD: Tensor, dtype: torch.dtype) -> Tensor:
+        return draw(self.generator.synthesis, ws_BLD, dtype=dtype, noise=self.preset.noise)
+
+    def _shown(self, images: Tensor, place: Place, phase: str) -> Tensor:
+        """What the critic sees of images: augmented, and blurred while the blur fades."""
+        sigma = fading(self.preset.blur_sigma, place.samples, self.preset.blur_kimg)
+        return soften(self._augment(images, place, phase), sigma)
+
+    def _augment(self, images: Tensor, place: Place, phase: str) -> Tensor:
+        if self.ada.p == 0.0:
+            return images
+        random, first = place.generator(f"augment-{phase}"), processes.rank() * self.share
+        draw = draw_changes(self.preset.batch, self.ada.p, images.shape[-1], random)
+        changed = apply_changes(images, draw[first : first + self.share])
+        return changed.contiguous(memory_format=torch.channels_last)
+
+    def _noise_stream(self, place: Place) -> AbstractContextManager[None]:
+        return seeded(place.generator(f"noise-{processes.rank()}"), self.device, self.preset.noise)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next update depends on, as tensors and plain values."""
+        return {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "g_optimiser": self.g_optimiser.state(),
+            "ada": self.ada.state(),
+            "path_mean": self.path_mean,
+            **self.critic.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        for name in ("generator", "average"):
+            getattr(self, name).load_state_dict(state[name], strict=True)
+        self.g_optimiser.load_state(state["g_optimiser"])
+        self.critic.load_state(state)
+        self.ada.load_state(state["ada"])
+        self.path_mean = state["path_mean"].to(self.device)

@@ -1,0 +1,226 @@
+"""The table of known weights, and the way from a name, a path or an address to a file on disk.
+
+Most are generators; `features` are networks that compare images, a `scorer` tells what a face shows. A name stands
+for one kind alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import logging
+import os
+import tomllib
+from dataclasses import dataclass, fields, replace
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from distill.errors import DistillError
+from distill.weights.fetch import MAX_BYTES, CappedDownload, KnownHashes, Progress, check_hash, fetch
+
+if TYPE_CHECKING:
+    from distill.weights.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["generator", "features", "scorer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsEntry:
+    """One network of `stylegan_weights/manifest.toml`, which says what each field means."""
+
+    name: str
+    summary: str
+    licence: str
+    data_licence: str
+    origin: str
+    kind: Kind = "generator"
+    resolution: int | None = None
+    domain: str | None = None
+    file: str | None = None
+    url: str | None = None
+    content: str | None = None
+    sha256: str | None = None
+    sha256_source: str | None = None
+    card: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.file is None) == (self.url is None):
+            raise DistillError(f"weights entry {self.name!r}: needs either a file or a url")
+        if self.kind not in get_args(Kind):
+            raise DistillError(
+                f"weights entry {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(Kind))}"
+            )
+        if self.kind == "generator" and (self.resolution is None or self.domain is None):
+            raise DistillError(f"weights entry {self.name!r}: a generator needs a resolution and a domain")
+
+    @property
+    def embedded(self) -> bool:
+        return self.file is not None
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or will be once it is fetched. Features keep their published name."""
+        if self.file is not None:
+            return weights_folder() / self.file
+        published = Path(urlsplit(self.url or "").path).name
+        return cache_dir() / "downloads" / (f"{self.name}.pkl" if self.kind == "generator" else published)
+
+
+def weights_folder() -> Path:
+    """Return the folder of the installed `stylegan_weights` package."""
+    return Path(str(files("stylegan_weights")))
+
+
+def cache_dir() -> Path:
+    """Return $DISTILL_CACHE, or the user's cache folder for `distill`. It need not exist."""
+    chosen = os.environ.get("DISTILL_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import pooch
+
+    return Path(str(pooch.os_cache("distill")))
+
+
+@functools.cache
+def _table() -> dict[str, WeightsEntry]:
+    rows: list[dict[str, Any]] = tomllib.loads((weights_folder() / "manifest.toml").read_text("utf-8"))[
+        "weights"
+    ]
+    known = {field.name for field in fields(WeightsEntry)}
+    for row in rows:
+        if extra := row.keys() - known:
+            raise DistillError(f"manifest.toml: {row.get('name')!r} has unknown keys {sorted(extra)}")
+    return {row["name"]: WeightsEntry(**row) for row in rows}
+
+
+def weights_entries(kind: Kind = "generator") -> list[WeightsEntry]:
+    """Return every known network of a kind, in the order of the table."""
+    return [entry for entry in _table().values() if entry.kind == kind]
+
+
+def entry_of(source: str | PathLike[str]) -> WeightsEntry | None:
+    """Return the entry of a registry name; None for paths, addresses and unknown names."""
+    return _table().get(source) if isinstance(source, str) else None
+
+
+def domain_of(source: str | PathLike[str]) -> str:
+    """Return what a generator draws ("face", "animal", …); "unknown" when it is not in the table."""
+    entry = entry_of(source)
+    return (entry.domain if entry else None) or "unknown"
+
+
+def resolve(
+    source: str | PathLike[str], *, progress: Progress | None = None, max_bytes: int = MAX_BYTES
+) -> Path:
+    """Find the file of a generator's name, a path or an https address; fetch it if it is not here yet.
+
+    A registry name wins over a file of that name in the working folder: write ./NAME for the file.
+    Raises DistillError for an unknown source, a name of another kind, a failed fetch, or a sha256 other than
+    the known one.
+    """
+    if entry := entry_of(source):
+        if entry.kind != "generator":
+            raise DistillError(_no_generator(entry))
+        return resolve_entry(entry, progress=progress, max_bytes=max_bytes)
+    text = os.fspath(source)
+    if "://" in text:
+        return _fetched(text, _path_of_url(text), None, progress, max_bytes)
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise DistillError(f"{path}: is a folder, not a file of weights")
+    raise DistillError(_unknown(text))
+
+
+def resolve_entry(
+    entry: WeightsEntry, *, progress: Progress | None = None, max_bytes: int = MAX_BYTES
+) -> Path:
+    """Find the file of an entry of any kind, as `resolve` does."""
+    if entry.url is not None:
+        return _fetched(entry.url, entry.path, entry.sha256, progress, max_bytes)
+    if not entry.path.is_file():
+        raise DistillError(
+            f"{entry.path}: the embedded {entry.kind} {entry.name!r} is missing; install distill again"
+        )
+    check_hash(entry.path, _sha256(entry.path), entry.sha256)
+    return entry.path
+
+
+def _path_of_url(url: str) -> Path:
+    import pooch
+
+    return cache_dir() / "downloads" / str(pooch.utils.unique_file_name(url))
+
+
+def _fetched(url: str, path: Path, sha256: str | None, progress: Progress | None, max_bytes: int) -> Path:
+    """Return `path` with the content of `url`: checked if it is there, fetched and recorded if not."""
+    hashes = known_hashes()
+    recorded = hashes.get(url)
+    expected = sha256 or recorded
+    if not path.is_file():
+        fetch(url, path, downloader=CappedDownload(sha256=expected, max_bytes=max_bytes, progress=progress))
+    found = _sha256(path)
+    check_hash(path, found, expected)
+    if recorded is None:
+        hashes.record(url, found)
+    return path
+
+
+def known_hashes() -> KnownHashes:
+    """Return the record of what was fetched before: `known_hashes.json` in the cache."""
+    return KnownHashes(cache_dir() / "known_hashes.json")
+
+
+def expected_sha256(entry: WeightsEntry) -> str | None:
+    """Return the sha256 an entry's file must have: the table's, else what its first fetch recorded."""
+    return entry.sha256 or (known_hashes().get(entry.url) if entry.url else None)
+
+
+def _no_generator(entry: WeightsEntry) -> str:
+    names = ", ".join(other.name for other in weights_entries())
+    return f"{entry.name!r} is no generator but {entry.kind} ({entry.summary}); the generators are {names}"
+
+
+def _unknown(text: str) -> str:
+    names = [entry.name for entry in weights_entries()]
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return (
+        f"unknown generator {text!r}: neither a registry name ({', '.join(names)}), "
+        f"nor a file, nor an https address{hint}"
+    )
+
+
+def _sha256(path: Path) -> str:
+    from distill.weights.checkpoint import file_sha256
+
+    return file_sha256(path)
+
+
+def cached_checkpoint(path: Path) -> Checkpoint:
+    """Read a file of weights, keeping a safetensors copy of a converted one in the cache.
+
+    `sha256` of what is returned is that of `path`, converted or not. Raises what `read_checkpoint` raises.
+    """
+    from distill.weights.checkpoint import read_checkpoint, save_safetensors
+
+    copy = cache_dir() / "converted" / f"{_sha256(path)}.safetensors"
+    if copy.is_file():
+        try:
+            return replace(read_checkpoint(copy), sha256=copy.stem)
+        except DistillError as error:
+            log.warning("%s: broken, converting again (%s)", copy, error)
+    checkpoint = read_checkpoint(path)
+    if checkpoint.format != "safetensors":
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            save_safetensors(copy, checkpoint)
+        except (OSError, DistillError) as error:
+            log.warning("%s: not kept (%s); it will be converted again next time", copy, error)
+    return checkpoint

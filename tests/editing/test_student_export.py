@@ -1,0 +1,119 @@
+"""Students for other runtimes compute what PyTorch computes, for any batch and any size."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from distill.cli.main import run
+from distill.editing import export as student_export
+from distill.editing.export import OPSET, export_student
+from distill.errors import DistillError
+from distill.networks.pix2pixhd import Architecture, create
+from distill.networks.student import Student, StudentFacts, load_student, save_student
+
+GLOBAL = Architecture(inputs=6, ngf=4, downsamplings=2, blocks=2)
+LOCAL = Architecture(inputs=3, ngf=4, downsamplings=1, blocks=1, enhancers=2, local_blocks=1)
+FACTS = StudentFacts(inputs=("content", "style"), resolution=64)
+BATCH = Architecture(inputs=6, ngf=4, downsamplings=2, blocks=1, norm="batch")
+SIZES = [(1, 16, 16), (3, 32, 32), (2, 24, 48)]
+
+
+@pytest.fixture(params=[GLOBAL, LOCAL, BATCH], ids=["global", "local", "batch normalisation"])
+def student(request: pytest.FixtureRequest, tmp_path: Path) -> Student:
+    architecture: Architecture = request.param
+    network = create(architecture, seed=0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(5)  # so that pixels reach from -1 to 1
+    if architecture.norm == "batch":
+        for seed in range(50):
+            network(torch.rand(4, 6, 16, 16, generator=torch.Generator().manual_seed(seed)) * 2 - 1)
+    facts = FACTS if architecture.inputs == 6 else StudentFacts()
+    save_student(tmp_path / "run" / "student.safetensors", network, facts)
+    return load_student(tmp_path / "run")
+
+
+def images(student: Student, shape: tuple[int, int, int]) -> torch.Tensor:
+    count, height, width = shape
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.rand(count, student.input_channels, height, width, generator=generator) * 2 - 1
+
+
+def test_onnx_is_what_pytorch_computes(student: Student, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    done = export_student(student, tmp_path / "new" / "student.onnx", "onnx")
+    assert done.size == done.path.stat().st_size
+    assert done.difference < 1e-4
+    session = runtime.InferenceSession(done.path, providers=["CPUExecutionProvider"])
+    for shape in SIZES:
+        x = images(student, shape)
+        (y,) = session.run(None, {"images": x.numpy()})
+        assert np.abs(y - student(x).numpy()).max() < 1e-4
+        assert y.std() > 0.1
+    assert session.get_inputs()[0].shape == ["batch", student.input_channels, "height", "width"]
+    assert session.get_outputs()[0].shape == ["batch", 3, "height", "width"]
+    texts = session.get_modelmeta().custom_metadata_map
+    assert texts["side_multiple"] == str(student.architecture.side_multiple)
+    assert json.loads(texts["student"]).get("inputs", []) == list(student.facts.inputs)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.load. is deprecated")
+def test_torchscript_is_what_pytorch_computes(student: Student, tmp_path: Path) -> None:
+    done = export_student(student, tmp_path / "student.pt", "torchscript")
+    texts = {"student": "", "side_multiple": ""}
+    script = torch.jit.load(done.path, _extra_files=texts)
+    with torch.inference_mode():
+        for shape in SIZES:
+            x = images(student, shape)
+            assert (script(x) - student(x)).abs().max() < 1e-4
+    assert int(texts["side_multiple"]) == student.architecture.side_multiple
+
+
+def test_the_graph_says_its_opset_and_keeps_the_public_names(student: Student, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
+    for name in ("a.onnx", "b.onnx"):
+        export_student(student, tmp_path / name, "onnx")
+    model = onnx.load(tmp_path / "a.onnx")
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
+    tensors = {tensor.name for tensor in model.graph.initializer}
+    assert {name for name in student.network.state_dict() if "num_batches" not in name} <= tensors
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_without_its_packages_onnx_is_refused_with_what_to_install(
+    student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(DistillError, match=r"pip install 'distill\[onnx\]'"):
+        export_student(student, tmp_path / "student.onnx", "onnx")
+
+
+@pytest.mark.parametrize("to", ["onnx", "torchscript"])
+def test_what_differs_is_not_written(
+    to: str, student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if to == "onnx":
+        pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    monkeypatch.setattr(student_export, "TOLERANCE", -1.0)
+    with pytest.raises(DistillError, match="not written"):
+        export_student(student, tmp_path / "student.any", to)
+    assert not (tmp_path / "student.any").exists()
+
+
+def test_the_command_tells_what_it_wrote(
+    student: Student, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "student.pt"
+    assert run(["export-student", str(tmp_path / "run"), "--to", "torchscript", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert f"wrote {out}: TorchScript" in text
+    assert f"[batch, {student.input_channels}, height, width]" in text
+    assert run(["export-student", str(tmp_path), "--to", "torchscript", "--out", str(out)]) == 2
+    assert run(["export-student", str(tmp_path / "run"), "--to", "torchscript", "--out", str(tmp_path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2

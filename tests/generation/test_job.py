@@ -1,0 +1,338 @@
+"""The main job on disk: complete, resumable, and the same bytes whatever happened on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.errors import DiskFull, DistillError, Incomplete, Interrupted
+from distill.generation import worker as module
+from distill.generation.job import Run, Watch, run_job
+from distill.generation.plan import plan_job
+from distill.generation.recipe import Recipe
+from distill.generation.worker import ShardTask, make_shard
+from distill.shards.folder import ShardReport
+from distill.shards.verify import verify_folder
+from distill.stylegan2.facts import teacher_facts
+from pipelines import RECIPES
+
+LONG = 60  # seconds after which a test that hangs fails
+
+
+@pytest.fixture
+def recipe(tiny_weights: Path) -> Recipe:
+    base = RECIPES["style-mix"].without_faces().revised(batch_size=4, shard_size=4)
+    window = ({"name": "change", "min_ssim": -1.0, "max_ssim": 1.0},)
+    return base.revised(filters=window).bind(teacher_facts(str(tiny_weights)), precision="fp32")
+
+
+class Job:
+    """Runs the job in one folder and remembers what was counted and noted."""
+
+    def __init__(self, recipe: Recipe, weights: Path, folder: Path) -> None:
+        self.recipe, self.weights, self.folder = recipe, weights, folder
+        self.accepted = 0
+        self.notes: list[str] = []
+        self.stop = threading.Event()
+
+    def __call__(self, n: int, **run: Any) -> list[ShardReport]:
+        def count(accepted: int, tried: int) -> None:
+            self.accepted += accepted
+
+        plan = plan_job(self.recipe, n, self.folder)
+        settings = Run(source=str(self.weights), **run)
+        return run_job(plan, settings, stop=self.stop, watch=Watch(count=count, note=self.notes.append))
+
+    def tree(self) -> dict[str, bytes]:
+        return {
+            str(p.relative_to(self.folder)): p.read_bytes() for p in self.folder.rglob("*") if p.is_file()
+        }
+
+
+@pytest.fixture
+def new_job(recipe: Recipe, tiny_weights: Path, tmp_path: Path) -> Callable[[str], Job]:
+    return lambda name: Job(recipe, tiny_weights, tmp_path / name)
+
+
+def dead_pid() -> int:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_a_run_leaves_a_verified_data_set_and_nothing_else(new_job: Callable[[str], Job]) -> None:
+    job = new_job("a")
+    reports = job(10)
+    assert [report.rows for report in reports] == [4, 4, 2]
+    assert job.accepted == 10
+    shards = {f"shard-0000{i}.{end}" for i in range(3) for end in ("h5", "json")}
+    assert job.tree().keys() == shards | {"recipe.json", "manifest.json", "README.md"}
+    assert not verify_folder(job.folder, full=True).problems
+
+
+def test_running_again_makes_nothing_anew(new_job: Callable[[str], Job]) -> None:
+    job = new_job("a")
+    job(10)
+    before = {path: path.stat().st_mtime_ns for path in job.folder.glob("shard-*")}
+    job.accepted = 0
+    job(10)
+    assert job.accepted == 0
+    assert {path: path.stat().st_mtime_ns for path in job.folder.glob("shard-*")} == before
+
+
+def test_growing_keeps_full_shards_and_equals_one_long_run(new_job: Callable[[str], Job]) -> None:
+    grown, straight = new_job("grown"), new_job("straight")
+    grown(6)
+    kept = (grown.folder / "shard-00000.h5").stat().st_mtime_ns
+    grown(11)
+    straight(11)
+    assert (grown.folder / "shard-00000.h5").stat().st_mtime_ns == kept
+    assert grown.tree() == straight.tree()
+
+
+def test_shrinking_is_refused_and_loses_nothing(new_job: Callable[[str], Job]) -> None:
+    job = new_job("a")
+    job(10)
+    before = job.tree()
+    for n in (3, 9):
+        with pytest.raises(DistillError, match=f"more than the {n} triplets"):
+            job(n)
+    assert job.tree() == before
+
+
+def test_stopping_between_batches_resumes_to_the_same_bytes(new_job: Callable[[str], Job]) -> None:
+    job, straight = new_job("a"), new_job("b")
+    original = job.stop.is_set
+    checks = iter([False] * 3)
+    job.stop.is_set = lambda: next(checks, True) or original()  # type: ignore[method-assign]
+    with pytest.raises(Interrupted, match="of 3 shards are done"):
+        job(10)
+    assert not (job.folder / "manifest.json").exists()
+    assert not (job.folder / ".lock").exists()
+    job.stop = threading.Event()
+    job(10)
+    straight(10)
+    assert job.tree() == straight.tree()
+
+
+def test_damage_is_repaired_by_the_same_command(new_job: Callable[[str], Job]) -> None:
+    job = new_job("a")
+    job(10)
+    whole = job.tree()
+    (job.folder / "shard-00001.h5").write_bytes(whole["shard-00001.h5"][:-1])
+    (job.folder / "shard-00002.json").write_text("{")
+    (job.folder / f".shard-00000.h5.{dead_pid()}-00000000.tmp").write_bytes(b"left behind")
+    job(10)
+    assert job.tree() == whole
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_bad_shard_is_named_and_the_others_finish(
+    threads: int, new_job: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = new_job("a")
+    original = module.generate_shard
+
+    def poisoned(recipe: Recipe, index: int, rows: int, **options: Any) -> Any:
+        if index == 1:
+            raise RuntimeError("a bad kernel")
+        return original(recipe, index, rows, **options)
+
+    monkeypatch.setattr(module, "generate_shard", poisoned)
+    with pytest.raises(Incomplete, match=r"1 of 3 shards failed.*shard-00001.*a bad kernel") as failed:
+        job(10, threads=threads)
+    assert failed.value.exit_code == 3
+    assert {path.name for path in job.folder.glob("*.h5")} == {"shard-00000.h5", "shard-00002.h5"}
+    assert any("shard-00001 failed" in note for note in job.notes)
+    monkeypatch.undo()
+    assert len(job(10)) == 3
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_full_disk_ends_the_run_with_its_own_code(
+    threads: int, new_job: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = new_job("a")
+    original = os.fsync
+    calls = iter(range(100))
+
+    def full(descriptor: int) -> None:
+        if next(calls) >= 6:
+            raise OSError(28, "No space left on device")
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DistillError, match="no space left for its") as ended:
+        job(30, threads=threads)
+    assert ended.value.exit_code == DiskFull.exit_code
+    monkeypatch.undo()
+    assert not list(job.folder.glob(".*.tmp"))
+    assert {p.stem for p in job.folder.glob("*.h5")} <= {p.stem for p in job.folder.glob("*.json")}
+    assert next(calls) < 12, "what was not begun stays so"
+    straight = new_job("b")
+    straight(10)
+    job(10)
+    assert job.tree() == straight.tree()
+
+
+class Studio:
+    """Stands in front of drawing and writing: notes who draws what, and lets a test come in between."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.drawn: list[int] = []  # shards, by whose turn it was
+        self.threads: set[int] = set()
+        self.alone = threading.Lock()
+        self.second_turn, self.both_under_way = threading.Event(), threading.Event()
+        self.before_drawing: Callable[[], None] = lambda: None
+        self.before_writing: Callable[[], None] = lambda: None
+        self.asked = 0
+        self.originals = {
+            name: getattr(module, name) for name in ("generate_shard", "commit_shard", "teacher_of")
+        }
+        for name, stand_in in zip(self.originals, (self.draw, self.write, self.load), strict=True):
+            monkeypatch.setattr(module, name, stand_in)
+        monkeypatch.setattr(module, "shard_is_valid", self.ask)
+
+    def ask(self, *args: Any, **options: Any) -> bool:
+        self.asked += 1
+        if self.asked == 2:
+            self.both_under_way.set()
+        return False
+
+    def load(self, *args: Any, **options: Any) -> Any:
+        self.threads.add(threading.get_ident())
+        return self.originals["teacher_of"](*args, **options)
+
+    def draw(self, recipe: Recipe, index: int, rows: int, **options: Any) -> Any:
+        assert self.alone.acquire(blocking=False), "another shard is being drawn"
+        self.drawn.append(index)
+        self.threads.add(threading.get_ident())
+        if len(self.drawn) == 2:
+            self.second_turn.set()
+        try:
+            self.before_drawing()
+            return self.originals["generate_shard"](recipe, index, rows, **options)
+        finally:
+            self.alone.release()
+
+    def write(self, folder: Path, content: Any) -> Any:
+        self.before_writing()
+        return self.originals["commit_shard"](folder, content)
+
+
+@pytest.fixture
+def studio(monkeypatch: pytest.MonkeyPatch) -> Studio:
+    return Studio(monkeypatch)
+
+
+def test_a_shard_is_written_while_the_next_is_drawn(new_job: Callable[[str], Job], studio: Studio) -> None:
+    job, one_by_one = new_job("a"), new_job("b")
+    in_time = []
+    studio.before_writing = lambda: in_time.append(studio.second_turn.wait(LONG))
+    job(20, threads=2)
+    assert in_time == [True] * 5
+    assert job.accepted == 20
+    one_by_one(20)
+    assert job.tree() == one_by_one.tree()
+
+
+def test_one_thread_draws_and_never_two_shards_at_a_time(
+    new_job: Callable[[str], Job], studio: Studio
+) -> None:
+    for name, threads in [("a", 2), ("b", 2), ("c", 1)]:
+        new_job(name)(40, threads=threads)
+    assert sorted(studio.drawn) == sorted([*range(10)] * 3)
+    assert len(studio.threads) == 1
+    assert threading.get_ident() not in studio.threads
+
+
+def test_stopping_keeps_what_is_drawn_and_begins_no_other(
+    recipe: Recipe, new_job: Callable[[str], Job], studio: Studio
+) -> None:
+    job, straight = new_job("a"), new_job("b")
+    job.recipe = straight.recipe = recipe.model_copy(update={"batch_size": 2})
+    studio.before_drawing = lambda: job.stop.set() if studio.second_turn.is_set() else None
+    studio.before_writing = lambda: job.stop.wait(LONG) and None
+    with pytest.raises(Interrupted, match="1 of 5 shards are done"):
+        job(20, threads=2)
+    kept, interrupted = studio.drawn
+    assert {kept, interrupted} == {0, 1}
+    assert job.tree().keys() == {"recipe.json", f"shard-0000{kept}.h5", f"shard-0000{kept}.json"}
+    studio.before_drawing = studio.before_writing = lambda: None
+    job.stop = threading.Event()
+    job(20, threads=2)
+    straight(20)
+    assert job.tree() == straight.tree()
+
+
+def test_a_shard_whose_turn_comes_after_the_stop_is_not_drawn(
+    recipe: Recipe, new_job: Callable[[str], Job], studio: Studio
+) -> None:
+    job = new_job("a")
+    job.recipe = recipe.model_copy(update={"batch_size": 2})
+
+    def stop() -> None:
+        assert studio.both_under_way.wait(LONG)
+        job.stop.set()
+
+    studio.before_drawing = stop
+    with pytest.raises(Interrupted, match="0 of 5 shards are done"):
+        job(20, threads=2)
+    assert len(studio.drawn) == 1
+    assert not job.folder.exists()
+
+
+def test_a_hopeless_filter_ends_the_run_at_once(recipe: Recipe, tiny_weights: Path, tmp_path: Path) -> None:
+    fields = json.loads(recipe.to_json())
+    fields["filters"][0]["min_ssim"] = 0.999
+    job = Job(Recipe.from_json(json.dumps(fields)), tiny_weights, tmp_path / "a")
+    with pytest.raises(DistillError, match="'change' dropped most") as ended:
+        job(10, max_candidates=8)
+    assert ended.value.exit_code == 2
+    assert len(job.notes) == 0, "one shard was enough to know"
+    assert not job.folder.exists(), "nothing came of it, so nothing is left"
+
+
+def test_a_second_driver_is_refused_by_name(new_job: Callable[[str], Job]) -> None:
+    from distill.shards.lock import FolderLock
+
+    job = new_job("a")
+    job.folder.mkdir()
+    with FolderLock(job.folder, info={}), pytest.raises(DistillError, match=str(os.getpid())):
+        job(10)
+
+
+def test_weights_that_are_not_the_recipe_s_are_refused_by_the_worker(
+    recipe: Recipe, tiny_weights: Path, tmp_path: Path
+) -> None:
+    fields = json.loads(recipe.to_json())
+    fields["generator"]["sha256"] = "f" * 64
+    task = ShardTask(
+        recipe_json=json.dumps(fields),
+        index=0,
+        rows=2,
+        folder=str(tmp_path),
+        source=str(tiny_weights),
+        device="cpu",
+    )
+    with pytest.raises(DistillError, match="give every worker the same weights"):
+        make_shard(task)
+
+
+@pytest.mark.cluster
+def test_worker_processes_make_the_same_bytes(new_job: Callable[[str], Job]) -> None:
+    here, there, beside = new_job("here"), new_job("there"), new_job("beside")
+    here(10)
+    there(10, cluster="local", workers=2)
+    assert there.accepted == 10
+    assert there.tree() == here.tree()
+    beside(10, cluster="local", workers=1, devices=("7",))  # a GPU worker: it writes while it draws
+    assert beside.tree() == here.tree()

@@ -1,0 +1,222 @@
+"""Recipes: validated, digested, compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from distill.directions.file import Direction
+from distill.errors import DistillError
+from distill.generation.edit_settings import Crossover, DirectionSettings, StyleMixSettings
+from distill.generation.filters.settings import ChangeFilter, FaceFilter, OppositeFilter
+from distill.generation.recipe import Recipe, TaskRecipe, Teacher
+from pipelines import RECIPES
+
+TEACHER = Teacher(name="toy", sha256="ab" * 32, resolution=64, num_ws=10, z_dim=32, w_dim=48)
+
+
+def bound(teacher: Teacher = TEACHER, **choices: Any) -> Recipe:
+    return RECIPES["style-mix"].revised(**choices).bind(teacher, precision="fp32", landmarks_sha256="cd" * 32)
+
+
+def test_a_bound_recipe_has_every_choice_as_a_value() -> None:
+    recipe = bound()
+    assert recipe.edit == StyleMixSettings(crossover=Crossover(lo=5, hi=5))
+    assert recipe.resolution == 64
+    assert recipe.codec == "raw"
+    assert recipe.roles == ("content", "style", "mixed")
+    assert recipe.filters[1].landmarks_sha256 == "cd" * 32  # type: ignore[union-attr]
+
+
+def test_json_round_trip_keeps_recipe_and_digest() -> None:
+    recipe = bound(crossover="3-7", seed=2**62)
+    again = Recipe.from_json(recipe.to_json())
+    assert again == recipe
+    assert again.digest == recipe.digest
+    assert len(recipe.digest) == 12
+
+
+def test_the_digest_names_data_not_labels() -> None:
+    renamed = TEACHER.model_copy(update={"name": "other", "licence": "CC0", "origin": "elsewhere"})
+    assert bound(renamed).digest == bound().digest
+    assert bound(TEACHER.model_copy(update={"sha256": "ba" * 32})).digest != bound().digest
+
+
+@pytest.mark.parametrize(
+    ("choices", "key"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"truncation_psi": 0.5}, "truncation_psi"),
+        ({"truncation_cutoff": 4}, "truncation_cutoff"),
+        ({"crossover": "4"}, "crossover.hi"),
+        ({"noise": "none"}, "noise"),
+        ({"resolution": 32}, "resolution"),
+        ({"codec": "jpeg"}, "codec"),
+        ({"latents": "float16"}, "latents"),
+        ({"shard_size": 128}, "shard_size"),
+        ({"batch_size": 8}, "batch_size"),
+        ({"align": "ffhq"}, "align"),
+        ({"compiled": True}, "compiled"),
+    ],
+)
+def test_each_choice_changes_the_digest_and_is_named_as_the_difference(
+    choices: dict[str, Any], key: str
+) -> None:
+    difference = bound().difference(bound(**choices))
+    assert difference is not None
+    assert difference.startswith(f"{key} is ")
+
+
+def test_same_recipe_has_no_difference() -> None:
+    assert bound().difference(bound(TEACHER.model_copy(update={"name": "x"}))) is None
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"resolution": 128}, "above the teacher's 64"),
+        ({"resolution": 24}, "does not divide"),
+        ({"shard_size": 0}, "shard_size"),
+        ({"seed": -1}, "seed"),
+        ({"codec": "png"}, "codec"),
+        ({"align": "sideways"}, "align"),
+        ({"truncation_cutoff": 11}, "exceeds the 10"),
+        ({"truncation_psi": float("nan")}, "truncation_psi"),
+        ({"colour": "red"}, "colour"),
+        ({"crossover": "10"}, "crossover"),
+    ],
+)
+def test_bad_choices_are_refused_in_one_line(choices: dict[str, Any], words: str) -> None:
+    with pytest.raises(DistillError, match=words) as refused:
+        bound(**choices)
+    assert "\n" not in str(refused.value)
+
+
+def test_codec_follows_the_stored_resolution() -> None:
+    large = TEACHER.model_copy(update={"resolution": 512, "num_ws": 16})
+    assert bound(large).codec == "jpeg"
+    assert bound(large, resolution=128).codec == "raw"
+
+
+def test_a_teacher_without_faces_gets_no_face_stage() -> None:
+    recipe = RECIPES["style-mix"].without_faces()
+    assert recipe.align == "none"
+    assert [item.name for item in recipe.filters] == ["change"]
+    with pytest.raises(DistillError, match="needs the face filter"):
+        recipe.revised(align="ffhq").bind(TEACHER, precision="fp32")
+
+
+def test_recipes_are_immutable_and_closed() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        bound().seed = 5  # type: ignore[misc]
+    with pytest.raises(DistillError, match="not a recipe"):
+        Recipe.from_json('{"task": "style-mix"}')
+    with pytest.raises(DistillError, match="not a recipe"):
+        Recipe.from_json("not json")
+
+
+def test_tasks_are_listed_under_their_own_names() -> None:
+    assert all(name == recipe.task and isinstance(recipe, TaskRecipe) for name, recipe in RECIPES.items())
+    assert isinstance(RECIPES["style-mix"].filters[0], ChangeFilter)
+    assert isinstance(RECIPES["style-mix"].filters[1], FaceFilter)
+
+
+def test_the_digest_of_a_style_mix_changes_only_on_purpose() -> None:
+    assert bound().digest == "05f1915205c3"
+    assert '"crossover":{"hi":5,"lo":5}' in bound().to_json()
+    assert "edit" not in bound().model_dump()
+
+
+def test_what_is_not_compiled_keeps_the_digest_it_had_before_that_was_a_choice() -> None:
+    assert "compiled" not in bound().to_json()
+    recipe = bound(compiled=True)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.from_json(recipe.to_json()).compiled
+
+
+def test_close_calls_are_settled_where_precision_is_reduced_and_something_is_filtered() -> None:
+    assert "close_calls" not in bound().to_json(), "the digests of older data sets stand"
+    in_half = RECIPES["style-mix"].bind(TEACHER, precision="bf16")
+    assert in_half.close_calls == "fp32"
+    assert Recipe.from_json(in_half.to_json()) == in_half
+    as_drawn = RECIPES["style-mix"].revised(close_calls="as-drawn").bind(TEACHER, precision="bf16")
+    assert "close_calls" not in as_drawn.to_json()
+    assert as_drawn.difference(in_half) == "close_calls is 'fp32' there and 'as-drawn' here"
+    unfiltered = RECIPES["style-mix"].revised(filters=(), align="none").bind(TEACHER, precision="bf16")
+    assert unfiltered.close_calls == "as-drawn"
+
+
+GENDER = Direction(
+    name="toy-gender",
+    attribute="gender",
+    vector=torch.zeros(10, 48),
+    generator_sha256="ab" * 32,
+    sha256="12" * 32,
+)
+
+
+def swap(direction: Direction = GENDER, **choices: Any) -> Recipe:
+    models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
+    base = RECIPES["gender-swap"].revised(**choices)
+    return base.bind(TEACHER, precision="fp32", direction=direction, **models)
+
+
+def test_an_edit_along_a_direction_goes_to_json_and_back_with_every_hash() -> None:
+    recipe = swap(delta=2.5)
+    again = Recipe.from_json(recipe.to_json())
+    assert again == recipe
+    assert again.edit == DirectionSettings(
+        direction="toy-gender",
+        sha256="12" * 32,
+        attribute="gender",
+        delta=2.5,
+        strengths=(-1, -0.5, 0, 0.5, 1),
+    )
+    chooser = again.filters[0]
+    assert isinstance(chooser, OppositeFilter)
+    assert (chooser.scorer_sha256, chooser.landmarks_sha256) == ("ef" * 32, "cd" * 32)
+
+
+def test_direction_scorer_and_strength_are_part_of_the_digest_and_named_as_differences() -> None:
+    other = replace(GENDER, sha256="34" * 32)
+    assert str(swap().difference(swap(other))).startswith("edit.sha256 is")
+    assert str(swap().difference(swap(delta=2.0))).startswith("edit.delta is 2.0 there")
+    stricter = RECIPES["gender-swap"].refiltered("opposite", min_confidence=0.95)
+    models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
+    bounds = stricter.bind(TEACHER, precision="fp32", direction=GENDER, **models)
+    assert str(swap().difference(bounds)).startswith("filters.0.min_confidence is 0.95 there")
+    assert str(swap().difference(bound())).startswith("task is 'style-mix' there")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"filters": ()}, "one filter, the first, that chooses its pair"),
+        ({"inputs": ("content",)}, "has the roles source, target"),
+        ({"edit": {"name": "morph"}}, "has the roles first, second, morph"),
+        ({"edit": {"name": "direction", "attribute": "age"}}, "moves 'gender', this task edits 'age'"),
+        ({"edit": {"name": "direction", "attribute": "gender", "strengths": (1.0, 0.0)}}, "must rise"),
+        ({"edit": {"name": "warp"}}, "edit"),
+        ({"crossover": "4"}, "crossover"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(DistillError, match=words) as refused:
+        swap(**{"align": "none"} | change)
+    assert "\n" not in str(refused.value)
+
+
+def test_filters_that_use_landmarks_stand_behind_the_face_filter() -> None:
+    base = RECIPES["style-mix"].refiltered("identity", max_distance=0.6)
+    assert base.bind(TEACHER, precision="fp32").filters[-1].name == "identity"
+    with pytest.raises(DistillError, match="'identity' needs the face filter before it"):
+        base.without_faces().bind(TEACHER, precision="fp32")
+
+
+def test_a_pair_filter_is_for_directions_alone() -> None:
+    filters = ({"name": "opposite", "attribute": "gender"},)
+    with pytest.raises(DistillError, match="for edits along a direction"):
+        bound(filters=filters, align="none")

@@ -1,0 +1,207 @@
+"""The language that chooses rows by their numbers: what it means, what it refuses, and that nothing else gets in."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from distill.shards.refilter.expression import DEEPEST, LONGEST, ExpressionError, parse
+
+COLUMNS = {
+    "scores/identity": np.asarray([0.1, 0.4, 0.6, np.nan], np.float32),
+    "scores/gender": np.asarray(
+        [
+            [0.05, 0.2, 0.5, 0.8, 0.95],
+            [0.4, 0.4, 0.5, 0.6, 0.6],
+            [0.9, 0.7, 0.5, 0.2, 0.1],
+            [np.nan, 0.1, 0.1, 0.1, 0.1],
+        ],
+        np.float32,
+    ),
+    "scores/change.ssim": np.asarray([0.9, 0.5, 0.25, 0.1], np.float32),
+    "scores/one": np.asarray([[1], [2], [3], [4]], np.float32),
+    "scores/step": np.asarray([0, 0, 1, 1], np.float32),
+    "params/step": np.asarray([-2, -1, 1, 2], np.int16),
+    "params/smile": np.asarray([0, 1, 1, 0], np.uint8),
+}
+SHAPES = {name: column.shape[1:] for name, column in COLUMNS.items()}
+
+
+def chosen(text: str) -> list[int]:
+    return np.flatnonzero(parse(text, SHAPES)(COLUMNS, 4)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("identity < 0.5", [0, 1]),
+        ("identity<.5", [0, 1]),
+        ("identity <= 0.4", [0, 1]),  # as the float32 that is stored
+        ("identity == 0.4", [1]),
+        ("identity != 0.4", [0, 2]),  # what is not a number compares as false
+        ("not identity < 0.5", [2, 3]),
+        ("0.2 < identity < 0.5", [1]),
+        ("0.5 > identity > 0.2 > 0.1", [1]),
+        ("identity < 0.5 or change.ssim < 0.2", [0, 1, 3]),
+        ("identity < 0.5 and smile == 1 or change.ssim < 0.2", [1, 3]),
+        ("identity < 0.5 and (smile == 1 or change.ssim < 0.2)", [1]),
+        ("not (identity < 0.5 or smile == 1)", [3]),
+        ("not not identity < 0.5", [0, 1]),
+        ("gender[0] < 0.1 and gender[4] > 0.9", [0]),
+        ("gender[0] > gender[4]", [2]),
+        ("max(gender) > 0.9 and min(gender) < 0.1", [0]),
+        ("span(gender) >= 0.5", [0, 2]),
+        ("max(identity, change.ssim) < 0.61", [1, 2]),
+        ("abs(params/step) == 2", [0, 3]),
+        ("scores/step == 1", [2, 3]),
+        ("params/step > -2", [1, 2, 3]),
+        ("one >= 3", [2, 3]),
+        ("one[0] >= 3", [2, 3]),
+        ("smile < 1e300", [0, 1, 2, 3]),
+        ("identity < 1e300", [0, 1, 2]),
+        ("1e-3 < identity and 2 > 1", [0, 1, 2]),
+    ],
+)
+def test_what_is_chosen(text, rows):
+    assert chosen(text) == rows
+    again = parse(str(parse(text, SHAPES)), SHAPES)
+    assert np.flatnonzero(again(COLUMNS, 4)).tolist() == rows
+    assert str(again) == str(parse(text, SHAPES))
+
+
+def test_one_text_for_one_meaning():
+    texts = (
+        "identity<0.50 and ((smile==1) and scores/change.ssim<1)",
+        "identity < .5 and smile == 1.0 and change.ssim<1",
+    )
+    assert {str(parse(text, SHAPES)) for text in texts} == {
+        "identity < 0.5 and smile == 1 and change.ssim < 1"
+    }
+    assert str(parse("params/step>-1 and not (smile == 1 or 1 < one[0])", SHAPES)) == (
+        "params/step > -1 and not (smile == 1 or 1 < one[0])"
+    )
+
+
+def test_its_terms_and_columns():
+    found = parse("identity < 0.5 and (gender[0] < 0.1 or gender[4] < 0.1) and identity > 0", SHAPES)
+    assert [str(term) for term in found.terms] == [
+        "identity < 0.5",
+        "gender[0] < 0.1 or gender[4] < 0.1",
+        "identity > 0",
+    ]
+    assert [(column.name, column.index) for column in found.columns] == [
+        ("scores/identity", None),
+        ("scores/gender", 0),
+        ("scores/gender", 4),
+    ]
+    assert [str(term) for term in parse("identity < 1 or one < 1", SHAPES).terms] == [
+        "identity < 1 or one < 1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "words"),
+    [
+        ("", 1, "the expression ends where a column or a number is expected"),
+        ("identity <", 11, "the expression ends"),
+        ("identity < < 0.5", 12, "'<' stands where a column or a number is expected"),
+        ("identity = 0.5", 10, "two numbers are compared with =="),
+        ("identity < 0.5 && smile == 1", 16, "write and"),
+        ("identity + 1 < 2", 10, "there is no arithmetic"),
+        ("identity < 0.5 smile", 16, "'smile' stands where and, or or the end is expected"),
+        ("idenity < 0.5", 1, "did you mean identity?; the columns are change.ssim, gender, identity, one"),
+        ("zzz < 0.5", 1, "no column 'zzz'; the columns are"),
+        ("scores/smile < 1", 1, "no column 'scores/smile'; did you mean smile?"),
+        ("step < 1", 1, "'step' is scores/step and params/step: write one of them"),
+        ("gender < 0.5", 1, "gender holds 5 numbers a row: write gender[0] to gender[4], or min, max"),
+        ("gender[5] < 0.5", 8, "gender holds 5 numbers a row, [0] to [4]"),
+        ("gender[-1] < 0.5", 8, "'-' stands where a whole number from 0 is expected"),
+        ("gender[0.5] < 0.5", 8, "'0.5' stands where a whole number from 0"),
+        ("identity[0] < 0.5", 10, "identity is one number a row: leave out [0]"),
+        ("identity", 1, "a number is not yet a condition"),
+        ("identity < 1 and smile", 18, "a number is not yet a condition"),
+        ("not identity", 5, "a number is not yet a condition"),
+        ("(identity < 1) < 2", 2, "a condition is no number"),
+        ("1 < 2", 1, "no column is named"),
+        ("(identity < 1", 14, "the expression ends where ')' is expected"),
+        ("identity < 1)", 13, "')' stands where and, or or the end"),
+        ("min(identity) < 1", 1, "min takes a column of several numbers a row, or several numbers, not one"),
+        ("min(identity, gender) < 1", 15, "gender holds 5 numbers a row"),
+        ("min(identity < 1, 2) < 1", 5, "a condition is no number"),
+        ("abs(identity, 1) < 1", 1, "abs takes one number, not 2"),
+        ("sum(gender) < 1", 1, "no function 'sum'; the functions are min, max, span, abs"),
+        ("-identity < 0", 2, "'identity' stands where a number after '-' is expected"),
+        ("identity < 1e999", 12, "1e999 is too large"),
+        ("identity < 'a'", 12, "without quotes"),
+        ("identity < 0.5; import os", 15, "means nothing here"),
+        ("__import__('os') < 1", 12, "means nothing here"),
+        ("identity.real < 1", 1, "no column 'identity.real'"),
+        ("identity < ½", 12, "means nothing here"),
+        ("(" * (DEEPEST + 1) + "identity < 1", DEEPEST + 2, "inside one another"),
+        ("not " * (DEEPEST + 1) + "identity < 1", 4 * DEEPEST + 5, "inside one another"),
+    ],
+)
+def test_what_does_not_parse_is_one_line_with_its_place(text, column, words):
+    with pytest.raises(ExpressionError) as caught:
+        parse(text, SHAPES)
+    line = str(caught.value)
+    assert line.startswith(f"column {column}: ")
+    assert words in line
+    assert "\n" not in line
+    assert "^" in line
+
+
+def test_an_endless_expression_is_refused():
+    text = " or ".join(["identity < 1"] * 1000)
+    with pytest.raises(ExpressionError, match=f"{len(text)} characters is too long: {LONGEST} are allowed"):
+        parse(text, SHAPES)
+
+
+def test_random_text_raises_nothing_but_its_one_error():
+    pieces = [
+        *("identity", "gender", "step", "one", "scores/one", "min", "max(", "abs", "and", "or", "not", "nan"),
+        *(
+            "<",
+            "<=",
+            "==",
+            "!=",
+            "=",
+            ">",
+            "(",
+            ")",
+            "[",
+            "]",
+            ",",
+            "-",
+            "0",
+            "1.5",
+            ".5",
+            "1e9",
+            "1e999",
+            "5.",
+        ),
+        *(" ", "  ", "\n", "\x00", "é", "'", '"', "\\", "%", "{", "__class__", "lambda", "٣", "🙂"),
+    ]
+    text = "not ( gender[0] < 0.1 and min( one[0] , 2 ) >= -1.5 or abs( params/step ) == 1 < identity )"
+    valid = text.split()
+    dice, parsed = random.Random(0), 0
+    for _ in range(4000):
+        words = list(valid)
+        for _ in range(dice.randrange(4)):
+            place = dice.randrange(len(words))
+            words[place : place + dice.randrange(3)] = [dice.choice(pieces)] * dice.randrange(2)
+        text = dice.choice(("", " ", " ")).join(words)
+        try:
+            expression = parse(text, SHAPES)
+        except ExpressionError:
+            pass
+        else:
+            parsed += 1
+            assert expression(COLUMNS, 4).shape == (4,)
+    assert parsed > 0
+    for _ in range(1000):
+        text = "".join(chr(dice.randrange(1, 0x3000)) for _ in range(dice.randrange(40)))
+        with pytest.raises(ExpressionError):
+            parse(text, SHAPES)
