@@ -19,7 +19,7 @@ from side_by_side import as_in_a_run, print_table, wait_for, write_json
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from distill.precision import resolve_precision
+from distill.devices import resolve_precision
 from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.fused.upsampling import UpForm
 

@@ -14,9 +14,7 @@ from typing import Any
 
 import torch
 
-from distill.devices import processor_name
-from distill.memory import keep_freed_memory
-from distill.precision import be_reproducible, has_amx
+from distill.devices import be_reproducible, has_amx, keep_freed_memory, processor_name
 
 Clock = Callable[[], float]  # seconds: time.perf_counter, or time.process_time for this process's share
 

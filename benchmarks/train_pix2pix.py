@@ -37,8 +37,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.networks.perceptual import default_perceptual, load_perceptual
-from distill.precision import DTYPES, resolve_device, resolve_training_precision
 from distill.shards.dataset import TripletDataset
 from distill.training.pix2pix.data import TripletReader
 from distill.training.pix2pix.presets import PRESETS, Preset

@@ -29,8 +29,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.errors import DistillError
-from distill.precision import DTYPES, resolve_device, resolve_training_precision
 from distill.training.place import Place
 from distill.training.stylegan2.presets import PRESETS, Preset
 from distill.training.stylegan2.step import StyleGAN2Step

@@ -10,7 +10,10 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from distill.errors import DiskFull
 
@@ -18,23 +21,39 @@ TEMPORARY_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]+\.tmp")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-def atomic_write(path: Path, data: bytes) -> None:
-    """Give `path` this content or leave it as it was, whatever happens.
+def atomic_write(path: Path, data: bytes, *, synced: bool = True) -> None:
+    """Give `path` this content or leave it as it was, whatever happens; see `aside`."""
+    with aside(path, synced=synced) as file:
+        file.write(data)
 
-    Raises `DiskFull` where space or quota ends, OSError otherwise; the temporary file is removed either way.
+
+@contextmanager
+def aside(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path`; it takes the name when the block ends well, else it vanishes.
+
+    `synced` waits for the disk before and after the renaming: leave it out for files that can be made again at once.
+    Raises `DiskFull` where space or quota ends, and an OSError that names `path` for another fault.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        _write_synced(temporary, data)
-        os.replace(temporary, path)  # noqa: PTH105
-        _sync_folder(path.parent)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_SPACE:
+        with temporary.open("xb") as file:
+            yield file
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+        if synced:
+            _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno in NO_SPACE:
             raise DiskFull(
-                f"{path}: no space left for its {len(data)} bytes; free some and run the same command again"
+                f"{path}: no space left on the disk; free some and run the same command again"
             ) from error
+        if error.filename in (None, str(temporary)):
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> int:
@@ -51,17 +70,6 @@ def sweep(folder: Path) -> int:
 def temporary_files(folder: Path) -> list[str]:
     """List the names of files that are being written, or were when their writer died."""
     return sorted(path.name for path in folder.iterdir() if TEMPORARY_NAME.fullmatch(path.name))
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]  # one call writes at most 2 GiB
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -97,3 +105,12 @@ def _younger_than(pid: int, path: Path) -> bool:
         return False  # not Linux: believe the number
     process_age = uptime - started / os.sysconf("SC_CLK_TCK")
     return process_age < file_age - 2
+
+
+def size_text(count: float) -> str:
+    """Write a number of bytes for people."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -4,110 +4,98 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from distill.text import clock
+from distill.timing import clock
 
 LINE_EVERY = 30.0  # seconds between plain lines
 
 
-class Meter:
-    """Shows counts where they can be seen: as a bar on a terminal, as lines elsewhere, or not at all (`quiet`).
+class Progress:
+    """Counts work towards a total and shows rate and time left; shows nothing where it is `quiet`.
 
-    `options` go to tqdm.
+    `done` was finished before the start: it moves the bar, not the rate. `keep` leaves the bar standing at the end.
     """
 
     def __init__(
-        self, total: int, *, stream: TextIO | None = None, quiet: bool = False, **options: Any
+        self,
+        total: float,
+        *,
+        noun: str = "row",
+        done: float = 0,
+        quiet: bool = False,
+        keep: bool = True,
+        stream: TextIO | None = None,
     ) -> None:
+        self.total, self.noun, self.done, self.quiet = total, noun, done, quiet
+        self.count = 0.0  # since the start
+        self.facts = ""
         self.stream = stream or sys.stderr
-        self.quiet = quiet
         self.on_terminal = self.stream.isatty() and not quiet
         self.started = self.last_line = time.monotonic()
         self.bar = tqdm(
-            total=total, file=self.stream, disable=not self.on_terminal, dynamic_ncols=True, **options
+            total=total,
+            initial=done,
+            unit=noun,
+            file=self.stream,
+            disable=not self.on_terminal,
+            leave=keep,
+            dynamic_ncols=True,
+            smoothing=0.1,
         )
 
-    def advance(self, count: int, line: Callable[[], str]) -> None:
-        """Move on by `count`; without a terminal, print `line()` when it is time for one."""
+    def advance(self, count: float = 1) -> None:
+        """Move on by `count`; without a terminal, print a line when it is time for one."""
+        self.count += count
         if self.on_terminal:
             self.bar.update(count)
         elif time.monotonic() - self.last_line >= LINE_EVERY:
             self.last_line = time.monotonic()
-            self.note(line())
+            self.note(self.line())
 
-    def beside(self, text: str) -> None:
-        """Keep a text beside the bar."""
+    def beside(self, facts: str) -> None:
+        """Keep the latest facts beside the bar, or at the end of the line."""
+        self.facts = facts
         if self.on_terminal:
-            self.bar.set_postfix_str(text, refresh=False)
+            self.bar.set_postfix_str(facts, refresh=False)
 
     def note(self, message: str) -> None:
         """Print a line without breaking the bar."""
-        if self.quiet:
-            return
         if self.on_terminal:
             self.bar.write(message, file=self.stream)
-        else:
+        elif not self.quiet:
             print(message, file=self.stream, flush=True)
 
     @property
     def seconds(self) -> float:
         return max(time.monotonic() - self.started, 1e-9)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.close()
-
-
-class AcceptanceProgress:
-    """Counts accepted rows towards a total, with rate, acceptance and time left.
-
-    `done` rows count as finished before the start; they move the bar but not the rate.
-    """
-
-    def __init__(
-        self, total: int, *, done: int = 0, noun: str = "triplet", stream: TextIO | None = None
-    ) -> None:
-        self.meter = Meter(total, stream=stream, initial=done, unit=noun, smoothing=0.1)
-        self.noun = noun
-        self.total, self.done = total, done
-        self.accepted = self.tried = 0
-        self.note = self.meter.note
-
-    def update(self, accepted: int, tried: int) -> None:
-        """Count more accepted and tried candidates."""
-        self.accepted += accepted
-        self.tried += tried
-        self.meter.beside(f"accepted {self.acceptance:.0%}")
-        self.meter.advance(accepted, self.line)
-
-    @property
-    def acceptance(self) -> float:
-        return self.accepted / self.tried if self.tried else 1.0
-
     @property
     def rate(self) -> float:
-        """Accepted rows a second since the start."""
-        return self.accepted / self.meter.seconds
+        """Work a second since the start."""
+        return self.count / self.seconds
 
     def line(self) -> str:
-        finished = self.done + self.accepted
-        left = f"{clock((self.total - finished) / self.rate)} left" if self.accepted else "no estimate yet"
+        at = self.done + self.count
+        left = f"{clock((self.total - at) / self.rate)} left" if self.count else "no estimate yet"
+        share = at / self.total if self.total else 1.0
+        facts = f", {self.facts}" if self.facts else ""
         return (
-            f"{finished}/{self.total} {self.noun}s ({finished / self.total:.0%}),"
-            f" {self.rate:.1f}/s, {self.acceptance:.0%} of candidates accepted, {left}"
+            f"{at:.0f} of {self.total:.0f} {self.noun}s ({share:.0%}), {_rate_text(self.rate)}, {left}{facts}"
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *reason: Any) -> None:
-        self.meter.__exit__(*reason)
+        self.bar.close()
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _rate_text(rate: float) -> str:
+    return f"{rate:.1f}/s" if rate >= 1 or not rate else f"{1 / rate:.1f} s each"

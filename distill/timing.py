@@ -70,3 +70,13 @@ class StageClock:
             return ""
         parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
         return f"time went to: {parts}; {max(shares, key=shares.__getitem__)} binds"
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as 42 s, 7 min 05 s or 3 h 20 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 import resource, sys, threading
-from distill.memory import keep_freed_memory
+from distill.devices import keep_freed_memory
 
 def faults(rounds, size):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

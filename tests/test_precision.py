@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from distill import precision as module
+from distill import devices as module
+from distill.devices import resolve_precision
 from distill.errors import DistillError
-from distill.precision import resolve_precision
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.sampling import sample_z
 

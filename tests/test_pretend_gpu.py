@@ -16,6 +16,7 @@ from attribute_edits import Redness, bound, planted, task_of, write_planted
 from pretend_gpu import OnGpu, pretend_gpu
 from pretend_streams import faults
 
+from distill.devices import be_reproducible
 from distill.faces.detection import FaceDetector
 from distill.generation import worker as shard_task
 from distill.generation.background import Lane, stream_beside
@@ -27,7 +28,6 @@ from distill.generation.plan import plan_job
 from distill.generation.recipe import Recipe
 from distill.networks.perceptual import NoFeatures
 from distill.pixels import HostCopy, to_device
-from distill.precision import be_reproducible
 from distill.shards.codec import decode_image
 from distill.shards.layout import ShardContent
 from distill.shards.write import build_shard

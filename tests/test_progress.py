@@ -1,4 +1,4 @@
-"""Progress without a terminal: plain lines with rate, acceptance and time left."""
+"""Progress without a terminal: plain lines with rate, time left and the latest facts."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import io
 import pytest
 
 from distill import progress as module
-from distill.progress import AcceptanceProgress
+from distill.progress import Progress
 
 
 def test_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     stream = io.StringIO()
-    with AcceptanceProgress(100, done=20, stream=stream) as progress:
+    with Progress(100, noun="triplet", done=20, stream=stream) as progress:
         for _ in range(4):
             now[0] += 10
-            progress.update(10, 20)
+            progress.beside("50% of candidates accepted")
+            progress.advance(10)
     lines = stream.getvalue().splitlines()
-    assert lines == ["50/100 triplets (50%), 1.0/s, 50% of candidates accepted, 50 s left"]
+    assert lines == ["50 of 100 triplets (50%), 1.0/s, 50 s left, 50% of candidates accepted"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from distill.text import clock, plural, size_text
+from distill.files import size_text
+from distill.progress import plural
+from distill.timing import clock
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def assess_teacher(**options: Any) -> None:
 
 def open_generator(source: str, device: str) -> tuple[Generator, dict[str, Any]]:
     """Load the generator; return it and what its file and the table of weights say of it."""
-    from distill.precision import resolve_device
+    from distill.devices import resolve_device
     from distill.stylegan2.facts import teacher_facts
     from distill.stylegan2.load import build_generator
     from distill.weights.registry import cached_checkpoint, resolve
@@ -181,7 +181,7 @@ def open_pictures(
 def print_plan(
     plan: Plan, pictures: TrainingPictures | None, side: int, out: Path, seconds: float, *, as_json: bool
 ) -> None:
-    from distill.text import clock
+    from distill.timing import clock
 
     facts: dict[str, Any] = {
         "samples": plan.samples,
@@ -232,7 +232,7 @@ def report(
     """Write pictures, report and text, and print the main numbers."""
     from distill.evaluation.teacher_pictures import make_pictures
     from distill.evaluation.teacher_text import put_into, section, summary
-    from distill.publish import publish
+    from distill.files import atomic_write
 
     images = make_pictures(found, drawn, generator, pictures if options["show_nearest"] else None)
     command = shlex.join(command_words(options))
@@ -247,11 +247,13 @@ def report(
     except OSError as error:
         raise os_error(error) from error
     for name, content in files.items():
-        publish(out / name, content)
+        atomic_write(out / name, content, synced=False)
     if card := options["card"]:
         grid = card.with_suffix(".png")
-        publish(grid, images["samples.png"])
-        publish(card, put_into(read_card(card), section(found, command, grid=grid.name)).encode())
+        atomic_write(grid, images["samples.png"], synced=False)
+        atomic_write(
+            card, put_into(read_card(card), section(found, command, grid=grid.name)).encode(), synced=False
+        )
     if options["as_json"]:
         click.echo(text)
         return

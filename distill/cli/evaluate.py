@@ -141,7 +141,7 @@ def measure(
     from distill.evaluation.student import teacher_times
     from distill.metrics.features import load_features
     from distill.networks.perceptual import default_perceptual, load_perceptual
-    from distill.progress import Meter
+    from distill.progress import Progress
 
     device, batch = str(student.device), options["batch"]
     name = default_perceptual() if options["perceptual"] == "auto" else options["perceptual"]
@@ -152,12 +152,11 @@ def measure(
         times = teacher_times(
             dataset.recipe, source=options["teacher"], batch=batch, device=device, perceptual=perceptual
         )
-        total = len(chosen.rows)
-        with Meter(total, quiet=options["as_json"], unit="img") as meter:
+        with Progress(len(chosen.rows), noun="image", quiet=options["as_json"]) as progress:
             found = run(
                 student, dataset, chosen.rows, perceptual=perceptual, features=features, faces=faces,
                 face_rows=options["faces"], batch=batch,
-                advance=lambda count, done: meter.advance(count, lambda: f"{done}/{total} images"),
+                advance=lambda count, done: progress.advance(count),
             )  # fmt: skip
     except torch.OutOfMemoryError as error:
         raise DistillError(f"{device}: out of memory with --batch {batch}; take a smaller one") from error
@@ -249,7 +248,7 @@ def write(
 ) -> None:
     """Write the table, the JSON and the picture; print the one that was asked for."""
     from distill.evaluation import report
-    from distill.publish import publish
+    from distill.files import atomic_write
     from distill.shards.inspect.sheet import png_bytes
 
     table = report.text("Evaluation", head_of(about), found, notes)
@@ -257,7 +256,7 @@ def write(
     data = json.dumps(everything, indent=2, ensure_ascii=False)
     picture = report.draw_samples(found.shown, note=f"{len(found.shown)} rows, evenly spread, not chosen")
     for name, content in zip(FILES, (table.encode(), f"{data}\n".encode(), png_bytes(picture)), strict=True):
-        publish(out / name, content)
+        atomic_write(out / name, content, synced=False)
     click.echo(data if options["as_json"] else f"{table}\n{', '.join(str(out / name) for name in FILES)}")
 
 

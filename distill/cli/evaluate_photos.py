@@ -69,26 +69,18 @@ def measure(
     from distill.attributes.face_scores import FaceScores
     from distill.attributes.moves import wanted_ways
     from distill.evaluation.photos import evaluate_photos
-    from distill.progress import Meter
-    from distill.text import clock
+    from distill.progress import Progress
 
-    total, done = len(photos), 0
     ways = wanted_ways({"task": ready.student.facts.task})
     faces = FaceScores(scorer=judge.scorer if judge else None, ways=ways)
-    with Meter(total, quiet=quiet, unit="photo", leave=False) as meter:
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            left = (total - done) * meter.seconds / done
-            meter.advance(count, lambda: f"{done}/{total} photos, {clock(left)} left")
+    with Progress(len(photos), noun="photo", quiet=quiet, keep=False) as progress:
 
         def embed(step: int, steps: int) -> None:
-            meter.beside(f"embedding: step {step}/{steps}")
-            meter.advance(0, lambda: f"{done}/{total} photos, embedding the next: step {step}/{steps}")
+            progress.beside(f"embedding: step {step} of {steps}")
+            progress.advance(0)
 
         edit = replace(latent_edit, on_step=embed) if latent_edit else None
-        return evaluate_photos(photos, ready, detector, faces, latent_edit=edit, advance=advance)
+        return evaluate_photos(photos, ready, detector, faces, latent_edit=edit, advance=progress.advance)
 
 
 def edit_of(ready: Translator, judge: Judge | None, options: dict[str, Any]) -> LatentEdit:
@@ -186,7 +178,7 @@ def write(
     from PIL import Image
 
     from distill.evaluation.report import face_table, plain
-    from distill.publish import publish
+    from distill.files import atomic_write
     from distill.shards.inspect.sheet import png_bytes
 
     head = "\n".join(f"    {name:9}  {value}" for name, value in head_of(about))
@@ -204,7 +196,7 @@ def write(
     data = json.dumps(everything, indent=2, ensure_ascii=False)
     contents = (table.encode(), f"{data}\n".encode(), png_bytes(Image.fromarray(found.picture)))
     for name, content in zip(FILES, contents, strict=True):
-        publish(out / name, content)
+        atomic_write(out / name, content, synced=False)
     click.echo(data if as_json else f"{table}\n{', '.join(str(out / name) for name in FILES)}")
 
 

@@ -21,8 +21,8 @@ def export_student(source: Path, to: Literal["onnx", "torchscript"], out: Path) 
     """
     from distill.editing.export import OPSET
     from distill.editing.export import export_student as write
+    from distill.files import size_text
     from distill.networks.student import load_student
-    from distill.text import size_text
 
     student = load_student(source, precision="fp32")
     done = write(student, out, to)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from distill.generation.placement import Placement
     from distill.generation.plan import Plan
     from distill.generation.request import Means
-    from distill.progress import AcceptanceProgress
+    from distill.progress import Progress
 
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
@@ -107,11 +108,11 @@ def generate(**options: Any) -> None:
     """
     from distill.cli.report import print_plan, print_result
     from distill.cli.signals import stop_on_signals
+    from distill.devices import keep_freed_memory
     from distill.generation.job import Watch, run_job
     from distill.generation.open_choices import as_begun, measures_batch, with_measured_batch
     from distill.generation.plan import plan_job
     from distill.generation.request import recipe_of
-    from distill.memory import keep_freed_memory
     from distill.timing import StageClock
 
     keep_freed_memory()  # before any thread begins
@@ -134,7 +135,7 @@ def generate(**options: Any) -> None:
                 "compiling the generator first: minutes, or seconds where it was done before", err=True
             )
         with progress_of(plan) as progress:
-            watch = Watch(count=progress.update, spent=clock.add, note=progress.note)
+            watch = Watch(count=counted(progress), spent=clock.add, note=progress.note)
             reports = run_job(plan, run, stop=stop, watch=watch)
     print_result(plan, reports, progress, clock, as_json=quiet)
 
@@ -158,9 +159,8 @@ def run_of(placement: Placement, means: Means, options: dict[str, Any]) -> Run:
 def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:
     from dataclasses import replace
 
-    from distill.devices import visible_devices
+    from distill.devices import resolve_device, visible_devices
     from distill.generation.placement import place
-    from distill.precision import resolve_device
 
     device = options["device"]
     visible = visible_devices() if device in ("auto", "cuda") else []
@@ -176,11 +176,25 @@ def placement_of(plan: Plan, options: dict[str, Any]) -> Placement:
     return placement
 
 
-def progress_of(plan: Plan) -> AcceptanceProgress:
-    from distill.progress import AcceptanceProgress
+def progress_of(plan: Plan) -> Progress:
+    from distill.progress import Progress
     from distill.shards.summary import sample_word
 
-    return AcceptanceProgress(plan.n, done=plan.rows_done, noun=sample_word(plan.recipe.roles))
+    return Progress(plan.n, noun=sample_word(plan.recipe.roles), done=plan.rows_done)
+
+
+def counted(progress: Progress) -> Callable[[int, int], None]:
+    """Give what shows accepted rows, and the share of the tried candidates that they are."""
+    tried = 0
+
+    def count(accepted_now: int, tried_now: int) -> None:
+        nonlocal tried
+        tried += tried_now
+        share = (progress.count + accepted_now) / max(tried, 1)
+        progress.beside(f"{share:.0%} of candidates accepted")
+        progress.advance(accepted_now)
+
+    return count
 
 
 def default_folder(options: dict[str, Any]) -> Path:
@@ -190,8 +204,8 @@ def default_folder(options: dict[str, Any]) -> Path:
 
 
 def opening_line(plan: Plan, placement: Placement) -> str:
+    from distill.progress import plural
     from distill.shards.summary import sample_word
-    from distill.text import plural
 
     recipe = plan.recipe
     there = f", {plan.rows_done} there already" if plan.rows_done else ""

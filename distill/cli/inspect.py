@@ -22,7 +22,7 @@ def inspect_command(folder: Path, rows: int, out: Path | None, sheet: Path | Non
     The page shows samples with their numbers, the acceptance table and score histograms. A data set that is
     not complete yet can be looked at too.
     """
-    from distill.publish import publish
+    from distill.files import atomic_write
     from distill.shards.inspect.page import build_page, page_title
     from distill.shards.inspect.sheet import draw_sheet, png_bytes
     from distill.shards.inspect.survey import look, survey
@@ -34,8 +34,8 @@ def inspect_command(folder: Path, rows: int, out: Path | None, sheet: Path | Non
     roles = list(samples[0].images)
     picture = png_bytes(draw_sheet(samples, roles, title=page_title(found)))
     page_path, sheet_path = out or folder / "inspect.html", sheet or folder / "contact_sheet.png"
-    publish(page_path, page)
-    publish(sheet_path, picture)
+    atomic_write(page_path, page, synced=False)
+    atomic_write(sheet_path, picture, synced=False)
     for problem in found.problems:
         click.echo(problem, err=True)
     if as_json:

@@ -27,7 +27,7 @@ def plot(runs: tuple[Path, ...], out: Path | None, only: str, smooth: int, log: 
     distill plot runs/student
     distill plot runs/a runs/b --only l1,ssim,loss --out compared.png
     """
-    from distill.publish import publish
+    from distill.files import atomic_write
     from distill.training.curves import FORMATS, draw_curves, read_curves
 
     curves = [read_curves(run) for run in runs]
@@ -39,7 +39,7 @@ def plot(runs: tuple[Path, ...], out: Path | None, only: str, smooth: int, log: 
         raise click.UsageError(f"--out {out}: the name must end in {', '.join(FORMATS)}")
     wishes = [name for name in (part.strip() for part in only.split(",")) if name]
     form = out.suffix.lower().removeprefix(".")
-    publish(out, draw_curves(curves, only=wishes, smooth=smooth, log=log, form=form))
+    atomic_write(out, draw_curves(curves, only=wishes, smooth=smooth, log=log, form=form), synced=False)
     for run, found in zip(runs, curves, strict=True):
         if found.broken:
             click.echo(f"{run}: {found.broken} of its lines are broken and left out", err=True)

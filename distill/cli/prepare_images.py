@@ -99,11 +99,11 @@ def prepare_images(
 
 def _prepare(request: Request, tally: Tally, workers: int) -> dict[str, Any]:
     from distill.cli.signals import stop_on_signals
+    from distill.progress import Progress
     from distill.shards.images.prepare import prepare
-    from distill.shards.images.progress import PictureProgress
 
-    with stop_on_signals() as stop, PictureProgress(tally.found) as progress:
-        written, shares = prepare(request, tally, workers=workers, stop=stop, progress=progress)
+    with stop_on_signals() as stop, Progress(tally.found, noun="picture", keep=False) as progress:
+        written, shares = prepare(request, tally, workers=workers, stop=stop, progress=progress.advance)
     return {
         "out": str(written.path),
         "bytes": written.bytes,
@@ -181,7 +181,7 @@ def _sample(pictures: list[tuple[str, Path]], settings: Preparation, workers: in
 
 
 def _show_plan(plan: dict[str, Any], settings: Preparation, out: Path, *, as_json: bool) -> None:
-    from distill.text import clock
+    from distill.timing import clock
 
     most_bytes = plan["pictures"] * 3 * settings.resolution**2
     if as_json:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distill.text import clock, plural, size_text
+from distill.files import size_text
+from distill.progress import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from distill.progress import Meter
     from distill.shards.folder import ShardReport
     from distill.shards.refilter.plan import Refilter
 
@@ -43,37 +43,21 @@ def refilter(folder: Path, where: str, out: Path, dry_run: bool, as_json: bool) 
     distill refilter data/ageing --where 'span(age) > 25 and not 0.4 < gender[0] < 0.6' --out data/ageing-25
     """
     from distill.cli.signals import stop_on_signals
-    from distill.progress import Meter
+    from distill.progress import Progress
     from distill.shards.folder import read_manifest
     from distill.shards.refilter.plan import decide
     from distill.shards.refilter.run import check_out, run_refilter
 
     shards = len(read_manifest(folder)["shards"])
-    with Meter(shards, quiet=as_json, unit="shard", leave=False) as meter:
-        plan = decide(folder, where, out, progress=lambda count: meter.advance(count, lambda: "deciding"))
+    with Progress(shards, noun="shard", quiet=as_json, keep=False) as progress:
+        plan = decide(folder, where, out, progress=progress.advance)
     check_out(plan)
     if dry_run:
         show(plan, None, as_json=as_json)
         return
-    with stop_on_signals() as stop, Meter(plan.kept, quiet=as_json, unit="row", leave=False) as meter:
-        written = Count(meter, plan.kept)
-        reports = run_refilter(plan, stop=stop, advance=written.add)
+    with stop_on_signals() as stop, Progress(plan.kept, quiet=as_json, keep=False) as progress:
+        reports = run_refilter(plan, stop=stop, advance=progress.advance)
     show(plan, reports, as_json=as_json)
-
-
-class Count:
-    """Counts rows towards a total, with the time left."""
-
-    def __init__(self, meter: Meter, total: int) -> None:
-        self.meter, self.total, self.done = meter, total, 0
-
-    def add(self, count: int) -> None:
-        self.done += count
-        self.meter.advance(count, self.line)
-
-    def line(self) -> str:
-        left = (self.total - self.done) * self.meter.seconds / self.done
-        return f"{self.done}/{self.total} rows written, {clock(left)} left"
 
 
 def show(plan: Refilter, reports: Sequence[ShardReport] | None, *, as_json: bool) -> None:

@@ -49,9 +49,9 @@ def render_avatars(
     """
     from distill.cli.signals import stop_on_signals
     from distill.parallel import default_workers
+    from distill.progress import Progress
     from distill.shards.images.avatars import licence_of, render
     from distill.shards.images.layout import check_resolution
-    from distill.shards.images.progress import PictureProgress
     from distill.shards.images.write import check_output
 
     check_resolution(resolution)
@@ -69,9 +69,16 @@ def render_avatars(
     if dry_run:
         report |= {"bytes": n * 3 * resolution**2, "seconds": _estimate(style, n, resolution, workers)}
     else:
-        with stop_on_signals() as stop, PictureProgress(n) as progress:
+        with stop_on_signals() as stop, Progress(n, noun="picture", keep=False) as progress:
             written = render(
-                style, n, out, resolution=resolution, seed=seed, stop=stop, workers=workers, progress=progress
+                style,
+                n,
+                out,
+                resolution=resolution,
+                seed=seed,
+                stop=stop,
+                workers=workers,
+                progress=progress.advance,
             )
         report |= {"bytes": written.bytes, "seconds": round(progress.seconds, 1), "sha256": written.sha256}
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _text(report))
@@ -88,7 +95,7 @@ def _estimate(style: str, n: int, resolution: int, workers: int) -> float:
 
 
 def _text(report: dict[str, Any]) -> str:
-    from distill.text import clock
+    from distill.timing import clock
 
     size = f"{report['resolution']}×{report['resolution']}"
     what = f"{report['n']} {report['style']} avatars, {size}"

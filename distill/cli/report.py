@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import click
 
+from distill.files import size_text
 from distill.generation.edit_settings import DirectionSettings, MorphSettings, StyleMixSettings
 from distill.generation.placement import Placement
 from distill.generation.plan import SAFETY, Plan
 from distill.generation.recipe import Recipe
-from distill.progress import AcceptanceProgress
+from distill.progress import Progress, plural
 from distill.shards.folder import ShardReport
 from distill.shards.summary import edit_text, sample_word
-from distill.text import clock, plural, size_text
-from distill.timing import StageClock
+from distill.timing import StageClock, clock
 
 
 def print_plan(plan: Plan, placement: Placement, *, batch_open: bool, as_json: bool) -> None:
@@ -74,7 +74,7 @@ def edit_line(recipe: Recipe) -> str:
 def print_result(
     plan: Plan,
     reports: Sequence[ShardReport],
-    progress: AcceptanceProgress,
+    progress: Progress,
     stages: StageClock,
     *,
     as_json: bool,
@@ -93,7 +93,7 @@ def print_result(
             "tried": tried,
             "dropped": dict(sorted(dropped.items())),
             "bytes": size,
-            "made_now": progress.accepted,
+            "made_now": round(progress.count),
             "rows_per_second": progress.rate,
             "seconds": {name: round(value, 3) for name, value in stages.seconds.items()},
         }
@@ -106,9 +106,9 @@ def print_result(
     )
     for reason, count in dropped.most_common():
         click.echo(f"  dropped {count:6d}  {count / tried:6.1%}  {reason}")
-    if progress.accepted:
-        seconds = progress.accepted / progress.rate
-        click.echo(f"  made {progress.accepted} in {clock(seconds)}: {progress.rate:.1f} {word}s/s")
+    if progress.count:
+        seconds = progress.seconds
+        click.echo(f"  made {progress.count:.0f} in {clock(seconds)}: {progress.rate:.1f} {word}s/s")
     if line := stages.line():
         click.echo(f"  {line}")
     click.echo(f"look at them: distill inspect {plan.folder}")

@@ -114,7 +114,7 @@ def _open(
     from distill.attributes.network import NetworkScorer
     from distill.attributes.network_table import ScoreTable
     from distill.attributes.score_csv import read_scores
-    from distill.precision import resolve_device
+    from distill.devices import resolve_device
 
     if source == BUILTIN:
         names = ["gender", "age"] if attributes is None else split_names(attributes)
@@ -163,15 +163,15 @@ def _score(found: list[Photo], scorer: ChipScorer | ScoreFile, out: Path, worker
     from distill.attributes.score_csv import ScoreFile
     from distill.cli.signals import stop_on_signals
     from distill.faces.photos import photo_detector
-    from distill.shards.images.progress import PictureProgress
+    from distill.progress import Progress
 
     if isinstance(scorer, ScoreFile):
         return scorer.photos(found)
     landmarks = photo_detector().landmarks_sha256 if scorer.needs_face else ""  # a missing model shows here
     settings = settings_of(scorer, landmarks)
     journal = Journal(_part(out), settings)
-    with stop_on_signals() as stop, PictureProgress(len(found)) as progress:
-        return score_resumably(found, scorer, journal, workers=workers, stop=stop, progress=progress)
+    with stop_on_signals() as stop, Progress(len(found), noun="picture", keep=False) as progress:
+        return score_resumably(found, scorer, journal, workers=workers, stop=stop, progress=progress.advance)
 
 
 def _write(
@@ -229,7 +229,7 @@ def _show_plan(
 def _try_some(found: list[Photo], scorer: ChipScorer, workers: int) -> None:
     """Look at a few pictures spread over all; tell what they suggest of the whole."""
     from distill.attributes.photos import see
-    from distill.text import clock
+    from distill.timing import clock
 
     chosen = found[:: max(1, len(found) // SAMPLE)][:SAMPLE]
     see(chosen[0], scorer.crops)  # opens the models

@@ -84,7 +84,7 @@ def make_plan(data: Path, out: Path, examples: Examples, options: dict[str, Any]
     """Settle every choice. Raises DistillError for what does not fit the data."""
     from distill.attributes.classifier.fit import SIDES, choose_network
     from distill.attributes.classifier.train import Plan
-    from distill.precision import resolve_device
+    from distill.devices import resolve_device
 
     labels, positive = examples.labels, options["positive"]
     if positive is not None and positive not in labels:
@@ -116,12 +116,12 @@ def _train(plan: Plan, examples: Examples, workers: int | None, max_skips: int) 
     from distill.attributes.classifier.train import Watch, train_classifier
     from distill.cli.signals import stop_on_signals
     from distill.parallel import default_workers
-    from distill.shards.images.progress import PictureProgress
+    from distill.progress import Progress
 
     count = len(examples.items)
     workers = workers or default_workers(count, 200)
-    with stop_on_signals() as stop, PictureProgress(count) as progress:
-        watch = Watch(stop=stop, pictures=progress, note=progress.meter.beside)
+    with stop_on_signals() as stop, Progress(count, noun="picture", keep=False) as progress:
+        watch = Watch(stop=stop, pictures=progress.advance, note=progress.beside)
         return train_classifier(plan, examples, workers=workers, max_skips=max_skips, watch=watch)
 
 

@@ -11,7 +11,7 @@ import click
 
 
 def device_of(options: dict[str, Any]) -> str:
-    from distill.precision import resolve_device
+    from distill.devices import resolve_device
 
     return resolve_device(options["device"])
 

@@ -10,7 +10,7 @@ import click
 
 from distill.cli.align import print_skips, reason_counts
 from distill.errors import NothingWorked
-from distill.text import plural
+from distill.progress import plural
 
 if TYPE_CHECKING:
     from distill.editing.translate import Translated, Translator
@@ -114,16 +114,16 @@ def _results(
     **_: Any,
 ) -> list[Translated | Skipped]:
     from distill.editing.translate import translate_photos
-    from distill.progress import Meter
+    from distill.progress import Progress
 
     outcomes = translate_photos(
         files, out, ready, detector, paste=paste_back, all_faces=all_faces, face_index=face_index or 0
     )
     results: list[Translated | Skipped] = []
-    with Meter(len(files), unit="photo", leave=False) as meter:
-        for count, outcome in enumerate(outcomes, start=1):
+    with Progress(len(files), noun="photo", keep=False) as progress:
+        for outcome in outcomes:
             results += outcome
-            meter.advance(1, f"{count}/{len(files)} photos".__str__)
+            progress.advance()
     return results
 
 

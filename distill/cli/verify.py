@@ -21,8 +21,8 @@ def verify(folder: Path, full: bool, as_json: bool) -> None:
     from tqdm import tqdm
 
     from distill.errors import DistillError
+    from distill.progress import plural
     from distill.shards.verify import verify_folder
-    from distill.text import plural
 
     with tqdm(unit="B", unit_scale=True, desc="verify", leave=False, disable=None) as bar:
 

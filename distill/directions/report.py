@@ -8,7 +8,7 @@ from typing import Any
 
 from distill.directions.summary import APART
 from distill.directions.workflow import Facts, Judged, cosines
-from distill.text import plural
+from distill.progress import plural
 
 NAMED = {"age": "age (years)", "identity": "identity", "found": "face", "flipped": "flipped"}
 

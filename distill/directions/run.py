@@ -27,12 +27,11 @@ from distill.faces.identity import descriptor_sha256
 from distill.files import atomic_write
 from distill.generation.filters.face import MAX_SIDE
 from distill.generation.recipe import Teacher
-from distill.progress import Meter
+from distill.progress import Progress
 from distill.shards.inspect.sheet import png_bytes
 from distill.stylegan2.facts import teacher_facts
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
-from distill.text import clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,31 +98,18 @@ def check_outputs(paths: Sequence[Path], *, overwrite: bool) -> None:
             raise os_error(error) from error
 
 
-class FaceProgress:
-    """Counts samples or pictures towards a total, with the share that shows a face and the time left."""
+class FaceProgress(Progress):
+    """Progress that also shows how many of the pictures have a face."""
 
-    def __init__(self, total: int, what: str) -> None:
-        self.meter = Meter(total, unit=what, leave=False)
-        self.total, self.what = total, what
-        self.start = self.done = self.faces = 0
-
-    def resume(self, done: int, faces: int) -> None:
-        """Begin behind work that was done before; it does not count for the rate."""
-        self.start = self.done = done
+    def __init__(self, total: int, noun: str, *, done: int = 0, faces: int = 0) -> None:
+        super().__init__(total, noun=noun, done=done, keep=False)
         self.faces = faces
-        self.meter.advance(done, self.line)
 
     def __call__(self, count: int, faces: int = 0) -> None:
-        self.done, self.faces = min(self.done + count, self.total), self.faces + faces
+        self.faces += faces
         if self.faces:
-            self.meter.beside(f"with a face {min(self.faces / self.done, 1):.0%}")
-        self.meter.advance(count, self.line)
-
-    def line(self) -> str:
-        new = self.done - self.start
-        left = clock(self.meter.seconds * (self.total - self.done) / new) if new else "no estimate yet"
-        face = f", {min(self.faces / max(self.done, 1), 1):.0%} with a face" if self.faces else ""
-        return f"{self.done} of {self.total} {self.what}s{face}, {left} left"
+            self.beside(f"with a face {min(self.faces / (self.done + self.count + count), 1):.0%}")
+        self.advance(count)
 
 
 def judge_all(
@@ -135,7 +121,7 @@ def judge_all(
 ) -> list[Judged]:
     """Try every direction on the same faces."""
     progress = FaceProgress(len(several) * pictures_in(subjects), "edited face")
-    with progress.meter:
+    with progress:
         return [
             judge_direction(found, opened.studio, subjects, scales, stop=stop, progress=progress)
             for found in several

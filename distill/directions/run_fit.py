@@ -29,7 +29,8 @@ from distill.directions.scorers import check_known, told
 from distill.directions.unit import layer_range
 from distill.directions.workflow import FitPlan, fit_directions, named_vector, output_paths, scales_of
 from distill.files import sweep
-from distill.text import clock, plural
+from distill.progress import plural
+from distill.timing import clock
 
 TRIAL = 4  # batches that a dry run times
 PER_EDITED = 2.0  # an edited face with its share of descriptors takes about so many times a sample's time
@@ -84,9 +85,8 @@ def draw_samples(
     there = min(file.resume(), count)
     note = f", {there} of them in {file.path}" if there else f"; their scores are kept in {file.path}"
     click.echo(f"{count} samples{note}", err=True)
-    progress = FaceProgress(count, "sample")
-    progress.resume(there, int(file.samples().found[:there].sum()) if there else 0)
-    with progress.meter:
+    faces = int(file.samples().found[:there].sum()) if there else 0
+    with FaceProgress(count, "sample", done=there, faces=faces) as progress:
         return score_samples(opened.studio, file, count, seed=options["seed"], stop=stop, progress=progress)
 
 

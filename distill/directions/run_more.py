@@ -30,7 +30,7 @@ from distill.directions.strip import COLUMNS, ROWS, draw_strip, edited
 from distill.directions.unit import Floats, in_layers, layer_range, spread, to_unit
 from distill.directions.workflow import Found, output_paths, scales_of
 from distill.files import atomic_write
-from distill.progress import Meter
+from distill.progress import Progress
 from distill.shards.inspect.sheet import png_bytes
 from distill.stylegan2.generator import Generator
 from distill.weights.checkpoint import file_sha256
@@ -83,14 +83,14 @@ def run_sefa(options: Mapping[str, Any], *, as_json: bool) -> None:
         generator, draw_w(generator, options["seed"], JUDGED, range(ROWS)), options["truncation_psi"]
     )
     done = []
-    with stop_on_signals() as stop, Meter(len(factors), unit="direction", leave=False) as meter:
+    with stop_on_signals() as stop, Progress(len(factors), noun="direction", keep=False) as progress:
         for path, factor in zip(paths, factors, strict=True):
             check_stop(stop)
             vector = to_unit(in_layers(factor.vector, generator.num_ws, layers), w_ND)
             facts = _facts_of(factor, layers, spread(w_ND, vector), teacher.name, options)
             _write_factor(path, vector, facts, generator, ws_NLD)
             done.append({"file": str(path), **facts})
-            meter.advance(1, f"{len(done)} of {len(factors)} directions".__str__)
+            progress.advance()
     if as_json:
         click.echo(json.dumps(done, indent=2))
         return

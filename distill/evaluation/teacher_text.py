@@ -9,10 +9,11 @@ from typing import Any
 from distill.errors import DistillError
 from distill.evaluation.teacher import Assessment
 from distill.evaluation.teacher_measures import Spread
+from distill.files import size_text
 from distill.networks.efficientnet_lite import NAME as LITE0
+from distill.progress import plural
 from distill.shards.card import code, escape, table
 from distill.shards.summary import value_text
-from distill.text import plural, size_text
 
 BEGIN, END = "<!-- assessment: begin -->", "<!-- assessment: end -->"
 LIKENESS = {

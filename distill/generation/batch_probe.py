@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from distill.devices import processor_name
+from distill.devices import be_reproducible, keep_freed_memory, peak_memory, processor_name, usable_memory
 from distill.directions.file import read_direction
 from distill.files import atomic_write
 from distill.generation.attempt import is_out_of_memory
@@ -24,8 +24,6 @@ from distill.generation.batch_size import ALIKE, Probe, Reading
 from distill.generation.edit_settings import make_edit
 from distill.generation.pipeline import AHEAD, draw
 from distill.generation.recipe import Recipe
-from distill.memory import keep_freed_memory, peak_memory, usable_memory
-from distill.precision import be_reproducible
 from distill.schema import canonical_json
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator

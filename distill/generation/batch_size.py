@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
 from distill.errors import DistillError, Interrupted
-from distill.text import size_text
+from distill.files import size_text
 
 if TYPE_CHECKING:
     from distill.generation.recipe import Recipe

@@ -31,8 +31,8 @@ def count_or_auto(ctx: click.Context, param: click.Parameter, value: str | None)
 
 def as_begun(recipe: Recipe, folder: Path, options: dict[str, Any]) -> Recipe:
     """Take what the user left open from the data set that was begun in the folder; without one, choose `compiled`."""
+    from distill.devices import resolve_device
     from distill.generation.plan import recipe_there
-    from distill.precision import resolve_device
     from distill.stylegan2.compiling import pays
 
     there, settled = recipe_there(folder), dict[str, Any]()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import DiskFull, DistillError
-from distill.files import atomic_write
+from distill.files import atomic_write, size_text
 from distill.generation.recipe import Recipe
 from distill.schema import canonical_json
 from distill.shards.folder import (
@@ -18,7 +18,6 @@ from distill.shards.folder import (
     shard_is_valid,
 )
 from distill.shards.place import check_place, refiltered
-from distill.text import size_text
 
 # Bytes on disk as a share of the raw pixels, measured on photographs of 256 and 512 px (rounded up).
 SHARE_OF_RAW = {"raw": 1.0, "jpeg": 0.25, "webp": 0.6}

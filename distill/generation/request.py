@@ -7,13 +7,13 @@ from typing import Any
 
 from distill.attributes.load import BUILTIN
 from distill.attributes.open import open_scorer
+from distill.devices import resolve_precision
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError
 from distill.generation.edit_settings import DirectionChoice
 from distill.generation.filters.settings import PairFilter
 from distill.generation.open_choices import AUTO
 from distill.generation.recipe import Recipe, TaskRecipe
-from distill.precision import resolve_precision
 from distill.stylegan2.facts import teacher_facts
 from distill.weights.registry import domain_of
 from pipelines import RECIPES

@@ -8,15 +8,13 @@ from pathlib import Path
 
 from distill.attributes.open import open_scorer
 from distill.attributes.protocol import AttributeScorer
-from distill.devices import usable_cores
+from distill.devices import Precision, be_reproducible, keep_freed_memory, usable_cores
 from distill.directions.file import read_direction
 from distill.errors import DistillError
 from distill.generation.drawing import drawing_thread
 from distill.generation.filters.settings import PAIR_FILTERS
 from distill.generation.pipeline import Progress, generate_shard
 from distill.generation.recipe import Recipe
-from distill.memory import keep_freed_memory
-from distill.precision import Precision, be_reproducible
 from distill.shards.folder import ShardReport, read_report, shard_is_valid
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard

@@ -15,10 +15,10 @@ import torch
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from torch import Tensor
 
+from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
 from distill.networks.pix2pixhd_files import GeneratorFile, read_generator, save_safetensors
-from distill.precision import DTYPES, Format, resolve_device
 from distill.weights.safe_pickle.machine import shown
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

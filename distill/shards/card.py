@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distill.files import size_text
 from distill.shards.folder import ShardReport
 from distill.shards.summary import (
     acceptance,
@@ -17,7 +18,6 @@ from distill.shards.summary import (
     value_text,
 )
 from distill.shards.write import atomic_write
-from distill.text import size_text
 
 CARD_NAME = "README.md"
 

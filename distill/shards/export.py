@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.files import sweep
-from distill.publish import publish, write_error
+from distill.files import atomic_write, sweep
 from distill.shards.export_files import (
     OpenShard,
     image_file,
@@ -151,15 +150,12 @@ def claim(folder: Path, out: Path, stamp: Mapping[str, Any]) -> None:
     """Take `out` for this export, or refuse it: foreign files, another export, inside the data set."""
     if out.resolve().is_relative_to(folder.resolve()):
         raise DistillError(f"{out}: lies inside the data set {folder}; choose a folder elsewhere")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        sweep(out)
-        if not (out / STAMP).exists():
-            _refuse_foreign(out)
-            publish(out / STAMP, (json.dumps(stamp, indent=2) + "\n").encode())
-            return
-    except OSError as error:
-        raise write_error(out, error) from error
+    out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
+    if not (out / STAMP).exists():
+        _refuse_foreign(out)
+        atomic_write(out / STAMP, (json.dumps(stamp, indent=2) + "\n").encode(), synced=False)
+        return
     _refuse_other(out, read_json(out / STAMP), stamp)
 
 
@@ -195,11 +191,8 @@ def _write(job: Export) -> Iterator[tuple[bool, int]]:
 
 
 def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(exist_ok=True)
-        sweep(path)
-    except OSError as error:
-        raise write_error(path, error) from error
+    path.mkdir(exist_ok=True)
+    sweep(path)
 
 
 def _write_images(job: Export) -> Iterator[tuple[bool, int]]:
@@ -208,7 +201,7 @@ def _write_images(job: Export) -> Iterator[tuple[bool, int]]:
             path = job.out / place / f"{job.key(number)}.{job.image_format}"
             missing = not path.exists()
             if missing:
-                publish(path, image_file(shard.reader, role, row, job.image_format))
+                atomic_write(path, image_file(shard.reader, role, row, job.image_format), synced=False)
             yield missing, int(k == len(job.places))
 
 

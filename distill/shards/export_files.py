@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from distill.errors import ShardCorrupt
-from distill.publish import aside
+from distill.files import aside
 from distill.shards.codec import encode_images
 from distill.shards.folder import ShardReport, shard_path
 from distill.shards.read import ShardReader, open_shard
@@ -70,7 +70,10 @@ def image_file(reader: ShardReader, role: str, row: int, image_format: str) -> b
 
 def write_tar(path: Path, samples: Iterator[tuple[str, Mapping[str, bytes]]]) -> None:
     """Write a WebDataset archive of (key, {extension: data}); the same samples give the same bytes."""
-    with aside(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with (
+        aside(path, synced=False) as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
         for key, parts in samples:
             for extension, data in parts.items():
                 entry = tarfile.TarInfo(f"{key}.{extension}")  # mtime, uid and gid are 0, the names empty
@@ -80,7 +83,7 @@ def write_tar(path: Path, samples: Iterator[tuple[str, Mapping[str, bytes]]]) ->
 
 def write_table(path: Path, rows: Iterator[Mapping[str, str]]) -> None:
     """Write rows as CSV; the first row's keys are the header."""
-    with aside(path) as file:
+    with aside(path, synced=False) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         writer = None
         for row in rows:

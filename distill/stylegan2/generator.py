@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from distill.devices import Format
 from distill.errors import DistillError
-from distill.precision import Format
 from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.networks import GeneratorNetwork
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from distill.devices import Format, Precision, resolve_device, resolve_precision
 from distill.errors import UnsupportedCheckpoint
-from distill.precision import Format, Precision, resolve_device, resolve_precision
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.networks import GeneratorNetwork, shape_of_state
 from distill.weights.checkpoint import Checkpoint

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError, Interrupted
+from distill.progress import Progress
 from distill.training import processes
 from distill.training.checkpoint import MIB, check_settings, load_checkpoint, save_checkpoint
 from distill.training.place import Place
-from distill.training.progress import TrainingProgress
 from distill.training.stats import Means, StatsFile
 
 Batch = TypeVar("Batch", contravariant=True)
@@ -84,7 +84,7 @@ class _Lap:
         return {"seconds": round(lap, 3), "images_per_second": round(images / lap, 2)}
 
 
-def train(run: Run[Drawn], place: Place, *, stop: threading.Event, progress: TrainingProgress) -> Place:
+def train(run: Run[Drawn], place: Place, *, stop: threading.Event, progress: Progress) -> Place:
     """Train from `place` until `run.samples` images were seen; save, and return where the run ended.
 
     Raises Interrupted when `stop` is set, after saving, and Diverged for losses that are not finite, without.
@@ -98,7 +98,7 @@ def train(run: Run[Drawn], place: Place, *, stop: threading.Event, progress: Tra
             batch = ahead.submit(run.draw, after)
             means.add(run.step.update(ready, place))
             place = after
-            progress.update(run.batch)
+            progress.advance(run.batch)
             out_of_time = time.monotonic() - lap.started > run.seconds
             stopping = _agree(stop.is_set() or out_of_time, place)
             done = stopping or place.samples >= run.samples
@@ -114,13 +114,19 @@ def train(run: Run[Drawn], place: Place, *, stop: threading.Event, progress: Tra
     return place
 
 
+def latest(values: Mapping[str, float]) -> str:
+    """The numbers of a run that are shown beside its progress."""
+    names = ("loss_g", "loss_d", "ada_p", "l1", *(name for name in values if name.startswith("frechet")))
+    return " ".join(f"{name} {values[name]:.3g}" for name in names if name in values)
+
+
 def _after_update(
     run: Run[Drawn],
     place: Place,
     means: Means,
     stats: StatsFile | None,
     lap: _Lap,
-    progress: TrainingProgress,
+    progress: Progress,
     *,
     done: bool,
     hurry: bool,
@@ -142,7 +148,7 @@ def _after_update(
         for event in events:
             values |= event.act(place) or {}
         stats.write(place.samples, values)
-        progress.show(values)
+        progress.beside(latest(values))
         if save:
             _save(run, place)
     if save or events:

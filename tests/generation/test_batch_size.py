@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distill import memory
+from distill import devices as memory
 from distill.errors import DistillError, Interrupted
 from distill.generation.batch_size import Probe, Reading, Readings, choose, measure
 from distill.stylegan2.facts import teacher_facts

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.devices import Format
 from distill.pixels import to_uint8
-from distill.precision import Format
 from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.fused.polyphase import woven
 from distill.stylegan2.fused.prepared import Convolution

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError, Interrupted
+from distill.progress import Progress
 from distill.training.checkpoint import load_checkpoint, save_checkpoint
-from distill.training.loop import Diverged, Event, Run, open_run, passed, train
+from distill.training.loop import Diverged, Event, Run, latest, open_run, passed, train
 from distill.training.place import Place
-from distill.training.progress import TrainingProgress
 from distill.training.stats import read_stats
 
 
@@ -58,7 +58,7 @@ def a_run(folder: Path, step: Sum, **changes: Any) -> Run[Tensor]:
 
 def go(run: Run[Tensor], *, resume: bool = False, stop: threading.Event | None = None) -> Place:
     place, _ = open_run(run, resume=resume)
-    with TrainingProgress(run.samples, done=place.samples, stream=io.StringIO()) as progress:
+    with Progress(run.samples, done=place.samples, stream=io.StringIO()) as progress:
         return train(run, place, stop=stop or threading.Event(), progress=progress)
 
 
@@ -158,11 +158,11 @@ def test_a_checkpoint_with_code_in_it_is_refused(tmp_path: Path) -> None:
 
 def test_plain_lines_where_there_is_no_terminal() -> None:
     stream = io.StringIO()
-    with TrainingProgress(2000, done=1000, stream=stream) as progress:
-        progress.meter.last_line -= 60
-        progress.meter.started -= 10
-        progress.show({"loss_g": 1.0, "frechet_pixels8": 12.345})
-        progress.update(100)
+    with Progress(2000, noun="image", done=1000, stream=stream) as progress:
+        progress.last_line -= 60
+        progress.started -= 10
+        progress.beside(latest({"loss_g": 1.0, "frechet_pixels8": 12.345, "other": 3.0}))
+        progress.advance(100)
     line = stream.getvalue()
-    assert line.startswith("1.1/2.0 kimg, ")
+    assert line.startswith("1100 of 2000 images (55%), ")
     assert "left, loss_g 1 frechet_pixels8 12.3" in line

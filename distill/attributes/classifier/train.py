@@ -23,7 +23,7 @@ from distill.attributes.crops import Crop
 from distill.attributes.load import save_scorer
 from distill.attributes.reliability import draw_reliability
 from distill.attributes.settings import PADDING, ScorerSettings, ScoreSettings, settings_of
-from distill.publish import publish
+from distill.files import atomic_write
 from distill.shards.inspect.sheet import png_bytes
 
 Align = Literal["ffhq", "chip", "none"]
@@ -125,8 +125,8 @@ def _write(plan: Plan, fitted: Fitted, temperature: float, judged: Judgement, re
     """Write the scorer last: where it is, the others are."""
     beside, diagram = plan.beside
     title = f"{plan.name}: {judged.count} test pictures, calibration error {judged.error:.3f}"
-    publish(diagram, png_bytes(draw_reliability(judged.bins, title=title)))
-    publish(beside, json.dumps(report, indent=2).encode() + b"\n")
+    atomic_write(diagram, png_bytes(draw_reliability(judged.bins, title=title)), synced=False)
+    atomic_write(beside, json.dumps(report, indent=2).encode() + b"\n", synced=False)
     save_scorer(plan.out, plan.settings(temperature), dict(fitted.tensors))
 
 

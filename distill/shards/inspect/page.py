@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distill.files import size_text
 from distill.shards.inspect.histogram import Histogram, histograms, svg
 from distill.shards.inspect.page_style import CSS
 from distill.shards.inspect.sheet import SMALL, numbers, shown, shown_side
@@ -25,7 +26,6 @@ from distill.shards.summary import (
     strengths_of,
     value_text,
 )
-from distill.text import size_text
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # nothing is loaded, nothing runs
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from distill.errors import DiskFull, DistillError, Interrupted
-from distill.files import atomic_write
+from distill.files import atomic_write, size_text
 from distill.shards.card import write_card
 from distill.shards.folder import (
     MANIFEST_FILE,
@@ -31,7 +31,6 @@ from distill.shards.refilter.copy import content_of
 from distill.shards.refilter.plan import Refilter, canonical
 from distill.shards.verify import decisive
 from distill.shards.write import commit_shard
-from distill.text import size_text
 
 SAFETY = 1.1  # free space asked for, over the estimate
 Advance = Callable[[int], object]  # called with the number of rows written since the last call

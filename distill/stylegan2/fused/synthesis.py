@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from distill.devices import DTYPES, Format
 from distill.pixels import to_uint8
-from distill.precision import DTYPES, Format
 from distill.stylegan2.fused.compiled import compile_layers
 from distill.stylegan2.fused.layers import Arithmetic, manner_for
 from distill.stylegan2.fused.prepared import (

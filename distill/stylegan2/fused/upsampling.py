@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.precision import has_amx
+from distill.devices import has_amx
 from distill.stylegan2.fused.polyphase import Term, quarters, terms_of
 
 UpForm = Literal["transposed", "phases", "stencil", "polyphase", "folded"]

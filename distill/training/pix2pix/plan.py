@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from distill.attributes.judge import selection
+from distill.devices import Format, resolve_training_precision
 from distill.errors import DistillError
 from distill.networks.perceptual import default_perceptual
 from distill.networks.pix2pixhd import Architecture, MultiscaleDiscriminator
 from distill.networks.pix2pixhd_files import GeneratorFile, read_generator
 from distill.networks.student import StudentFacts
-from distill.precision import Format, resolve_training_precision
 from distill.shards.dataset import TripletDataset, recipe_roles
 from distill.shards.split import split_rows
 from distill.shards.summary import sample_word

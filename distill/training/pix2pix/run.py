@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from distill.cli.signals import stop_on_signals
+from distill.devices import DTYPES
 from distill.metrics.features import load_features
 from distill.networks.perceptual import load_perceptual
-from distill.precision import DTYPES
+from distill.progress import Progress
 from distill.training import processes
 from distill.training.loop import Event, Run, open_run, train
 from distill.training.pix2pix.advice import advice
@@ -25,7 +26,6 @@ from distill.training.pix2pix.plan import Plan, make_plan
 from distill.training.pix2pix.step import Pix2PixHDStep
 from distill.training.pix2pix.watch import LAST, Jury, Watcher, spread
 from distill.training.place import Place
-from distill.training.progress import TrainingProgress
 from distill.training.sampler import Sampler
 
 __all__ = ["make_plan", "run_plan"]
@@ -52,8 +52,8 @@ def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
         place, note = open_run(run, resume=options["resume"])
         with (
             stop_on_signals() as stop,
-            TrainingProgress(
-                run.samples, done=place.samples, quiet=not main or options["as_json"]
+            Progress(
+                run.samples, noun="image", done=place.samples, quiet=not main or options["as_json"]
             ) as progress,
         ):
             progress.note(opening_line(plan, place))

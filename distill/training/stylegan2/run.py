@@ -13,11 +13,12 @@ import torch
 
 from distill import __version__
 from distill.cli.signals import stop_on_signals
+from distill.devices import DTYPES, Format, resolve_training_precision
 from distill.errors import DistillError
 from distill.metrics.features import Features, load_features
 from distill.metrics.frechet import Moments, frechet_distance, moments, score_name
 from distill.networks.efficientnet_lite import NAME as LITE0
-from distill.precision import DTYPES, Format, resolve_training_precision
+from distill.progress import Progress
 from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.stylegan2.projected import ProjectedHeads
@@ -26,7 +27,6 @@ from distill.training.images import Images, open_images
 from distill.training.loop import Event, Run, open_run, train
 from distill.training.pictures import Numbers, Pictures, grid, hold_out, save_png
 from distill.training.place import Place
-from distill.training.progress import TrainingProgress
 from distill.training.sampler import Sampler
 from distill.training.stylegan2.export import as_images, pictures, save_generator, set_centre
 from distill.training.stylegan2.label_step import LabelStep
@@ -208,7 +208,7 @@ def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     quiet = not main or options["as_json"]
     with (
         stop_on_signals() as stop,
-        TrainingProgress(run.samples, done=place.samples, quiet=quiet) as progress,
+        Progress(run.samples, noun="image", done=place.samples, quiet=quiet) as progress,
     ):
         progress.note(opening_line(plan, place))
         if watcher.flattered:

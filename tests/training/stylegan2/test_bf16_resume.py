@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.progress import Progress
 from distill.training.checkpoint import load_checkpoint
 from distill.training.loop import Run, open_run, train
 from distill.training.place import Place
-from distill.training.progress import TrainingProgress
 from distill.training.stylegan2.presets import PRESETS, Preset
 from distill.training.stylegan2.step import StyleGAN2Step
 
@@ -43,7 +43,7 @@ def go(folder: Path, preset: Preset, samples: int, half: torch.dtype = torch.bfl
     )
     place, note = open_run(run, resume=True)
     assert not note
-    with TrainingProgress(samples, done=place.samples, stream=io.StringIO()) as progress:
+    with Progress(samples, done=place.samples, stream=io.StringIO()) as progress:
         assert train(run, place, stop=threading.Event(), progress=progress).samples == samples
     found = load_checkpoint(folder)
     assert found is not None
