@@ -1,0 +1,24 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+import click
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+MAX_SEED = 2**63 - 1
+
+seed = click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+precision = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Number format; auto is the fastest that is as good here.",
+)
+workers = click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes.  [default: one a GPU, else one a core]"
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
