@@ -1,21 +1,22 @@
-"""`distill export-student`: write a student for a runtime other than PyTorch's Python."""
+"""`distill export-student`: write a student for other runtimes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import click
 
 
 @click.command("export-student")
 @click.argument("source", metavar="RUN|FILE", type=click.Path(path_type=Path))
-@click.option("--to", required=True, type=click.Choice(["onnx", "torchscript"]), help="The format.")
+@click.option(
+    "--to", type=click.Choice(["onnx"]), default="onnx", expose_value=False, help="The format: onnx."
+)
 @click.option(
     "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The file to write."
 )
-def export_student(source: Path, to: Literal["onnx", "torchscript"], out: Path) -> None:
-    """Write the student of a run, or a published generator, as ONNX or TorchScript, in float32.
+def export_student(source: Path, out: Path) -> None:
+    """Write the student of a run, or a published generator, as ONNX, in float32.
 
     Batch size and image size stay free. The file is compared with PyTorch before it is written: at most 1e-4 off.
     """
@@ -25,10 +26,9 @@ def export_student(source: Path, to: Literal["onnx", "torchscript"], out: Path) 
     from distill.networks.student import load_student
 
     student = load_student(source, precision="fp32")
-    done = write(student, out, to)
-    what = f"ONNX opset {OPSET}" if to == "onnx" else "TorchScript"
+    done = write(student, out)
     roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
-    click.echo(f"wrote {click.format_filename(done.path)}: {what}, {size_text(done.size)}")
+    click.echo(f"wrote {click.format_filename(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
     click.echo(
         f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
         f"sides multiples of {student.architecture.side_multiple} px"

@@ -1,19 +1,17 @@
-"""Students for other runtimes: ONNX, written layer by layer, and TorchScript; both checked before they are written.
+"""A student as ONNX, for other runtimes: written layer by layer, compared with PyTorch before it is written.
 
-The ONNX graph is built here, not traced: it has one node for each layer and the tensors' public names, any batch size
-and any image size that the network takes, and needs no exporter.
+The graph is built here, not traced: it has one node for each layer and the tensors' public names, any batch size and
+any image size that the network takes, and needs no exporter.
 """
 
 from __future__ import annotations
 
 import copy
-import io
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +23,6 @@ from distill.files import atomic_write
 from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
 from distill.networks.student import Student
 
-Target = Literal["onnx", "torchscript"]
 OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime since 1.12 (2022)
 TOLERANCE = 1e-4  # of pixels in [-1, 1]: a hundredth of an 8-bit step is 8e-5
 MAX_PROTOBUF = 2**31 - 1  # bytes of one ONNX file
@@ -36,7 +33,7 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class ExportedStudent:
     """What was written, and how far its pixels in [-1, 1] are from PyTorch's at most."""
 
     path: Path
@@ -44,8 +41,8 @@ class Exported:
     difference: float
 
 
-def export_student(student: Student, path: Path, to: Target) -> Exported:
-    """Write a student for another runtime, whole or not at all, after comparing it with PyTorch at two image sizes.
+def export_student(student: Student, path: Path) -> ExportedStudent:
+    """Write a student as ONNX, whole or not at all, after comparing it with PyTorch at two image sizes.
 
     Takes images [batch, C, height, width] in [-1, 1], gives [batch, 3, height, width]; batch and sizes are free.
     Raises DistillError where a package is missing, where the results differ by more than 1e-4, or where the file
@@ -54,12 +51,11 @@ def export_student(student: Student, path: Path, to: Target) -> Exported:
     if path.is_dir():
         raise DistillError(f"{path} is a folder: name a file to write")
     network = copy.deepcopy(student.network).cpu().float()
-    texts = _texts(student)
-    data, run = (_onnx if to == "onnx" else _torchscript)(network, texts)
+    data, run = _onnx(network, _texts(student))
     difference = _difference(student, network, run)
     if not difference <= TOLERANCE:
         raise DistillError(
-            f"{student.path}: as {to} its pixels differ from PyTorch's by {difference:.2g}, "
+            f"{student.path}: as ONNX its pixels differ from PyTorch's by {difference:.2g}, "
             f"more than {TOLERANCE:g}: not written"
         )
     try:
@@ -67,7 +63,7 @@ def export_student(student: Student, path: Path, to: Target) -> Exported:
         atomic_write(path, data)
     except OSError as error:
         raise os_error(error) from error
-    return Exported(path=path, size=len(data), difference=difference)
+    return ExportedStudent(path=path, size=len(data), difference=difference)
 
 
 def _texts(student: Student) -> dict[str, str]:
@@ -100,37 +96,11 @@ def _difference(student: Student, network: Network, run: Run) -> float:
     return worst
 
 
-# ---- TorchScript
-
-
-def _torchscript(network: Network, texts: dict[str, str]) -> tuple[bytes, Run]:
-    inputs, multiple = network.architecture.inputs, network.architecture.side_multiple
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter(
-            "ignore"
-        )  # torch.jit is old, it says, and traces a check of sizes without effect
-        example = torch.zeros(1, inputs, 4 * multiple, 4 * multiple)
-        script = torch.jit.trace(network, (example,), check_trace=False)  # type: ignore[no-untyped-call]
-        torch.jit.save(script, buffer, _extra_files=texts)
-        buffer.seek(0)
-        loaded = torch.jit.load(buffer)  # type: ignore[no-untyped-call]
-
-    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return np.asarray(loaded(torch.from_numpy(x)).numpy())
-
-    return buffer.getvalue(), run
-
-
-# ---- ONNX
-
-
 def _onnx(network: Network, texts: dict[str, str]) -> tuple[bytes, Run]:
     onnx, runtime = _packages()
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > MAX_PROTOBUF - (1 << 20):
-        raise DistillError(f"{size:,} bytes of weights: an ONNX file holds 2 GB; use --to torchscript")
+        raise DistillError(f"{size:,} bytes of weights: an ONNX file holds 2 GB")
     model = _Graph(onnx).model(network, texts)
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString()

@@ -47,7 +47,7 @@ def images(student: Student, shape: tuple[int, int, int]) -> torch.Tensor:
 
 def test_onnx_is_what_pytorch_computes(student: Student, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-    done = export_student(student, tmp_path / "new" / "student.onnx", "onnx")
+    done = export_student(student, tmp_path / "new" / "student.onnx")
     assert done.size == done.path.stat().st_size
     assert done.difference < 1e-4
     session = runtime.InferenceSession(done.path, providers=["CPUExecutionProvider"])
@@ -63,22 +63,10 @@ def test_onnx_is_what_pytorch_computes(student: Student, tmp_path: Path) -> None
     assert json.loads(texts["student"]).get("inputs", []) == list(student.facts.inputs)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.load. is deprecated")
-def test_torchscript_is_what_pytorch_computes(student: Student, tmp_path: Path) -> None:
-    done = export_student(student, tmp_path / "student.pt", "torchscript")
-    texts = {"student": "", "side_multiple": ""}
-    script = torch.jit.load(done.path, _extra_files=texts)
-    with torch.inference_mode():
-        for shape in SIZES:
-            x = images(student, shape)
-            assert (script(x) - student(x)).abs().max() < 1e-4
-    assert int(texts["side_multiple"]) == student.architecture.side_multiple
-
-
 def test_the_graph_says_its_opset_and_keeps_the_public_names(student: Student, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
     for name in ("a.onnx", "b.onnx"):
-        export_student(student, tmp_path / name, "onnx")
+        export_student(student, tmp_path / name)
     model = onnx.load(tmp_path / "a.onnx")
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
     tensors = {tensor.name for tensor in model.graph.initializer}
@@ -91,29 +79,28 @@ def test_without_its_packages_onnx_is_refused_with_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(DistillError, match=r"pip install 'distill\[onnx\]'"):
-        export_student(student, tmp_path / "student.onnx", "onnx")
+        export_student(student, tmp_path / "student.onnx")
 
 
-@pytest.mark.parametrize("to", ["onnx", "torchscript"])
 def test_what_differs_is_not_written(
-    to: str, student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if to == "onnx":
-        pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     monkeypatch.setattr(student_export, "TOLERANCE", -1.0)
     with pytest.raises(DistillError, match="not written"):
-        export_student(student, tmp_path / "student.any", to)
+        export_student(student, tmp_path / "student.any")
     assert not (tmp_path / "student.any").exists()
 
 
 def test_the_command_tells_what_it_wrote(
     student: Student, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "student.pt"
-    assert run(["export-student", str(tmp_path / "run"), "--to", "torchscript", "--out", str(out)]) == 0
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    out = tmp_path / "student.onnx"
+    assert run(["export-student", str(tmp_path / "run"), "--out", str(out)]) == 0
     text = capsys.readouterr().out
-    assert f"wrote {out}: TorchScript" in text
+    assert f"wrote {out}: ONNX" in text
     assert f"[batch, {student.input_channels}, height, width]" in text
-    assert run(["export-student", str(tmp_path), "--to", "torchscript", "--out", str(out)]) == 2
-    assert run(["export-student", str(tmp_path / "run"), "--to", "torchscript", "--out", str(tmp_path)]) == 2
+    assert run(["export-student", str(tmp_path), "--out", str(out)]) == 2
+    assert run(["export-student", str(tmp_path / "run"), "--out", str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
