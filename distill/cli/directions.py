@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from distill.cli import options
 from distill.errors import DistillError
+
+if TYPE_CHECKING:
+    from distill.directions.requests import ScoredFaces
+    from distill.directions.trial import Tried
 
 Command = Callable[..., Any]
 Options = Sequence[Callable[[Command], Command]]
@@ -18,12 +23,7 @@ WHERE: Options = (
     click.option("--generator", default="portraits", show_default=True, metavar="NAME|PATH|URL"),
     click.option("--truncation-psi", default=0.7, show_default=True, type=click.FloatRange(0, 2),
                  help="Of the faces that are drawn; strengths count deviations of untruncated w."),
-    click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1)),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
-    click.option("--precision", default="auto", show_default=True,
-                 type=click.Choice(["auto", "fp32", "bf16", "fp16"])),
-    click.option("--overwrite", is_flag=True, help="Replace what is there."),
-    click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
+    options.seed, options.device, options.precision, options.overwrite, options.as_json,
 )  # fmt: skip
 SCORED: Options = (
     click.option("--scorer", default="builtin", show_default=True, metavar="builtin|FILE",
@@ -36,7 +36,7 @@ def options_of(*several: Options) -> Callable[[Command], Command]:
     """Give a command these options, in order."""
 
     def add(command: Command) -> Command:
-        for option in reversed([option for options in several for option in options]):
+        for option in reversed([option for group in several for option in group]):
             command = option(command)
         return command
 
@@ -73,20 +73,56 @@ def directions() -> None:
 @click.option("--work", type=click.Path(path_type=Path), metavar="DIR",
               help="Where the scores of the samples are kept.  [beside --out]")  # fmt: skip
 @options_of(SCORED, WHERE)
-@click.option("--dry-run", is_flag=True, help="Check everything, time a few samples, write nothing.")
+@options.dry_run
 @click.pass_context
-def fit(context: click.Context, /, as_json: bool, dry_run: bool, **options: Any) -> None:
+def fit(
+    context: click.Context,
+    /,
+    attributes: Sequence[str],
+    n: int,
+    method: str,
+    layers: str,
+    orthogonal_to: Sequence[str],
+    confidence: float,
+    faces: int,
+    out: Path | None,
+    work: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    dry_run: bool,
+    **where: Any,
+) -> None:
     """Fit a direction to the scores of many drawn faces, try it on others, and say what else it moves.
 
     Beside each direction stand a picture (.png), a card (.md) and all numbers (.json). Its sign is such that the
     score of edited faces rises; strength 1 is one standard deviation of w. The scores of the samples are kept: after
     Ctrl-C the same command goes on, and other attributes or methods need no new samples.
     """
-    from distill.directions.run_fit import run_fit
+    from distill.cli.signals import stop_on_signals
+    from distill.directions.fit_run import FitRun
+    from distill.directions.requests import FitRequest
 
-    options["attributes"] = split_names(options["attributes"])
-    options["orthogonal_to"] = split_names(options["orthogonal_to"])
-    run_fit(options, command_line(context), dry_run=dry_run, as_json=as_json)
+    request = FitRequest(
+        scored=scored_faces(**where),
+        attributes=split_names(attributes),
+        n=n,
+        method=method,
+        layers=layers,
+        orthogonal_to=split_names(orthogonal_to),
+        confidence=confidence,
+        faces=faces,
+        out=out,
+        work=work,
+        overwrite=overwrite,
+        command=command_line(context),
+    )
+    run = FitRun(request)
+    if dry_run:
+        click.echo("\n".join(run.plan_lines()))
+        return
+    with stop_on_signals() as stop:
+        tried = run.run(stop=stop, note=note)
+    show_tried(tried, as_json=as_json)
 
 
 @directions.command()
@@ -95,14 +131,24 @@ def fit(context: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
               help="Layers of w+ that are factorised, and moved.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
 @options_of(WHERE)
-def sefa(as_json: bool, **options: Any) -> None:
+def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **drawn: Any) -> None:
     """Factorise the style layers: the directions in w that change them most (Shen and Zhou 2021).
 
     No scorer and no samples are needed, and no attribute is known: look at the pictures. Their sign means nothing.
     """
-    from distill.directions.run_more import run_sefa
+    from distill.cli.signals import stop_on_signals
+    from distill.directions.import_run import factorise_styles
+    from distill.directions.requests import DrawnFaces, SefaRequest
 
-    run_sefa(options, as_json=as_json)
+    request = SefaRequest(drawn=DrawnFaces(**drawn), count=count, layers=layers, out=out, overwrite=overwrite)
+    with stop_on_signals() as stop:
+        done = factorise_styles(request, stop=stop)
+    if as_json:
+        click.echo(json.dumps(done, indent=2))
+        return
+    for one in done:
+        click.echo(f"{one['file']}  eigenvalue {one['eigenvalue']:.4g} ({one['share']:.1%} of all)")
+    click.echo("what each does is in the picture (.png) beside it")
 
 
 @directions.command("import")
@@ -116,20 +162,60 @@ def sefa(as_json: bool, **options: Any) -> None:
               help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @options_of(SCORED, WHERE)
 @click.pass_context
-def import_(context: click.Context, /, file: Path, as_json: bool, **options: Any) -> None:
+def import_(
+    context: click.Context,
+    /,
+    file: Path,
+    attribute: str,
+    layers: str,
+    faces: int,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    **where: Any,
+) -> None:
     """Read a published direction: FILE.npy, .npz, .pt or .safetensors of shape [D], [1, D] or [L, D].
 
     Published signs and lengths disagree, so it is turned by the scores of edited faces and scaled to the deviation
     of w. Nothing in the file is executed.
     """
-    from distill.directions.run_more import run_import
+    from distill.cli.signals import stop_on_signals
+    from distill.directions.import_run import import_direction
+    from distill.directions.requests import ImportRequest
 
-    run_import(file, options, command_line(context), as_json=as_json)
+    request = ImportRequest(
+        scored=scored_faces(**where),
+        file=file,
+        attribute=attribute,
+        layers=layers,
+        faces=faces,
+        out=out,
+        overwrite=overwrite,
+        command=command_line(context),
+    )
+    with stop_on_signals() as stop:
+        tried = import_direction(request, stop=stop, note=note)
+    show_tried(tried, as_json=as_json)
+
+
+def scored_faces(*, scorer: str, threads: int | None, **drawn: Any) -> ScoredFaces:
+    """Gather the options of WHERE and SCORED."""
+    from distill.directions.requests import DrawnFaces, ScoredFaces
+
+    return ScoredFaces(drawn=DrawnFaces(**drawn), scorer=scorer, threads=threads)
+
+
+def note(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def show_tried(tried: Tried, *, as_json: bool) -> None:
+    click.echo(json.dumps(tried.as_json(), indent=2) if as_json else "\n".join(tried.lines()))
 
 
 @directions.command("list")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@options.as_json
 def list_(folders: Sequence[Path], as_json: bool) -> None:
     """List the shipped directions, and those in FOLDERS."""
     from distill.directions.file import SUFFIX, directions_folder, read_direction
@@ -156,7 +242,7 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
 @directions.command()
 @click.argument("source", metavar="NAME|FILE")
 @click.option("--generator", metavar="NAME", help="NAME is GENERATOR-NAME among the shipped ones.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@options.as_json
 def show(source: str, generator: str | None, as_json: bool) -> None:
     """Say what is known of a direction."""
     from distill.directions.file import read_direction

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.files import atomic_write
 from distill.weights.checkpoint import file_sha256
 from distill.weights.registry import weights_folder
+from distill.weights.safetensors_file import safetensors_chunks
 
 FORMAT = "distill-direction"
 TENSOR = "direction"
@@ -58,7 +58,7 @@ class Direction:
 
 
 def write_direction(path: Path, direction: Direction) -> None:
-    """Write a direction; the file appears when it is complete."""
+    """Write a direction, the same one as the same bytes; the file appears when it is complete."""
     metadata = {
         "format": FORMAT,
         "name": direction.name,
@@ -66,8 +66,8 @@ def write_direction(path: Path, direction: Direction) -> None:
         "generator_sha256": direction.generator_sha256,
         "facts": json.dumps(dict(direction.facts), sort_keys=True),
     }
-    tensors = {TENSOR: direction.vector.detach().float().cpu().contiguous()}
-    atomic_write(path, save(tensors, metadata=metadata))
+    tensors = {TENSOR: direction.vector.detach().float().cpu()}
+    atomic_write(path, b"".join(safetensors_chunks(tensors, metadata, torch.float32)))
 
 
 def read_direction(source: str | Path, *, generator: str | None = None) -> Direction:

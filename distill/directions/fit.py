@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from distill.attributes.protocol import Kind
-from distill.directions.linear import best_ridge, descent, hinge, logistic, ridge_regression, square
+from distill.directions.linear import along, between
 from distill.directions.unit import Floats
 from distill.errors import DistillError
 
@@ -37,7 +37,7 @@ SURE = 0.001  # a probability is not believed to lie closer to 0 or 1 than that
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FittedNormal:
     """A unit normal [D] in w along which the score rises, the method, and facts of the fit as plain values."""
 
     normal: Floats
@@ -70,7 +70,7 @@ def fit(
     kind: Kind,
     method: str = "auto",
     confidence: float = CONFIDENCE,
-) -> Fitted:
+) -> FittedNormal:
     """Fit a direction to faces with w [N, D] and a score [N] each, but for the held-out ones.
 
     "auto" is logistic for a probability, else ridge. Raises DistillError for an unknown method, and where one end
@@ -88,16 +88,14 @@ def fit(
     if kind == "probability":
         facts["confidence"] = confidence
     if method == "ridge":
-        normal, facts["ridge"] = best_ridge(
-            x_ND[~test], _values(score_N, kind)[~test], ridge_regression, square
-        )
+        normal, facts["ridge"] = along(x_ND[~test], _values(score_N, kind)[~test])
     else:
         seen = (low | high) & ~test
         normal, facts["ridge"] = _between(x_ND[seen], high[seen], method)
     length = np.linalg.norm(normal)
     if not np.isfinite(length) or length == 0:
         raise DistillError(f"{attribute!r} does not depend on w: the method {method} gives no direction")
-    return Fitted(normal=normal / length, method=method, facts=facts)
+    return FittedNormal(normal=normal / length, method=method, facts=facts)
 
 
 def check_method(method: str) -> None:
@@ -110,8 +108,7 @@ def _between(x_ND: Floats, high_N: Bools, method: str) -> tuple[Floats, float | 
     """Return the normal between two ends, and the ridge that was chosen for it."""
     if method == "centroid":
         return x_ND[high_N].mean(axis=0) - x_ND[~high_N].mean(axis=0), None
-    loss = logistic if method == "logistic" else hinge
-    return best_ridge(x_ND, np.where(high_N, 1.0, -1.0), descent(loss), loss)
+    return between(x_ND, high_N, method)
 
 
 def _values(score_N: NDArray[Any], kind: Kind) -> Floats:
@@ -129,18 +126,18 @@ def judge(
     score `accuracy` tells the upper from the lower third. `correlation` is Pearson's (of a probability's logit).
     """
     test = held_out(len(w_ND))
-    along = w_ND @ normal_D
+    position_N = w_ND @ normal_D
     low, high = ends_of(score_N, kind, confidence)
     below, above = (score_N < 0.5, score_N >= 0.5) if kind == "probability" else (low, high)
-    threshold = _threshold(along[~test & below], along[~test & above])
-    accuracy, balanced = _accuracy(along, threshold, below & test, above & test)
+    threshold = _threshold(position_N[~test & below], position_N[~test & above])
+    accuracy, balanced = _accuracy(position_N, threshold, below & test, above & test)
     found = {
         "accuracy": accuracy,
         "balanced": balanced,
-        "correlation": _correlation(along[test], _values(score_N, kind)[test]),
+        "correlation": _correlation(position_N[test], _values(score_N, kind)[test]),
     }
     if kind == "probability":
-        found["sure"] = _accuracy(along, threshold, low & test, high & test)[0]
+        found["sure"] = _accuracy(position_N, threshold, low & test, high & test)[0]
     numbers = {name: None if np.isnan(value) else round(value, 4) for name, value in found.items()}
     return {"faces": int(test.sum()), **numbers}
 

@@ -14,23 +14,23 @@ from planted import GENDER, PlantedTeacher, planted_studio, planted_teacher_fact
 
 from distill.cli.directions import directions
 from distill.cli.main import explain
-from distill.directions import run_fit as directions_fit
-from distill.directions import run_more as directions_more
+from distill.directions import fit_run, import_run
 from distill.directions.file import read_direction
-from distill.directions.run import Opened
+from distill.directions.requests import ScoredFaces
+from distill.directions.trial import Opened
 
 
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted teacher and scorer, whatever --generator says."""
 
-    def opened(options: Any, command: str) -> Opened:
-        settings = {"scorer": "planted", "seed": options["seed"]}
+    def opened(scored: ScoredFaces, command: str) -> Opened:
+        settings = {"scorer": "planted", "seed": scored.drawn.seed}
         return Opened(
             studio=planted_studio(), teacher=planted_teacher_facts(), settings=settings, command=command
         )
 
-    for module in (directions_fit, directions_more):
+    for module in (fit_run, import_run):
         monkeypatch.setattr(module, "open_studio", opened)
 
 
@@ -156,6 +156,11 @@ def test_factors_of_a_teacher_get_a_picture_each(tmp_path: Path, tiny_weights: P
     assert "factorised style layers" in shown.stdout
     listed = call("list", tmp_path / "sefa", "--json")
     assert "sefa-02" in [entry["attribute"] for entry in json.loads(listed.stdout)]
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_truncation_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    refused(fit(tmp_path, "--attribute", "gender", "--truncation-psi", "nan"), "--truncation-psi nan")
 
 
 def test_show_and_list_tell_what_is_not_there() -> None:

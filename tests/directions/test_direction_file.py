@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -28,6 +31,18 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     assert (found.name, found.attribute, found.generator_sha256) == ("gender", "gender", "ab" * 32)
     assert found.facts == {"method": "logistic", "accuracy": 0.97, "layers": [0, 7]}
     assert len(found.sha256) == 64
+
+
+def test_the_same_direction_is_the_same_bytes_in_every_process(tmp_path):
+    write = (
+        "import sys, torch; from pathlib import Path; from distill.directions.file import *\n"
+        "write_direction(Path(sys.argv[1]), Direction(name='a', attribute='b', vector=torch.ones(2, 3),"
+        " generator_sha256='c', facts={'z': 1, 'y': [2], 'x': 'é'}))"
+    )
+    paths = [tmp_path / f"{k}.safetensors" for k in range(3)]
+    for path in paths:
+        subprocess.run([sys.executable, "-c", write, path], check=True)
+    assert len({path.read_bytes() for path in paths}) == 1
 
 
 @pytest.mark.parametrize(

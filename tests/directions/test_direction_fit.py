@@ -8,7 +8,7 @@ from planted import AGE, GENDER, D
 from scipy.special import expit
 
 from distill.directions.fit import ends_of, fit, judge
-from distill.directions.linear import descent, hinge, logistic, ridge_regression
+from distill.directions.linear import RIDGES, along, between
 from distill.directions.unit import in_layers, layer_range, orthogonal, spread, to_unit
 from distill.errors import DistillError
 
@@ -71,30 +71,37 @@ def test_an_unknown_method_is_refused_with_the_known_ones(samples):
 
 def test_ridge_regression_is_the_closed_form():
     random = np.random.default_rng(1)
-    x, y = random.normal(size=(50, 3)) + 1, random.normal(size=50)
-    (normal, intercept), _ = ridge_regression(x, y, [0.3, 0.1])
+    x = random.normal(size=(50, 3)) + 1
+    y = x @ [1.0, -2.0, 0.5] + random.normal(size=50)
+    slope, ridge = along(x, y)
+    assert min(abs(np.log(ridge / np.array(RIDGES)))) < 1e-9
     centred = x - x.mean(axis=0)
-    expected = np.linalg.solve(centred.T @ centred / 50 + 0.3 * np.eye(3), centred.T @ (y - y.mean()) / 50)
-    np.testing.assert_allclose(normal, expected, atol=1e-12)
-    assert intercept == pytest.approx(y.mean() - x.mean(axis=0) @ expected)
+    expected = np.linalg.solve(centred.T @ centred / 50 + ridge * np.eye(3), centred.T @ (y - y.mean()) / 50)
+    np.testing.assert_allclose(slope, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("loss", [logistic, hinge])
-def test_the_gradient_vanishes_at_the_solution(loss):
+def test_logistic_regression_is_at_its_minimum_with_both_ends_weighing_the_same():
     random = np.random.default_rng(2)
-    x, sign = random.normal(size=(200, 4)), np.where(random.uniform(size=200) > 0.7, 1.0, -1.0)
-    [(normal, intercept)] = descent(loss)(x, sign, [0.05])
-    weights = np.where(sign > 0, 0.5 / (sign > 0).sum(), 0.5 / (sign < 0).sum())
-    pull = weights * loss(x @ normal + intercept, sign)[1]
-    np.testing.assert_allclose(pull @ x + 0.05 * normal, 0, atol=1e-6)
-    assert pull.sum() == pytest.approx(0, abs=1e-6)
+    x = random.normal(size=(200, 4))
+    high = expit(3 * x[:, 0] - 2) > random.uniform(size=200)
+    normal, ridge = between(x, high, "logistic")
+    sign, weights = np.where(high, 1.0, -1.0), np.where(high, 0.5 / high.sum(), 0.5 / (~high).sum())
+
+    def slope_at(intercept):
+        return -(weights * sign * expit(-(x @ normal + intercept) * sign))
+
+    low, up = -20.0, 20.0  # the intercept at which the sum of slopes vanishes
+    for _ in range(60):
+        middle = (low + up) / 2
+        low, up = (middle, up) if slope_at(middle).sum() < 0 else (low, middle)
+    np.testing.assert_allclose(slope_at(low) @ x + ridge * normal, 0, atol=1e-4)
 
 
-def test_two_points_have_the_largest_margin_between_them():
-    x, sign = np.array([[0.0, 1.0], [0.0, -3.0]]), np.array([1.0, -1.0])
-    [(normal, intercept)] = descent(hinge)(x, sign, [1e-6])
-    np.testing.assert_allclose(normal / np.linalg.norm(normal), [0, 1], atol=1e-6)
-    assert -intercept / np.linalg.norm(normal) == pytest.approx(-1, abs=1e-3)  # halfway
+def test_a_support_vector_machine_looks_at_the_points_between_two_groups():
+    near, far = np.array([[0.0, 1.0], [0.0, -1.0]]), np.array([[9.0, 4.0], [-9.0, -4.0]])
+    x = np.concatenate([near, far] * 6)
+    normal, _ = between(x, x[:, 1] > 0, "svm")
+    assert normal[1] / np.linalg.norm(normal) > 0.9
 
 
 def test_a_direction_is_orthogonal_to_others_in_every_layer():

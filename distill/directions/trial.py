@@ -1,15 +1,14 @@
-"""What `distill directions fit` and `import` share: open, try on drawn faces, write, show."""
+"""What fitted and imported directions go through: open a studio, try them on drawn faces, write, tell."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
 from distill.devices import usable_cores
@@ -17,11 +16,12 @@ from distill.directions import report
 from distill.directions.file import write_direction
 from distill.directions.look import Studio
 from distill.directions.measure import Subjects, pictures_in
+from distill.directions.requests import DrawnFaces, ScoredFaces
 from distill.directions.scorers import open_scorer
 from distill.directions.strip import COLUMNS, ROWS, captions, draw_strip, edited, spread_rows
 from distill.directions.summary import Scale
 from distill.directions.workflow import Facts, Found, Judged, judge_direction
-from distill.errors import DistillError, os_error
+from distill.errors import DistillError
 from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
 from distill.files import atomic_write
@@ -52,27 +52,46 @@ class Opened:
         return Path(self.teacher.name).stem
 
 
-def open_generator(options: Mapping[str, Any]) -> tuple[Generator, Teacher]:
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """Directions that were tried on drawn faces and written, with the file of each attribute."""
+
+    judged: Sequence[Judged]
+    paths: Mapping[str, Path]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        together = report.entanglement(self.judged)
+        return [report.as_json(one, self.paths[one.direction.attribute], together) for one in self.judged]
+
+    def lines(self) -> list[str]:
+        """What a terminal shows: each direction, what else moves, where to look."""
+        together = report.entanglement(self.judged)
+        lines: list[str] = []
+        for one in self.judged:
+            lines += [*report.direction_lines(one, self.paths[one.direction.attribute]), ""]
+        lines += [*report.aligned(report.movement_rows(together)), *report.cosine_lines(together)]
+        places = ", ".join(f"{path.stem}.png" for path in self.paths.values())
+        return [*lines, f"look at {places}; the cards (.md) and all numbers (.json) stand beside them"]
+
+
+def open_generator(drawn: DrawnFaces) -> tuple[Generator, Teacher]:
     """Load the generator; return it and what is known of it."""
-    if not 0 <= options["truncation_psi"] <= 2:  # nan passes the range of the option
-        raise click.UsageError("--truncation-psi is a number from 0 to 2")
-    teacher = teacher_facts(options["generator"])
-    return load_generator(
-        options["generator"], device=options["device"], precision=options["precision"]
-    ), teacher
+    teacher = teacher_facts(drawn.generator)
+    return load_generator(drawn.generator, device=drawn.device, precision=drawn.precision), teacher
 
 
-def open_studio(options: Mapping[str, Any], command: str) -> Opened:
+def open_studio(scored: ScoredFaces, command: str) -> Opened:
     """Open generator, scorer and dlib's models; what is missing shows here, before minutes of work."""
-    generator, teacher = open_generator(options)
-    scorer, facts = open_scorer(options["scorer"], str(generator.device))
+    drawn = scored.drawn
+    generator, teacher = open_generator(drawn)
+    scorer, facts = open_scorer(scored.scorer, str(generator.device))
     detector = FaceDetector(max_side=MAX_SIDE)
     descriptor_sha256()
     settings = {
         **facts,
         "generator": teacher.sha256,
-        "truncation_psi": options["truncation_psi"],
-        "seed": options["seed"],
+        "truncation_psi": drawn.truncation_psi,
+        "seed": drawn.seed,
         "precision": generator.precision,
         "landmarks": detector.landmarks_sha256,
         "detect_size": detector.detect_size,
@@ -80,8 +99,8 @@ def open_studio(options: Mapping[str, Any], command: str) -> Opened:
     studio = Studio(
         generator,
         scorer,
-        truncation_psi=options["truncation_psi"],
-        threads=options["threads"] or usable_cores(),
+        truncation_psi=drawn.truncation_psi,
+        threads=scored.threads or usable_cores(),
         find=detector,
     )
     return Opened(studio=studio, teacher=teacher, settings=settings, command=command)
@@ -92,50 +111,38 @@ def check_outputs(paths: Sequence[Path], *, overwrite: bool) -> None:
     for path in paths:
         if path.exists() and not overwrite:
             raise DistillError(f"{path} exists; choose another --out, or replace it with --overwrite")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise os_error(error) from error
+        path.parent.mkdir(parents=True, exist_ok=True)
 
 
-class FaceProgress(Progress):
-    """Progress that also shows how many of the pictures have a face."""
+def counting_faces(progress: Progress, faces: int = 0) -> Callable[[int, int], None]:
+    """Give what counts pictures and, beside the progress, how many of them show a face; `faces` were seen before."""
+    seen = faces
 
-    def __init__(self, total: int, noun: str, *, done: int = 0, faces: int = 0) -> None:
-        super().__init__(total, noun=noun, done=done, keep=False)
-        self.faces = faces
+    def count(pictures: int, with_face: int) -> None:
+        nonlocal seen
+        seen += with_face
+        progress.beside(f"with a face {min(seen / (progress.done + progress.count + pictures), 1):.0%}")
+        progress.advance(pictures)
 
-    def __call__(self, count: int, faces: int = 0) -> None:
-        self.faces += faces
-        if self.faces:
-            self.beside(f"with a face {min(self.faces / (self.done + self.count + count), 1):.0%}")
-        self.advance(count)
+    return count
 
 
-def judge_all(
+def try_and_write(
     opened: Opened,
     several: Sequence[Found],
     subjects: Subjects,
     scales: Mapping[str, Scale],
+    paths: Mapping[str, Path],
+    *,
     stop: threading.Event,
-) -> list[Judged]:
-    """Try every direction on the same faces."""
-    progress = FaceProgress(len(several) * pictures_in(subjects), "edited face")
-    with progress:
-        return [
-            judge_direction(found, opened.studio, subjects, scales, stop=stop, progress=progress)
+) -> Tried:
+    """Try every direction on the same faces, then write each, its picture, its card and its numbers."""
+    edits = len(several) * pictures_in(subjects)
+    with Progress(edits, noun="edited face", keep=False) as progress:
+        judged = [
+            judge_direction(found, opened.studio, subjects, scales, stop=stop, progress=progress.advance)
             for found in several
         ]
-
-
-def write_all(
-    opened: Opened,
-    judged: Sequence[Judged],
-    paths: Mapping[str, Path],
-    subjects: Subjects,
-    scales: Mapping[str, Scale],
-) -> None:
-    """Write each direction, its picture, its card and its numbers beside it."""
     together = report.entanglement(judged)
     for one in judged:
         attribute = one.direction.attribute
@@ -147,6 +154,7 @@ def write_all(
         atomic_write(path.with_suffix(".md"), card.encode())
         text = json.dumps(report.as_json(one, path, together), indent=2, ensure_ascii=False)
         atomic_write(path.with_suffix(".json"), f"{text}\n".encode())
+    return Tried(judged=judged, paths=paths)
 
 
 def picture(opened: Opened, one: Judged, subjects: Subjects, scale: Scale) -> bytes:
@@ -165,18 +173,3 @@ def picture(opened: Opened, one: Judged, subjects: Subjects, scale: Scale) -> by
             f" {report.recommendation(attribute, one.direction.facts).capitalize()}.",
         )
     )
-
-
-def show_all(judged: Sequence[Judged], paths: Mapping[str, Path], *, as_json: bool) -> None:
-    """Print what was found."""
-    together = report.entanglement(judged)
-    if as_json:
-        found = [report.as_json(one, paths[one.direction.attribute], together) for one in judged]
-        click.echo(json.dumps(found, indent=2))
-        return
-    for one in judged:
-        click.echo("\n".join([*report.direction_lines(one, paths[one.direction.attribute]), ""]))
-    lines = [*report.aligned(report.movement_rows(together)), *report.cosine_lines(together)]
-    click.echo("\n".join(lines))
-    places = ", ".join(f"{path.stem}.png" for path in paths.values())
-    click.echo(f"look at {places}; the cards (.md) and all numbers (.json) stand beside them")
