@@ -164,6 +164,14 @@ def processor_name() -> str:
     return next(named, platform.processor() or platform.machine())
 
 
+def device_text(device: torch.device) -> str:
+    """Name a device as a person knows it: the GPU's model, or the number of CPU threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
+
+
 # Names and numbers of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 KEEP = 1 << 30  # bytes of freed memory that stay with the process

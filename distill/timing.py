@@ -1,14 +1,18 @@
-"""Where the time of a run goes, by stage of the pipeline."""
+"""Where the time of a run goes, by stage of the pipeline, and how long an image takes."""
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
 
+WARM_UPS, LEAST, MOST = 2, 5, 50  # runs before the clock starts, and under it
+SECONDS = 3.0  # after which no new run begins, but for the least number
 STAGES = ("synthesis", "close calls", "filter", "align", "encode", "write")
 
 
@@ -37,6 +41,27 @@ class DeviceTimer:
         start, stop = self._events
         stop.synchronize()
         return float(start.elapsed_time(stop)) / 1000
+
+
+@dataclass(frozen=True)
+class ImageTime:
+    """Milliseconds an image and how they were measured; None, and why they were not."""
+
+    milliseconds: float | None
+    how: str
+
+
+def milliseconds_per_image(call: Callable[[], Any], *, images: int, device: torch.device) -> float:
+    """Time `call`, which makes so many images on `device`: the median of its warm runs, divided by the images."""
+    for _ in range(WARM_UPS):
+        call()
+    took: list[float] = []
+    began = time.perf_counter()
+    while len(took) < LEAST or (len(took) < MOST and time.perf_counter() - began < SECONDS):
+        with DeviceTimer(device) as timer:
+            call()
+        took.append(timer.seconds())
+    return 1000 * statistics.median(took) / images
 
 
 class StageClock:

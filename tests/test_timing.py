@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 
-from distill.timing import STAGES, DeviceTimer, StageClock
+from distill.timing import LEAST, STAGES, DeviceTimer, StageClock, milliseconds_per_image
 
 
 def test_clocks_of_several_workers_add_up_and_name_what_binds() -> None:
@@ -35,3 +37,10 @@ def test_a_stopwatch_on_the_cpu_counts_the_time_within() -> None:
     with DeviceTimer(torch.device("cpu")) as timer:
         sum(range(100_000))
     assert timer.seconds() > 0
+
+
+def test_the_time_of_an_image_is_the_median_over_warm_runs(monkeypatch) -> None:
+    monkeypatch.setattr("distill.timing.SECONDS", 0.0)
+    pauses = iter([0.2, 0.2, *[0.01] * (LEAST - 1), 0.2])  # two to warm up, and one that something disturbed
+    took = milliseconds_per_image(lambda: time.sleep(next(pauses)), images=2, device=torch.device("cpu"))
+    assert 5 <= took < 50

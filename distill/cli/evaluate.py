@@ -138,7 +138,7 @@ def measure(
 
     from distill.evaluation.faces import judge_facts, judge_note, open_faces, share_note
     from distill.evaluation.student import evaluate as run
-    from distill.evaluation.student import teacher_times
+    from distill.evaluation.times import teacher_times
     from distill.metrics.features import load_features
     from distill.networks.perceptual import default_perceptual, load_perceptual
     from distill.progress import Progress

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from distill.evaluation.student import COPY, LATENT_EDIT, MEAN, STUDENT, TARGET, Evaluation, unbeaten
 from distill.metrics.pairs import HIGHER_IS_BETTER
-from distill.metrics.speed import Time
 from distill.shards.inspect.sheet import shown, shown_side
+from distill.timing import ImageTime
 
 COLUMNS = {
     STUDENT: "student",
@@ -100,7 +100,7 @@ def face_table(scores: Mapping[str, Mapping[str, float]]) -> str:
     return aligned([["", *(COLUMNS[name] for name in scores)], *rows])
 
 
-def time_table(times: Mapping[str, Time]) -> str:
+def time_table(times: Mapping[str, ImageTime]) -> str:
     """Milliseconds an image of each way, and how they were measured."""
     rows = [
         [TIMES[name], f"{time.milliseconds:.2f}" if time.milliseconds is not None else "–", time.how]

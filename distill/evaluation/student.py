@@ -17,17 +17,14 @@ from torch import Tensor
 
 from distill.attributes.face_scores import FaceScores
 from distill.errors import DistillError
+from distill.evaluation.times import student_time
 from distill.metrics.features import Features
 from distill.metrics.pairs import HIGHER_IS_BETTER, PairScores, copy_content, mean_of_inputs
-from distill.metrics.speed import Time, device_text, milliseconds_per_image
 from distill.networks.perceptual import PerceptualFeatures
 from distill.networks.student import Student
 from distill.pixels import to_float, to_numpy, to_uint8
 from distill.shards.dataset import TripletDataset
-from distill.stylegan2.generator import Generator, Noise
-from distill.stylegan2.load import load_generator
-from distill.stylegan2.projection import STEPS, project
-from distill.weights.registry import entry_of
+from distill.timing import ImageTime
 
 Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
@@ -35,7 +32,6 @@ Pixels = NDArray[np.uint8]
 STUDENT, COPY, MEAN, TARGET = "student", "copy_content", "mean_of_inputs", "target"
 LATENT_EDIT = "latent_edit"  # a column of photos: embedded into the teacher and edited there
 SHOWN = 8  # rows of the sample picture
-PROBE_STEPS = 10  # of an embedding, whose time stands for that of all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +63,7 @@ class Evaluation:
     faces: dict[str, dict[str, float]]
     face_rows: int
     between_people: float | None
-    times: dict[str, Time]
+    times: dict[str, ImageTime]
     shown: list[dict[str, Pixels]]
     not_measured: dict[str, str] = field(default_factory=dict)
     judge: dict[str, Any] = field(default_factory=dict)
@@ -118,7 +114,7 @@ def _found(
     rows: int,
     columns: Mapping[str, PairScores],
     faces: FaceScores | None,
-    times: dict[str, Time],
+    times: dict[str, ImageTime],
     shown: list[dict[str, Pixels]],
 ) -> Evaluation:
     return Evaluation(
@@ -175,82 +171,6 @@ def pictures(
     if MEAN in pixels:
         columns["mean"] = pixels[MEAN]
     return [{name: images[i] for name, images in columns.items()} for i in np.flatnonzero(only)]
-
-
-# ---- times
-
-
-def student_time(student: Student, inputs_NCHW: Tensor) -> Time:
-    """Time the student on a batch that is on its device already."""
-    N, side = len(inputs_NCHW), inputs_NCHW.shape[-1]
-    took = milliseconds_per_image(lambda: student(inputs_NCHW), images=N, device=student.device)
-    return Time(took, f"batch {N}, {side} px, {student.precision}, {device_text(student.device)}")
-
-
-def teacher_times(
-    recipe: Mapping[str, Any],
-    *,
-    source: str | None = None,
-    batch: int,
-    device: str | torch.device,
-    perceptual: PerceptualFeatures,
-) -> dict[str, Time]:
-    """Time the teacher's edit where w+ is known, and where a photo must be embedded first.
-
-    `source`: a name or file; by default the recipe's generator, where it is on this machine. Nothing is fetched.
-    Raises DistillError for a `source` of another generator than the recipe's.
-    """
-    found = _teacher(recipe, source, str(device))
-    if isinstance(found, str):
-        return dict.fromkeys(("teacher_edit", "embedding_and_edit"), Time(None, f"not measured: {found}"))
-    edit = edit_time(found, batch=batch, noise=recipe.get("noise", "const"))
-    return {"teacher_edit": edit, "embedding_and_edit": embedding_time(found, edit, perceptual)}
-
-
-def _teacher(recipe: Mapping[str, Any], source: str | None, device: str) -> Generator | str:
-    """Load the recipe's generator, or say why not."""
-    facts = recipe.get("generator")
-    if not isinstance(facts, dict) or not isinstance(facts.get("name"), str):
-        return "the recipe names no generator"
-    name = facts["name"]
-    if source is None:
-        entry = entry_of(name)
-        if entry is None:
-            return f"the generator {name} is a file of its maker; name it with --teacher"
-        if not entry.path.is_file():
-            return f"{name} is not on this machine; distill weights fetch {name}"
-    generator = load_generator(source or name, device=device)
-    if generator.sha256 != facts.get("sha256"):
-        what = f"{source or name} has sha256 {generator.sha256[:12]}…, the recipe's {str(facts.get('sha256'))[:12]}…"
-        if source is not None:
-            raise DistillError(f"--teacher {what}: another generator than the one that made this data set")
-        return what
-    return generator
-
-
-def edit_time(generator: Generator, *, batch: int, noise: Noise) -> Time:
-    """Time one drawn image for each triplet, the target."""
-    z_NZ = torch.randn(batch, generator.z_dim, generator=torch.Generator().manual_seed(0))
-    ws_NLD = generator.map(z_NZ)
-    took = milliseconds_per_image(
-        lambda: generator.synthesize(ws_NLD, noise=noise), images=batch, device=generator.device
-    )
-    how = f"one image of known w+, batch {batch}, {generator.resolution} px, {generator.precision}"
-    return Time(took, f"{how}, {device_text(generator.device)}")
-
-
-def embedding_time(generator: Generator, edit: Time, perceptual: PerceptualFeatures) -> Time:
-    """Time what a student saves: the search for a photo's w+ (`distill.stylegan2.projection`), and then the edit."""
-    if not perceptual.weights or edit.milliseconds is None:
-        return Time(None, "not measured: embedding compares perceptual features; name some with --perceptual")
-    target = generator.synthesize(generator.w_avg.expand(1, generator.num_ws, -1))
-    took = milliseconds_per_image(
-        lambda: project(generator, target, features=perceptual, steps=PROBE_STEPS),
-        images=1,
-        device=generator.device,
-    )
-    how = f"{STEPS} steps by the time of {PROBE_STEPS}, batch 1, {generator.resolution} px, fp32"
-    return Time(took * STEPS / PROBE_STEPS + edit.milliseconds, f"{how}, {device_text(generator.device)}")
 
 
 # ---- verdict

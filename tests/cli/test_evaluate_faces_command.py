@@ -17,7 +17,6 @@ from distill.attributes.builtin_files import MODELS
 from distill.attributes.judge import Judge, open_judge, selecting
 from distill.cli.main import run
 from distill.errors import DistillError
-from distill.evaluation import student as library
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import StudentFacts, save_student
 from distill.shards.folder import write_manifest
@@ -49,9 +48,9 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> str:
         return Judge(name=source, scorer=Brightness(), hashes=frozenset({"ab" * 32}))
 
     monkeypatch.setattr("distill.attributes.judge.open_judge", only)
-    monkeypatch.setattr("distill.metrics.speed.WARM_UPS", 0)
-    monkeypatch.setattr("distill.metrics.speed.LEAST", 1)
-    monkeypatch.setattr(library.milliseconds_per_image, "__kwdefaults__", {"seconds": 0.0})
+    monkeypatch.setattr("distill.timing.WARM_UPS", 0)
+    monkeypatch.setattr("distill.timing.LEAST", 1)
+    monkeypatch.setattr("distill.timing.SECONDS", 0.0)
     return "mine"
 
 

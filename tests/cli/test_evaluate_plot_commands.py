@@ -15,23 +15,23 @@ from PIL import Image
 from distill.cli.main import run
 from distill.evaluation import student as library
 from distill.evaluation.report import draw_samples, score_table, verdict
-from distill.evaluation.student import Evaluation, teacher_times, unbeaten
-from distill.metrics.speed import Time
+from distill.evaluation.student import Evaluation, unbeaten
+from distill.evaluation.times import teacher_times
 from distill.networks.perceptual import load_perceptual
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import StudentFacts, save_student
 from distill.shards.dataset import TripletDataset
 from distill.shards.split import split_rows
+from distill.timing import ImageTime
 
 QUICK = ("--features", "pixels8", "--perceptual", "none", "--faces", "0", "--device", "cpu")
 
 
 @pytest.fixture(autouse=True)
 def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill.metrics.speed.WARM_UPS", 0)
-    monkeypatch.setattr("distill.metrics.speed.LEAST", 1)
-    monkeypatch.setattr("distill.metrics.speed.SECONDS", 0.0)
-    monkeypatch.setattr(library.milliseconds_per_image, "__kwdefaults__", {"seconds": 0.0})
+    monkeypatch.setattr("distill.timing.WARM_UPS", 0)
+    monkeypatch.setattr("distill.timing.LEAST", 1)
+    monkeypatch.setattr("distill.timing.SECONDS", 0.0)
 
 
 def make_student(folder: Path, *, images: int = 2, **facts) -> Path:
@@ -203,7 +203,7 @@ def found(student: dict[str, float], mean: dict[str, float]) -> Evaluation:
         faces={},
         face_rows=0,
         between_people=None,
-        times={"student": Time(1.0, "here")},
+        times={"student": ImageTime(1.0, "here")},
         shown=[],
     )
 
