@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from distill.errors import DiskFull
+from distill.errors import DiskFull, DistillError, os_error
 
 TEMPORARY_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]+\.tmp")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -54,6 +54,16 @@ def aside(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results. Raises DistillError where that cannot be."""
+    if folder.exists() and not folder.is_dir():
+        raise DistillError(f"{folder} is a file, a folder is needed: choose another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise os_error(error) from error
 
 
 def sweep(folder: Path) -> int:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+
+from distill.errors import os_error
+from distill.files import atomic_write
 
 
 def to_uint8(images_NCHW: Tensor) -> Tensor:
@@ -41,6 +47,16 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
+
+
+def write_png(path: Path, image_HWC: NDArray[np.uint8]) -> None:
+    """Write an image as a PNG that is complete as soon as it has its name. Raises DiskFull and DistillError."""
+    buffer = io.BytesIO()
+    Image.fromarray(image_HWC).save(buffer, "PNG")
+    try:
+        atomic_write(path, buffer.getvalue())
+    except OSError as error:
+        raise os_error(error) from error
 
 
 class HostCopy:

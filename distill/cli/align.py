@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
 import click
 
-from distill.errors import NothingWorked
-
-if TYPE_CHECKING:
-    from distill.faces.photos import Aligned, Skipped
+from distill.cli import options
 
 
 @click.command("align")
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the PNGs go."
-)
+@options.photos
+@options.photos_out
 @click.option(
     "--size",
     default=256,
@@ -33,98 +27,31 @@ if TYPE_CHECKING:
     type=click.Choice(["ffhq", "chip"]),
     help="ffhq: what face generators and students expect. chip: dlib's tighter get_face_chip.",
 )
-@click.option(
-    "--all-faces", is_flag=True, help="Every face of a photo, as NAME_01.png, … from the largest on."
-)
-@click.option(
-    "--face-index",
-    metavar="K",
-    type=click.IntRange(min=0),
-    help="The K-th face in order of size instead of the largest (0).",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON report instead of text.")
-def align(
-    photos: tuple[Path, ...],
-    out: Path,
-    size: int,
-    mode: Literal["ffhq", "chip"],
-    all_faces: bool,
-    face_index: int | None,
-    as_json: bool,
-) -> None:
+@options.all_faces
+@options.face_index
+@options.as_json
+def align(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) -> None:
     """Find the face in each of PHOTOS (files and folders), turn it upright and cut it out as DIR/NAME.png.
 
     What gave no face is listed with its reason. The 68-point landmark model was trained on iBUG 300-W, whose
     licence excludes commercial use; $DISTILL_LANDMARKS names a model of your own.
     """
-    if all_faces and face_index is not None:
-        raise click.UsageError("--all-faces and --face-index exclude each other")
-    from tqdm import tqdm
+    options.check_faces(all_faces, face_index)
+    from distill.faces.align_photos import AlignRequest, align_photos
+    from distill.faces.photos import find_photos
+    from distill.progress import Progress
 
-    from distill.faces.photos import Aligned, Skipped, align_photos, find_photos, photo_detector
-
-    files = find_photos(photos, out)
-    detector = photo_detector(all_faces=all_faces)
-    landmarks_sha256 = detector.landmarks_sha256  # a missing model shows before the first photo
-    outcomes = align_photos(
-        files, out, detector, size=size, mode=mode, all_faces=all_faces, face_index=face_index or 0
-    )
-    progress = tqdm(outcomes, total=len(files), unit="photo", disable=None, leave=False)
-    results = [result for outcome in progress for result in outcome]
-    done = [result for result in results if isinstance(result, Aligned)]
-    skips = [result for result in results if isinstance(result, Skipped)]
+    request = AlignRequest(all_faces=all_faces, face_index=face_index or 0, **given)
+    files = find_photos(request.photos, request.out)
+    with Progress(len(files), noun="photo", keep=False) as progress:
+        found = align_photos(request, files, advance=progress.advance)
     if as_json:
-        click.echo(_report(results, done, skips, size=size, mode=mode, landmarks_sha256=landmarks_sha256))
+        facts = {"size": request.size, "mode": request.mode, **found.to_json("aligned")}
+        click.echo(json.dumps(facts, indent=2))
     else:
-        _print_summary(done, skips, len(files), out, f"{size}×{size}, {mode}")
-    if not done:
-        raise NothingWorked(
-            f"none of {len(files)} photos gave a face ({reason_counts(skips)}); nothing written to {out}"
-        )
-
-
-def _print_summary(done: list[Aligned], skips: list[Skipped], photos: int, out: Path, how: str) -> None:
-    if done:
-        used = len({result.photo for result in done})
-        faces = "1 face" if len(done) == 1 else f"{len(done)} faces"
-        click.echo(
-            f"aligned {faces} from {used} of {photos} photos ({how}) into {click.format_filename(out)}"
-        )
-    print_skips(skips)
-
-
-def print_skips(skips: list[Skipped]) -> None:
-    """Print what was skipped: the count of each reason, then each photo."""
-    if skips:
-        click.echo(f"skipped {len(skips)}: {reason_counts(skips)}")
-    for skip in sorted(skips, key=lambda skip: skip.reason):
-        click.echo(f"  {skip.reason}: {click.format_filename(skip.photo)} ({skip.detail})")
-
-
-def _report(
-    results: list[Aligned | Skipped],
-    done: list[Aligned],
-    skips: list[Skipped],
-    *,
-    size: int,
-    mode: str,
-    landmarks_sha256: str,
-) -> str:
-    from distill.faces.photos import count_reasons
-
-    report = {
-        "size": size,
-        "mode": mode,
-        "landmarks_sha256": landmarks_sha256,
-        "aligned": len(done),
-        "skipped": count_reasons(skips),
-        "results": [result.to_json() for result in results],
-    }
-    return json.dumps(report, indent=2)
-
-
-def reason_counts(skips: list[Skipped]) -> str:
-    """Write each reason with its count."""
-    from distill.faces.photos import count_reasons
-
-    return ", ".join(f"{reason} {count}" for reason, count in count_reasons(skips).items())
+        if found.done:
+            how = f"{request.size}×{request.size}, {request.mode}"
+            click.echo(f"{found.summary('aligned')} ({how}) into {click.format_filename(request.out)}")
+        for line in found.skip_lines():
+            click.echo(line)
+    found.check()

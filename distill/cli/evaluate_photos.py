@@ -14,7 +14,7 @@ from distill.evaluation.faces import judge_facts, judge_note, judge_of, share_no
 if TYPE_CHECKING:
     from distill.attributes.judge import Judge
     from distill.editing.latent_edit import LatentEdit
-    from distill.editing.translate import Translator
+    from distill.editing.translator import Translator
     from distill.evaluation.photos import PhotoEvaluation
     from distill.faces.detection import FaceDetector
 
@@ -24,7 +24,7 @@ FILES = ("photos.md", "photos.json", "photos.png")
 def evaluate_on_photos(options: dict[str, Any]) -> None:
     """Measure and write what the options say; print the report."""
     from distill.cli.evaluate import default_out, make_folder
-    from distill.editing.translate import translator
+    from distill.editing.translator import make_translator
     from distill.faces.photos import find_photos, photo_detector
     from distill.networks.student import load_student
 
@@ -32,7 +32,7 @@ def evaluate_on_photos(options: dict[str, Any]) -> None:
     photos = _limited(find_photos([options["photos"]], out), options["limit"])
     student = load_student(options["source"], device=options["device"], precision=options["precision"])
     detector = photo_detector()
-    ready = translator(student, style=options["style"], size=None, batch=options["batch"], detector=detector)
+    ready = make_translator(student, style=options["style"], size=None, batch=options["batch"])
     judge, skipped = judge_of(options["scorer"], device=str(student.device))
     about = facts_of(ready, judge, len(photos), options)
     if options["dry_run"]:
@@ -132,7 +132,7 @@ def facts_of(ready: Translator, judge: Judge | None, photos: int, options: dict[
         "kimg": student.facts.kimg,
         "photos": str(options["photos"]),
         "count": photos,
-        "roles": [*ready.roles, ready.target],
+        "roles": [*ready.roles, "output"],
         "resolution": ready.size,
         "scorer": judge_facts(judge, ready.student.facts.selected_by) if judge else None,
         "batch": ready.batch,
@@ -158,7 +158,7 @@ def notes_of(
     found: PhotoEvaluation, judge: Judge | None, skipped: dict[str, str], selected_by: dict[str, str] | None
 ) -> list[str]:
     """What a reader must know of the numbers."""
-    from distill.faces.photos import count_reasons
+    from distill.faces.photo_results import count_reasons
 
     notes = [f"{what}: not measured: {why}" for what, why in skipped.items()]
     notes += [f"{count} photos left out: {reason}" for reason, count in count_reasons(found.skipped).items()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -22,3 +24,22 @@ workers = click.option(
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+photos = click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+photos_out = click.option(
+    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the PNGs go."
+)
+all_faces = click.option(
+    "--all-faces", is_flag=True, help="Every face of a photo, as NAME_01.png, … from the largest on."
+)
+face_index = click.option(
+    "--face-index",
+    metavar="K",
+    type=click.IntRange(min=0),
+    help="The K-th face in order of size instead of the largest (0).",
+)
+
+
+def check_faces(all_faces: bool, face_index: int | None) -> None:
+    """Refuse to take all faces of a photo and one of them."""
+    if all_faces and face_index is not None:
+        raise click.UsageError("--all-faces and --face-index exclude each other")

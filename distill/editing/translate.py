@@ -5,39 +5,49 @@ cut_photos ─► Translator (batches) ─► NAME.png, compare/NAME.png ─► 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
+from distill.devices import Precision
 from distill.editing.pictures import ContactSheet, side_by_side
-from distill.errors import DistillError
+from distill.editing.translator import Translator, make_translator
 from distill.faces.alignment import Floats, Pixels
-from distill.faces.detection import Face, FaceDetector
-from distill.faces.paste import Edit, paste_back
-from distill.faces.photos import (
-    Cut,
-    Skipped,
-    check_outputs,
-    cut_largest_face,
-    cut_photos,
-    make_folder,
-    place_json,
-    write_png,
-)
-from distill.networks.student import Student
-from distill.pixels import to_float, to_numpy, to_uint8
+from distill.faces.detection import Face
+from distill.faces.paste import FaceEdit, paste_back
+from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, place_json
+from distill.faces.photos import FaceCut, PhotoCuts, check_outputs, cut_photos, photo_detector
+from distill.files import make_folder
+from distill.networks.student import load_student
+from distill.pixels import write_png
 
-DEFAULT_SIZE = 256  # px, where the file does not say what the student was trained at
 COMPARE, PASTED, SHEET = "compare", "pasted", "sheet"
 MOST_WAITING = 200_000_000  # pixels of photos held at a time
 
 
+@dataclass(frozen=True, kw_only=True)
+class TranslateRequest:
+    """Which faces go through which student; `photos` are files and folders, see `find_photos`.
+
+    `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time.
+    """
+
+    photos: tuple[Path, ...]
+    model: Path
+    out: Path
+    style: Path | None = None
+    size: int | None = None
+    paste_back: bool = False
+    all_faces: bool = False
+    face_index: int = 0
+    batch: int = 8
+    device: str = "auto"
+    precision: Precision = "auto"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Translated:
+class TranslatedFace:
     """One face translated: the files written, and where the face is in the upright photo."""
 
     photo: Path
@@ -57,122 +67,102 @@ class Translated:
         }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Translator:
-    """A student with everything it needs beside the face: the style image [size, size, 3] of a two-input one."""
+def open_translator(request: TranslateRequest) -> Translator:
+    """Load the student, and cut out the face of the style image where it takes one.
 
-    student: Student
-    size: int
-    style: Pixels | None = None
-    batch: int = 8
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """Names of the inputs, in the order of the channels."""
-        return self.student.facts.inputs or ("photo", "style")[: self.student.input_count]
-
-    @property
-    def target(self) -> str:
-        return self.student.facts.target or "output"
-
-    def inputs(self, face: Pixels) -> list[Pixels]:
-        """The images of one sample in the order of `roles`: the style where a role is called so, else last."""
-        if self.style is None:
-            return [face]
-        return [self.style, face] if self.roles[0] == "style" else [face, self.style]
-
-    def __call__(self, faces: Sequence[Pixels]) -> list[Pixels]:
-        """Translate aligned faces [size, size, 3], `batch` at a time. Raises DistillError where memory ends."""
-        found: list[Pixels] = []
-        for start in range(0, len(faces), self.batch):
-            samples = [np.stack(self.inputs(face)) for face in faces[start : start + self.batch]]
-            images = to_float(torch.from_numpy(np.concatenate(samples)))  # [N * inputs, 3, H, W]
-            joined = images.reshape(len(samples), -1, self.size, self.size)
-            found.extend(to_numpy(to_uint8(self._run(joined))))
-        return found
-
-    def _run(self, images_NCHW: torch.Tensor) -> torch.Tensor:
-        try:
-            return self.student(images_NCHW)
-        except torch.OutOfMemoryError as error:
-            count = len(images_NCHW)
-            advice = f"use --batch {count // 2}" if count > 1 else "use a smaller --size, or --device cpu"
-            raise DistillError(
-                f"a batch of {count} at {self.size} px does not fit the GPU's memory: {advice}"
-            ) from error
-
-
-def translator(
-    student: Student, *, style: Path | None, size: int | None, batch: int, detector: FaceDetector
-) -> Translator:
-    """Bring a student and its options together; `size` None is the size it was trained at, else 256 px.
-
-    Raises DistillError for a missing or superfluous style image, one without a face, and a size that the network does
-    not take.
+    Raises DistillError for what does not fit, see `make_translator`.
     """
-    wanted = student.input_count
-    if wanted > 2:
-        raise DistillError(f"{student.path}: the student takes {wanted} images; 1 or 2 can be given")
-    if wanted == 2 and style is None:
-        raise DistillError(
-            f"{student.path}: the student takes 2 images (6 channels), a photo and a style: add --style IMAGE"
-        )
-    if wanted == 1 and style is not None:
-        raise DistillError(
-            f"{student.path}: the student takes 1 image (3 channels): leave out --style {style}"
-        )
-    side = size or student.facts.resolution or DEFAULT_SIZE
-    student.architecture.check_sides(side, side)
-    style_face = None if style is None else cut_largest_face(style, detector, size=side).pixels
-    return Translator(student=student, size=side, style=style_face, batch=batch)
+    student = load_student(request.model, device=request.device, precision=request.precision)
+    return make_translator(student, style=request.style, size=request.size, batch=request.batch)
 
 
 def translate_photos(
-    photos: Sequence[Path],
-    out: Path,
+    request: TranslateRequest,
+    files: Sequence[Path],
     translate: Translator,
-    detector: FaceDetector,
     *,
-    paste: bool = False,
-    all_faces: bool = False,
-    face_index: int = 0,
-) -> Iterator[list[Translated | Skipped]]:
-    """Translate the faces of photos into `out`; yield, in order, what came of each photo.
+    advance: Callable[[int], object] = lambda photos: None,
+) -> PhotoResults[TranslatedFace]:
+    """Translate the faces of `files` into `request.out`; `advance` hears of photos done.
 
-    Written are NAME.png, compare/NAME.png (inputs | output), with `paste` also pasted/STEM.png (the photo with all
-    its translated faces), and last sheet.png. Raises DiskFull, and DistillError where `out` cannot be written or a
-    photo would be replaced.
+    Written are NAME.png, compare/NAME.png (inputs | output), with `paste_back` also pasted/STEM.png (the photo with
+    all its translated faces), and last sheet.png. Raises DiskFull, and DistillError where `out` cannot be written or
+    a photo would be replaced.
     """
-    folders = [out, out / COMPARE, *([out / PASTED] if paste else [])]
-    for folder in folders:
-        check_outputs(photos, folder)
+    detector = photo_detector(all_faces=request.all_faces)
+    landmarks_sha256 = detector.landmarks_sha256  # a missing model shows before the first photo
+    out = request.out
+    for folder in _folders(request):
+        check_outputs(files, folder)
     make_folder(out)
-    sheet = ContactSheet([*translate.roles, translate.target])
+    sheet = ContactSheet([*translate.roles, "output"])
     cuts = cut_photos(
-        photos, detector, size=translate.size, all_faces=all_faces, face_index=face_index, reserved=[SHEET]
+        files,
+        detector,
+        size=translate.size,
+        all_faces=request.all_faces,
+        face_index=request.face_index,
+        reserved=[SHEET],
     )
-    for several in _gathered(cuts, translate.batch):
-        faces = iter(translate([cut.pixels for found in several for cut in found if isinstance(cut, Cut)]))
-        for found in several:
-            for folder in folders if any(isinstance(cut, Cut) for cut in found) else []:
-                make_folder(folder)
-            edited = {cut.name: next(faces) for cut in found if isinstance(cut, Cut)}
-            pasted = _paste(found, edited, out) if paste and edited else None
-            yield [
-                _write(cut, edited[cut.name], translate, out, pasted, sheet) if isinstance(cut, Cut) else cut
-                for cut in found
-            ]
+    results = collect(_translated(cuts, request, translate, sheet), advance)
     if sheet.count:
         write_png(out / f"{SHEET}.png", sheet.draw())
+    return PhotoResults(photos=len(files), results=results, landmarks_sha256=landmarks_sha256)
 
 
-def _gathered(photos: Iterator[list[Cut | Skipped]], batch: int) -> Iterator[list[list[Cut | Skipped]]]:
+def translation_json(
+    request: TranslateRequest, translate: Translator, found: PhotoResults[TranslatedFace]
+) -> dict[str, Any]:
+    """Return what translated and what came of it, as plain values."""
+    student = translate.student
+    return {
+        "model": str(student.path),
+        "facts": asdict(student.facts),
+        "inputs": translate.roles,
+        "size": translate.size,
+        "device": student.device.type,
+        "precision": student.precision,
+        "sheet": str(request.out / f"{SHEET}.png") if found.done else None,
+        **found.to_json("translated"),
+    }
+
+
+def _folders(request: TranslateRequest) -> list[Path]:
+    pasted = [request.out / PASTED] if request.paste_back else []
+    return [request.out, request.out / COMPARE, *pasted]
+
+
+def _translated(
+    cuts: Iterator[PhotoCuts],
+    request: TranslateRequest,
+    translate: Translator,
+    sheet: ContactSheet,
+) -> Iterator[list[TranslatedFace | SkippedPhoto]]:
+    """Yield what came of each photo, in order."""
+    for several in _gathered(cuts, translate.batch):
+        faces = iter(
+            translate([cut.pixels for found in several for cut in found if isinstance(cut, FaceCut)])
+        )
+        for found in several:
+            edited = {cut.name: next(faces) for cut in found if isinstance(cut, FaceCut)}
+            for folder in _folders(request) if edited else []:
+                make_folder(folder)
+            pasted = _paste(found, edited, request.out) if request.paste_back and edited else None
+            yield [
+                _write(cut, edited[cut.name], translate, request.out, pasted, sheet)
+                if isinstance(cut, FaceCut)
+                else cut
+                for cut in found
+            ]
+
+
+def _gathered(photos: Iterator[PhotoCuts], batch: int) -> Iterator[list[PhotoCuts]]:
     """Gather photos until they fill a batch or hold much memory."""
-    waiting: list[list[Cut | Skipped]] = []
+    waiting: list[PhotoCuts] = []
     faces = pixels = 0
     for found in photos:
         waiting.append(found)
-        cuts = [cut for cut in found if isinstance(cut, Cut)]
+        cuts = [cut for cut in found if isinstance(cut, FaceCut)]
         faces += len(cuts)
         pixels += cuts[0].image.size // 3 if cuts else 0
         if faces >= batch or pixels >= MOST_WAITING or not faces:
@@ -183,21 +173,23 @@ def _gathered(photos: Iterator[list[Cut | Skipped]], batch: int) -> Iterator[lis
 
 
 def _write(
-    cut: Cut, edited: Pixels, translate: Translator, out: Path, pasted: Path | None, sheet: ContactSheet
-) -> Translated:
+    cut: FaceCut, edited: Pixels, translate: Translator, out: Path, pasted: Path | None, sheet: ContactSheet
+) -> TranslatedFace:
     output, comparison = out / f"{cut.name}.png", out / COMPARE / f"{cut.name}.png"
     tiles = [*translate.inputs(cut.pixels), edited]
     write_png(output, edited)
     write_png(comparison, side_by_side(tiles))
     sheet.add(cut.name, tiles)
-    return Translated(
+    return TranslatedFace(
         photo=cut.photo, output=output, comparison=comparison, pasted=pasted, face=cut.face, quad=cut.quad
     )
 
 
-def _paste(found: Sequence[Cut | Skipped], edited: dict[str, Pixels], out: Path) -> Path:
+def _paste(found: PhotoCuts, edited: dict[str, Pixels], out: Path) -> Path:
     """Write one photo with all its edits."""
-    cuts = [cut for cut in found if isinstance(cut, Cut)]
+    cuts = [cut for cut in found if isinstance(cut, FaceCut)]
     path = out / PASTED / f"{cuts[0].stem}.png"
-    write_png(path, paste_back(cuts[0].image, [Edit(quad=cut.quad, pixels=edited[cut.name]) for cut in cuts]))
+    write_png(
+        path, paste_back(cuts[0].image, [FaceEdit(quad=cut.quad, pixels=edited[cut.name]) for cut in cuts])
+    )
     return path

@@ -16,12 +16,12 @@ import numpy as np
 from distill.attributes.face_scores import CONTENT, FaceScores
 from distill.editing.latent_edit import LatentEdit
 from distill.editing.pictures import ContactSheet
-from distill.editing.translate import Translator
-from distill.errors import NothingWorked
+from distill.editing.translator import Translator
 from distill.evaluation.student import COPY, LATENT_EDIT, STUDENT
 from distill.faces.alignment import Floats, Pixels, quad_cut
 from distill.faces.detection import Face, FaceDetector
-from distill.faces.photos import Cut, Skipped, count_reasons, cut_photos
+from distill.faces.photo_results import SkippedPhoto, no_face
+from distill.faces.photos import FaceCut, PhotoCuts, cut_photos
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +49,7 @@ class PhotoEvaluation:
 
     scores: Mapping[str, Mapping[str, float]]
     rows: Sequence[PhotoRow]
-    skipped: Sequence[Skipped]
+    skipped: Sequence[SkippedPhoto]
     between_people: float | None
     picture: Pixels
 
@@ -70,12 +70,12 @@ def evaluate_photos(
     Raises NothingWorked where no photo shows a face, DistillError where memory ends.
     """
     beside = ["embedded, edited"] if latent_edit else []
-    sheet = ContactSheet([*translate.roles, translate.target, *beside])
+    sheet = ContactSheet([*translate.roles, "output", *beside])
     rows: list[PhotoRow] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedPhoto] = []
     for some in _batches(cut_photos(photos, detector, size=translate.size), translate.batch):
-        cuts = [cut for cut in some if isinstance(cut, Cut)]
-        skipped += [cut for cut in some if isinstance(cut, Skipped)]
+        cuts = [cut for cut in some if isinstance(cut, FaceCut)]
+        skipped += [cut for cut in some if isinstance(cut, SkippedPhoto)]
         pixels, seen = [cut.pixels for cut in cuts], [face_in_cut(cut, translate.size) for cut in cuts]
         outputs = {STUDENT: translate(pixels)}
         if latent_edit and cuts:
@@ -88,8 +88,7 @@ def evaluate_photos(
             rows.append(row)
         advance(len(some))
     if not rows:
-        reasons = ", ".join(f"{reason}: {count}" for reason, count in count_reasons(skipped).items())
-        raise NothingWorked(f"none of {len(photos)} photos gave a face ({reasons})")
+        raise no_face(len(photos), skipped)
     return PhotoEvaluation(
         scores=faces.result(),
         rows=rows,
@@ -99,7 +98,7 @@ def evaluate_photos(
     )
 
 
-def face_in_cut(cut: Cut, size: int) -> Face:
+def face_in_cut(cut: FaceCut, size: int) -> Face:
     """Return the face of a cut in the pixels of the cut image: it is not looked for again."""
     height, width = cut.image.shape[:2]
     corners = quad_cut(cut.quad, height, width, size)
@@ -124,7 +123,7 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 2 else f"{value:.2f}"
 
 
-def _last_row(cut: Cut, faces: FaceScores) -> PhotoRow:
+def _last_row(cut: FaceCut, faces: FaceScores) -> PhotoRow:
     before, after = (
         {score: values[-1] for score, values in faces.scores.get(column, {}).items()}
         for column in (CONTENT, STUDENT)
@@ -134,9 +133,9 @@ def _last_row(cut: Cut, faces: FaceScores) -> PhotoRow:
     )
 
 
-def _batches(photos: Iterator[list[Cut | Skipped]], batch: int) -> Iterator[list[Cut | Skipped]]:
+def _batches(photos: Iterator[PhotoCuts], batch: int) -> Iterator[list[FaceCut | SkippedPhoto]]:
     """Gather one outcome a photo; the cuts keep their whole photos, so few at a time."""
-    waiting: list[Cut | Skipped] = []
+    waiting: list[FaceCut | SkippedPhoto] = []
     for found in photos:
         waiting += found
         if len(waiting) >= batch:

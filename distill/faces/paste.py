@@ -25,7 +25,7 @@ Mask = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Edit:
+class FaceEdit:
     """An edited crop [S, S, 3]; `quad` [4, 2] is what `warp_quad` was given to cut it, at the same S."""
 
     quad: Floats
@@ -39,7 +39,7 @@ class _Box(NamedTuple):
     bottom: int
 
 
-def paste_back(photo: Pixels, edits: Sequence[Edit], *, feather: float = FEATHER) -> Pixels:
+def paste_back(photo: Pixels, edits: Sequence[FaceEdit], *, feather: float = FEATHER) -> Pixels:
     """Return the photo [H, W, 3] with the edits blended in; where no mask reaches, its bytes are unchanged.
 
     `feather` is the share of a crop's side over which the edit fades (0 to 0.5). What a crop shows of the mirrored
@@ -78,7 +78,7 @@ def _meet(a: _Box, b: _Box) -> bool:
 class _Place:
     """Where one edit goes in a photo of this size."""
 
-    def __init__(self, edit: Edit, height: int, width: int, feather: float) -> None:
+    def __init__(self, edit: FaceEdit, height: int, width: int, feather: float) -> None:
         self.pixels = as_rgb(edit.pixels)
         self.size = self.pixels.shape[0]
         if self.pixels.shape[1] != self.size:

@@ -175,7 +175,7 @@ def test_photos(tmp_path, capsys, judge):
 
     (photos / "me.png").unlink()
     assert run(["evaluate", *map(str, words)]) == 1
-    assert "none of 1 photos gave a face (no face: 1)" in capsys.readouterr().err
+    assert "none of 1 photo gave a face (no face 1)" in capsys.readouterr().err
 
 
 def test_the_edit_in_the_teacher_stands_beside_the_student(tmp_path, capsys, judge, monkeypatch):

@@ -92,7 +92,7 @@ def test_nothing_that_worked_is_exit_code_1(place, tmp_path, capsys):
     options = ("--model", place / "one.pth", "--out", tmp_path, "--size", 32)
     code, _, error = call(capsys, place / "photos" / "wall.jpg", *options)
     assert code == 1
-    assert "none of 1 photos gave a face (no face 1)" in error
+    assert "none of 1 photo gave a face (no face 1)" in error
 
 
 @pytest.mark.parametrize(

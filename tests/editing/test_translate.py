@@ -12,9 +12,11 @@ from PIL import Image
 from torch import nn
 
 from distill.editing.pictures import GAP, MOST, ContactSheet, side_by_side
-from distill.editing.translate import Translated, Translator, translate_photos, translator
+from distill.editing.translate import TranslatedFace, TranslateRequest, translate_photos
+from distill.editing.translator import Translator, make_translator
 from distill.errors import DistillError
-from distill.faces.photos import Skipped, find_photos, photo_detector
+from distill.faces.photo_results import SkippedPhoto
+from distill.faces.photos import find_photos
 from distill.networks.pix2pixhd import Architecture
 from distill.networks.student import Student, StudentFacts, load_student
 
@@ -65,15 +67,19 @@ def photos(tmp_path_factory):
 
 
 def run(folder, out, ready, **options):
-    detector = photo_detector(all_faces=options.get("all_faces", False))
-    found = translate_photos(find_photos([folder], out), out, ready, detector, **options)
-    return [result for results in found for result in results]
+    request = TranslateRequest(photos=(folder,), model=Path("student.pth"), out=out, **options)
+    return translate_photos(request, find_photos(request.photos, out), ready).results
 
 
 def test_every_face_of_every_photo_and_the_photos_themselves(photos, tmp_path):
     ready = Translator(student=student(), size=256, batch=2)
-    results = run(photos, tmp_path, ready, paste=True, all_faces=True)
-    assert [type(result) for result in results] == [Translated, Translated, Translated, Skipped]
+    results = run(photos, tmp_path, ready, paste_back=True, all_faces=True)
+    assert [type(result) for result in results] == [
+        TranslatedFace,
+        TranslatedFace,
+        TranslatedFace,
+        SkippedPhoto,
+    ]
     names = ["me_01.png", "sheet-2_01.png", "sheet-2_02.png"]
     assert [result.output.name for result in results[:3]] == names
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -121,7 +127,7 @@ def test_the_style_goes_where_the_student_was_taught_to_look(roles, first, shown
 
 
 def test_the_style_is_aligned_as_the_photo_is(photos):
-    ready = translator(student(6, 3), style=photos / "me.png", size=64, batch=8, detector=photo_detector())
+    ready = make_translator(student(6, 3), style=photos / "me.png", size=64, batch=8)
     assert ready.style.shape == (64, 64, 3)
     golden = np.asarray(Image.open(GOLDEN / "alignment" / "astronaut_ffhq256.png").convert("RGB").reduce(4))
     assert np.abs(ready.style.astype(int) - golden).mean() < 12
@@ -130,7 +136,7 @@ def test_the_style_is_aligned_as_the_photo_is(photos):
 def test_options_that_do_not_fit_the_student_are_refused(photos):
     def message(which, style=None, size=None):
         with pytest.raises(DistillError) as caught:
-            translator(which, style=style, size=size, batch=8, detector=photo_detector())
+            make_translator(which, style=style, size=size, batch=8)
         assert caught.value.exit_code == 2
         return str(caught.value)
 
@@ -148,7 +154,7 @@ def test_the_size_is_that_of_the_training_and_else_256(photos):
         ({"resolution": 64}, None, 64),
         ({"resolution": 64}, 128, 128),
     ]:
-        ready = translator(student(**facts), style=None, size=size, batch=8, detector=photo_detector())
+        ready = make_translator(student(**facts), style=None, size=size, batch=8)
         assert ready.size == expected
 
 
@@ -159,15 +165,15 @@ def test_a_photo_is_never_replaced(photos, tmp_path):
     before = photo.read_bytes()
     ready = Translator(student=student(), size=32)
     with pytest.raises(DistillError, match="could be replaced"):
-        list(translate_photos([photo], tmp_path, ready, photo_detector(), paste=True))
+        run(photo, tmp_path, ready, paste_back=True)
     assert photo.read_bytes() == before
 
 
 def test_nothing_is_left_where_no_photo_had_a_face(photos, tmp_path):
     ready = Translator(student=student(), size=32)
-    assert [type(result) for result in run(photos / "wall.png", tmp_path / "out", ready, paste=True)] == [
-        Skipped
-    ]
+    assert [
+        type(result) for result in run(photos / "wall.png", tmp_path / "out", ready, paste_back=True)
+    ] == [SkippedPhoto]
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -176,12 +182,11 @@ def test_a_published_generator_translates(photos, tmp_path):
         keys = [key for key in data.files if key.startswith("state/")]
         state = OrderedDict((key.removeprefix("state/"), torch.from_numpy(data[key])) for key in keys)
     torch.save(state, tmp_path / "latest_net_G.pth")
-    ready = translator(
+    ready = make_translator(
         load_student(tmp_path / "latest_net_G.pth"),
         style=photos / "me.png",
         size=64,
         batch=8,
-        detector=photo_detector(),
     )
     (result,) = run(photos / "me.png", tmp_path / "out", ready)
     assert pixels(result.comparison).shape == (64, 3 * 64 + 2 * GAP, 3)

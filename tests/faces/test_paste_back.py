@@ -10,7 +10,7 @@ from PIL import Image
 
 from distill.errors import DistillError
 from distill.faces.alignment import ffhq_quad, quad_cut, warp_quad
-from distill.faces.paste import Edit, paste_back
+from distill.faces.paste import FaceEdit, paste_back
 from distill.faces.photos import photo_detector
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
@@ -44,7 +44,7 @@ def inside(quad, height, width, margin=0.0):
 
 
 def identity(photo, quad, size, **options):
-    return paste_back(photo, [Edit(quad=quad, pixels=warp_quad(photo, quad, size))], **options)
+    return paste_back(photo, [FaceEdit(quad=quad, pixels=warp_quad(photo, quad, size))], **options)
 
 
 def moved(before, after, where):
@@ -79,7 +79,7 @@ def test_outside_the_crop_every_byte_is_kept_and_the_middle_is_the_edit():
     photo = noise(200, 240)
     before = photo.copy()
     quad = square((120, 90), 100, 0.3)
-    result = paste_back(photo, [Edit(quad=quad, pixels=np.full((64, 64, 3), (255, 0, 0), np.uint8))])
+    result = paste_back(photo, [FaceEdit(quad=quad, pixels=np.full((64, 64, 3), (255, 0, 0), np.uint8))])
     outside = ~inside(quad, 200, 240)
     assert (result[outside] == photo[outside]).all()
     assert (result[80:100, 110:130] == (255, 0, 0)).all()
@@ -89,7 +89,7 @@ def test_outside_the_crop_every_byte_is_kept_and_the_middle_is_the_edit():
 def test_the_edit_fades_without_a_step():
     photo = np.zeros((200, 200, 3), np.uint8)
     result = paste_back(
-        photo, [Edit(quad=square((100, 100), 160), pixels=np.full((64, 64, 3), 255, np.uint8))]
+        photo, [FaceEdit(quad=square((100, 100), 160), pixels=np.full((64, 64, 3), 255, np.uint8))]
     )
     row = result[100, :, 0].astype(int)
     assert row[100] == 255
@@ -101,10 +101,10 @@ def test_reducing_averages_and_enlarging_interpolates():
     photo = np.full((120, 120, 3), 128, np.uint8)
     board = np.indices((256, 256)).sum(axis=0) % 2 * 255
     board = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
-    small = paste_back(photo, [Edit(quad=square((60.2, 59.7), 41, 0.2), pixels=board)])
+    small = paste_back(photo, [FaceEdit(quad=square((60.2, 59.7), 41, 0.2), pixels=board)])
     assert np.abs(small.astype(int) - 128).max() < 8
     ramp = np.repeat(np.linspace(0, 250, 16)[None, :, None], 16, axis=0).repeat(3, axis=2).astype(np.uint8)
-    large = paste_back(photo, [Edit(quad=square((59.5, 59.5), 112), pixels=ramp)])
+    large = paste_back(photo, [FaceEdit(quad=square((59.5, 59.5), 112), pixels=ramp)])
     steps = np.diff(large[60, 40:80, 0].astype(int))
     assert steps.min() >= 1
     assert steps.max() <= 4
@@ -120,9 +120,9 @@ def test_mirrored_and_blurred_surroundings_are_not_pasted(centre):
 
 def test_several_faces_go_back_and_where_they_meet_the_nearer_wins():
     photo = waves(160, 300)
-    red = Edit(quad=square((90, 80), 120), pixels=np.full((32, 32, 3), (255, 0, 0), np.uint8))
-    blue = Edit(quad=square((170, 80), 120), pixels=np.full((32, 32, 3), (0, 0, 255), np.uint8))
-    far = Edit(quad=square((280, 30), 30), pixels=np.full((32, 32, 3), (0, 255, 0), np.uint8))
+    red = FaceEdit(quad=square((90, 80), 120), pixels=np.full((32, 32, 3), (255, 0, 0), np.uint8))
+    blue = FaceEdit(quad=square((170, 80), 120), pixels=np.full((32, 32, 3), (0, 0, 255), np.uint8))
+    far = FaceEdit(quad=square((280, 30), 30), pixels=np.full((32, 32, 3), (0, 255, 0), np.uint8))
     result = paste_back(photo, [red, blue, far])
     swapped = paste_back(photo, [far, blue, red])
     assert np.abs(result.astype(int) - swapped).max() <= 1
@@ -139,9 +139,9 @@ def test_several_faces_go_back_and_where_they_meet_the_nearer_wins():
 
 def test_a_face_half_outside_and_one_wholly_outside():
     photo = noise(100, 100)
-    gone = Edit(quad=square((300, 300), 50), pixels=np.zeros((16, 16, 3), np.uint8))
+    gone = FaceEdit(quad=square((300, 300), 50), pixels=np.zeros((16, 16, 3), np.uint8))
     assert (paste_back(photo, [gone]) == photo).all()
-    half = Edit(quad=square((0, 50), 60), pixels=np.zeros((16, 16, 3), np.uint8))
+    half = FaceEdit(quad=square((0, 50), 60), pixels=np.zeros((16, 16, 3), np.uint8))
     result = paste_back(photo, [half])
     assert (result != photo).any()
     assert (result[:, 31:] == photo[:, 31:]).all()
@@ -169,5 +169,7 @@ def test_landmarks_stay_where_they_are():
 def test_what_cannot_be_put_back_is_refused(quad, shape, options, message):
     with pytest.raises(DistillError, match=message):
         paste_back(
-            np.zeros((100, 100, 3), np.uint8), [Edit(quad=quad, pixels=np.zeros(shape, np.uint8))], **options
+            np.zeros((100, 100, 3), np.uint8),
+            [FaceEdit(quad=quad, pixels=np.zeros(shape, np.uint8))],
+            **options,
         )

@@ -1,0 +1,125 @@
+"""What came of a person's photos: results, and skips that are counted by their reason."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from distill.errors import NothingWorked
+from distill.faces.alignment import Floats
+from distill.faces.decode import PhotoError
+from distill.faces.detection import Face
+from distill.progress import plural
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedPhoto:
+    """One photo, or one face of it, that gave no output; `reason` is what is counted."""
+
+    photo: Path
+    reason: str
+    detail: str
+
+    @classmethod
+    def of(cls, error: PhotoError) -> SkippedPhoto:
+        return cls(photo=error.path, reason=error.reason, detail=error.detail)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"photo": str(self.photo), "reason": self.reason, "detail": self.detail}
+
+
+class PhotoResult(Protocol):
+    """What was made of one face of a photo."""
+
+    @property
+    def photo(self) -> Path: ...
+    def to_json(self) -> dict[str, Any]: ...
+
+
+R = TypeVar("R", bound=PhotoResult)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PhotoResults(Generic[R]):
+    """Everything that came of `photos` photos, in their order."""
+
+    photos: int
+    results: Sequence[R | SkippedPhoto]
+    landmarks_sha256: str
+
+    @property
+    def done(self) -> list[R]:
+        return [result for result in self.results if not isinstance(result, SkippedPhoto)]
+
+    @property
+    def skipped(self) -> list[SkippedPhoto]:
+        return [result for result in self.results if isinstance(result, SkippedPhoto)]
+
+    def to_json(self, done: str) -> dict[str, Any]:
+        """Return counts and results; `done` is the word for what worked."""
+        return {
+            done: len(self.done),
+            "skipped": count_reasons(self.skipped),
+            "results": [result.to_json() for result in self.results],
+            "landmarks_sha256": self.landmarks_sha256,
+        }
+
+    def summary(self, done: str) -> str:
+        """Return "aligned 2 faces from 1 of 3 photos"."""
+        used = len({result.photo for result in self.done})
+        return f"{done} {plural(len(self.done), 'face')} from {used} of {plural(self.photos, 'photo')}"
+
+    def skip_lines(self) -> Iterator[str]:
+        """The count of each reason, then each skipped photo."""
+        if self.skipped:
+            yield f"skipped {len(self.skipped)}: {reason_counts(self.skipped)}"
+        for skip in sorted(self.skipped, key=lambda skip: skip.reason):
+            yield f"  {skip.reason}: {shown_path(skip.photo)} ({skip.detail})"
+
+    def check(self) -> None:
+        """Raise NothingWorked where no photo gave a face."""
+        if not self.done:
+            raise no_face(self.photos, self.skipped)
+
+
+def collect(
+    outcomes: Iterable[Sequence[R | SkippedPhoto]], advance: Callable[[int], object]
+) -> list[R | SkippedPhoto]:
+    """Gather what came of each photo; `advance` hears of photos done."""
+    results: list[R | SkippedPhoto] = []
+    for outcome in outcomes:
+        results += outcome
+        advance(1)
+    return results
+
+
+def no_face(photos: int, skips: Iterable[SkippedPhoto]) -> NothingWorked:
+    return NothingWorked(f"none of {plural(photos, 'photo')} gave a face ({reason_counts(skips)})")
+
+
+def count_reasons(skips: Iterable[SkippedPhoto]) -> dict[str, int]:
+    """Return {reason: count}, the most frequent first."""
+    return dict(Counter(skip.reason for skip in skips).most_common())
+
+
+def reason_counts(skips: Iterable[SkippedPhoto]) -> str:
+    """Write each reason with its count."""
+    return ", ".join(f"{reason} {count}" for reason, count in count_reasons(skips).items())
+
+
+def shown_path(path: Path) -> str:
+    """Write a path for people, also one whose bytes are no text."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def place_json(face: Face, quad: Floats) -> dict[str, Any]:
+    """Return where a face is in its photo, rounded, for a report."""
+    return {
+        "box": [round(value, 2) for value in face.box],
+        "confidence": round(face.confidence, 4),
+        "quad": quad.round(3).tolist(),
+    }
