@@ -16,11 +16,9 @@ from distill.attributes import face_scores
 from distill.attributes.face_scores import FaceScores
 from distill.attributes.protocol import Kind
 from distill.faces.detection import Face
-from distill.metrics import speed
 from distill.metrics.features import Features, load_features
 from distill.metrics.kernel import kernel_distance
 from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
-from distill.metrics.speed import milliseconds_per_image
 from distill.networks.losses import perceptual_distance
 from distill.networks.perceptual import load_perceptual
 
@@ -121,15 +119,6 @@ def test_kernel_distance_against_all_pairs_and_its_mean(monkeypatch: pytest.Monk
     assert abs(np.mean(same)) < 0.1 * expected  # unbiased: no floor for few images
     with pytest.raises(ValueError, match="at least two"):
         kernel_distance(a[:1], b)
-
-
-def test_an_image_takes_its_share_of_the_median_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, *(t for run in (9, 1, 2, 3, 50) for t in (100.0, 100.0 + run)), 1.0])
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
-    calls = []
-    took = milliseconds_per_image(lambda: calls.append(1), images=4, device="cpu", seconds=0)
-    assert took == pytest.approx(1000 * 3 / 4)
-    assert len(calls) == speed.WARM_UPS + speed.LEAST
 
 
 class Brightness:
