@@ -1,65 +1,102 @@
-"""The part of `distill evaluate` that is about faces: who judges, and what a reader must know of the numbers."""
+"""The part of an evaluation that is about faces: who judges, and what a reader must know of the numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
+from distill.attributes.face_scores import FaceScores
+from distill.attributes.judge import AUTO, Judge, open_judge, selecting
+from distill.attributes.load import BUILTIN
+from distill.attributes.moves import wanted_ways
 from distill.errors import DistillError
+from distill.evaluation.student_scores import Evaluation
+from distill.faces.identity import SAME_PERSON
 
-if TYPE_CHECKING:
-    from distill.attributes.face_scores import FaceScores
-    from distill.attributes.judge import Judge
+Recipe = Mapping[str, Any]
 
 
-def open_faces(
-    recipe: Mapping[str, Any], options: dict[str, Any], *, device: str
-) -> tuple[FaceScores | None, Judge | None, dict[str, str]]:
-    """Open what compares faces; where that cannot be, say why.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FaceJudging:
+    """What compares faces, and who judges their attributes; `missing`: what is not measured -> why."""
+
+    scores: FaceScores | None = None
+    judge: Judge | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def facts(self, recipe: Recipe | None) -> dict[str, Any] | None:
+        """Who judged, for the JSON; `selected_data` is None where it is not known who selected.
+
+        `recipe`: of the data set, or what a student's file keeps of it.
+        """
+        if self.judge is None:
+            return None
+        selected = None if recipe is None else self.judge.selected(recipe)
+        return {"name": self.judge.name, "sha256": sorted(self.judge.hashes), "selected_data": selected}
+
+    def notes(self, recipe: Recipe | None, faces: int) -> list[str]:
+        """Who judged, and how well a share of so many faces is known."""
+        return [judge_note(self.judge, recipe), share_note(faces)] if self.judge else []
+
+
+def open_faces(recipe: Recipe, *, rows: int, scorer: str, device: str) -> FaceJudging:
+    """Open what compares the faces of a data set; where that cannot be, say why.
 
     Raises DistillError for a scorer that was asked for and is not there.
     """
-    if not options["faces"]:
-        return None, None, {"faces": "not asked for"}
+    if not rows:
+        return FaceJudging(missing={"faces": "not asked for"})
     if recipe.get("align") == "none":
-        return None, None, {"faces": "the recipe found no faces in this data set (align none)"}
-    from distill.attributes.face_scores import FaceScores
-    from distill.attributes.moves import wanted_ways
-
-    judge, skipped = judge_of(options["scorer"], device=device)
-    scorer = judge.scorer if judge else None
+        return FaceJudging(missing={"faces": "the recipe found no faces in this data set (align none)"})
     try:
-        return FaceScores(scorer=scorer, ways=wanted_ways(recipe)), judge, skipped
-    except DistillError as error:
-        return None, None, {"faces": str(error)}
+        return judging_by(scorer, ways=wanted_ways(recipe), device=device)
+    except NoFaceModel as error:
+        return FaceJudging(missing={"faces": str(error)})
 
 
-def judge_of(source: str, *, device: str) -> tuple[Judge | None, dict[str, str]]:
-    """Open the scorer; with "auto" nothing has to be there, else raises DistillError."""
-    from distill.attributes.judge import AUTO, open_judge
+def judging_by(scorer: str, *, ways: Mapping[str, int], device: str) -> FaceJudging:
+    """Open the scorer and dlib's models; with "auto" no scorer has to be there, else raises DistillError.
 
-    try:
-        return open_judge(source, device=device), {}
-    except DistillError as error:
-        if source != AUTO:
-            raise
-        return None, {"attributes": str(error)}
-
-
-def judge_facts(judge: Judge, recipe: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Who judged, for the JSON; `selected_data` is None where it is not known who selected.
-
-    `recipe`: of the data set, or what a student's file keeps of it.
+    Raises NoFaceModel where dlib's models are not there.
     """
-    selected = None if recipe is None else judge.selected(recipe)
-    return {"name": judge.name, "sha256": sorted(judge.hashes), "selected_data": selected}
+    judge, missing = None, {}
+    try:
+        judge = open_judge(scorer, device=device)
+    except DistillError as error:
+        if scorer != AUTO:
+            raise
+        missing = {"attributes": str(error)}
+    try:
+        scores = FaceScores(scorer=judge.scorer if judge else None, ways=ways)
+    except DistillError as error:
+        raise NoFaceModel(str(error)) from error
+    return FaceJudging(scores=scores, judge=judge, missing=missing)
 
 
-def judge_note(judge: Judge, recipe: Mapping[str, Any] | None) -> str:
+class NoFaceModel(DistillError):
+    """dlib, or one of its models, is not there."""
+
+
+def face_notes(judging: FaceJudging, found: Evaluation, recipe: Recipe) -> list[str]:
+    """What a reader must know of the faces of a data set."""
+    notes = []
+    if judging.scores is not None:
+        without = judging.scores.without
+        lost = f", {without} had no face that could be found" if without else ""
+        notes.append(
+            f"Faces: {found.face_rows} rows compared by dlib's descriptor{lost}; the target's column shows what"
+            " the edit itself does."
+        )
+    if found.between_people is not None:
+        close = found.between_people < SAME_PERSON
+        blur = ": too near for that descriptor to tell people apart" if close else ""
+        notes.append(f"Two different faces of this data set lie {found.between_people:.3f} apart{blur}.")
+    return notes + judging.notes(recipe, found.face_rows)
+
+
+def judge_note(judge: Judge, recipe: Recipe | None) -> str:
     """Say who judged, and whether that is whom the student was taught to please."""
-    from distill.attributes.judge import selecting
-    from distill.attributes.load import BUILTIN
-
     who = f"Attributes: judged by the scorer {judge.name}"
     other = "; another judge: distill weights fetch face-api-age-gender, then --scorer face-api"
     if recipe is None:

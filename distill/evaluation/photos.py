@@ -1,145 +1,190 @@
-"""Measure a student on photos of faces, where no target is known: what becomes of the person, and of the attribute.
+"""`distill evaluate --photos`: a student on a folder of photos, where no target is known.
 
-cut_photos (FFHQ alignment) ─► Translator (batches) ─► FaceScores (identity, scores of input and output)
-                            └─► LatentEdit, where asked for ─┘
+find_photos ─► score_photos (the student, and the teacher's own edit where asked for) ─► report
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from distill.attributes.face_scores import CONTENT, FaceScores
+from distill.attributes.moves import wanted_ways
+from distill.devices import Precision
+from distill.directions.file import read_direction
 from distill.editing.latent_edit import LatentEdit
-from distill.editing.pictures import ContactSheet
-from distill.editing.translator import Translator
-from distill.evaluation.student import COPY, LATENT_EDIT, STUDENT
-from distill.faces.alignment import Floats, Pixels, quad_cut
-from distill.faces.detection import Face, FaceDetector
-from distill.faces.photo_results import SkippedPhoto, no_face
-from distill.faces.photos import FaceCut, PhotoCuts, cut_photos
+from distill.editing.translator import Translator, make_translator
+from distill.errors import DistillError
+from distill.evaluation.faces import FaceJudging, judging_by
+from distill.evaluation.photo_scores import PhotoEvaluation, score_photos
+from distill.evaluation.report import EvaluationReport, face_table, page, plain
+from distill.evaluation.student import default_out
+from distill.evaluation.student_scores import evenly
+from distill.faces.photo_results import count_reasons
+from distill.faces.photos import find_photos
+from distill.generation.edit_settings import DirectionChoice
+from distill.generation.recipe import TaskRecipe
+from distill.networks.perceptual import default_perceptual, load_perceptual
+from distill.networks.student import load_student
+from distill.progress import plural
+from distill.stylegan2.load import load_generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatePhotosRequest:
+    """Which student, on which folder of photos, judged by whom.
+
+    `limit`: at most so many photos, evenly spread. `style`: the second face of a two-input student. `latent_edit`:
+    embed each face into the teacher too and edit it there; `teacher` is by default the student's. `out` None: see
+    `default_out`.
+    """
+
+    source: Path
+    photos: Path
+    out: Path | None = None
+    limit: int | None = None
+    batch: int = 8
+    style: Path | None = None
+    latent_edit: bool = False
+    scorer: str = "auto"
+    teacher: str | None = None
+    device: str = "auto"
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PhotoRow:
-    """One face: `before` and `after` are its scores, `distance` lies between its descriptors."""
+class PhotosEvaluation:
+    """An evaluation that can begin; `recipes` by task say what edit a student was distilled from."""
 
-    photo: Path
-    name: str
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-    distance: float
+    request: EvaluatePhotosRequest
+    translate: Translator
+    files: Sequence[Path]
+    judging: FaceJudging
+    recipes: Mapping[str, TaskRecipe]
+    out: Path
+    noun = "photo"
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def count(self) -> int:
+        return len(self.files)
+
+    def facts(self) -> dict[str, Any]:
+        """What is measured."""
+        student = self.translate.student
         return {
-            "photo": str(self.photo),
-            "identity_distance": self.distance,
-            "before": dict(self.before),
-            "after": dict(self.after),
+            "student": str(student.path),
+            "task": student.facts.task,
+            "kimg": student.facts.kimg,
+            "photos": str(self.request.photos),
+            "count": self.count,
+            "roles": [*self.translate.roles, "output"],
+            "resolution": self.translate.size,
+            "scorer": self.judging.facts(student.facts.selected_by),
+            "batch": self.translate.batch,
+            "device": str(student.device),
+            "precision": student.precision,
         }
 
+    def head(self) -> list[tuple[str, str]]:
+        """The facts as lines for people."""
+        facts = self.translate.student.facts
+        seen = f", {facts.kimg:g} kimg" if facts.kimg is not None else ""
+        task = f"{facts.task}: " if facts.task else ""
+        return [
+            ("student", f"{self.translate.student.path}{seen}"),
+            ("photos", f"{self.request.photos} ({self.count})"),
+            ("roles", f"{task}{' + '.join(self.translate.roles)} -> output, {self.translate.size} px"),
+            ("scorer", self.judging.judge.name if self.judging.judge else "none"),
+        ]
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PhotoEvaluation:
-    """What was found: means by column (student, latent edit, copy of the content), a row a face, and the picture."""
+    def run(
+        self,
+        advance: Callable[[int], object] = lambda photos: None,
+        note: Callable[[str], object] = lambda line: None,
+    ) -> EvaluationReport:
+        """Measure; `advance` hears of photos done, `note` of what is under way.
 
-    scores: Mapping[str, Mapping[str, float]]
-    rows: Sequence[PhotoRow]
-    skipped: Sequence[SkippedPhoto]
-    between_people: float | None
-    picture: Pixels
+        Raises NothingWorked where no photo shows a face, DistillError for what is missing and where memory ends.
+        """
+        assert self.judging.scores is not None
+        edit = self._latent_edit(note) if self.request.latent_edit else None
+        found = score_photos(
+            self.files, self.translate, self.judging.scores, latent_edit=edit, advance=advance
+        )
+        notes = self._notes(found)
+        facts = {
+            **self.facts(),
+            "faces": len(found.rows),
+            "scores": {name: plain(scores) for name, scores in found.scores.items()},
+            "distance_between_people": found.between_people,
+            "rows": [row.to_json() for row in found.rows],
+            "skipped": [skip.to_json() for skip in found.skipped],
+            "notes": notes,
+        }
+        return EvaluationReport(
+            stem="photos",
+            table=page("Evaluation on photos", self.head(), [face_table(found.scores)], notes),
+            facts=facts,
+            picture=found.picture,
+            picture_name="photos.png",
+        )
+
+    def _latent_edit(self, note: Callable[[str], object]) -> LatentEdit:
+        """Make the edit that the student was distilled from, as the task's recipe has it.
+
+        Raises DistillError where the task is none along a direction, and for a teacher or direction that is not here.
+        """
+        facts = self.translate.student.facts
+        recipe = self.recipes.get(facts.task or "")
+        if recipe is None or not isinstance(recipe.edit, DirectionChoice):
+            learned = facts.task or "an unknown task"
+            raise DistillError(
+                f"--latent-edit is for students of an edit along a direction; this one learned {learned}"
+            )
+        teacher, attribute = self.request.teacher or facts.generator, recipe.edit.attribute
+        if teacher is None:
+            raise DistillError("--latent-edit needs the student's teacher: name it with --teacher")
+        features = default_perceptual()
+        if features == "none":
+            raise DistillError("--latent-edit compares perceptual features: pip install 'distill[train]'")
+        device = str(self.translate.student.device)
+        return LatentEdit(
+            generator=load_generator(teacher, device=device),
+            direction=read_direction(attribute, generator=teacher),
+            strength=recipe.edit.delta,
+            features=load_perceptual(features, device=device),
+            way=wanted_ways({"task": facts.task}).get(attribute),
+            scorer=self.judging.judge.scorer if self.judging.judge else None,
+            on_step=lambda step, steps: note(f"embedding: step {step} of {steps}"),
+        )
+
+    def _notes(self, found: PhotoEvaluation) -> list[str]:
+        """What a reader must know of the numbers."""
+        notes = [f"{what}: not measured: {why}" for what, why in self.judging.missing.items()]
+        skips = count_reasons(found.skipped)
+        notes += [f"{plural(count, 'photo')} left out: {reason}" for reason, count in skips.items()]
+        if self.judging.judge:
+            notes += self.judging.notes(self.translate.student.facts.selected_by, len(found.rows))
+            notes.append(
+                "In the picture: scores of the photo > of the output, gender as the probability of female; id, the"
+                " distance of their faces."
+            )
+        if found.between_people is not None:
+            notes.append(f"Two different faces of these photos lie {found.between_people:.3f} apart.")
+        return notes
 
 
-def evaluate_photos(
-    photos: Sequence[Path],
-    translate: Translator,
-    detector: FaceDetector,
-    faces: FaceScores,
-    *,
-    latent_edit: LatentEdit | None = None,
-    advance: Callable[[int], object] = lambda count: None,
-) -> PhotoEvaluation:
-    """Translate the largest face of each photo and measure it; `advance` hears of photos done.
-
-    With `latent_edit` each face is also embedded into the teacher and edited there.
-
-    Raises NothingWorked where no photo shows a face, DistillError where memory ends.
-    """
-    beside = ["embedded, edited"] if latent_edit else []
-    sheet = ContactSheet([*translate.roles, "output", *beside])
-    rows: list[PhotoRow] = []
-    skipped: list[SkippedPhoto] = []
-    for some in _batches(cut_photos(photos, detector, size=translate.size), translate.batch):
-        cuts = [cut for cut in some if isinstance(cut, FaceCut)]
-        skipped += [cut for cut in some if isinstance(cut, SkippedPhoto)]
-        pixels, seen = [cut.pixels for cut in cuts], [face_in_cut(cut, translate.size) for cut in cuts]
-        outputs = {STUDENT: translate(pixels)}
-        if latent_edit and cuts:
-            outputs[LATENT_EDIT] = latent_edit(pixels, seen)
-        for i, (cut, face) in enumerate(zip(cuts, seen, strict=True)):
-            mine = {name: images[i] for name, images in outputs.items()}
-            faces.add_face(cut.pixels, face, {**mine, COPY: cut.pixels})
-            row = _last_row(cut, faces)
-            sheet.add(caption(row), [*translate.inputs(cut.pixels), *mine.values()])
-            rows.append(row)
-        advance(len(some))
-    if not rows:
-        raise no_face(len(photos), skipped)
-    return PhotoEvaluation(
-        scores=faces.result(),
-        rows=rows,
-        skipped=skipped,
-        between_people=faces.between_people(),
-        picture=sheet.draw(),
+def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -> PhotosEvaluation:
+    """Find the photos, load the student and who judges. Raises DistillError for what does not fit."""
+    out = request.out or default_out(request.source)
+    files = find_photos([request.photos], out)
+    if request.limit is not None:
+        files = [files[place] for place in evenly(len(files), request.limit)]
+    student = load_student(request.source, device=request.device, precision=request.precision)
+    translate = make_translator(student, style=request.style, size=None, batch=request.batch)
+    ways = wanted_ways({"task": student.facts.task})
+    judging = judging_by(request.scorer, ways=ways, device=str(student.device))
+    return PhotosEvaluation(
+        request=request, translate=translate, files=files, judging=judging, recipes=recipes, out=out
     )
-
-
-def face_in_cut(cut: FaceCut, size: int) -> Face:
-    """Return the face of a cut in the pixels of the cut image: it is not looked for again."""
-    height, width = cut.image.shape[:2]
-    corners = quad_cut(cut.quad, height, width, size)
-    across, down = corners[3] - corners[0], corners[1] - corners[0]
-    to_cut = np.linalg.inv(np.stack([across, down], axis=1)) * size
-    landmarks: Floats = (cut.face.landmarks - corners[0]) @ to_cut.T - 0.5
-    (left, top), (right, bottom) = landmarks.min(axis=0).tolist(), landmarks.max(axis=0).tolist()
-    return Face(box=(left, top, right, bottom), confidence=cut.face.confidence, landmarks=landmarks)
-
-
-def caption(row: PhotoRow) -> str:
-    """Write what became of a face: "gender .98 > .03, age 35 > 33, identity .41"."""
-    parts = [
-        f"{name} {_short(value)} > {_short(row.after[name])}"
-        for name, value in row.before.items()
-        if not name.endswith("_spread")
-    ]
-    return ", ".join([*parts, f"id {_short(row.distance)}"])
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 2 else f"{value:.2f}"
-
-
-def _last_row(cut: FaceCut, faces: FaceScores) -> PhotoRow:
-    before, after = (
-        {score: values[-1] for score, values in faces.scores.get(column, {}).items()}
-        for column in (CONTENT, STUDENT)
-    )
-    return PhotoRow(
-        photo=cut.photo, name=cut.name, before=before, after=after, distance=faces.distances[STUDENT][-1]
-    )
-
-
-def _batches(photos: Iterator[PhotoCuts], batch: int) -> Iterator[list[FaceCut | SkippedPhoto]]:
-    """Gather one outcome a photo; the cuts keep their whole photos, so few at a time."""
-    waiting: list[FaceCut | SkippedPhoto] = []
-    for found in photos:
-        waiting += found
-        if len(waiting) >= batch:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
-from distill.evaluation.student import COPY, LATENT_EDIT, MEAN, STUDENT, TARGET, Evaluation, unbeaten
+from distill.editing.pictures import ContactSheet
+from distill.evaluation.student_scores import COPY, LATENT_EDIT, MEAN, STUDENT, TARGET, Evaluation, unbeaten
+from distill.files import atomic_write
 from distill.metrics.pairs import HIGHER_IS_BETTER
-from distill.shards.inspect.sheet import shown, shown_side
+from distill.pixels import write_png
+from distill.shards.inspect.sheet import shown_side
 from distill.timing import ImageTime
 
 COLUMNS = {
@@ -30,8 +36,6 @@ FACE_MEASURES = {  # ending of a measure of a score: what it is
     "_miss": "off the target by",
 }
 TIMES = {STUDENT: "student", "teacher_edit": "teacher's edit", "embedding_and_edit": "embedding + edit"}
-GAP, MARGIN, HEAD, FOOT = 4, 20, 26, 40  # px of the picture
-INK, FAINT, PAPER = (32, 36, 42), (110, 118, 128), (255, 255, 255)
 
 Pixels = NDArray[np.uint8]
 
@@ -136,15 +140,22 @@ def verdict(found: Evaluation) -> str:
     return f"{share}The student does not beat {'; nor '.join(behind)}."
 
 
-def text(title: str, facts: Sequence[tuple[str, str]], found: Evaluation, notes: Sequence[str]) -> str:
-    """Write the whole report as Markdown that also reads well on a terminal."""
-    width = max(len(name) for name, _ in facts)
-    lines = [f"# {title}", "", *(f"    {name:{width}}  {value}" for name, value in facts)]
-    lines += ["", score_table(found), "", verdict(found), "", time_table(found.times)]
-    return "\n".join([*lines, *([""] if notes else []), *(f"- {note}" for note in notes), ""])
+def head_text(lines: Sequence[tuple[str, str]]) -> str:
+    """Write named facts under each other."""
+    width = max(len(name) for name, _ in lines)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in lines)
 
 
-def as_json(found: Evaluation) -> dict[str, Any]:
+def page(title: str, head: Sequence[tuple[str, str]], blocks: Sequence[str], notes: Sequence[str]) -> str:
+    """Write a report as Markdown that also reads well on a terminal: facts, tables, notes."""
+    said = "\n".join(f"- {note}" for note in notes)
+    return (
+        "\n\n".join([f"# {title}", indent(head_text(head), "    "), *blocks, *([said] if said else [])])
+        + "\n"
+    )
+
+
+def evaluation_json(found: Evaluation) -> dict[str, Any]:
     """Everything that was measured, as plain values; null for what is not finite or was not measured."""
     return {
         "rows": found.rows,
@@ -155,11 +166,11 @@ def as_json(found: Evaluation) -> dict[str, Any]:
             "scores": {name: plain(scores) for name, scores in found.faces.items()},
             "distance_between_people": found.between_people,
         },
-        "scorer": found.judge or None,
+        "scorer": found.judge,
         "milliseconds_per_image": {
             name: {"value": time.milliseconds, "how": time.how} for name, time in found.times.items()
         },
-        "not_measured": found.not_measured,
+        "not_measured": dict(found.not_measured),
     }
 
 
@@ -168,18 +179,32 @@ def plain(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
-def draw_samples(rows: Sequence[Mapping[str, Pixels]], *, note: str = "") -> Image.Image:
+def draw_samples(rows: Sequence[Mapping[str, Pixels]], *, note: str = "") -> Pixels:
     """Draw rows of images [H, W, 3], their names on top of the columns, a note below."""
     names = list(rows[0])
-    side = shown_side(max(rows[0][names[0]].shape[:2]))
-    width = 2 * MARGIN + len(names) * (side + GAP) - GAP
-    height = 2 * MARGIN + HEAD + len(rows) * (side + GAP) - GAP + (FOOT if note else 0)
-    sheet = Image.new("RGB", (width, height), PAPER)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for column, name in enumerate(names):
-        left = MARGIN + column * (side + GAP)
-        pen.text((left, MARGIN), name, fill=INK, font=font)
-        for line, row in enumerate(rows):
-            sheet.paste(shown(row[name], side), (left, MARGIN + HEAD + line * (side + GAP)))
-    pen.text((MARGIN, height - FOOT), note, fill=FAINT, font=font)
-    return sheet
+    sheet = ContactSheet(names, tile=shown_side(len(rows[0][names[0]])), width=0)
+    for row in rows:
+        sheet.add("", list(row.values()))
+    return sheet.draw(note)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationReport:
+    """What an evaluation writes: `stem`.md to read, `stem`.json with everything, and a picture."""
+
+    stem: str
+    table: str
+    facts: Mapping[str, Any]
+    picture: Pixels
+    picture_name: str
+
+    def json(self) -> str:
+        return json.dumps(self.facts, indent=2, ensure_ascii=False)
+
+    def write(self, out: Path) -> list[Path]:
+        """Write the files into a folder; return their paths."""
+        paths = [out / f"{self.stem}.md", out / f"{self.stem}.json", out / self.picture_name]
+        atomic_write(paths[0], self.table.encode(), synced=False)
+        atomic_write(paths[1], f"{self.json()}\n".encode(), synced=False)
+        write_png(paths[2], self.picture)
+        return paths

@@ -1,191 +1,237 @@
-"""Score a student beside two baselines on the triplets of a data set, and time it beside its teacher.
+"""`distill evaluate --data`: a student on the triplets of a data set, in numbers, beside what doing nothing scores.
 
-Shapes: N rows, B of a batch, k inputs of a student, C = 3, H W image. The baselines give the numbers a meaning: a
-student that changes nothing (copy the content), and one that blends (mean of the inputs).
+rows held out from training ─► score_student (pixels, features, faces) ─► times beside the teacher's ─► report
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from distill.attributes.face_scores import FaceScores
+from distill.devices import Precision
 from distill.errors import DistillError
-from distill.evaluation.times import student_time
-from distill.metrics.features import Features
-from distill.metrics.pairs import HIGHER_IS_BETTER, PairScores, copy_content, mean_of_inputs
-from distill.networks.perceptual import PerceptualFeatures
-from distill.networks.student import Student
-from distill.pixels import to_float, to_numpy, to_uint8
+from distill.evaluation.faces import FaceJudging, face_notes, open_faces
+from distill.evaluation.report import (
+    EvaluationReport,
+    draw_samples,
+    evaluation_json,
+    page,
+    score_table,
+    time_table,
+    verdict,
+)
+from distill.evaluation.student_scores import Evaluation, Rows, score_student, spread
+from distill.evaluation.times import teacher_times
+from distill.metrics.features import load_features
+from distill.networks.perceptual import PerceptualFeatures, default_perceptual, load_perceptual
+from distill.networks.student import Student, StudentFacts, load_student
 from distill.shards.dataset import TripletDataset
-from distill.timing import ImageTime
-
-Rows = NDArray[np.int64]
-Pixels = NDArray[np.uint8]
-
-STUDENT, COPY, MEAN, TARGET = "student", "copy_content", "mean_of_inputs", "target"
-LATENT_EDIT = "latent_edit"  # a column of photos: embedded into the teacher and edited there
-SHOWN = 8  # rows of the sample picture
+from distill.shards.split import split_rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class EvaluateRequest:
+    """Which student, on which data set, measured how.
+
+    `limit`: at most so many rows, evenly spread. `features` of the Fréchet distance, `perceptual` of the perceptual
+    distance, by name. `faces`: rows whose faces are compared. `scorer`: who judges attributes. `teacher`: the
+    generator to time, by default the recipe's. `out` None: see `default_out`.
+    """
+
+    source: Path
+    data: Path
+    out: Path | None = None
+    limit: int | None = None
+    batch: int = 8
+    features: str = "auto"
+    perceptual: str = "auto"
+    faces: int = 64
+    scorer: str = "auto"
+    teacher: str | None = None
+    device: str = "auto"
+    precision: Precision = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowChoice:
     """The rows that are scored. `part`: "validation" or "all"; `why`: in words, for a person."""
 
     rows: Rows
     part: str
     why: str
 
-    def limited(self, count: int | None) -> Chosen:
-        """Keep at most `count` rows, evenly spread."""
-        if count is None or count >= len(self.rows):
-            return self
-        places = np.linspace(0, len(self.rows) - 1, count).round().astype(np.int64)
-        return Chosen(rows=self.rows[places], part=self.part, why=self.why)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evaluation:
-    """What was found. `scores`: column -> measure -> value; `faces`: the same of faces, with `target` as a column.
+class StudentEvaluation:
+    """An evaluation that can begin: everything fits and is open."""
 
-    `shown`: rows of the sample picture, name -> uint8 [H, W, 3]. `not_measured`: measure -> why.
-    `judge`: who scored the attributes of faces.
-    """
+    request: EvaluateRequest
+    student: Student
+    dataset: TripletDataset
+    choice: RowChoice
+    out: Path
+    noun = "image"
 
-    rows: int
-    scores: dict[str, dict[str, float]]
-    faces: dict[str, dict[str, float]]
-    face_rows: int
-    between_people: float | None
-    times: dict[str, ImageTime]
-    shown: list[dict[str, Pixels]]
-    not_measured: dict[str, str] = field(default_factory=dict)
-    judge: dict[str, Any] = field(default_factory=dict)
+    @property
+    def count(self) -> int:
+        return len(self.choice.rows)
 
+    def facts(self) -> dict[str, Any]:
+        """What is compared with what."""
+        student, dataset = self.student, self.dataset
+        return {
+            "student": str(student.path),
+            "kimg": student.facts.kimg,
+            "data": str(self.request.data),
+            "digest": dataset.digest,
+            "roles": list(dataset.roles),
+            "rows": self.count,
+            "part": self.choice.part,
+            "why": self.choice.why,
+            "resolution": dataset.resolution,
+            "trained_at": student.facts.resolution,
+            "batch": self.request.batch,
+            "device": str(student.device),
+            "precision": student.precision,
+        }
 
-def evaluate(
-    student: Student,
-    dataset: TripletDataset,
-    rows: Rows,
-    *,
-    perceptual: PerceptualFeatures | None,
-    features: Features | None,
-    faces: FaceScores | None = None,
-    face_rows: int = 0,
-    batch: int = 8,
-    advance: Callable[[int, int], None] = lambda count, done: None,
-) -> Evaluation:
-    """Score `student` on rows of `dataset`, whose roles are the inputs in order and last the target.
+    def head(self) -> list[tuple[str, str]]:
+        """The facts as lines for people."""
+        facts = self.student.facts
+        *inputs, target = self.dataset.roles
+        side = self.dataset.resolution
+        other = f" (trained at {facts.resolution})" if facts.resolution not in (None, side) else ""
+        seen = f", {facts.kimg:g} kimg" if facts.kimg is not None else ""
+        return [
+            ("student", f"{self.student.path}{seen}"),
+            ("data", f"{self.request.data} (digest {self.dataset.digest})"),
+            ("roles", f"{' + '.join(inputs)} -> {target}, {side} px{other}"),
+            ("rows", f"{self.count} ({self.choice.part}: {self.choice.why})"),
+        ]
 
-    `face_rows`: of so many rows, evenly spread, the faces are compared too. `advance` hears of each batch: (its
-    rows, rows so far). Raises DistillError where the images do not fit the student, ShardCorrupt by name for a
-    broken shard.
-    """
-    if not len(rows):
-        raise DistillError(f"{dataset.folder}: no row to evaluate on")
-    columns = {
-        name: PairScores(perceptual=perceptual, features=features, device=student.device)
-        for name in baselines(student.input_count)
-    }
-    with_faces, in_picture = spread(rows, face_rows), spread(rows, SHOWN)
-    shown: list[dict[str, Pixels]] = []
-    for first in range(0, len(rows), batch):
-        part = rows[first : first + batch]
-        inputs, target = read_rows(dataset, part, student.device)
-        images = answers(student, inputs)
-        for name, scores in columns.items():
-            scores.add(images[name], target)
-        pixels = {name: to_numpy(to_uint8(image)) for name, image in {**images, TARGET: target}.items()}
-        if faces is not None:
-            faces.add(pixels[COPY], pixels, only=np.isin(part, with_faces))
-        shown += pictures(dataset.roles, inputs, pixels, only=np.isin(part, in_picture))
-        advance(len(part), first + len(part))
-    times = {STUDENT: student_time(student, read_rows(dataset, rows[:batch], student.device)[0])}
-    return _found(len(rows), columns, faces, times, shown)
+    def run(
+        self, advance: Callable[[int], object] = lambda rows: None, note: Callable[[str], object] = str
+    ) -> EvaluationReport:
+        """Measure; `advance` hears of rows done. Raises DistillError for what is missing and where memory ends."""
+        request, device = self.request, str(self.student.device)
+        name = default_perceptual() if request.perceptual == "auto" else request.perceptual
+        perceptual = load_perceptual(name, device=device)
+        judging = open_faces(self.dataset.recipe, rows=request.faces, scorer=request.scorer, device=device)
+        try:
+            found = self._measured(perceptual, judging, advance)
+        except torch.OutOfMemoryError as error:
+            raise DistillError(
+                f"{device}: out of memory with --batch {request.batch}; take a smaller one"
+            ) from error
+        notes = notes_of(found, self.student.facts, name)
+        notes += face_notes(judging, found, self.dataset.recipe)
+        return EvaluationReport(
+            stem="evaluation",
+            table=page(
+                "Evaluation",
+                self.head(),
+                [score_table(found), verdict(found), time_table(found.times)],
+                notes,
+            ),
+            facts={**self.facts(), **evaluation_json(found), "notes": notes},
+            picture=draw_samples(found.shown, note=f"{len(found.shown)} rows, evenly spread, not chosen"),
+            picture_name="samples.png",
+        )
 
-
-def _found(
-    rows: int,
-    columns: Mapping[str, PairScores],
-    faces: FaceScores | None,
-    times: dict[str, ImageTime],
-    shown: list[dict[str, Pixels]],
-) -> Evaluation:
-    return Evaluation(
-        rows=rows,
-        scores={name: scores.result() for name, scores in columns.items()},
-        faces=faces.result() if faces else {},
-        face_rows=faces.faces if faces else 0,
-        between_people=faces.between_people() if faces else None,
-        times=times,
-        shown=shown,
-    )
-
-
-def baselines(inputs: int) -> tuple[str, ...]:
-    """Name the columns of a student with so many inputs: with one, the mean of the inputs is the content."""
-    return (STUDENT, COPY, MEAN) if inputs > 1 else (STUDENT, COPY)
-
-
-def answers(student: Student, inputs_NCHW: Tensor) -> dict[str, Tensor]:
-    """What the student and each baseline make of the inputs [N, 3k, H, W]: name -> [N, 3, H, W]."""
-    found = {
-        STUDENT: student(inputs_NCHW),
-        COPY: copy_content(inputs_NCHW),
-        MEAN: mean_of_inputs(inputs_NCHW),
-    }
-    return {name: found[name] for name in baselines(inputs_NCHW.shape[1] // 3)}
-
-
-def read_rows(dataset: TripletDataset, rows: Rows, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Read inputs [N, 3k, H, W] and targets [N, 3, H, W], float in [-1, 1]. The dataset's dtype is uint8."""
-    items = [dataset[int(row)] for row in rows]
-    *inputs, target = (
-        to_float(torch.stack([item[role] for item in items]).permute(0, 2, 3, 1)).to(device)
-        for role in dataset.roles
-    )
-    return torch.cat(inputs, dim=1), target
-
-
-def spread(rows: Rows, count: int) -> Rows:
-    """Choose at most `count` of the rows, evenly spread."""
-    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)
-    return rows[places]
+    def _measured(
+        self, perceptual: PerceptualFeatures, judging: FaceJudging, advance: Callable[[int], object]
+    ) -> Evaluation:
+        request, recipe, device = self.request, self.dataset.recipe, str(self.student.device)
+        features = None if request.features == "none" else load_features(request.features, device=device)
+        times = teacher_times(
+            recipe, source=request.teacher, batch=request.batch, device=device, perceptual=perceptual
+        )
+        found = score_student(
+            self.student,
+            self.dataset,
+            self.choice.rows,
+            perceptual=perceptual,
+            features=features,
+            faces=judging.scores,
+            face_rows=request.faces,
+            batch=request.batch,
+            advance=advance,
+        )
+        return replace(
+            found,
+            times={**found.times, **times},
+            not_measured=judging.missing,
+            judge=judging.facts(recipe),
+        )
 
 
-def pictures(
-    roles: Sequence[str], inputs_NCHW: Tensor, pixels: Mapping[str, Pixels], *, only: NDArray[np.bool_]
-) -> list[dict[str, Pixels]]:
-    """Rows of the sample picture: inputs, student, target, baselines, under names for a person."""
-    columns = {
-        f"input: {role}": to_numpy(to_uint8(image))
-        for role, image in zip(roles[:-1], inputs_NCHW.chunk(len(roles) - 1, dim=1), strict=True)
-    }
-    columns |= {STUDENT: pixels[STUDENT], f"target: {roles[-1]}": pixels[TARGET], "copy": pixels[COPY]}
-    if MEAN in pixels:
-        columns["mean"] = pixels[MEAN]
-    return [{name: images[i] for name, images in columns.items()} for i in np.flatnonzero(only)]
+def prepare(request: EvaluateRequest) -> StudentEvaluation:
+    """Load the student, open the data set and choose the rows. Raises DistillError for what does not fit."""
+    student = load_student(request.source, device=request.device, precision=request.precision)
+    dataset = open_data(request.data, student)
+    choice = choose_rows(student.facts, dataset)
+    if request.limit is not None:
+        choice = replace(choice, rows=spread(choice.rows, request.limit))
+    out = request.out or default_out(request.source)
+    return StudentEvaluation(request=request, student=student, dataset=dataset, choice=choice, out=out)
 
 
-# ---- verdict
+def open_data(folder: Path, student: Student) -> TripletDataset:
+    """Open the roles that the student takes and was taught, at the size it was trained on where that is stored."""
+    facts = student.facts
+    roles = (*facts.inputs, facts.target) if facts.inputs and facts.target else None
+    dataset = TripletDataset(folder, roles=roles)
+    student.architecture.check_inputs(3 * (len(dataset.roles) - 1))
+    side = min(facts.resolution or dataset.resolution, dataset.resolution)
+    if side != dataset.resolution:
+        dataset = TripletDataset(folder, roles=roles, resolution=side)
+    student.architecture.check_sides(side, side)
+    return dataset
 
 
-def unbeaten(evaluation: Evaluation) -> dict[str, list[str]]:
-    """For each measure, name the baselines that the student does not beat; [] where it beats all."""
-    mine = evaluation.scores[STUDENT]
-    others = {name: scores for name, scores in evaluation.scores.items() if name != STUDENT}
-    return {
-        measure: [name for name, scores in others.items() if not better(measure, value, scores[measure])]
-        for measure, value in mine.items()
-    }
+def choose_rows(facts: StudentFacts, dataset: TripletDataset) -> RowChoice:
+    """Take the rows that were held out from training where it is this data set, else all; and say why."""
+
+    def everything(why: str) -> RowChoice:
+        return RowChoice(rows=np.arange(len(dataset)), part="all", why=why)
+
+    if facts.data_digest is None:
+        return everything("what the student was trained on is not known, so these rows may be among it")
+    if facts.data_digest != dataset.digest:
+        return everything(
+            f"the student was trained on another data set, {facts.data_digest}, not {dataset.digest}"
+        )
+    if not facts.val_fraction or facts.seed is None:
+        return everything("nothing was held out: the student was trained on these very rows")
+    held = split_rows(dataset, fraction=facts.val_fraction, seed=facts.seed)[1]
+    if not len(held):
+        return everything(
+            f"of {len(dataset)} rows none was held out: the student was trained on these very rows"
+        )
+    return RowChoice(rows=held, part="validation", why=f"held out from training, of {len(dataset)}")
 
 
-def better(measure: str, value: float, other: float) -> bool:
-    """Tell whether a value of a measure is better than another one; not-a-number is never."""
-    return value > other if measure in HIGHER_IS_BETTER else value < other
+def default_out(source: Path) -> Path:
+    """RUN/evaluation; for a file, a folder beside it."""
+    return source / "evaluation" if source.is_dir() else source.with_name(f"{source.stem}-evaluation")
+
+
+def notes_of(found: Evaluation, facts: StudentFacts, perceptual: str) -> list[str]:
+    """What a reader must know of the scores of pixels and features."""
+    notes = [f"{what}: not measured: {why}" for what, why in found.not_measured.items()]
+    if any(name.startswith("frechet") for name in found.scores["student"]):
+        notes.append(
+            f"The Fréchet distance of {found.rows} images compares only with one of as many, and of these features."
+        )
+    if perceptual != "none" and perceptual == facts.perceptual:
+        notes.append(
+            f"The student was trained to be near in {perceptual}: its perceptual distance flatters it."
+        )
+    if "mean_of_inputs" not in found.scores:
+        notes.append("With one input the mean of the inputs is the content: one baseline.")
+    return notes

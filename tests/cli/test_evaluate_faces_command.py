@@ -47,7 +47,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> str:
     def only(source: str, *, device: object) -> Judge:
         return Judge(name=source, scorer=Brightness(), hashes=frozenset({"ab" * 32}))
 
-    monkeypatch.setattr("distill.attributes.judge.open_judge", only)
+    monkeypatch.setattr("distill.evaluation.faces.open_judge", only)
     monkeypatch.setattr("distill.timing.WARM_UPS", 0)
     monkeypatch.setattr("distill.timing.LEAST", 1)
     monkeypatch.setattr("distill.timing.SECONDS", 0.0)
@@ -145,7 +145,7 @@ def test_photos(tmp_path, capsys, judge):
     )
     words = [student, "--photos", photos, "--scorer", judge]
     assert run(["evaluate", *map(str, words), "--dry-run"]) == 0
-    assert "photos     " in capsys.readouterr().out
+    assert "photos   " in capsys.readouterr().out
     assert not (student / "evaluation").exists()
 
     facts, notes = evaluated(capsys, *words)
@@ -168,7 +168,7 @@ def test_photos(tmp_path, capsys, judge):
         facts["scores"]["student"]["age_moved"]
     )
     assert facts["skipped"][0]["reason"] == "no face"
-    assert "1 photos left out: no face" in notes
+    assert "1 photo left out: no face" in notes
     with Image.open(student / "evaluation" / "photos.png") as picture:
         assert picture.width > 2 * 128
     assert "age: share that moves the wanted way" in (student / "evaluation" / "photos.md").read_text()

@@ -13,9 +13,9 @@ from data_sets import DIGEST, make_data_set
 from PIL import Image
 
 from distill.cli.main import run
-from distill.evaluation import student as library
+from distill.evaluation import student_scores
 from distill.evaluation.report import draw_samples, score_table, verdict
-from distill.evaluation.student import Evaluation, unbeaten
+from distill.evaluation.student_scores import Evaluation, unbeaten
 from distill.evaluation.times import teacher_times
 from distill.networks.perceptual import load_perceptual
 from distill.networks.pix2pixhd import Architecture, create
@@ -117,7 +117,7 @@ def test_a_dry_run_writes_nothing(tmp_path, capsys):
     student = make_student(tmp_path / "run")
     words = ["evaluate", str(student), "--data", str(tmp_path / "data"), "--dry-run"]
     assert run(words) == 0
-    assert "rows       6 (all:" in capsys.readouterr().out
+    assert "rows     6 (all:" in capsys.readouterr().out
     assert run([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["out"] == str(student / "evaluation")
     assert not (student / "evaluation").exists()
@@ -160,7 +160,7 @@ def test_images_out_of_memory_say_what_to_do(tmp_path, capsys, monkeypatch):
     def full(*args: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(library, "answers", full)
+    monkeypatch.setattr(student_scores, "answers", full)
     assert run(["evaluate", str(student), "--data", str(tmp_path / "data"), *QUICK]) == 2
     assert "out of memory with --batch 8; take a smaller one" in capsys.readouterr().err
 
@@ -230,7 +230,7 @@ def test_a_verdict_for_people():
 
 def test_the_sample_picture_has_a_column_for_each_name():
     row = {name: np.full((16, 16, 3), shade, np.uint8) for name, shade in (("input: a", 0), ("student", 128))}
-    picture = np.asarray(draw_samples([row, row], note="2 rows"))
+    picture = draw_samples([row, row], note="2 rows")
     assert (picture == 128).all(axis=-1).sum() == 2 * 128 * 128
 
 
