@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from distill.attributes.builtin_files import MEANS, MODELS, SCALE, check_attributes, load_model, models_folder
 from distill.attributes.crops import FIVE_OF_68, Crop
 from distill.attributes.protocol import Kind, Scores, score_faces
+from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.detection import Face
+from distill.networks.age_gender import ENTRIES, MEANS, SCALE, SIDES, load_age_gender
+from distill.weights.registry import embedded_entry
+
+SCORES = {"gender": ("gender",), "age": ("age", "age_spread")}  # by attribute
 
 # Fitted by likelihood on the 217 of 879 official portraits of the US Congress whose gender is on record. There the
 # network is right for 215 (99.1 %); the calibration error (10 bins of confidence) falls from 0.0098 to 0.0080. On
@@ -37,24 +40,19 @@ class GenderAgeScorer:
     Age is rough: on 217 portraits of known age it is 7 years too low on the mean, with an error of 10 years around
     that and a correlation of 0.55, while the spread is 5 years at the median; compare ages, do not believe them.
 
-    Raises DistillError for an unknown attribute, and for files that are missing or not the published ones.
+    Raises DistillError for an unknown attribute, and for embedded files that are missing or changed.
     """
 
     def __init__(
-        self,
-        attributes: Sequence[str] = ("gender", "age"),
-        *,
-        folder: Path | None = None,
-        device: str | torch.device = "cpu",
+        self, attributes: Sequence[str] = ("gender", "age"), *, device: str | torch.device = "cpu"
     ) -> None:
         self.attributes = check_attributes(attributes)
         self.device = torch.device(device)
-        place = models_folder(folder)
-        self.networks = {name: load_model(name, place).to(self.device) for name in self.attributes}
+        self.networks = {name: load_age_gender(name).to(self.device) for name in self.attributes}
 
     @property
     def names(self) -> Sequence[str]:
-        return [score for name in self.attributes for score in MODELS[name].scores]
+        return [score for name in self.attributes for score in SCORES[name]]
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
@@ -62,7 +60,7 @@ class GenderAgeScorer:
 
     @property
     def sha256(self) -> str:
-        networks = [MODELS[name].sha256 for name in self.attributes]
+        networks = [network_sha256(name) for name in self.attributes]
         settings = [*networks, GENDER_TEMPERATURE, NEWBORN, MEANS, SCALE, PADDING]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
@@ -77,7 +75,7 @@ class GenderAgeScorer:
         # one), and the age by 2.2 years instead of 1.5.
         return {
             name: Crop(kind="chip", height=side, width=side, padding=PADDING, points=len(FIVE_OF_68))
-            for name, side in ((name, MODELS[name].side) for name in self.attributes)
+            for name, side in ((name, SIDES[name]) for name in self.attributes)
         }
 
     def __call__(
@@ -91,7 +89,7 @@ class GenderAgeScorer:
         for name in self.attributes:
             logits_NK = self.logits(name, np.stack([chip[name] for chip in chips])).double()
             values = _gender(logits_NK) if name == "gender" else _age(logits_NK)
-            for score, value in zip(MODELS[name].scores, values, strict=True):
+            for score, value in zip(SCORES[name], values, strict=True):
                 scores[score] = value.float().cpu().numpy()
         return scores
 
@@ -99,9 +97,22 @@ class GenderAgeScorer:
     def logits(self, attribute: str, chips_NHWC: Pixels) -> Tensor:
         """Return what the network gives before its softmax, float32 [N, classes] on the scorer's device."""
         chips_NCHW = torch.from_numpy(chips_NHWC).to(self.device).permute(0, 3, 1, 2).float()
-        means = torch.tensor(MEANS, device=self.device).reshape(3, 1, 1)
-        logits: Tensor = self.networks[attribute]((chips_NCHW - means) / SCALE)["logits"]
+        logits: Tensor = self.networks[attribute](chips_NCHW)
         return logits
+
+
+def check_attributes(attributes: Sequence[str]) -> list[str]:
+    """Return the attributes, each once; DistillError for an unknown one, and for none."""
+    unknown = [name for name in attributes if name not in SCORES]
+    if unknown or not attributes:
+        what = f"unknown attribute {unknown[0]!r}" if unknown else "no attribute is named"
+        raise DistillError(f"{what}; known are {', '.join(SCORES)}")
+    return list(dict.fromkeys(attributes))
+
+
+def network_sha256(attribute: str) -> str:
+    """Return the sha256 of the embedded network's file."""
+    return str(embedded_entry(ENTRIES[attribute]).sha256)
 
 
 def _gender(logits_N2: Tensor) -> tuple[Tensor]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from distill.attributes.builtin_files import MODELS
+from distill.attributes.builtin import SCORES
 from distill.attributes.calibration import calibration
 from distill.attributes.photos import ScoredPhoto
 from distill.errors import DistillError
@@ -21,7 +21,7 @@ BESIDE = {"gender": ("gender_confidence", "gender_source"), "age": ("age_spread"
 Row = dict[str, str]  # column → text, "" where there is nothing to tell
 
 
-class Table(Protocol):
+class TableLayout(Protocol):
     """What a scorer's table looks like, and what is told of it at the end."""
 
     def known(self, table: LabelTable, names: Sequence[str]) -> list[Row]:
@@ -51,7 +51,7 @@ class GenderAgeTable:
         return ["file", *beside, "faces", "reason"]
 
     def known(self, table: LabelTable, names: Sequence[str]) -> list[Row]:
-        columns = [name for name in MODELS if name in table.columns]
+        columns = [name for name in SCORES if name in table.columns]
         if not columns:
             raise DistillError(
                 f"{table.path} has neither a column gender nor age; it has {', '.join(table.columns)}"

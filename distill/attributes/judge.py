@@ -13,12 +13,10 @@ from typing import Any
 
 import torch
 
-from distill.attributes.builtin import GenderAgeScorer
-from distill.attributes.builtin_files import MODELS
-from distill.attributes.face_api import ENTRY, NAME, FaceApiScorer
-from distill.attributes.load import BUILTIN, load_scorer
+from distill.attributes.builtin import SCORES, network_sha256
+from distill.attributes.face_api import ENTRY, NAME
+from distill.attributes.open import BUILTIN, open_scorer
 from distill.attributes.protocol import AttributeScorer
-from distill.errors import DistillError
 from distill.weights.checkpoint import file_sha256
 from distill.weights.registry import entry_of
 
@@ -41,25 +39,22 @@ class Judge:
 
 
 def open_judge(source: str = AUTO, *, device: str | torch.device = "cpu") -> Judge:
-    """Open a scorer: "face-api", "face-api=FILE", "builtin", a file, or "auto": face-api where it was fetched.
+    """Open a scorer: what `open_scorer` opens, or "auto": face-api where it was fetched, else builtin.
 
     Raises DistillError for one that is not there, in one line that says how to get it.
     """
     if source == AUTO:
         entry = entry_of(ENTRY)
         source = NAME if entry is not None and entry.path.is_file() else BUILTIN
+    scorer = open_scorer(source, device=device)
+    name, hashes = str(Path(source).expanduser()), {scorer.sha256}
     if source == BUILTIN:
-        builtin = GenderAgeScorer(device=device)
-        return _judge(BUILTIN, builtin, {model.sha256 for model in MODELS.values()})
-    name, _, file = source.partition("=")
-    if name == NAME:
-        return _judge(NAME, FaceApiScorer(Path(file).expanduser() if file else None, device=device), set())
-    path = Path(source).expanduser()
-    if not path.is_file():
-        raise DistillError(
-            f"unknown scorer {source!r}: neither {NAME}, {NAME}=FILE nor {BUILTIN}, nor a file"
-        )
-    return _judge(str(path), load_scorer(path, device=device), {file_sha256(path)})
+        name, hashes = BUILTIN, hashes | {network_sha256(attribute) for attribute in SCORES}
+    elif source.partition("=")[0] == NAME:
+        name = NAME
+    else:
+        hashes.add(file_sha256(Path(name)))
+    return Judge(name=name, scorer=scorer, hashes=frozenset(hashes))
 
 
 def selecting(recipe: Mapping[str, Any]) -> str | None:
@@ -70,10 +65,6 @@ def selecting(recipe: Mapping[str, Any]) -> str | None:
 def selection(recipe: Mapping[str, Any]) -> dict[str, str]:
     """Return what a recipe says of the scorer that selected its data, as a recipe says it; {} where none did."""
     return {key: value for key, value in _facts(recipe) if key in SELECTION}
-
-
-def _judge(name: str, scorer: AttributeScorer, hashes: set[str]) -> Judge:
-    return Judge(name=name, scorer=scorer, hashes=frozenset(hashes | {scorer.sha256}))
 
 
 def _facts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -1,32 +1,44 @@
-"""Who scores the images of an attribute edit: the built-in networks, or a file of the user's."""
+"""Open a scorer by what a user calls it: the only place that tells sources apart."""
 
 from __future__ import annotations
 
-from distill.attributes.builtin import GenderAgeScorer
-from distill.attributes.builtin_files import MODELS
-from distill.attributes.load import BUILTIN, load_scorer
-from distill.attributes.protocol import AttributeScorer
+from pathlib import Path
+
+import torch
+
+from distill.attributes.builtin import SCORES, GenderAgeScorer
+from distill.attributes.face_api import NAME as FACE_API
+from distill.attributes.face_api import FaceApiScorer
+from distill.attributes.protocol import ChipScorer
+from distill.attributes.scorer_files import read_scorer
 from distill.errors import DistillError
 
+BUILTIN = "builtin"
 # What the built-in scorer tells of each picture, by the attribute that is edited. On a CPU the network for age takes
 # 20 times as long as that for gender (41 and 2 ms; the detector 15 ms): it is asked where age decides.
 TOLD = {"gender": ("gender",), "age": ("gender", "age")}
 
 
-def open_scorer(source: str, attribute: str, device: str = "cpu") -> AttributeScorer:
-    """Open "builtin" (gender and age), or a scorer by its file, for edits of an attribute.
+def open_scorer(
+    source: str | Path, attribute: str | None = None, device: str | torch.device = "cpu"
+) -> ChipScorer:
+    """Open "builtin" (gender and age), "face-api", "face-api=FILE", a TOML, or a file of `distill train-classifier`.
 
-    Raises DistillError for anything else, and for an attribute that the scorer does not give.
+    With `attribute` the scorer must give it; the built-in one then opens only the networks that such an edit needs.
+    Raises DistillError in one line for a scorer that is not there, does not fit its network or lacks the attribute.
     """
     scorer = _open(source, attribute, device)
-    if attribute not in scorer.names:
+    if attribute is not None and attribute not in scorer.names:
         raise DistillError(
-            f"unknown attribute {attribute!r}: the scorer {source!r} gives {', '.join(scorer.names)}"
+            f"unknown attribute {attribute!r}: the scorer {str(source)!r} gives {', '.join(scorer.names)}"
         )
     return scorer
 
 
-def _open(source: str, attribute: str, device: str) -> AttributeScorer:
-    if source == BUILTIN:
-        return GenderAgeScorer(TOLD.get(attribute, tuple(MODELS)), device=device)
-    return load_scorer(source, device=device)
+def _open(source: str | Path, attribute: str | None, device: str | torch.device) -> ChipScorer:
+    if str(source) == BUILTIN:
+        return GenderAgeScorer(TOLD.get(attribute or "", tuple(SCORES)), device=device)
+    name, _, file = str(source).partition("=")
+    if name == FACE_API:
+        return FaceApiScorer(Path(file).expanduser() if file else None, device=device)
+    return read_scorer(Path(source).expanduser(), device)

@@ -67,14 +67,13 @@ def check_endings(scores: Sequence[ScoreSettings], network: nn.Module) -> None:
     """Refuse logits that the graph of an ONNX network has turned into probabilities already."""
     if not isinstance(network, OnnxNetwork):
         return
-    operators = {node.output: node for node in network.graph.nodes}
     for number, score in enumerate(scores):
-        name = score.output or network.graph.outputs[0]
-        ending = operators.get(name)
-        if score.kind != "value" and score.given == "logits" and ending and ending.operator in ENDINGS:
+        name = score.output or network.outputs[0]
+        operator, before = network.endings.get(name, ("", ""))
+        if score.kind != "value" and score.given == "logits" and operator in ENDINGS:
             raise UnsupportedCheckpoint(
-                f"scores.{number}.given: {name!r} has gone through a {ENDINGS[ending.operator]} already; say "
-                f"given = 'probabilities', or output = {ending.inputs[0]!r}"
+                f"scores.{number}.given: {name!r} has gone through a {ENDINGS[operator]} already; say "
+                f"given = 'probabilities', or output = {before!r}"
             )
 
 

@@ -55,7 +55,7 @@ def list_(json_: bool) -> None:
         click.echo(f"{entry.name:{width}}  {size:9}  {entry.domain:8}  {where:11}  {entry.licence}")
     for what, entries in (
         ("No generators, but features that compare images (--perceptual NAME):", features),
-        ("Scorers of what a face shows (distill evaluate --scorer face-api):", scorers),
+        ("Scorers of what a face shows (--scorer builtin, --scorer face-api):", scorers),
     ):
         click.echo(f"\n{what}")
         for entry in entries:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distill.attributes.load import load_scorer
+from distill.attributes import open as scorers
 from distill.attributes.protocol import AttributeScorer
 from distill.errors import DistillError
 
@@ -16,7 +16,7 @@ def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, An
 
     Raises DistillError for a file that is not there or describes no scorer.
     """
-    scorer = load_scorer(source, device=device)
+    scorer = scorers.open_scorer(source, device=device)
     return scorer, {"scorer": Path(source).name, "sha256": scorer.sha256}
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from distill.attributes.face_scores import FaceScores
 from distill.attributes.judge import AUTO, Judge, open_judge, selecting
-from distill.attributes.load import BUILTIN
 from distill.attributes.moves import wanted_ways
+from distill.attributes.open import BUILTIN
 from distill.errors import DistillError
 from distill.evaluation.student_scores import Evaluation
 from distill.faces.identity import SAME_PERSON

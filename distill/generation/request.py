@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from distill.attributes.load import BUILTIN
-from distill.attributes.open import open_scorer
+from distill.attributes.open import BUILTIN, open_scorer
 from distill.devices import resolve_precision
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError

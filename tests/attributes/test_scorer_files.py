@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,17 @@ import pytest
 import torch
 from onnx_files import model, node
 from PIL import Image
+from torch import nn
 
-from distill.attributes import builtin_files
+from distill.attributes import builtin as built_in
 from distill.attributes.builtin import GENDER_TEMPERATURE, GenderAgeScorer
-from distill.attributes.builtin_files import MODELS
-from distill.attributes.load import load_scorer, save_scorer
 from distill.attributes.network import as_input
+from distill.attributes.open import open_scorer
+from distill.attributes.scorer_files import save_scorer
 from distill.attributes.settings import InputSettings, ScorerSettings
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
+from distill.networks.age_gender import SIDES, standardised
 from distill.networks.classifier import SmallCnn
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
@@ -78,7 +78,7 @@ def red(tmp_path: Path) -> Path:
 
 
 def test_a_softmax_gives_the_tempered_probability_of_the_positive_label(red: Path) -> None:
-    scorer = load_scorer(toml(red, INPUT + SMILE + "temperature = 2.0"))
+    scorer = open_scorer(toml(red, INPUT + SMILE + "temperature = 2.0"))
     assert (list(scorer.names), dict(scorer.kinds)) == (["smile"], {"smile": "probability"})
     assert not scorer.needs_face
     scores = scorer(flat((255, 0, 0), (0, 0, 255), (128, 9, 128)), [None, None, None])
@@ -88,7 +88,7 @@ def test_a_softmax_gives_the_tempered_probability_of_the_positive_label(red: Pat
 
 
 def test_without_a_positive_label_each_has_its_score(red: Path) -> None:
-    scorer = load_scorer(toml(red, INPUT + SMILE.replace('positive = "yes"', "")))
+    scorer = open_scorer(toml(red, INPUT + SMILE.replace('positive = "yes"', "")))
     assert list(scorer.names) == ["smile_no", "smile_yes"]
     scores = scorer(flat((200, 0, 100)), [None])
     assert scores["smile_no"][0] + scores["smile_yes"][0] == pytest.approx(1, abs=1e-6)
@@ -98,36 +98,36 @@ def test_without_a_positive_label_each_has_its_score(red: Path) -> None:
 def test_sigmoids_values_and_expectations(red: Path) -> None:
     onnx(red / "net.onnx", np.array([[1.0, 2.0], [0, 0], [0, -2.0]]))
     two = '[[scores]]\nname = "has"\nkind = "sigmoid"\nlabels = ["hat", "glasses"]\n'
-    scorer = load_scorer(toml(red, INPUT + two))
+    scorer = open_scorer(toml(red, INPUT + two))
     assert dict(scorer.kinds) == {"has_hat": "probability", "has_glasses": "probability"}
     assert scorer(flat((255, 0, 0)), [None])["has_glasses"][0] == pytest.approx(
         1 / (1 + np.exp(-2)), abs=1e-6
     )
     mean = '[[scores]]\nname = "age"\nkind = "expectation"\nvalues = [0, 10]\n'
-    scorer = load_scorer(toml(red, INPUT + mean))
+    scorer = open_scorer(toml(red, INPUT + mean))
     assert dict(scorer.kinds) == {"age": "value", "age_spread": "value"}
     scores = scorer(flat((0, 0, 0)), [None])
     assert (scores["age"][0], scores["age_spread"][0]) == (pytest.approx(5), pytest.approx(5))
     onnx(red / "net.onnx", np.array([[2.0], [0], [0]]))
     value = '[[scores]]\nname = "pose"\nkind = "value"\nscale = 10\noffset = -1\n'
-    assert load_scorer(toml(red, INPUT + value))(flat((255, 0, 0)), [None])["pose"][0] == pytest.approx(19)
+    assert open_scorer(toml(red, INPUT + value))(flat((255, 0, 0)), [None])["pose"][0] == pytest.approx(19)
 
 
 def test_given_probabilities_are_tempered_as_their_logits_would_be(red: Path) -> None:
     images = flat((255, 0, 0), (120, 80, 90))
-    logits = load_scorer(toml(red, INPUT + SMILE + "temperature = 3.0"))(images, [None] * 2)
+    logits = open_scorer(toml(red, INPUT + SMILE + "temperature = 3.0"))(images, [None] * 2)
     onnx(red / "net.onnx", RED_IS_YES, ending="Softmax")
-    given = load_scorer(toml(red, INPUT + SMILE + 'temperature = 3.0\ngiven = "probabilities"'))
+    given = open_scorer(toml(red, INPUT + SMILE + 'temperature = 3.0\ngiven = "probabilities"'))
     np.testing.assert_allclose(given(images, [None] * 2)["smile"], logits["smile"], atol=1e-5)
-    inner = load_scorer(toml(red, INPUT + SMILE + 'temperature = 3.0\noutput = "logits"'))
+    inner = open_scorer(toml(red, INPUT + SMILE + 'temperature = 3.0\noutput = "logits"'))
     np.testing.assert_allclose(inner(images, [None] * 2)["smile"], logits["smile"], atol=1e-6)
     with pytest.raises(
         DistillError, match=r"scores\.0\.given: 'shares' has gone through a softmax already.*'logits'"
     ):
-        load_scorer(toml(red, INPUT + SMILE))
+        open_scorer(toml(red, INPUT + SMILE))
     onnx(red / "net.onnx", 40 * RED_IS_YES)
     with pytest.raises(DistillError, match=r"given: no probabilities: from .* say given = 'logits'"):
-        load_scorer(toml(red, INPUT + SMILE + 'given = "probabilities"'))
+        open_scorer(toml(red, INPUT + SMILE + 'given = "probabilities"'))
 
 
 def test_pixels_enter_as_the_file_says() -> None:
@@ -144,13 +144,27 @@ def test_pixels_enter_as_the_file_says() -> None:
     assert entered(mean=0.0, std=1.0, channels="grey") == [round(0.299 + 0.587 * 0.2, 4)]
 
 
+class _MeanColour(nn.Module):
+    """What `onnx` writes, on pixels as the built-in networks take them."""
+
+    def __init__(self, weights: torch.Tensor) -> None:
+        super().__init__()
+        self.weights = weights
+
+    def forward(self, faces_NCHW: torch.Tensor) -> torch.Tensor:
+        return standardised(faces_NCHW).mean(dim=(2, 3)) @ self.weights
+
+
 def test_a_chip_scorer_needs_a_face_and_sees_what_the_built_in_one_sees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    side, weights = MODELS["gender"].side, np.array([[3.0, -3.0], [1.0, 0], [-2.0, 2.0]])
-    path = onnx(tmp_path / MODELS["gender"].file, weights, shape=(3, side, side))
-    changed = replace(MODELS["gender"], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setitem(builtin_files.MODELS, "gender", changed)
+    weights = np.array([[3.0, -3.0], [1.0, 0], [-2.0, 2.0]])
+    onnx(tmp_path / "net.onnx", weights, shape=(3, SIDES["gender"], SIDES["gender"]))
+
+    def same(attribute: str) -> nn.Module:
+        return _MeanColour(torch.from_numpy(weights).float())
+
+    monkeypatch.setattr(built_in, "load_age_gender", same)
     text = f"""
 [input]
 crop = "chip"
@@ -166,13 +180,13 @@ labels = ["female", "male"]
 positive = "female"
 temperature = {GENDER_TEMPERATURE}
 """
-    scorer = load_scorer(toml(tmp_path, text, network=MODELS["gender"].file))
+    scorer = open_scorer(toml(tmp_path, text))
     with Image.open(GOLDEN / "astronaut.png") as opened:
         image = np.array(opened.convert("RGB"))
     faces: list[Face | None] = [None, FaceDetector()(image)[0]]
     own, builtin = (
         scorer([image] * 2, faces),
-        GenderAgeScorer(["gender"], folder=tmp_path)([image] * 2, faces),
+        GenderAgeScorer(["gender"])([image] * 2, faces),
     )
     assert scorer.needs_face
     assert np.isnan(own["gender"][0])
@@ -180,7 +194,7 @@ temperature = {GENDER_TEMPERATURE}
 
 
 def test_the_middle_of_a_picture_of_any_size_is_scored(red: Path) -> None:
-    scorer = load_scorer(toml(red, INPUT + SMILE))
+    scorer = open_scorer(toml(red, INPUT + SMILE))
     wide = np.zeros((40, 120, 3), np.uint8)
     wide[..., 2] = 255
     wide[:, 40:80] = (255, 0, 0)
@@ -214,9 +228,9 @@ def test_a_state_dict_and_a_trained_file_give_what_the_network_gives(tmp_path: P
     text = INPUT.replace('"whole"', '"whole"\nsize = 32').replace(
         "mean = 0.0\nstd = 1.0", "mean = 0.5\nstd = 0.5"
     )
-    by_toml = load_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{text}{SMILE}', network="net.pth"))
+    by_toml = open_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{text}{SMILE}', network="net.pth"))
     small(tmp_path / "own.safetensors", settings=trained())
-    by_file = load_scorer(str(tmp_path / "own.safetensors"))
+    by_file = open_scorer(str(tmp_path / "own.safetensors"))
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
     x = torch.from_numpy(image).permute(0, 3, 1, 2) / 127.5 - 1
     with torch.no_grad():
@@ -226,11 +240,11 @@ def test_a_state_dict_and_a_trained_file_give_what_the_network_gives(tmp_path: P
 
 
 def test_the_hash_follows_weights_and_settings(red: Path) -> None:
-    first = load_scorer(toml(red, INPUT + SMILE)).sha256
-    assert load_scorer(toml(red, "# a remark\n" + INPUT + SMILE)).sha256 == first
-    assert load_scorer(toml(red, INPUT + SMILE + "temperature = 1.5")).sha256 != first
+    first = open_scorer(toml(red, INPUT + SMILE)).sha256
+    assert open_scorer(toml(red, "# a remark\n" + INPUT + SMILE)).sha256 == first
+    assert open_scorer(toml(red, INPUT + SMILE + "temperature = 1.5")).sha256 != first
     onnx(red / "net.onnx", RED_IS_YES + 0.1)
-    assert load_scorer(toml(red, INPUT + SMILE)).sha256 != first
+    assert open_scorer(toml(red, INPUT + SMILE)).sha256 != first
 
 
 @pytest.mark.parametrize(
@@ -275,38 +289,38 @@ def test_what_does_not_fit_is_one_line_with_file_and_key(
     assert change[0] in path.read_text()
     path.write_text(path.read_text().replace(*change))
     with pytest.raises(DistillError, match=words) as caught:
-        load_scorer(path)
+        open_scorer(path)
     assert "\n" not in str(caught.value)
     assert str(red) in str(caught.value)
 
 
 def test_two_scores_of_one_name_are_refused(red: Path) -> None:
     with pytest.raises(DistillError, match="score 'smile': no two have one name"):
-        load_scorer(toml(red, INPUT + SMILE + SMILE))
+        open_scorer(toml(red, INPUT + SMILE + SMILE))
 
 
 def test_other_files_are_told_apart(tmp_path: Path) -> None:
     small(tmp_path / "net.pth")
     with pytest.raises(DistillError, match=r"weights without settings: name it in a \.toml"):
-        load_scorer(tmp_path / "net.pth")
+        open_scorer(tmp_path / "net.pth")
     with pytest.raises(DistillError, match=r"nowhere: no such file; a scorer is 'builtin'"):
-        load_scorer("nowhere")
+        open_scorer("nowhere")
     onnx(tmp_path / "net.onnx", RED_IS_YES)
     with pytest.raises(DistillError, match=r"name it in a \.toml"):
-        load_scorer(tmp_path / "net.onnx")
+        open_scorer(tmp_path / "net.onnx")
     for head, words in (
         ("", "architecture: missing"),
         ('architecture = "vgg"', "'vgg' is unknown|vgg is unknown"),
     ):
         text = INPUT.replace('"whole"', '"whole"\nsize = 32')
         with pytest.raises(DistillError, match=words):
-            load_scorer(toml(tmp_path, f"{head}\n{text}{SMILE}", network="net.pth"))
+            open_scorer(toml(tmp_path, f"{head}\n{text}{SMILE}", network="net.pth"))
     with pytest.raises(
         DistillError, match=r"architecture efficientnet_lite0: the tensor _conv_stem\.weight is missing"
     ):
-        load_scorer(toml(tmp_path, f'architecture = "efficientnet_lite0"\n{text}{SMILE}', network="net.pth"))
+        open_scorer(toml(tmp_path, f'architecture = "efficientnet_lite0"\n{text}{SMILE}', network="net.pth"))
     with pytest.raises(DistillError, match=r"input\.size: missing"):
-        load_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{INPUT}{SMILE}', network="net.pth"))
+        open_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{INPUT}{SMILE}', network="net.pth"))
     small(tmp_path / "net.pth", classes=3)
     with pytest.raises(DistillError, match="gives 3 numbers an image, the score has 2 labels"):
-        load_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{text}{SMILE}', network="net.pth"))
+        open_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{text}{SMILE}', network="net.pth"))

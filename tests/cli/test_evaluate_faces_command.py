@@ -13,7 +13,7 @@ import pytest
 from data_sets import DIGEST
 from PIL import Image
 
-from distill.attributes.builtin_files import MODELS
+from distill.attributes.builtin import network_sha256
 from distill.attributes.judge import Judge, open_judge, selecting
 from distill.cli.main import run
 from distill.errors import DistillError
@@ -217,7 +217,7 @@ def test_what_does_not_go_together_is_one_line(tmp_path, capsys):
         (["--data", data, "--photos", tmp_path], "give either --data DIR"),
         (["--data", data, "--style", "x.png"], "--style goes with --photos"),
         (["--data", data, "--latent-edit"], "--latent-edit goes with --photos"),
-        (["--data", data, "--scorer", "nobody"], "unknown scorer 'nobody'"),
+        (["--data", data, "--scorer", "nobody"], "nobody: no such file; a scorer is 'builtin', 'face-api'"),
         (["--photos", tmp_path / "none"], "no such file or folder"),
     ):
         assert run(["evaluate", str(student), *map(str, words), "--device", "cpu"]) == 2
@@ -232,11 +232,10 @@ def test_judges_by_name(tmp_path, monkeypatch):
         open_judge("face-api")
     with pytest.raises(DistillError, match="cannot be read"):
         open_judge(f"face-api={tmp_path}")
-    monkeypatch.setattr("distill.attributes.judge.GenderAgeScorer", lambda device: Brightness())
     builtin = open_judge()
     assert builtin.name == "builtin"
     assert builtin.selected({"filters": [{"scorer": "builtin"}]})
-    assert builtin.selected({"filters": [{"sha": MODELS["age"].sha256}]})
+    assert builtin.selected({"filters": [{"sha": network_sha256("age")}]})
     assert not builtin.selected({"filters": [{"scorer": "face-api"}], "task": "builtin"})
     assert selecting({"filters": [{"scorer": "face-api"}]}) == "face-api"
     assert selecting({"filters": []}) is None

@@ -3,55 +3,50 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
-from onnx_files import model, node
 from PIL import Image
+from torch import nn
 
-from distill.attributes import builtin_files
+from distill.attributes import builtin
 from distill.attributes import photos as scored_photos
 from distill.attributes.builtin import GenderAgeScorer
-from distill.attributes.builtin_files import MODELS, VARIABLE
 from distill.attributes.journal import Journal, score_resumably
 from distill.attributes.photos import find_named
 from distill.cli.main import explain, run
 from distill.cli.score_images import score_images
 from distill.errors import Interrupted
+from distill.networks.age_gender import AGES, standardised
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 
 
+class _Brightness(nn.Module):
+    """What is bright is female and young."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.weights = torch.zeros(3, classes)
+        self.weights[:, 0], self.weights[:, classes // 2 :] = 8, -8
+
+    def forward(self, faces_NCHW: torch.Tensor) -> torch.Tensor:
+        return standardised(faces_NCHW).mean(dim=(2, 3)) @ self.weights
+
+
 @pytest.fixture(autouse=True)
-def stand_in(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two small networks in the place of the published ones: what is bright is female and young."""
-    folder = tmp_path_factory.mktemp("networks")
-    for name, classes in (("gender", 2), ("age", 81)):
-        weights = np.zeros((3, classes), np.float32)
-        weights[:, 0], weights[:, classes // 2 :] = 8, -8
-        nodes = [
-            node("GlobalAveragePool", ["images"], "mean"),
-            node("Flatten", ["mean"], "flat"),
-            node("Gemm", ["flat", "w"], "logits"),
-        ]
-        side = MODELS[name].side
-        data = model(nodes, {"w": weights}, ["N", 3, side, side], {"logits": ["N", classes]})
-        (folder / MODELS[name].file).write_bytes(data)
-        changed = replace(MODELS[name], sha256=hashlib.sha256(data).hexdigest())
-        monkeypatch.setitem(builtin_files.MODELS, name, changed)
-    monkeypatch.setenv(VARIABLE, str(folder))
-    return folder
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two small networks in the place of the embedded ones."""
+    monkeypatch.setattr(builtin, "load_age_gender", lambda name: _Brightness(2 if name == "gender" else AGES))
 
 
 @pytest.fixture
@@ -243,7 +238,6 @@ def test_a_finished_table_is_replaced_only_when_asked(folder: Path, tmp_path: Pa
         (("--attributes", "gender,smile"), ("'smile'", "gender, age")),
         (("--attributes", ","), ("no attribute",)),
         (("--min-confidence", "0.3"), ("--min-confidence",)),
-        (("--models", "nowhere"), ("nowhere", "gender-v1.onnx", "no such file")),
         (("--device", "abacus"), ("'abacus'",)),
         (("--labels", "none.csv"), ("none.csv", "No such file")),
     ],

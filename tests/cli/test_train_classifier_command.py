@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from distill.attributes.load import load_scorer
+from distill.attributes.open import open_scorer
 from distill.cli.main import explain
 from distill.cli.score_images import score_images
 from distill.cli.train_classifier import train_classifier
@@ -71,7 +71,7 @@ def test_stripes_are_told_apart_and_the_file_is_a_scorer(stripes: Path, tmp_path
     assert json.loads(out.with_suffix(".json").read_text())["temperature"] == report["temperature"]
     with Image.open(out.with_suffix(".png")) as diagram:
         assert diagram.size[0] > 400
-    scorer = load_scorer(out)
+    scorer = open_scorer(out)
     assert dict(scorer.kinds) == {"stripes": "probability"}
     images = [np.array(Image.open(path)) for path in sorted(stripes.rglob("*.png"))]
     told = scorer(images, [None] * len(images))["stripes"] >= 0.5
@@ -108,7 +108,7 @@ def test_one_layer_on_frozen_features_learns_from_few(stripes: Path, tmp_path: P
     assert report["test"]["accuracy"] >= 0.9
     path = sorted((stripes / "upright").rglob("*.png"))[0]
     image = np.array(Image.open(path))
-    assert load_scorer(out)([image], [None])["stripes"][0] > 0.5
+    assert open_scorer(out)([image], [None])["stripes"][0] > 0.5
 
 
 def test_a_csv_names_pictures_labels_and_groups(stripes: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_three_classes_have_a_score_each(tmp_path: Path) -> None:
     result = train("--data", tmp_path / "data", "--out", out, *LIGHT)
     assert result.exit_code == 0, (result.output, result.exception)
     assert "one of 3 labels" in result.stdout
-    scorer = load_scorer(out)
+    scorer = open_scorer(out)
     assert list(scorer.names) == ["colour_a", "colour_b", "colour_c"]
     red = np.zeros((SIDE, SIDE, 3), np.uint8)
     red[..., 0], red[..., 1:] = 180, 30

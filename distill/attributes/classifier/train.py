@@ -20,8 +20,8 @@ from distill.attributes.classifier.judge import Judgement, judge, mistakes
 from distill.attributes.classifier.pictures import Tally, chips_of
 from distill.attributes.classifier.split import PARTS, Split, split_rows
 from distill.attributes.crops import Crop
-from distill.attributes.load import save_scorer
 from distill.attributes.reliability import draw_reliability
+from distill.attributes.scorer_files import save_scorer
 from distill.attributes.settings import PADDING, ScorerSettings, ScoreSettings, settings_of
 from distill.files import atomic_write
 from distill.shards.inspect.sheet import png_bytes

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from distill.attributes.builtin_files import models_folder
 from distill.attributes.open import open_scorer
 from distill.directions.file import Direction
 from distill.errors import DistillError
@@ -54,10 +53,6 @@ def recipe_for(direction: Direction, **models: str) -> Recipe:
 def test_pairs_of_faces_have_scores_landmarks_and_distances(
     portraits: Generator, somewhere: Direction
 ) -> None:
-    try:
-        models_folder()
-    except DistillError as error:
-        pytest.skip(str(error))
     scorer = open_scorer("builtin", "age")
     recipe = recipe_for(somewhere, descriptor_sha256=descriptor_sha256(), scorer_sha256=scorer.sha256)
     content = generate_shard(recipe, 0, 4, teacher=portraits, direction=somewhere, scorer=scorer, threads=2)
@@ -98,10 +93,6 @@ def test_another_descriptor_or_landmark_model_than_the_recipe_s_is_refused(somew
 
 
 def test_the_scorer_is_asked_for_what_the_task_edits() -> None:
-    try:
-        models_folder()
-    except DistillError as error:
-        pytest.skip(str(error))
     gender, age = (open_scorer("builtin", attribute) for attribute in ("gender", "age"))
     assert list(gender.names) == ["gender"]
     assert {"gender", "age"} <= set(age.names)

@@ -1,4 +1,4 @@
-"""Find a scorer by its source: the built-in one, a file of `distill train-classifier`, or a TOML of the user's.
+"""Scorers out of files: what `distill train-classifier` wrote, or a TOML that describes a network of the user's.
 
 Such a TOML, for a network that tells from a face of 64 px whether it smiles:
 
@@ -30,36 +30,31 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from distill.attributes.builtin import GenderAgeScorer
 from distill.attributes.network import NetworkScorer
-from distill.attributes.protocol import ChipScorer
 from distill.attributes.settings import ScorerSettings, settings_of
 from distill.errors import DistillError, UnsupportedCheckpoint, os_error
 from distill.files import atomic_write
 from distill.networks.classifier import ARCHITECTURES
-from distill.networks.onnx_graph import read_bytes
-from distill.networks.onnx_network import network_of
+from distill.networks.onnx_network import open_onnx, read_onnx_bytes
 from distill.schema import canonical_json
 from distill.weights.checkpoint import file_sha256
 from distill.weights.safe_pickle.machine import shown
 from distill.weights.safetensors_file import safetensors_chunks
 from distill.weights.state_files import StateFile, read_state
 
-BUILTIN = "builtin"
 FORMAT = "distill-scorer"
 MAX_TOML = 1 << 20  # bytes
-HELP = "a scorer is 'builtin', a .toml that names a network, or a file of distill train-classifier"
+HELP = (
+    "a scorer is 'builtin', 'face-api', a .toml that names a network, or a file of distill train-classifier"
+)
 
 
-def load_scorer(source: str | Path, device: str | torch.device = "cpu") -> ChipScorer:
-    """Return the scorer: "builtin" (gender and age), a TOML, or a file of `distill train-classifier`.
+def read_scorer(path: Path, device: str | torch.device = "cpu") -> NetworkScorer:
+    """Return the scorer of a TOML, or of a file of `distill train-classifier`.
 
     Raises DistillError in one line that names the file and the key for settings that are missing, unknown or do not
     fit the network, and for a network that cannot be read.
     """
-    if str(source) == BUILTIN:
-        return GenderAgeScorer(device=device)
-    path = Path(source).expanduser()
     if not path.is_file():
         raise DistillError(f"{path}: {'not a file' if path.exists() else 'no such file'}; {HELP}")
     if path.suffix.lower() == ".toml":
@@ -71,7 +66,7 @@ def load_scorer(source: str | Path, device: str | torch.device = "cpu") -> ChipS
 
 
 def save_scorer(path: Path, settings: ScorerSettings, tensors: dict[str, Tensor]) -> None:
-    """Write settings and weights into one safetensors file that `load_scorer` reads; whole or not at all.
+    """Write settings and weights into one safetensors file that `read_scorer` reads; whole or not at all.
 
     Raises DistillError where it cannot be written, DiskFull.
     """
@@ -95,9 +90,9 @@ def _of_toml(path: Path, device: str | torch.device) -> NetworkScorer:
     if weights.suffix.lower() == ".onnx":
         if settings.architecture:
             raise DistillError(f"{path}: architecture: an ONNX file has its own; leave the key out")
-        data = read_bytes(weights)
+        data = read_onnx_bytes(weights)
         asked = tuple(dict.fromkeys(score.output for score in settings.scores if score.output))
-        network: nn.Module = network_of(data, str(weights), outputs=asked)
+        network: nn.Module = open_onnx(data, str(weights), outputs=asked)
         sha256 = hashlib.sha256(data).hexdigest()
     else:
         network, sha256 = _of_state(path, settings, read_state(weights)), file_sha256(weights)
