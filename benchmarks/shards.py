@@ -25,12 +25,12 @@ from PIL import Image
 from side_by_side import Times, machine, print_table, race, sentence, write_json
 from skimage import data
 
-from distill.generation.recipe import Teacher
 from distill.shards.codec import CODECS, encode_images
 from distill.shards.folder import shard_path
 from distill.shards.layout import ShardContent
 from distill.shards.read import open_shard
 from distill.shards.write import commit_shard
+from distill.stylegan2.facts import Teacher
 from pipelines import RECIPES
 
 CPU = torch.device("cpu")

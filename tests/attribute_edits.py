@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from distill.directions.file import Direction, read_direction, write_direction
-from distill.generation.recipe import Recipe, TaskRecipe, Teacher
+from distill.generation.recipe import Recipe, TaskRecipe
 from distill.pixels import to_uint8
+from distill.stylegan2.facts import Teacher
 from distill.stylegan2.generator import Generator
 from pipelines import RECIPES
 

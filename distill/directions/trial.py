@@ -26,10 +26,9 @@ from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
 from distill.files import atomic_write
 from distill.generation.filters.face import MAX_SIDE
-from distill.generation.recipe import Teacher
 from distill.progress import Progress
 from distill.shards.inspect.sheet import png_bytes
-from distill.stylegan2.facts import teacher_facts
+from distill.stylegan2.facts import Teacher, teacher_facts
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 

@@ -23,6 +23,7 @@ from distill.generation.edit_settings import (
 )
 from distill.generation.filters.settings import PAIR_FILTERS, AnyFilter
 from distill.schema import Frozen, canonical_json, first_problem, flat, validated
+from distill.stylegan2.facts import Teacher
 from distill.stylegan2.sampling import MAX_SEED
 
 if TYPE_CHECKING:
@@ -36,19 +37,6 @@ CHOICES_SINCE = ("compiled", "close_calls")  # of recipes; older ones have the d
 INFORMATIVE = ("generator.name", "generator.licence", "generator.origin")  # left out of the digest
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
 NEED_LANDMARKS = ("outside", "identity")  # filters that use what the face filter finds
-
-
-class Teacher(Frozen):
-    """The generator of a data set. Name, licence and origin inform; the other fields decide the pixels."""
-
-    name: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    resolution: int
-    num_ws: int
-    z_dim: int
-    w_dim: int
-    licence: str = "unknown"
-    origin: str = "unknown"
 
 
 class TaskRecipe(Frozen):

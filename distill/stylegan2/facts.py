@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from distill.generation.recipe import Teacher
-from distill.stylegan2.networks import shape_of_state
-from distill.weights.registry import cached_checkpoint, entry_of, resolve
+from pydantic import Field
+
+from distill.schema import Frozen
+
+
+class Teacher(Frozen):
+    """The generator of a data set. Name, licence and origin inform; the other fields decide the pixels."""
+
+    name: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    resolution: int
+    num_ws: int
+    z_dim: int
+    w_dim: int
+    licence: str = "unknown"
+    origin: str = "unknown"
 
 
 def teacher_facts(source: str) -> Teacher:
     """Read name, size, hash, licence and origin of the generator behind a registry name, file or URL."""
+    # Deferred, so that a recipe can be read without importing torch.
+    from distill.stylegan2.networks import shape_of_state
+    from distill.weights.registry import cached_checkpoint, entry_of, resolve
+
     path = resolve(source)
     checkpoint = cached_checkpoint(path)
     shape = shape_of_state(checkpoint.state)

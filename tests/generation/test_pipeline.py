@@ -14,11 +14,12 @@ from distill.errors import TooStrict
 from distill.generation.edits import Edit
 from distill.generation.filters.settings import ChangeFilter
 from distill.generation.pipeline import generate_shard
-from distill.generation.recipe import Recipe, Teacher
+from distill.generation.recipe import Recipe
 from distill.pixels import to_uint8
 from distill.shards.codec import decode_image
 from distill.shards.layout import ShardContent
 from distill.shards.write import build_shard
+from distill.stylegan2.facts import Teacher
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.sampling import sample_z
 from pipelines import RECIPES

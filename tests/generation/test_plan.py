@@ -11,7 +11,8 @@ import torch
 from distill.directions.file import Direction
 from distill.errors import DiskFull, DistillError
 from distill.generation.plan import check_space, estimate_bytes, plan_job, shard_rows
-from distill.generation.recipe import Recipe, Teacher
+from distill.generation.recipe import Recipe
+from distill.stylegan2.facts import Teacher
 from pipelines import RECIPES
 
 TEACHER = Teacher(name="toy", sha256="ab" * 32, resolution=1024, num_ws=18, z_dim=512, w_dim=512)

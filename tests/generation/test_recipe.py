@@ -12,7 +12,8 @@ from distill.directions.file import Direction
 from distill.errors import DistillError
 from distill.generation.edit_settings import Crossover, DirectionSettings, StyleMixSettings
 from distill.generation.filters.settings import ChangeFilter, FaceFilter, OppositeFilter
-from distill.generation.recipe import Recipe, TaskRecipe, Teacher
+from distill.generation.recipe import Recipe, TaskRecipe
+from distill.stylegan2.facts import Teacher
 from pipelines import RECIPES
 
 TEACHER = Teacher(name="toy", sha256="ab" * 32, resolution=64, num_ws=10, z_dim=32, w_dim=48)
