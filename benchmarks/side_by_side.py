@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from distill.devices import be_reproducible, has_amx, keep_freed_memory, processor_name
+from distill.devices import be_reproducible, keep_freed_memory, processor_name
 
 Clock = Callable[[], float]  # seconds: time.perf_counter, or time.process_time for this process's share
 
@@ -97,7 +97,8 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    return processor_name() + (" with AMX" if has_amx() else "")
+    units = {"AMX": torch.cpu._is_amx_tile_supported, "AVX512-BF16": torch.cpu._is_avx512_bf16_supported}
+    return " with ".join([processor_name(), *(name for name, here in units.items() if here())])
 
 
 def sentence(facts: Mapping[str, Any]) -> str:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import pytest
 import torch
 
-from distill import devices as module
-from distill.devices import resolve_precision
+from distill.devices import resolve_precision, resolve_training_precision
 from distill.errors import DistillError
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.sampling import sample_z
 
 
-@pytest.mark.parametrize(("amx", "expected"), [(True, "bf16"), (False, "fp32")])
-def test_auto_on_a_cpu_is_what_its_matrix_unit_multiplies(
-    monkeypatch: pytest.MonkeyPatch, amx: bool, expected: str
+@pytest.mark.parametrize(
+    ("amx", "avx512_bf16", "expected"),
+    [(True, False, "bf16"), (False, True, "bf16"), (True, True, "bf16"), (False, False, "fp32")],
+)
+def test_auto_on_a_cpu_is_what_it_multiplies_in_hardware(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, avx512_bf16: bool, expected: str
 ) -> None:
-    monkeypatch.setattr(module, "has_amx", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     assert resolve_precision("auto", "cpu") == expected
+    assert resolve_training_precision("auto", "cpu") == expected
 
 
 def test_auto_for_gpu_workers_does_not_hang_on_a_gpu_being_here() -> None:

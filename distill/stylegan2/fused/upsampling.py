@@ -38,7 +38,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.devices import has_amx
 from distill.stylegan2.fused.polyphase import Term, quarters, terms_of
 
 UpForm = Literal["transposed", "phases", "stencil", "polyphase", "folded"]
@@ -72,7 +71,7 @@ def form_for(device: torch.device, dtype: torch.dtype, *, compiled: bool) -> UpF
         return "stencil" if compiled else "folded"
     if dtype == torch.float32:
         return "stencil" if compiled else "transposed"
-    if not has_amx():
+    if not torch.cpu._is_amx_tile_supported():
         return "transposed"
     return "polyphase" if compiled else "phases"
 
