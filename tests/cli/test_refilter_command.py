@@ -71,7 +71,7 @@ def test_a_dry_run_for_people(tmp_path, source, capsys):
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ("change <", "--where, column 9: the expression ends where a column or a number is expected"),
+        ("change <", "--where, column 9: the expression ends too early"),
         ("chance < 1", "did you mean change?; the columns are change, crossover, face_confidence"),
         ("change < 0.1", "keeps none of the 9 rows of"),
         ("face_confidence < 1", "face_confidence holds 3 numbers a row"),

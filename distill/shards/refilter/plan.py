@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from distill.errors import DistillError, ShardCorrupt
 from distill.shards.folder import ShardReport, manifest_reports, read_manifest, shard_path
 from distill.shards.read import ShardReader, open_shard
-from distill.shards.refilter.expression import Expression, ExpressionError, parse
-from distill.shards.refilter.tree import Column
+from distill.shards.refilter.expression import Expression
+from distill.shards.refilter.parse import ExpressionError, parse
 from distill.shards.verify import decisive
 
 REASON = "refilter"  # of candidates that were accepted once
@@ -168,7 +168,7 @@ def decide(source: Path, where: str, out: Path, *, progress: Progress = lambda c
     manifest = read_manifest(source)
     reports = manifest_reports(manifest)
     expression = _parsed(source, where, reports[0])
-    ranges = {(c.name, c.index): Range(shown=_shown(c)) for c in expression.columns}
+    ranges = {(c.name, c.index): Range(shown=str(c)) for c in expression.columns}
     kept_by = {str(term): 0 for term in expression.terms}
     layout = _Layout(size=_shard_size(manifest["recipe"], reports))
     for report in reports:
@@ -256,7 +256,3 @@ def _ledger(reader: ShardReader) -> NDArray[np.uint8]:
 def _shard_size(recipe: Mapping[str, Any], reports: Sequence[ShardReport]) -> int:
     size = recipe.get("shard_size")
     return size if isinstance(size, int) and size > 0 else max(report.rows for report in reports)
-
-
-def _shown(column: Column) -> str:
-    return column.shown if column.index is None else f"{column.shown}[{column.index}]"
