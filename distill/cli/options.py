@@ -21,6 +21,9 @@ precision = click.option(
 workers = click.option(
     "--workers", type=click.IntRange(min=1), help="Processes.  [default: one a GPU, else one a core]"
 )
+picture_workers = click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core for many pictures]"
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -39,9 +39,7 @@ from distill.cli import options
     "the scores, and judge them.",
 )
 @options.device
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes; by default one a core for many pictures."
-)
+@options.picture_workers
 @options.overwrite
 @click.option("--dry-run", is_flag=True, help="Check everything, score a few pictures, write nothing.")
 @options.as_json

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.attributes.classifier.regression import Pictures, check, find_penalty, left_out_logits
-from distill.attributes.classifier.split import Split
+from distill.attributes.classifier.regression import LabelledFeatures, check, find_penalty, left_out_logits
+from distill.attributes.classifier.split import LabelSplit
 from distill.faces.alignment import Pixels
 from distill.networks.classifier import COUNTER, FC_BIAS, FC_WEIGHT, WIDTHS, Lite0Classifier, SmallCnn
 from distill.networks.efficientnet_lite import HEAD, lite0_file, lite0_installed
@@ -34,19 +34,19 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class ClassifierTask:
     """What to learn: the class of each picture [N] and its group, the split, and whether mirror images `flip`."""
 
     truth: Numbers
     groups: Sequence[str]
-    split: Split
+    split: LabelSplit
     classes: int
     flip: bool
     seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FittedClassifier:
     """What was learnt: the tensors of the architecture, logits [N, K] of all pictures, and what was tried.
 
     `held_logits` [M, K] are for the temperature: of the pictures `held` [M], by what has not learnt from them.
@@ -59,15 +59,17 @@ class Fitted:
     facts: Mapping[str, Any]
 
 
-class Learner(Protocol):
+class ClassLearner(Protocol):
     """Takes chips as they come, then learns."""
 
     def take(self, chips_NHWC: Pixels) -> None: ...
 
-    def fit(self, task: Task, *, stop: threading.Event, note: Callable[[str], None]) -> Fitted: ...
+    def fit(
+        self, task: ClassifierTask, *, stop: threading.Event, note: Callable[[str], None]
+    ) -> FittedClassifier: ...
 
 
-def make_learner(name: str, *, device: str, flip: bool) -> Learner:
+def make_learner(name: str, *, device: str, flip: bool) -> ClassLearner:
     return Lite0Learner(device, flip=flip) if name == LITE0 else SmallLearner(device)
 
 
@@ -95,35 +97,39 @@ class Lite0Learner:
             found = self.network.features(images.flip(3) if mirrored else images)
             self.features[mirrored].append(found.cpu())
 
-    def fit(self, task: Task, *, stop: threading.Event, note: Callable[[str], None]) -> Fitted:
+    def fit(
+        self, task: ClassifierTask, *, stop: threading.Event, note: Callable[[str], None]
+    ) -> FittedClassifier:
         """Choose the penalty by validation, then learn from both parts.
 
         Few pictures calibrate badly, so the temperature comes from all that are learnt from, each told by a layer
         that has not seen it.
         """
-        raw_ND, *mirrored = [torch.cat(parts).clone() for parts in self.features if parts]
+        raw_ND, *mirrored = [torch.cat(parts).double().numpy() for parts in self.features if parts]
         known = np.sort(np.concatenate([task.split.train, task.split.validation]))
-        rows = torch.from_numpy(known)
-        mean, std = raw_ND[rows].mean(dim=0), raw_ND[rows].std(dim=0).clamp(min=1e-3)
-        pictures = Pictures(
+        mean, std = raw_ND[known].mean(axis=0), raw_ND[known].std(axis=0, ddof=1).clip(min=1e-3)
+        pictures = LabelledFeatures(
             x=(raw_ND - mean) / std,
             others=[(part - mean) / std for part in mirrored],
-            truth=torch.from_numpy(task.truth),
+            truth=task.truth,
             classes=task.classes,
         )
         penalty, loss = find_penalty(pictures, task.split.train, task.split.validation, stop=stop, note=note)
         held_logits = left_out_logits(pictures, known, task.groups, penalty, stop=stop)
         layer = pictures.learn(known, penalty)
         weight = layer.weight / std  # the standardisation goes into the layer
-        tensors = {**self.tensors, FC_WEIGHT: weight, FC_BIAS: layer.bias - weight @ mean}
+        last = {FC_WEIGHT: weight, FC_BIAS: layer.bias - weight @ mean}
+        tensors = {**self.tensors, **{name: torch.from_numpy(value).float() for name, value in last.items()}}
         facts = {
             "features": HEAD,
             "penalty": penalty,
             "validation_loss": loss,
             "calibrated": "each fifth left out",
         }
-        logits = layer(pictures.x).double().numpy()
-        return Fitted(tensors=tensors, logits=logits, held=known, held_logits=held_logits, facts=facts)
+        logits = layer(pictures.x)
+        return FittedClassifier(
+            tensors=tensors, logits=logits, held=known, held_logits=held_logits, facts=facts
+        )
 
 
 class SmallLearner:
@@ -136,7 +142,9 @@ class SmallLearner:
     def take(self, chips_NHWC: Pixels) -> None:
         self.chips.append(chips_NHWC)
 
-    def fit(self, task: Task, *, stop: threading.Event, note: Callable[[str], None]) -> Fitted:
+    def fit(
+        self, task: ClassifierTask, *, stop: threading.Event, note: Callable[[str], None]
+    ) -> FittedClassifier:
         images = torch.from_numpy(np.concatenate(self.chips))
         truth = torch.from_numpy(task.truth)
         generator = torch.Generator().manual_seed(task.seed)
@@ -166,7 +174,9 @@ class SmallLearner:
         logits = self._logits(network, images).double().numpy()
         state = {name: value.cpu() for name, value in best.state.items()}
         held = task.split.validation
-        return Fitted(tensors=state, logits=logits, held=held, held_logits=logits[held], facts=facts)
+        return FittedClassifier(
+            tensors=state, logits=logits, held=held, held_logits=logits[held], facts=facts
+        )
 
     @torch.inference_mode()
     def _logits(self, network: SmallCnn, images: Tensor) -> Tensor:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
+from scipy.stats import binomtest
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, log_loss
 
 from distill.attributes.calibration import (
     Bin,
@@ -21,7 +21,6 @@ from distill.attributes.calibration import (
 )
 
 SURE = 0.9  # a confidence that filters ask for
-NORMAL95 = 1.959964
 MISTAKES = 20  # that are listed, the most confident first
 Numbers = NDArray[np.int64]
 
@@ -59,24 +58,21 @@ def judge(logits_NK: NDArray[np.float64], truth_N: Numbers, temperature: float, 
     p_NK, classes = tempered(logits_NK, temperature), logits_NK.shape[1]
     told, confidence = chosen(p_NK), p_NK.max(axis=1)
     right = told == truth_N
-    confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (truth_N, told), 1)
     found = class_calibration(p_NK, truth_N)
     sure = confidence >= SURE
-    logs = log_softmax(logits_NK / temperature, axis=1)[np.arange(len(truth_N)), truth_N]
     return Judgement(
         count=len(truth_N),
         accuracy=found.accuracy,
         accuracy_95=wilson(int(right.sum()), len(right)),
-        balanced=float((np.diag(confusion) / confusion.sum(axis=1)).mean()),
+        balanced=float(balanced_accuracy_score(truth_N, told)),
         confidence=found.confidence,
         error=found.error,
         error_untempered=class_calibration(tempered(logits_NK, 1.0), truth_N).error,
         error_by_chance=error_by_chance(p_NK, seed=seed),
-        log_loss=float(-logs.mean()),
+        log_loss=float(log_loss(truth_N, p_NK, labels=range(classes))),
         sure=int(sure.sum()),
         sure_accuracy=float(right[sure].mean()) if sure.any() else None,
-        confusion=confusion.tolist(),
+        confusion=confusion_matrix(truth_N, told, labels=range(classes)).tolist(),
         bins=reliability(p_NK, truth_N),
     )
 
@@ -106,7 +102,5 @@ def mistakes(
 
 def wilson(right: int, count: int) -> tuple[float, float]:
     """Return the 95 % interval of a share (Wilson 1927)."""
-    share, z2 = right / count, NORMAL95**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = NORMAL95 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    found = binomtest(right, count).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(found.low), float(found.high)

@@ -24,7 +24,7 @@ ONLY = "image"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Skip:
+class SkippedExample:
     """A picture that is not used, and why."""
 
     name: str
@@ -33,13 +33,13 @@ class Skip:
 
 
 @dataclass(kw_only=True)
-class Tally:
+class ExampleTally:
     """The examples that are used, in order, and those that are not. At most `most_skips` may fail."""
 
     found: int
     most_skips: int
     used: list[Example] = field(default_factory=list)
-    skips: list[Skip] = field(default_factory=list)
+    skips: list[SkippedExample] = field(default_factory=list)
     copies: int = 0  # pictures that are there twice with one label
     _seen: dict[str, Example] = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ class Tally:
         return dict(Counter(skip.reason for skip in self.skips).most_common())
 
     def _skip(self, example: Example, reason: str, detail: str) -> None:
-        self.skips.append(Skip(name=example.name, reason=reason, detail=detail))
+        self.skips.append(SkippedExample(name=example.name, reason=reason, detail=detail))
         if len(self.skips) > self.most_skips:
             reasons = ", ".join(f"{name} {count}" for name, count in self.reasons.items())
             first = self.skips[0]
@@ -74,7 +74,7 @@ class Tally:
 
 
 def chips_of(
-    examples: Sequence[Example], crop: Crop, tally: Tally, *, workers: int, stop: threading.Event
+    examples: Sequence[Example], crop: Crop, tally: ExampleTally, *, workers: int, stop: threading.Event
 ) -> Iterator[tuple[int, Pixels]]:
     """Yield (pictures looked at, chips [n, H, W, 3] of those that are used), some at a time.
 

@@ -10,68 +10,67 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
-from distill.errors import Interrupted
+from distill.attributes.calibration import Floats, tempered
+from distill.attributes.classifier.split import Rows
+from distill.errors import DistillError, Interrupted
 
-# Weight of the squared norm of the layer, from strong to weak: each step a factor of the square root of 10.
+# Weight of half the squared norm of the layer, from strong to weak: each step a factor of the square root of 10.
 PENALTIES = tuple(10.0 ** (-step / 2) for step in range(1, 13))
 PATIENCE = 3  # steps without a better validation loss
 FOLDS = 5
-Rows = NDArray[np.int64]
+MOST_STEPS = 5000  # of L-BFGS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Layer:
-    """`weight` [K, D] and `bias` [K]."""
+class LastLayer:
+    """`weight` [K, D] and `bias` [K]; a call gives logits [N, K]."""
 
-    weight: Tensor
-    bias: Tensor
+    weight: Floats
+    bias: Floats
 
-    def __call__(self, x_ND: Tensor) -> Tensor:
-        return F.linear(x_ND, self.weight, self.bias)
+    def __call__(self, x_ND: Floats) -> Floats:
+        return x_ND @ self.weight.T + self.bias
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pictures:
+class LabelledFeatures:
     """The features of all pictures [N, D], more versions of each (mirror images) to learn from, and their classes."""
 
-    x: Tensor
-    others: Sequence[Tensor]
-    truth: Tensor
+    x: Floats
+    others: Sequence[Floats]
+    truth: NDArray[np.int64]
     classes: int
 
-    def learn(self, rows: Rows, penalty: float, start: Layer | None = None) -> Layer:
-        """Return the layer of least cross entropy + penalty / 2 × |weight|² over some pictures."""
-        chosen = torch.from_numpy(rows)
-        x = torch.cat([part[chosen] for part in (self.x, *self.others)])
-        targets = self.truth[chosen].repeat(1 + len(self.others))
-        weight = start.weight.clone() if start else torch.zeros(self.classes, x.shape[1])
-        bias = start.bias.clone() if start else torch.zeros(self.classes)
-        parameters = [weight.requires_grad_(), bias.requires_grad_()]
-        optimiser = torch.optim.LBFGS(
-            parameters, max_iter=200, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
-        )
+    def learn(self, rows: Rows, penalty: float) -> LastLayer:
+        """Return the layer of least cross entropy + penalty / 2 × |weight|² over some pictures.
 
-        def closure() -> Tensor:
-            optimiser.zero_grad()
-            loss = F.cross_entropy(F.linear(x, weight, bias), targets) + penalty / 2 * weight.square().sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
+        Raises DistillError where these do not have all classes.
+        """
+        x = np.concatenate([part[rows] for part in (self.x, *self.others)])
+        truth = np.tile(self.truth[rows], 1 + len(self.others))
+        if missing := set(range(self.classes)) - set(truth.tolist()):
+            raise DistillError(
+                f"{len(missing)} of {self.classes} classes lie in one fifth of the pictures: take smaller groups"
+            )
+        # Of two classes scikit-learn fits the difference d of both rows, whose |weight|² is |d|² / 2.
+        strength = (2 if self.classes == 2 else 1) / (len(x) * penalty)
+        found = LogisticRegression(C=strength, max_iter=MOST_STEPS).fit(x, truth)
+        weight, bias = found.coef_, found.intercept_
+        if self.classes == 2:
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        return LastLayer(weight=weight, bias=bias)
 
-        optimiser.step(closure)  # type: ignore[no-untyped-call]
-        return Layer(weight=weight.detach(), bias=bias.detach())
-
-    def loss(self, layer: Layer, rows: Rows) -> float:
-        chosen = torch.from_numpy(rows)
-        return F.cross_entropy(layer(self.x[chosen]), self.truth[chosen]).item()
+    def loss(self, layer: LastLayer, rows: Rows) -> float:
+        p_NK = tempered(layer(self.x[rows]), 1.0)
+        return float(log_loss(self.truth[rows], p_NK, labels=range(self.classes)))
 
 
 def find_penalty(
-    pictures: Pictures,
+    pictures: LabelledFeatures,
     train: Rows,
     validation: Rows,
     *,
@@ -80,11 +79,9 @@ def find_penalty(
 ) -> tuple[float, float]:
     """Return the penalty of least validation loss, and that loss; less is not tried once it has not helped thrice."""
     best, least, worse = PENALTIES[0], float("inf"), 0
-    layer: Layer | None = None
     for penalty in PENALTIES:
         check(stop)
-        layer = pictures.learn(train, penalty, layer)
-        loss = pictures.loss(layer, validation)
+        loss = pictures.loss(pictures.learn(train, penalty), validation)
         note(f"penalty {penalty:.2g}: validation loss {loss:.4f}")
         best, least, worse = (penalty, loss, 0) if loss < least else (best, least, worse + 1)
         if worse == PATIENCE:
@@ -93,8 +90,8 @@ def find_penalty(
 
 
 def left_out_logits(
-    pictures: Pictures, rows: Rows, groups: Sequence[str], penalty: float, *, stop: threading.Event
-) -> NDArray[np.float64]:
+    pictures: LabelledFeatures, rows: Rows, groups: Sequence[str], penalty: float, *, stop: threading.Event
+) -> Floats:
     """Return logits [len(rows), K] of each picture, from a layer that has learnt from the other four fifths."""
     folds = folds_of([int(pictures.truth[row]) for row in rows], [groups[row] for row in rows])
     logits = np.empty((len(rows), pictures.classes))
@@ -102,13 +99,15 @@ def left_out_logits(
         check(stop)
         out = folds == fold
         if out.any() and not out.all():
-            layer = pictures.learn(rows[~out], penalty)
-            logits[out] = layer(pictures.x[torch.from_numpy(rows[out])]).double().numpy()
+            logits[out] = pictures.learn(rows[~out], penalty)(pictures.x[rows[out]])
     return logits
 
 
 def folds_of(truth: Sequence[int], groups: Sequence[str]) -> Rows:
-    """Deal the groups of each class out to the folds in turn; a group has the class of its first picture."""
+    """Deal the groups of each class out to the folds in turn; a group has the class of its first picture.
+
+    scikit-learn's StratifiedGroupKFold does not promise that two groups of a class lie in different folds.
+    """
     first: dict[str, int] = {}
     for label, group in zip(truth, groups, strict=True):
         first.setdefault(group, label)

@@ -16,7 +16,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split:
+class LabelSplit:
     """The numbers of the pictures in each part, ascending."""
 
     train: Rows
@@ -26,7 +26,7 @@ class Split:
 
 def split_rows(
     labels: Sequence[str], groups: Sequence[str], *, validation: float, test: float, seed: int
-) -> Split:
+) -> LabelSplit:
     """Part pictures at random, each class by itself in the same proportions, a group always as a whole.
 
     `validation` and `test` are shares; of each class at least 2 pictures go to either. A group belongs to the class
@@ -53,7 +53,7 @@ def split_rows(
                 taken += len(rows)
         parts["train"] += [row for rows in left for row in rows]
     _check(parts, labels)
-    return Split(**{part: np.array(sorted(rows), dtype=np.int64) for part, rows in parts.items()})
+    return LabelSplit(**{part: np.array(sorted(rows), dtype=np.int64) for part, rows in parts.items()})
 
 
 def _check(parts: dict[str, list[int]], labels: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import torch
 
 from distill.attributes.calibration import (
     calibration,
@@ -17,7 +16,13 @@ from distill.attributes.calibration import (
     tempered,
 )
 from distill.attributes.classifier.judge import judge, mistakes, wilson
-from distill.attributes.classifier.regression import FOLDS, Pictures, find_penalty, folds_of, left_out_logits
+from distill.attributes.classifier.regression import (
+    FOLDS,
+    LabelledFeatures,
+    find_penalty,
+    folds_of,
+    left_out_logits,
+)
 from distill.attributes.classifier.split import PARTS, split_rows
 from distill.errors import DistillError
 
@@ -104,15 +109,14 @@ def test_pictures_are_told_by_layers_that_have_not_seen_them() -> None:
     truth = rng.integers(0, 2, 200)
     x = rng.normal(0, 1, (200, 40))
     x[:, 0] += 2 * truth  # the one feature that tells, among 39 that a layer can learn by heart
-    features = torch.from_numpy(x).float()
-    pictures = Pictures(x=features, others=[], truth=torch.from_numpy(truth), classes=2)
+    pictures = LabelledFeatures(x=x, others=[], truth=truth, classes=2)
     rows, groups, go_on = np.arange(200), [str(row) for row in range(200)], threading.Event()
     penalty, loss = find_penalty(pictures, rows[:120], rows[120:], stop=go_on)
     assert 1e-3 < penalty < 0.5
     assert loss < 0.55
     seen, unseen = 1e-4, left_out_logits(pictures, rows, groups, 1e-4, stop=go_on)
     layer = pictures.learn(rows, seen)
-    by_heart = class_calibration(tempered(layer(features).numpy(), 1), truth)
+    by_heart = class_calibration(tempered(layer(x), 1), truth)
     honest = class_calibration(tempered(unseen, 1), truth)
     assert by_heart.accuracy > honest.accuracy
     mended = tempered(unseen, fit_class_temperature(unseen, truth))
