@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -78,3 +79,9 @@ def beside(task: dict[str, Any]) -> str:
     if kind == "poison":
         os._exit(1)
     return str(kind)
+
+
+def import_paths_below(folder: str) -> dict[str, int]:
+    """The folders in `folder` that lead to places where this process looks for modules, with their modes."""
+    below = [Path(path).relative_to(folder) for path in sys.path if path.startswith(f"{folder}/")]
+    return {path.parts[0]: (Path(folder) / path.parts[0]).stat().st_mode & 0o777 for path in below}

@@ -40,8 +40,9 @@ def test_only_the_command_line_imports(package):
     assert users == set()
 
 
-def test_only_the_cluster_module_imports_dask():
-    assert users_of("dask", "distributed", "dask_jobqueue") <= {"distill/generation/cluster.py"}
+def test_only_the_cluster_modules_import_dask():
+    modules = {f"distill/generation/{name}.py" for name in ("cluster", "cluster_pools", "cluster_tls")}
+    assert users_of("dask", "distributed", "dask_jobqueue") <= modules
 
 
 def test_nothing_imports_torchvision():

@@ -7,29 +7,21 @@ truth. A task may run twice (its worker died, or its report was lost), so `work`
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import signal
 import threading
 import time
-import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
+from contextlib import ExitStack
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import dask
-from distributed import Client, Future, KilledWorker, Nanny, Scheduler, Security, SpecCluster, as_completed
-from distributed.comm.core import connect
-from distributed.system import MEMORY_LIMIT
+from distributed import KilledWorker, as_completed
 
 from distill.devices import visible_devices, worker_devices
 from distill.errors import DistillError
 from distill.generation.attempt import attempt, describe
+from distill.generation.cluster_pools import Pool, local_pool, remote_pool
 from distill.generation.cluster_settings import (
     DASK,
     Patience,
@@ -43,8 +35,6 @@ __all__ = ["Outcome", "Patience", "run_on_cluster", "visible_devices"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-logger = logging.getLogger(__name__)
 
 _RETRIES = 2  # of an OSError or CUDA out of memory
 _LOST_LIMIT = 10  # times that one task's report may be lost on the way
@@ -77,32 +67,13 @@ def run_on_cluster(
     patience = patience or Patience()
     with quiet_logs(), worker_environment(), dask.config.set(DASK), ExitStack() as stack:
         if cluster == "local":
-            pool = stack.enter_context(_local_pool(worker_devices(workers, devices), at_once))
+            pool = stack.enter_context(local_pool(worker_devices(workers, devices), at_once))
         else:
-            pool = stack.enter_context(_remote_pool(scheduler_address(cluster), workers, patience.connect_s))
+            pool = stack.enter_context(remote_pool(scheduler_address(cluster), workers, patience.connect_s))
         pool.wait_for_worker(stop, patience.join_s)
         if on_start is not None:
             on_start(pool.where)
         yield from _Run(pool, work, deque(tasks), stop, at_once, max_worker_deaths, patience).outcomes()
-
-
-@dataclass
-class _Pool:
-    """Where tasks run: a connected client, and the number of threads of each worker process that lives there now."""
-
-    client: Client
-    living: Callable[[], Sequence[int]]
-    where: str
-    in_flight: dict[Future[Any], str] = field(default_factory=dict)
-
-    def wait_for_worker(self, stop: threading.Event, limit_s: float) -> None:
-        deadline = time.monotonic() + limit_s
-        while not self.living() and not stop.wait(0.1):
-            if time.monotonic() > deadline:
-                raise DistillError(
-                    f"no worker has joined {self.where} within {limit_s:.0f} s: start some with "
-                    "`dask worker`, in an environment that has distill"
-                )
 
 
 class _Run:
@@ -114,7 +85,7 @@ class _Run:
 
     def __init__(
         self,
-        pool: _Pool,
+        pool: Pool,
         work: Callable[[Any], Any],
         waiting: deque[tuple[str, Any]],
         stop: threading.Event,
@@ -189,118 +160,3 @@ class _Run:
                 return None
             why = f"its report was lost {_LOST_LIMIT} times"
         return Outcome(key=key, error=why)
-
-
-class _Nanny(Nanny):
-    """Keeps one worker process alive. Ctrl-C in the terminal reaches the driver only, which then decides."""
-
-    async def instantiate(self) -> Any:
-        # A new process inherits the signal mask of the thread that starts it: this one. Starting the resource
-        # tracker, which comes with the first process, would take the mask back.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        return await super().instantiate()
-
-    def _on_worker_exit_sync(self, exitcode: int) -> None:
-        if self.status.name == "running":
-            how = f"by signal {-exitcode}" if exitcode < 0 else f"with status {exitcode}"
-            logger.warning("worker %s ended %s; another one takes its place", self.name, how)
-        super()._on_worker_exit_sync(exitcode)
-
-
-def _kill(nannies: Sequence[Nanny]) -> None:
-    for nanny in nannies:
-        if pid := nanny.pid:
-            nanny.close_gracefully()  # no restart
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-@contextmanager
-def _local_pool(names: Sequence[str], threads: int) -> Iterator[_Pool]:
-    nannies: list[_Nanny] = []
-    with ExitStack() as stack:
-        stack.callback(_kill, nannies)  # last: whatever an interruption on the way up or down has left
-        try:
-            cluster = SpecCluster(_worker_specs(names, threads, nannies), _SCHEDULER, silence_logs=False)
-        except RuntimeError as error:
-            raise DistillError(f"the worker processes did not start: {describe(error)}") from error
-        stack.callback(cluster.close)
-        client = stack.enter_context(Client(cluster, set_as_default=False))
-        where = f"{len(names)} local process{'es' if len(names) > 1 else ''} on "
-        where += f"GPU {', '.join(names)}" if names[0] else "the CPU"
-        scheduler: Any = cluster.scheduler  # an object in this process
-        pool = _Pool(client, lambda: [worker.nthreads for worker in scheduler.workers.values()], where)
-        stack.callback(_kill, nannies)  # first: a worker has nothing to save, whatever it does right now
-        yield pool
-
-
-_SCHEDULER = {
-    "cls": Scheduler,
-    "options": {"host": "127.0.0.1", "dashboard": True, "dashboard_address": "127.0.0.1:0"},
-}
-
-
-def _worker_specs(names: Sequence[str], threads: int, nannies: list[_Nanny]) -> dict[int, dict[str, Any]]:
-    """One process per name in `names`, its own CUDA_VISIBLE_DEVICES; the nannies end up in `nannies`."""
-
-    def start(*args: Any, **options: Any) -> _Nanny:
-        nannies.append(_Nanny(*args, **options))
-        return nannies[-1]
-
-    here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    shared = {**here, "nthreads": threads, "memory_limit": MEMORY_LIMIT // len(names)}
-    return {
-        index: {"cls": start, "options": {**shared, "env": {"CUDA_VISIBLE_DEVICES": name}}}
-        for index, name in enumerate(names)
-    }
-
-
-@contextmanager
-def _remote_pool(address: str, workers: int | None, connect_s: float) -> Iterator[_Pool]:
-    _require_scheduler(address, connect_s)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            client = Client(address, timeout=connect_s, set_as_default=False)
-        except Exception as error:
-            raise DistillError(f"{address}: no connection to the scheduler ({describe(error)})") from error
-    for warning in caught:
-        what = " ".join(str(warning.message).split())[:300]
-        logger.warning("%s: other versions there than here: %s", address, what)
-    with client:
-        yield _Pool(client, _WorkerThreads(client, workers), address)
-
-
-class _WorkerThreads:
-    """How many threads each worker of a remote scheduler has, of at most `limit`; asked for once a second."""
-
-    def __init__(self, client: Client, limit: int | None) -> None:
-        self.client, self.limit = client, limit
-        self.threads, self.asked = list[int](), -1.0
-
-    def __call__(self) -> Sequence[int]:
-        if time.monotonic() > self.asked + 1.0:
-            scheduler: Any = self.client.scheduler
-            self.threads = []  # stays so while the client reconnects
-            with suppress(OSError, TimeoutError):
-                self.threads = list(self.client.sync(scheduler.ncores, callback_timeout=20).values())
-            self.asked = time.monotonic()
-        return self.threads[: self.limit or None]
-
-
-def _require_scheduler(address: str, limit_s: float) -> None:
-    """Raise DistillError unless a Dask scheduler answers at `address` within `limit_s`."""
-
-    async def shake_hands() -> None:
-        comm = await connect(address, timeout=limit_s, **Security().get_connection_args("client"))
-        await comm.close()
-
-    try:
-        asyncio.run(asyncio.wait_for(shake_hands(), limit_s))
-    except Exception as error:
-        why = f"{type(error).__name__} {error}".strip()[:120]
-        raise DistillError(
-            f"{address}: no Dask scheduler answers there ({why}; limit {limit_s:.0f} s); "
-            "check the address, or start one with `dask scheduler`"
-        ) from error

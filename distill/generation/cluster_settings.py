@@ -1,4 +1,4 @@
-"""What `distill/generation/cluster.py` tells Dask and the worker processes before a run, and takes back after it."""
+"""What a run on a cluster tells Dask and the worker processes before a run, and takes back after it."""
 
 from __future__ import annotations
 

@@ -11,26 +11,31 @@ fi
 hosts=$1
 shift
 venv=${DISTILL_VENV:-$PWD/.venv}
-address_file=$PWD/scheduler-$$.json
 ssh_command=${DISTILL_SSH:-ssh}
+private=
 scheduler=
 
 stop_all() {
-  rm -f "$address_file"
   kill "$scheduler" 2>/dev/null || true
   wait 2>/dev/null || true # the workers end by themselves once their scheduler is gone
+  rm -rf "$private"
 }
 trap stop_all EXIT
 
-"$venv/bin/dask" scheduler --port 0 --no-dashboard --scheduler-file "$address_file" &
+# A folder that no other user can enter: certificates of this run, without which nobody can give this cluster work.
+private=$("$venv/bin/python" -m distill.generation.cluster_tls "$PWD")
+address_file=$private/scheduler.json
+export DASK_CONFIG=$private/dask.json
+
+"$venv/bin/dask" scheduler --port 0 --no-dashboard --dashboard-address 127.0.0.1:0 --scheduler-file "$address_file" &
 scheduler=$!
 while [ ! -s "$address_file" ]; do sleep 1; done
 
 for host in $hosts; do
   for gpu in $(seq 0 $((${GPUS_PER_HOST:-1} - 1))); do
     $ssh_command "$host" "cd '$PWD' && CUDA_VISIBLE_DEVICES=$gpu OMP_NUM_THREADS=1 MALLOC_ARENA_MAX=1 \
-      '$venv/bin/dask' worker --scheduler-file '$address_file' --nthreads 2 --nworkers 1 --memory-limit 0 \
-      --no-dashboard --death-timeout 60" &
+      DASK_CONFIG='$DASK_CONFIG' '$venv/bin/dask' worker --scheduler-file '$address_file' --nthreads 2 --nworkers 1 \
+      --memory-limit 0 --no-dashboard --dashboard-address 127.0.0.1:0 --death-timeout 60" &
   done
 done
 

@@ -191,7 +191,7 @@ def test_devices_stay_with_their_workers_when_both_are_killed_in_the_middle(
     assert threads == {"1"}
     assert {outcome.value["MALLOC_ARENA_MAX"] for outcome in outcomes} == {"1"}  # type: ignore[index]
     assert listening == {"127.0.0.1"}
-    assert [r.name for r in caplog.records] == ["distill.generation.cluster"] * 2
+    assert [r.name for r in caplog.records] == ["distill.generation.cluster_pools"] * 2
     assert "ended by signal 9" in caplog.text
 
 

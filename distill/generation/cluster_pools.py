@@ -1,0 +1,199 @@
+# mypy: disable-error-code="no-untyped-call"
+"""Where tasks run: worker processes of this machine, which talk to this process alone, or a Dask scheduler's workers.
+
+What reaches a port of Dask can run code there. Other users of this machine reach its ports, so scheduler, nannies and
+workers want a certificate, which is made for the run and never leaves the memory of its processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
+from typing import Any
+
+import dask
+from distributed import Client, Future, Nanny, Scheduler, Security, SpecCluster, Worker
+from distributed.comm.core import connect
+from distributed.system import MEMORY_LIMIT
+
+from distill.errors import DistillError
+from distill.generation.attempt import describe
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Pool:
+    """Where tasks run: a connected client, and the number of threads of each worker process that lives there now."""
+
+    client: Client
+    living: Callable[[], Sequence[int]]
+    where: str
+    in_flight: dict[Future[Any], str] = field(default_factory=dict)
+
+    def wait_for_worker(self, stop: threading.Event, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        while not self.living() and not stop.wait(0.1):
+            if time.monotonic() > deadline:
+                raise DistillError(
+                    f"no worker has joined {self.where} within {limit_s:.0f} s: start some with "
+                    "`dask worker`, in an environment that has distill"
+                )
+
+
+class _Nanny(Nanny):
+    """Keeps one worker process alive. Ctrl-C in the terminal reaches the driver only, which then decides."""
+
+    async def instantiate(self) -> Any:
+        # A new process inherits the signal mask of the thread that starts it: this one. Starting the resource
+        # tracker, which comes with the first process, would take the mask back.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return await super().instantiate()
+
+    def _on_worker_exit_sync(self, exitcode: int) -> None:
+        if self.status.name == "running":
+            how = f"by signal {-exitcode}" if exitcode < 0 else f"with status {exitcode}"
+            logger.warning("worker %s ended %s; another one takes its place", self.name, how)
+        super()._on_worker_exit_sync(exitcode)
+
+
+def _kill(nannies: Sequence[Nanny]) -> None:
+    for nanny in nannies:
+        if pid := nanny.pid:
+            nanny.close_gracefully()  # no restart
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def local_pool(names: Sequence[str], threads: int) -> Iterator[Pool]:
+    nannies: list[_Nanny] = []
+    security = Security.temporary()
+    with ExitStack() as stack:
+        stack.enter_context(_private_scratch())
+        stack.callback(_kill, nannies)  # last: whatever an interruption on the way up or down has left
+        try:
+            specs = _worker_specs(names, threads, nannies, security)
+            cluster = SpecCluster(specs, _scheduler_spec(security), security=security)
+        except RuntimeError as error:
+            raise DistillError(f"the worker processes did not start: {describe(error)}") from error
+        stack.callback(cluster.close)
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        where = f"{len(names)} local process{'es' if len(names) > 1 else ''} on "
+        where += f"GPU {', '.join(names)}" if names[0] else "the CPU"
+        scheduler: Any = cluster.scheduler  # an object in this process
+        pool = Pool(client, lambda: [worker.nthreads for worker in scheduler.workers.values()], where)
+        stack.callback(_kill, nannies)  # first: a worker has nothing to save, whatever it does right now
+        yield pool
+
+
+class _NoPages:
+    """Opens no port for web pages: Dask does so even where no dashboard is wanted."""
+
+    def start_http_server(self, *args: object, **options: object) -> None:
+        pass
+
+
+class _Scheduler(_NoPages, Scheduler):
+    pass
+
+
+class _Worker(_NoPages, Worker):
+    pass
+
+
+_HERE = {"host": "127.0.0.1", "protocol": "tls"}
+
+
+def _scheduler_spec(security: Security) -> dict[str, Any]:
+    return {"cls": _Scheduler, "options": {**_HERE, "dashboard": False, "security": security}}
+
+
+def _worker_specs(
+    names: Sequence[str], threads: int, nannies: list[_Nanny], security: Security
+) -> dict[int, dict[str, Any]]:
+    """One process per name in `names`, its own CUDA_VISIBLE_DEVICES; the nannies end up in `nannies`."""
+
+    def start(*args: Any, **options: Any) -> _Nanny:
+        nannies.append(_Nanny(*args, **options))
+        return nannies[-1]
+
+    shared = {**_HERE, "worker_class": _Worker, "security": security, "nthreads": threads}
+    shared["memory_limit"] = MEMORY_LIMIT // len(names)
+    return {
+        index: {"cls": start, "options": {**shared, "env": {"CUDA_VISIBLE_DEVICES": name}}}
+        for index, name in enumerate(names)
+    }
+
+
+@contextmanager
+def _private_scratch() -> Iterator[None]:
+    """Give Dask a scratch folder that no other user can enter or make first: modules are imported from there."""
+    with tempfile.TemporaryDirectory(prefix="distill-", ignore_cleanup_errors=True) as folder:
+        try:
+            with dask.config.set({"temporary-directory": folder}):
+                yield
+        finally:  # someone else may make a folder of this name afterwards
+            sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
+
+
+@contextmanager
+def remote_pool(address: str, workers: int | None, connect_s: float) -> Iterator[Pool]:
+    _require_scheduler(address, connect_s)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            client = Client(address, timeout=connect_s, set_as_default=False)
+        except Exception as error:
+            raise DistillError(f"{address}: no connection to the scheduler ({describe(error)})") from error
+    for warning in caught:
+        what = " ".join(str(warning.message).split())[:300]
+        logger.warning("%s: other versions there than here: %s", address, what)
+    with client:
+        yield Pool(client, _WorkerThreads(client, workers), address)
+
+
+class _WorkerThreads:
+    """How many threads each worker of a remote scheduler has, of at most `limit`; asked for once a second."""
+
+    def __init__(self, client: Client, limit: int | None) -> None:
+        self.client, self.limit = client, limit
+        self.threads, self.asked = list[int](), -1.0
+
+    def __call__(self) -> Sequence[int]:
+        if time.monotonic() > self.asked + 1.0:
+            scheduler: Any = self.client.scheduler
+            self.threads = []  # stays so while the client reconnects
+            with suppress(OSError, TimeoutError):
+                self.threads = list(self.client.sync(scheduler.ncores, callback_timeout=20).values())
+            self.asked = time.monotonic()
+        return self.threads[: self.limit or None]
+
+
+def _require_scheduler(address: str, limit_s: float) -> None:
+    """Raise DistillError unless a Dask scheduler answers at `address` within `limit_s`."""
+
+    async def shake_hands() -> None:
+        comm = await connect(address, timeout=limit_s, **Security().get_connection_args("client"))
+        await comm.close()
+
+    try:
+        asyncio.run(asyncio.wait_for(shake_hands(), limit_s))
+    except Exception as error:
+        why = f"{type(error).__name__} {error}".strip()[:120]
+        raise DistillError(
+            f"{address}: no Dask scheduler answers there ({why}; limit {limit_s:.0f} s); "
+            "check the address, or start one with `dask scheduler`"
+        ) from error
