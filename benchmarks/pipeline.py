@@ -32,7 +32,8 @@ from side_by_side import machine, print_table, sentence, write_json
 
 from distill.devices import visible_devices
 from distill.weights.checkpoint import Checkpoint, save_safetensors
-from pipelines import RECIPES
+
+BATCH = 16  # candidates drawn at once, as by default
 
 
 def main() -> int:
@@ -81,9 +82,8 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--json", type=Path, help="write all numbers here")
     options, extra = parser.parse_known_args()
     options.workers = options.workers or one_and_all(options.device)
-    batch = RECIPES["style-mix"].batch_size
-    rows = options.n // (4 * max(options.workers)) // batch * batch  # a shard draws whole batches
-    options.shard_size = options.shard_size or max(batch, min(256, rows))
+    rows = options.n // (4 * max(options.workers)) // BATCH * BATCH  # a shard draws whole batches
+    options.shard_size = options.shard_size or max(BATCH, min(256, rows))
     return options, extra
 
 

@@ -108,7 +108,7 @@ def writer(
     """Write one shard of these images as the main job does: encode, build, commit."""
     facts = Teacher(name="none", sha256="0" * 64, resolution=side, num_ws=10, z_dim=8, w_dim=8)
     base = RECIPES["style-mix"].without_faces().revised(codec=codec)
-    recipe = base.bind(facts, precision="fp32")
+    recipe = base.bind(facts)
     rows = len(next(iter(images.values())))
     candidates = np.arange(rows)
 

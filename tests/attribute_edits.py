@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from distill.directions.file import Direction, read_direction, write_direction
+from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.pixels import to_uint8
+from distill.shards.layout import ShardContent
 from distill.stylegan2.facts import Teacher
 from distill.stylegan2.generator import Generator
 from pipelines import RECIPES
@@ -67,9 +69,14 @@ def write_planted(path: Path, teacher: Generator, attribute: str, **changes: Any
     return read_direction(path)
 
 
+def generate_small(*args: Any, **options: Any) -> ShardContent:
+    """Draw a shard by four candidates at once."""
+    return generate_shard(*args, batch_size=4, **options)
+
+
 def task_of(name: str, **settings: Any) -> TaskRecipe:
-    """A task without faces, in small batches; `settings` are for the filter that chooses the pair."""
-    base = RECIPES[name].without_faces().revised(batch_size=4, shard_size=4)
+    """A task without faces; `settings` are for the filter that chooses the pair."""
+    base = RECIPES[name].without_faces().revised(shard_size=4)
     if base.edit.name != "direction":
         return base
     return base.refiltered(base.filters[0].name, find_faces=False, **settings)
@@ -85,4 +92,4 @@ def bound(base: TaskRecipe, teacher: Generator, direction: Direction | None = No
         w_dim=teacher.w_dim,
     )
     models = {"scorer_sha256": Redness.sha256, **models}
-    return base.bind(facts, precision="fp32", direction=direction, **models)
+    return base.bind(facts, direction=direction, **models)

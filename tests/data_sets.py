@@ -34,7 +34,7 @@ def recipe_of(**changes: Any) -> dict[str, Any]:
     base = {"task": "style-mix", "inputs": ["content", "style"], "target": "mixed", "generator": generator}
     choices = {
         "filters": filters,
-        "crossover": {"lo": 2, "hi": 3},
+        "edit": {"name": "style-mix", "crossover": {"lo": 2, "hi": 3}},
         "resolution": 16,
         "codec": "raw",
         "seed": 0,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from attribute_edits import Redness, bound, planted, task_of, write_planted
+from attribute_edits import Redness, bound, generate_small, planted, task_of, write_planted
 from pretend_gpu import OnGpu, pretend_gpu
 from pretend_streams import faults
 
@@ -23,7 +23,6 @@ from distill.generation.background import Lane, stream_beside
 from distill.generation.batch_probe import held_on, readings, room_on
 from distill.generation.batch_size import Probe
 from distill.generation.job import Run, Watch, run_job
-from distill.generation.pipeline import generate_shard
 from distill.generation.plan import plan_job
 from distill.generation.recipe import Recipe
 from distill.networks.perceptual import NoFeatures
@@ -57,7 +56,7 @@ def gpu() -> Iterator[None]:
 
 def mixes(teacher: Generator, **choices: Any) -> Recipe:
     window = ({"name": "change", "min_ssim": 0.2, "max_ssim": 1.0},)
-    base = RECIPES["style-mix"].without_faces().revised(batch_size=4, shard_size=4, filters=window)
+    base = RECIPES["style-mix"].without_faces().revised(shard_size=4, filters=window)
     return bound(base.revised(crossover="2-6", **choices), teacher)
 
 
@@ -67,7 +66,7 @@ def pair(
     """The same shard from the CPU, and from the GPU by two threads."""
     teachers = [load_generator(weights, device=device, precision="fp32") for device in ("cpu", "cuda")]
     return tuple(
-        generate_shard(wanted, 1, rows, teacher=teacher, threads=threads, max_candidates=500, **options)
+        generate_small(wanted, 1, rows, teacher=teacher, threads=threads, max_candidates=500, **options)
         for teacher, threads in zip(teachers, (1, 2), strict=True)
     )
 
@@ -110,23 +109,18 @@ def test_other_tasks_are_those_of_the_cpu(
 
 @pytest.mark.usefixtures("gpu")
 def test_faces_are_found_in_what_the_gpu_drew() -> None:
-    base = RECIPES["style-mix"].revised(batch_size=4)
-    wanted = base.bind(
-        teacher_facts("portraits"), precision="fp32", landmarks_sha256=FaceDetector().landmarks_sha256
-    )
+    base = RECIPES["style-mix"]
+    wanted = base.bind(teacher_facts("portraits"), landmarks_sha256=FaceDetector().landmarks_sha256)
     assert_near(*pair(wanted, "portraits"))
 
 
 @pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_half_precision_is_near_and_its_close_calls_are_settled(
-    tiny_teacher: Generator, tiny_weights: Path, precision: Any
-) -> None:
-    exact = mixes(tiny_teacher)
-    reference = generate_shard(exact, 0, 9, teacher=tiny_teacher)
-    wanted = exact.model_copy(update={"precision": precision, "close_calls": "fp32"})
+def test_half_precision_is_near(tiny_teacher: Generator, tiny_weights: Path, precision: Any) -> None:
+    wanted = mixes(tiny_teacher)
+    reference = generate_small(wanted, 0, 9, teacher=tiny_teacher)
     teacher = load_generator(tiny_weights, device="cuda", precision=precision)
-    one, two = (generate_shard(wanted, 0, 9, teacher=teacher, threads=threads) for threads in (1, 2))
+    one, two = (generate_small(wanted, 0, 9, teacher=teacher, threads=threads) for threads in (1, 2))
     assert build_shard(one) == build_shard(two)
     assert_near(one, reference, levels=LEVELS[precision])
 
@@ -139,10 +133,10 @@ def test_what_is_compiled_for_a_gpu_is_near(
     monkeypatch.setattr(
         torch, "compile", lambda function, **_: function
     )  # what it computes, without a compiler
-    reference = generate_shard(mixes(tiny_teacher), 0, 9, teacher=tiny_teacher)
-    wanted = mixes(tiny_teacher).model_copy(update={"precision": precision, "close_calls": "fp32"})
+    wanted = mixes(tiny_teacher)
+    reference = generate_small(wanted, 0, 9, teacher=tiny_teacher)
     teacher = load_generator(tiny_weights, device="cuda", precision=precision, compiled=True)
-    assert_near(generate_shard(wanted, 0, 9, teacher=teacher, threads=2), reference, levels=LEVELS[precision])
+    assert_near(generate_small(wanted, 0, 9, teacher=teacher, threads=2), reference, levels=LEVELS[precision])
 
 
 @pytest.mark.usefixtures("gpu")
@@ -153,7 +147,7 @@ def test_a_job_leaves_the_same_files_by_one_thread_and_by_two(
 
     def files(device: str, threads: int) -> dict[str, bytes]:
         folder = tmp_path / f"{device}-{threads}"
-        run = Run(source=str(tiny_weights), device=device, threads=threads)
+        run = Run(source=str(tiny_weights), device=device, threads=threads, batch_size=4)
         run_job(plan_job(wanted, 10, folder), run, stop=threading.Event(), watch=Watch())
         return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -182,8 +176,8 @@ def test_workers_have_deterministic_kernels_and_fill_no_buffer_in_vain() -> None
 def test_batch_sizes_are_measured(tiny_teacher: Generator, tiny_weights: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("distill.generation.batch_probe.ENOUGH_S", 0.01)
     wanted = mixes(tiny_teacher)
-    facts = {"source": str(tiny_weights), "device": "cuda", "direction": "", "threads": 2, "workers": 1}
-    probe = Probe(recipe_json=wanted.to_json(), rows=8, **facts)
+    facts = {"source": str(tiny_weights), "device": "cuda", "precision": "fp16", "direction": ""}
+    probe = Probe(recipe_json=wanted.to_json(), rows=8, threads=2, workers=1, **facts)
     teacher = load_generator(tiny_weights, device="cuda", precision="fp16")
     found = list(readings(probe, wanted, teacher, room=room_on(CUDA, workers=1)))
     assert [reading.size for reading in found] == [2, 4, 8]

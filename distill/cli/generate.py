@@ -65,7 +65,7 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
     "--batch-size",
     metavar="INTEGER|auto",
     callback=count_or_auto,
-    help="Candidates drawn at once; part of the recipe. auto measures.  [default: auto for 500 triplets or more of"
+    help="Candidates drawn at once. auto measures.  [default: auto for 500 triplets or more of"
     " 256 px or more, or on a GPU; else 16]",
 )
 @click.option(
@@ -86,12 +86,8 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
     "--compile/--no-compile",
     "compiled",
     default=None,
-    help="Compile the generator: minutes at first, kept on disk. Part of the recipe.  [default: on a CPU, for"
+    help="Compile the generator: minutes at first, kept on disk.  [default: on a CPU, for"
     " 500 triplets or more in fp32, 5000 in bf16, of 256 px or more]",
-)
-@click.option(
-    "--close-calls",
-    help="fp32 or as-drawn: whether candidates near a filter's bound are drawn again in fp32.  [default: fp32]",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan; make and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
@@ -110,7 +106,7 @@ def generate(**options: Any) -> None:
     from distill.cli.signals import stop_on_signals
     from distill.devices import keep_freed_memory
     from distill.generation.job import Watch, run_job
-    from distill.generation.open_choices import as_begun, measures_batch, with_measured_batch
+    from distill.generation.open_choices import measures_batch, with_measured_batch
     from distill.generation.plan import plan_job
     from distill.generation.request import recipe_of
     from distill.timing import StageClock
@@ -118,19 +114,19 @@ def generate(**options: Any) -> None:
     keep_freed_memory()  # before any thread begins
     recipe, means = recipe_of(options)
     folder, quiet = options["out"] or default_folder(options), options["as_json"]
-    plan = plan_job(as_begun(recipe, folder, options), options["n"], folder)
+    plan = plan_job(recipe, options["n"], folder)
     placement = placement_of(plan, options)
     measures = measures_batch(plan, placement, options)
+    run, clock = run_of(plan, placement, means, options), StageClock()
     if options["dry_run"]:
-        print_plan(plan, placement, batch_open=measures, as_json=quiet)
+        print_plan(plan, placement, run, batch_open=measures, as_json=quiet)
         return
     if not quiet:
         click.echo(opening_line(plan, placement), err=True)
-    run, clock = run_of(placement, means, options), StageClock()
     with stop_on_signals() as stop:
         if measures:
-            plan = with_measured_batch(plan, run, stop=stop, quiet=quiet)
-        if plan.recipe.compiled and not quiet:
+            run = with_measured_batch(plan, run, stop=stop, quiet=quiet)
+        if run.compiled and not quiet:
             click.echo(
                 "compiling the generator first: minutes, or seconds where it was done before", err=True
             )
@@ -140,9 +136,13 @@ def generate(**options: Any) -> None:
     print_result(plan, reports, progress, clock, as_json=quiet)
 
 
-def run_of(placement: Placement, means: Means, options: dict[str, Any]) -> Run:
+def run_of(plan: Plan, placement: Placement, means: Means, options: dict[str, Any]) -> Run:
+    from distill.devices import resolve_precision
     from distill.generation.job import Run
+    from distill.generation.open_choices import AUTO, BATCH_SIZE, compiles
 
+    precision = resolve_precision(options["precision"], options["device"])
+    size = options["batch_size"]
     return Run(
         source=options["source"],
         device=placement.device,
@@ -151,6 +151,9 @@ def run_of(placement: Placement, means: Means, options: dict[str, Any]) -> Run:
         cluster=placement.cluster,
         workers=placement.workers,
         devices=placement.devices,
+        precision=precision,
+        batch_size=BATCH_SIZE if size in (None, AUTO) else size,
+        compiled=compiles(plan, precision, options),
         max_candidates=options["max_candidates"],
         threads=placement.threads,
     )

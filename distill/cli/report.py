@@ -10,6 +10,7 @@ import click
 
 from distill.files import size_text
 from distill.generation.edit_settings import DirectionSettings, MorphSettings, StyleMixSettings
+from distill.generation.job import Run
 from distill.generation.placement import Placement
 from distill.generation.plan import SAFETY, Plan
 from distill.generation.recipe import Recipe
@@ -19,15 +20,15 @@ from distill.shards.summary import edit_text, sample_word
 from distill.timing import StageClock, clock
 
 
-def print_plan(plan: Plan, placement: Placement, *, batch_open: bool, as_json: bool) -> None:
+def print_plan(plan: Plan, placement: Placement, run: Run, *, batch_open: bool, as_json: bool) -> None:
     """Print what a run would make, and whether it fits on the disk.
 
-    `batch_open`: the run would first measure its batch size, so that the digest cannot be told yet.
+    `batch_open`: the run would first measure its batch size.
     """
     fits = plan.bytes_needed * SAFETY <= plan.bytes_free
     facts = {
         "folder": str(plan.folder),
-        "digest": None if batch_open else plan.recipe.digest,
+        "digest": plan.recipe.digest,
         "n": plan.n,
         "shards": len(plan.rows),
         "shards_done": len(plan.done),
@@ -38,16 +39,19 @@ def print_plan(plan: Plan, placement: Placement, *, batch_open: bool, as_json: b
         "cluster": placement.cluster,
         "workers": placement.workers,
         "device": placement.device,
-        "recipe": plan.recipe.model_dump(mode="json") | ({"batch_size": None} if batch_open else {}),
+        "precision": run.precision,
+        "batch_size": None if batch_open else run.batch_size,
+        "compiled": run.compiled,
+        "recipe": plan.recipe.model_dump(mode="json"),
     }
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
     verdict = "fits" if fits else "DOES NOT FIT"
-    digest = "the batch size is measured first" if batch_open else f"digest {plan.recipe.digest}"
+    drawn = "a measured number" if batch_open else run.batch_size
     word = sample_word(plan.recipe.roles)
     lines = [
-        f"folder      {plan.folder}  ({digest})",
+        f"folder      {plan.folder}  (digest {plan.recipe.digest})",
         f"generator   {plan.recipe.generator.name}, {plan.recipe.generator.resolution} px,"
         f" sha256 {plan.recipe.generator.sha256[:12]}…",
         f"{word + 's':<11} {plan.n} of {plan.recipe.resolution} px as {plan.recipe.codec}",
@@ -56,6 +60,7 @@ def print_plan(plan: Plan, placement: Placement, *, batch_open: bool, as_json: b
         f" {len(plan.done)} with {plan.rows_done} {word}s are there already",
         f"disk        about {size_text(plan.bytes_needed)} needed, {size_text(plan.bytes_free)} free: {verdict}",
         f"workers     {placement.describe()}",
+        f"drawn       {drawn} at once in {run.precision}{', compiled' if run.compiled else ''}",
     ]
     click.echo("\n".join(lines))
 

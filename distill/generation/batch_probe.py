@@ -46,7 +46,7 @@ def main(text: str) -> None:
     keep_freed_memory()
     recipe = Recipe.from_json(probe.recipe_json)
     # Not compiled, whatever the recipe says: a minute of compiling for each size would tell little more.
-    teacher = load_generator(probe.source, device=probe.device, precision=recipe.precision)
+    teacher = load_generator(probe.source, device=probe.device, precision=probe.precision)
     place = cache_dir() / "batch-sizes" / f"{key_of(probe, recipe, teacher.device)}.json"
     kept, room = kept_readings(place), room_on(teacher.device, workers=probe.workers)
     say({"room": room, "kept": bool(kept)})
@@ -69,7 +69,7 @@ def key_of(probe: Probe, recipe: Recipe, device: torch.device) -> str:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
         "torch": torch.__version__,
         "generator": recipe.generator.sha256,
-        "precision": recipe.precision,
+        "precision": probe.precision,
         "edit": recipe.edit.model_dump(mode="json"),
         "noise": recipe.noise,
         "ahead": probe.threads > 1,

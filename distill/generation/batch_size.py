@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
+from distill.devices import Precision
 from distill.errors import DistillError, Interrupted
 from distill.files import size_text
 
@@ -39,6 +40,7 @@ class Probe:
     recipe_json: str
     source: str  # of the generator
     device: str
+    precision: Precision
     direction: str
     threads: int  # of each process
     workers: int  # that will share the memory of this machine

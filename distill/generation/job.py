@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from distill.devices import Precision
 from distill.errors import DistillError, Incomplete, Interrupted
 from distill.generation.drawing import drawing_thread
 from distill.generation.local import Leave, run_inline
@@ -44,7 +45,7 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """How a plan is carried out: nothing here changes a byte of the result."""
+    """How a plan is carried out: nothing here changes more than the roundings of the result."""
 
     source: str
     device: str = "cpu"
@@ -53,6 +54,9 @@ class Run:
     cluster: str = "none"
     workers: int = 1
     devices: tuple[str, ...] = ()
+    precision: Precision = "fp32"
+    batch_size: int = 16
+    compiled: bool = False
     max_candidates: int | None = None
     threads: int = 1  # of each process
 
@@ -180,6 +184,9 @@ def task_of(plan: Plan, recipe: Recipe, run: Run, index: int) -> ShardTask:
         device=run.device,
         direction=run.direction,
         scorer=run.scorer,
+        precision=run.precision,
+        batch_size=run.batch_size,
+        compiled=run.compiled,
         max_candidates=run.max_candidates,
         threads=run.threads,
     )

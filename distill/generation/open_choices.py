@@ -1,10 +1,9 @@
-"""What the user of `distill generate` left open: settled as the data set was begun, else as is best here."""
+"""What the user of `distill generate` left open: settled as is best here."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
     from distill.generation.job import Run
     from distill.generation.placement import Placement
     from distill.generation.plan import Plan
-    from distill.generation.recipe import Recipe
 
 AUTO = "auto"
+BATCH_SIZE, MAX_BATCH = 16, 1024
 
 
 def count_or_auto(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
@@ -26,23 +25,19 @@ def count_or_auto(ctx: click.Context, param: click.Parameter, value: str | None)
         return value
     if not value.removeprefix("-").isdecimal():
         raise click.BadParameter(f"{value!r} is neither a whole number nor {AUTO!r}.", ctx=ctx, param=param)
+    if not 1 <= int(value) <= MAX_BATCH:
+        raise click.BadParameter(f"batch_size {value} is not from 1 to {MAX_BATCH}.", ctx=ctx, param=param)
     return int(value)
 
 
-def as_begun(recipe: Recipe, folder: Path, options: dict[str, Any]) -> Recipe:
-    """Take what the user left open from the data set that was begun in the folder; without one, choose `compiled`."""
+def compiles(plan: Plan, precision: str, options: dict[str, Any]) -> bool:
+    """Tell whether to compile the generator: as the user says, else where it pays."""
     from distill.devices import resolve_device
-    from distill.generation.plan import recipe_there
     from distill.stylegan2.compiling import pays
 
-    there, settled = recipe_there(folder), dict[str, Any]()
-    if options["compiled"] is None and there:
-        settled["compiled"] = there.compiled
-    elif options["compiled"] is None and runs_here(options):
-        settled["compiled"] = pays(recipe, options["n"], device=resolve_device(options["device"]))
-    if options["batch_size"] in (None, AUTO) and there:
-        settled["batch_size"] = there.batch_size
-    return recipe.model_copy(update=settled)
+    if options["compiled"] is None and runs_here(options):
+        return pays(plan.recipe, plan.n, precision=precision, device=resolve_device(options["device"]))
+    return bool(options["compiled"])
 
 
 def runs_here(options: dict[str, Any]) -> bool:
@@ -70,8 +65,8 @@ def measures_batch(plan: Plan, placement: Placement, options: dict[str, Any]) ->
     return options["batch_size"] == AUTO or pays(plan.recipe, plan.n, device=placement.device)
 
 
-def with_measured_batch(plan: Plan, run: Run, *, stop: threading.Event, quiet: bool) -> Plan:
-    """Return the plan with the batch size that was measured; say so unless `quiet`."""
+def with_measured_batch(plan: Plan, run: Run, *, stop: threading.Event, quiet: bool) -> Run:
+    """Return the run with the batch size that was measured; say so unless `quiet`."""
     from distill.generation.batch_size import Probe, choose, measure
 
     if not quiet:
@@ -83,6 +78,7 @@ def with_measured_batch(plan: Plan, run: Run, *, stop: threading.Event, quiet: b
         recipe_json=plan.recipe.to_json(),
         source=run.source,
         device=run.device,
+        precision=run.precision,
         direction=run.direction,
         threads=run.threads,
         workers=run.workers,
@@ -92,4 +88,4 @@ def with_measured_batch(plan: Plan, run: Run, *, stop: threading.Event, quiet: b
     chosen = choose(readings, rows)
     if not quiet:
         click.echo(readings.line(chosen), err=True)
-    return replace(plan, recipe=plan.recipe.model_copy(update={"batch_size": chosen.size}))
+    return replace(run, batch_size=chosen.size)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from distill.directions.file import Direction
 
 CANDIDATES_PER_ROW = 20  # tried before a shard is given up, unless the caller names a number
-AGAIN = 4  # close calls that are drawn together: in float32 each takes twice the memory
 AHEAD = 2  # batches that may be drawn before the oldest of them is judged
 Progress = Callable[[int, int], None]  # (accepted so far, tried so far) in this shard
 
@@ -42,6 +41,7 @@ def generate_shard(
     rows: int,
     *,
     teacher: Generator,
+    batch_size: int,
     direction: Direction | None = None,
     scorer: AttributeScorer | None = None,
     max_candidates: int | None = None,
@@ -52,41 +52,32 @@ def generate_shard(
     """Draw candidates of shard `index` until `rows` of them are accepted.
 
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
-    do not depend on how many rows are wanted. Where the recipe says so, close calls of a batch are drawn again in
-    float32 and judged by that. With two or more `threads`, the next batch is drawn while one is judged, and `threads`
-    faces are looked for at a time; the content is the same. `direction` and `scorer` are those that the recipe of an
-    attribute edit names. Raises `TooStrict` when `max_candidates` (default 20 a row) were tried and the shard is not
-    full.
+    do not depend on how many rows are wanted; B is `batch_size`. With two or more `threads`, the next batch is drawn
+    while one is judged, and `threads` faces are looked for at a time; the content is the same. `direction` and
+    `scorer` are those that the recipe of an attribute edit names. Raises `TooStrict` when
+    `max_candidates` (default 20 a row) were tried and the shard is not full.
     """
-    cap, batch = max_candidates or CANDIDATES_PER_ROW * rows, recipe.batch_size
+    cap = max_candidates or CANDIDATES_PER_ROW * rows
     clock = clock or StageClock()
     edit = make_edit(recipe.edit, direction)
     filters = build_filters(recipe, threads=threads, scorer=scorer)
     collector = Collector(recipe, index, rows, threads=threads, filters=filters)
 
-    def draw_again(ids: Sequence[int]) -> Drawn:
-        with DeviceTimer(teacher.device) as timer:
-            drawn = draw(teacher.in_fp32, recipe, edit, index, ids)
-        clock.add({"close calls": timer.seconds()})
-        return drawn
-
     def take(drawn: Drawn, timer: DeviceTimer) -> None:
         clock.add({"synthesis": timer.seconds()})
         drawn = judge(drawn, filters, clock)
-        if recipe.close_calls == "fp32":
-            drawn = settle(drawn, draw_again, filters, clock)
         collect(drawn, collector, clock)
         if on_progress:
             on_progress(collector.accepted, collector.tried)
 
     with Lane(beside=threads > 1, device=teacher.device) as lane:
-        for ids in canonical_batches(batch):
+        for ids in canonical_batches(batch_size):
             with DeviceTimer(teacher.device) as timer:
                 drawn = draw(teacher, recipe, edit, index, ids)
             lane.do(take, drawn, timer)
             # Go on before the judgement only where another batch is needed whatever it says.
             lane.settle_while(
-                lambda waiting: waiting > AHEAD or collector.may_end_within(waiting * batch, cap)
+                lambda waiting: waiting > AHEAD or collector.may_end_within(waiting * batch_size, cap)
             )
             if collector.full:
                 return collector.content()
@@ -119,18 +110,6 @@ def judge(drawn: Drawn, filters: Sequence[Filter], clock: StageClock) -> Drawn:
         for keep_or_drop in filters:
             keep_or_drop(drawn.batch)
         return drawn.as_chosen()
-
-
-def settle(
-    drawn: Drawn, draw_again: Callable[[Sequence[int]], Drawn], filters: Sequence[Filter], clock: StageClock
-) -> Drawn:
-    """Put new drawings, judged as well, in place of a judged batch's close calls."""
-    close = sorted(drawn.batch.close)
-    for first in range(0, len(close), AGAIN):
-        places = close[first : first + AGAIN]
-        again = draw_again([drawn.ids[i] for i in places])
-        drawn = drawn.with_rows(places, judge(again, filters, clock))
-    return drawn
 
 
 def collect(drawn: Drawn, collector: Collector, clock: StageClock) -> None:

@@ -1,7 +1,8 @@
 """What a data set is: a full, immutable description, and a digest that names it.
 
 A `TaskRecipe` holds the choices of a task; `bind` joins it with a teacher into a `Recipe`, in which every choice
-is a number. A recipe says nothing about where or how fast: devices, workers and paths are arguments of a run.
+is a number. A recipe says WHAT, nothing about where or how: devices, precision, batch size, workers and paths are
+arguments of a run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from distill.errors import DistillError
 from distill.generation.edit_settings import (
@@ -18,7 +19,6 @@ from distill.generation.edit_settings import (
     EditChoice,
     EditSettings,
     StyleMixChoice,
-    StyleMixSettings,
     settle_edit,
 )
 from distill.generation.filters.settings import PAIR_FILTERS, AnyFilter
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 Align = Literal["gate", "ffhq", "chip", "none"]
 Codec = Literal["raw", "jpeg", "webp"]
-CloseCalls = Literal["fp32", "as-drawn"]
 
-CHOICES_SINCE = ("compiled", "close_calls")  # of recipes; older ones have the default of `Recipe`
 INFORMATIVE = ("generator.name", "generator.licence", "generator.origin")  # left out of the digest
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
 NEED_LANDMARKS = ("outside", "identity")  # filters that use what the face filter finds
@@ -56,10 +54,6 @@ class TaskRecipe(Frozen):
     latents: Literal["float16", "float32"] = "float32"
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
     shard_size: int = Field(default=256, ge=1, le=100_000)
-    batch_size: int = Field(default=16, ge=1, le=1024)
-    compiled: bool = False  # the generator, by torch.compile: other roundings
-    # Candidates near a filter's bound: drawn again in float32 and judged by that, or by the images as drawn.
-    close_calls: CloseCalls = "fp32"
 
     def revised(self, **choices: Any) -> Self:
         """Return a copy with some choices changed, validated; None leaves a choice as it is.
@@ -91,9 +85,7 @@ class TaskRecipe(Frozen):
         kept = tuple(item.model_dump() for item in self.filters if item.name != "face")
         return self.revised(filters=kept, align="none")
 
-    def bind(
-        self, teacher: Teacher, *, precision: str, direction: Direction | None = None, **models: str
-    ) -> Recipe:
+    def bind(self, teacher: Teacher, *, direction: Direction | None = None, **models: str) -> Recipe:
         """Join with a teacher: resolve edit, resolution and codec to numbers and names.
 
         `models`: the sha256 of what the filters look with: landmarks_sha256, descriptor_sha256, scorer_sha256.
@@ -113,16 +105,14 @@ class TaskRecipe(Frozen):
             "resolution": resolution,
             "codec": codec,
             "filters": tuple(item | {k: v for k, v in models.items() if k in item} for item in filters),
-            "precision": precision,
-            "close_calls": self.close_calls if precision != "fp32" and filters else "as-drawn",
         }
         return validated(Recipe, bound)
 
 
 class Recipe(Frozen):
-    """A task bound to a teacher: everything that decides the bytes of a data set but its length."""
+    """A task bound to a teacher: everything that decides what a data set shows but its length."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     task: str
     inputs: tuple[str, ...]
     target: str
@@ -138,10 +128,6 @@ class Recipe(Frozen):
     latents: Literal["float16", "float32"]
     seed: int
     shard_size: int
-    batch_size: int
-    precision: Literal["fp32", "bf16", "fp16"]
-    compiled: bool = False
-    close_calls: CloseCalls = "as-drawn"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -179,21 +165,6 @@ class Recipe(Frozen):
                 f"the direction moves {self.edit.attribute!r}, the filter scores {chooser.attribute!r}"
             )
 
-    @model_serializer(mode="wrap")
-    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write what is new only where it is used, so that the digests of older data sets stand.
-
-        A style mix is written as it was when it was the only edit; `compiled` and `close_calls` only where they are
-        not what they were before there was a choice.
-        """
-        fields: dict[str, Any] = write(self)
-        for name in CHOICES_SINCE:
-            if fields[name] == type(self).model_fields[name].default:
-                del fields[name]
-        if isinstance(self.edit, StyleMixSettings):
-            fields["crossover"] = fields.pop("edit")["crossover"]
-        return fields
-
     @property
     def roles(self) -> tuple[str, ...]:
         return (*self.inputs, self.target)
@@ -211,11 +182,14 @@ class Recipe(Frozen):
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
+        """Read a recipe. Raises DistillError for one that does not parse, and for one of an earlier version."""
         try:
             fields = json.loads(text)
-            if isinstance(fields, dict) and "crossover" in fields:
-                fields["edit"] = {"name": "style-mix", "crossover": fields.pop("crossover")}
-            return cls.model_validate_json(json.dumps(fields))
+            if isinstance(fields, dict) and fields.get("schema_version") == 1:
+                raise DistillError(
+                    "the data set was made by an earlier version of distill (schema 1): it must be made again"
+                )
+            return cls.model_validate_json(text)
         except ValidationError as error:
             raise DistillError(f"not a recipe of this version: {first_problem(error)}") from error
         except (ValueError, RecursionError) as error:
@@ -227,10 +201,7 @@ class Recipe(Frozen):
             return None
         if self.task != other.task:
             return f"task is {other.task!r} there and {self.task!r} here"
-        mine, theirs = (
-            flat(recipe.model_dump(mode="json")) | {name: getattr(recipe, name) for name in CHOICES_SINCE}
-            for recipe in (self, other)
-        )
+        mine, theirs = (flat(recipe.model_dump(mode="json")) for recipe in (self, other))
         for key in sorted(mine.keys() | theirs.keys()):
             if mine.get(key) != theirs.get(key) and key not in INFORMATIVE:
                 return f"{key} is {theirs.get(key)!r} there and {mine.get(key)!r} here"

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.attributes.open import BUILTIN, open_scorer
-from distill.devices import resolve_precision
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError
 from distill.generation.edit_settings import DirectionChoice
 from distill.generation.filters.settings import PairFilter
-from distill.generation.open_choices import AUTO
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.stylegan2.facts import teacher_facts
 from distill.weights.registry import domain_of
@@ -43,10 +41,7 @@ def recipe_of(options: dict[str, Any]) -> tuple[Recipe, Means]:
     if options["align"] == "none" or not draws_faces:
         base = base.without_faces()
     names = {*type(base).model_fields, "crossover", "delta"} - {"task"}
-    asked = {
-        key: options[key] for key in names & options.keys() if options[key] != AUTO or key != "batch_size"
-    }
-    base = base.revised(**asked)
+    base = base.revised(**{key: options[key] for key in names & options.keys()})
     means, direction, models = Means(), None, dict[str, str]()
     if isinstance(edit := base.edit, DirectionChoice):
         direction = direction_of(edit.attribute, options)
@@ -54,8 +49,7 @@ def recipe_of(options: dict[str, Any]) -> tuple[Recipe, Means]:
         base, models = with_scorer(base, scorer, options, draws_faces=draws_faces)
         means = Means(direction=named_direction(edit.attribute, options), scorer=scorer)
     recipe = with_bounds(base, options)
-    precision = resolve_precision(options["precision"], options["device"])
-    bound = recipe.bind(teacher, precision=precision, direction=direction, **models | models_of(recipe))
+    bound = recipe.bind(teacher, direction=direction, **models | models_of(recipe))
     return bound, means
 
 

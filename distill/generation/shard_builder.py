@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.faces.alignment import ffhq_quad
-from distill.generation.filters import ACCEPTED, Batch, Filter, picked, with_rows
+from distill.generation.filters import ACCEPTED, Batch, Filter, picked
 from distill.generation.recipe import Recipe
 from distill.shards.codec import encode_images
 from distill.shards.layout import ShardContent
@@ -39,15 +39,6 @@ class Drawn:
             self,
             images={role: picked(images, places) for role, places in self.batch.chosen.items()},
             latents={role: picked(latents, places) for role, places in self.batch.chosen.items()},
-        )
-
-    def with_rows(self, places: Sequence[int], other: Drawn) -> Drawn:
-        """Put the candidates of `other` at these places; of both, what was to be chosen is chosen."""
-        return replace(
-            self,
-            images={name: with_rows(x, places, other.images[name]) for name, x in self.images.items()},
-            batch=self.batch.with_rows(places, other.batch),
-            latents={name: with_rows(ws, places, other.latents[name]) for name, ws in self.latents.items()},
         )
 
 

@@ -37,6 +37,9 @@ class ShardTask:
     device: str
     direction: str = ""  # its file or name, and
     scorer: str = ""  # who scores the images: both for attribute edits alone
+    precision: Precision = "fp32"
+    batch_size: int = 16
+    compiled: bool = False
     max_candidates: int | None = None
     threads: int = 1  # of the process that makes it; 0: as many as it has cores
 
@@ -75,18 +78,19 @@ def draw_shard(
         on_progress(0, 0)
     be_reproducible()
     keep_freed_memory()
-    teacher = teacher_of(task.source, task.device, recipe.precision, compiled=recipe.compiled)
+    teacher = teacher_of(task.source, task.device, task.precision, compiled=task.compiled)
     if teacher.sha256 != recipe.generator.sha256:
         raise DistillError(
             f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
             f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
         )
-    with compiler_advice(compiled=recipe.compiled, instead="run it with --no-compile"):
+    with compiler_advice(compiled=task.compiled, instead="run it with --no-compile"):
         return generate_shard(
             recipe,
             task.index,
             task.rows,
             teacher=teacher,
+            batch_size=task.batch_size,
             direction=read_direction(task.direction, generator=task.source) if task.direction else None,
             scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
             max_candidates=task.max_candidates,

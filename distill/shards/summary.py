@@ -22,10 +22,8 @@ READING_ORDER = (
         "codec",
         "latents",
         "shard_size",
-        "batch_size",
     ),
     *(
-        "precision",
         "attribute",
         "direction",
         "delta",
@@ -85,7 +83,7 @@ def generator_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def edit_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what the recipe says of its edit; a style mix has a crossover instead."""
+    """Return what the recipe says of its edit."""
     edit = recipe.get("edit")
     return edit if isinstance(edit, Mapping) else {}
 
@@ -100,12 +98,22 @@ def strengths_of(recipe: Mapping[str, Any]) -> list[float]:
 
 
 def edit_text(recipe: Mapping[str, Any]) -> str | None:
-    """Name an edit in a few words; None for a style mix."""
+    """Name an edit in a few words; None where the recipe has none."""
     edit = edit_of(recipe)
+    if "crossover" in edit:
+        return crossover_text(edit["crossover"])
     if "direction" not in edit:
         return str(edit["name"]) if "name" in edit else None
     steps = ", ".join(f"{strength:+g}" for strength in strengths_of(recipe))
     return f"{value_text(edit.get('attribute'))}: {steps} along {value_text(edit['direction'])}"
+
+
+def crossover_text(crossover: Any) -> str | None:
+    """Say where a style mix takes the style's w; None for what is no crossover."""
+    if not isinstance(crossover, Mapping) or not {"lo", "hi"} <= crossover.keys():
+        return None
+    lo, hi = crossover["lo"], crossover["hi"]
+    return f"style from layer {lo}" if lo == hi else f"style from layer {lo} to {hi}, drawn per candidate"
 
 
 def sample_word(roles: Sequence[str]) -> str:

@@ -29,9 +29,9 @@ LONG_RUNS = {"fp32": 500, "bf16": 5000}
 LARGE = 256  # px
 
 
-def pays(recipe: Recipe, n: int, *, device: str) -> bool:
+def pays(recipe: Recipe, n: int, *, precision: str, device: str) -> bool:
     """Tell whether to compile the generator for a run of `n` rows unasked."""
-    long = n >= LONG_RUNS.get(recipe.precision, sys.maxsize) and recipe.generator.resolution >= LARGE
+    long = n >= LONG_RUNS.get(precision, sys.maxsize) and recipe.generator.resolution >= LARGE
     return long and device == "cpu" and has_compiler()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -37,13 +36,6 @@ class Generator:
         self.device, self.precision, self.sha256 = torch.device(device), precision, sha256
         self.network = network.eval().requires_grad_(False).to(self.device)
         self.synthesis = FusedSynthesis(self.network, precision, compiled=compiled)
-
-    @cached_property
-    def in_fp32(self) -> Generator:
-        """The same generator in float32, not compiled; itself where it is that already."""
-        if self.precision == "fp32":
-            return self
-        return Generator(self.network, sha256=self.sha256, device=self.device)
 
     @property
     def resolution(self) -> int:

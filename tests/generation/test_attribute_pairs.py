@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from attribute_edits import Redness, bound, planted, task_of, write_planted
+from attribute_edits import Redness, bound, generate_small, planted, task_of, write_planted
 
 from distill.directions.file import Direction
 from distill.errors import DistillError, TooStrict
-from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
 from distill.pixels import to_uint8
 from distill.shards.layout import ShardContent
@@ -35,7 +34,7 @@ def directions(tiny_teacher: Generator, tmp_path_factory: pytest.TempPathFactory
 
 
 def made(recipe: Recipe, teacher: Generator, rows: int, **options: Any) -> ShardContent:
-    return generate_shard(recipe, 2, rows, teacher=teacher, max_candidates=2000, **options)
+    return generate_small(recipe, 2, rows, teacher=teacher, max_candidates=2000, **options)
 
 
 def test_a_pair_is_two_steps_along_the_direction_with_their_latents(
@@ -121,7 +120,7 @@ def test_a_bound_that_nothing_reaches_says_what_to_loosen(
 ) -> None:
     recipe = bound(task_of("gender-swap"), tiny_teacher, directions["gender"])
     with pytest.raises(TooStrict) as refused:
-        generate_shard(
+        generate_small(
             recipe,
             0,
             4,

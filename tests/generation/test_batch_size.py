@@ -27,11 +27,12 @@ def readings(*sizes: tuple[int, float, int], room: int = 8000 * MIB) -> Readings
 @pytest.fixture
 def probe(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probe:
     monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
-    recipe = RECIPES["style-mix"].without_faces().bind(teacher_facts(str(tiny_weights)), precision="fp32")
+    recipe = RECIPES["style-mix"].without_faces().bind(teacher_facts(str(tiny_weights)))
     return Probe(
         recipe_json=recipe.to_json(),
         source=str(tiny_weights),
         device="cpu",
+        precision="fp32",
         direction="",
         threads=2,
         workers=1,

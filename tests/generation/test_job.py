@@ -29,9 +29,9 @@ LONG = 60  # seconds after which a test that hangs fails
 
 @pytest.fixture
 def recipe(tiny_weights: Path) -> Recipe:
-    base = RECIPES["style-mix"].without_faces().revised(batch_size=4, shard_size=4)
+    base = RECIPES["style-mix"].without_faces().revised(shard_size=4)
     window = ({"name": "change", "min_ssim": -1.0, "max_ssim": 1.0},)
-    return base.revised(filters=window).bind(teacher_facts(str(tiny_weights)), precision="fp32")
+    return base.revised(filters=window).bind(teacher_facts(str(tiny_weights)))
 
 
 class Job:
@@ -39,7 +39,7 @@ class Job:
 
     def __init__(self, recipe: Recipe, weights: Path, folder: Path) -> None:
         self.recipe, self.weights, self.folder = recipe, weights, folder
-        self.accepted = 0
+        self.accepted, self.batch_size = 0, 4
         self.notes: list[str] = []
         self.stop = threading.Event()
 
@@ -48,7 +48,7 @@ class Job:
             self.accepted += accepted
 
         plan = plan_job(self.recipe, n, self.folder)
-        settings = Run(source=str(self.weights), **run)
+        settings = Run(**{"source": str(self.weights), "batch_size": self.batch_size} | run)
         return run_job(plan, settings, stop=self.stop, watch=Watch(count=count, note=self.notes.append))
 
     def tree(self) -> dict[str, bytes]:
@@ -255,10 +255,10 @@ def test_one_thread_draws_and_never_two_shards_at_a_time(
 
 
 def test_stopping_keeps_what_is_drawn_and_begins_no_other(
-    recipe: Recipe, new_job: Callable[[str], Job], studio: Studio
+    new_job: Callable[[str], Job], studio: Studio
 ) -> None:
     job, straight = new_job("a"), new_job("b")
-    job.recipe = straight.recipe = recipe.model_copy(update={"batch_size": 2})
+    job.batch_size = straight.batch_size = 2
     studio.before_drawing = lambda: job.stop.set() if studio.second_turn.is_set() else None
     studio.before_writing = lambda: job.stop.wait(LONG) and None
     with pytest.raises(Interrupted, match="1 of 5 shards are done"):
@@ -274,10 +274,10 @@ def test_stopping_keeps_what_is_drawn_and_begins_no_other(
 
 
 def test_a_shard_whose_turn_comes_after_the_stop_is_not_drawn(
-    recipe: Recipe, new_job: Callable[[str], Job], studio: Studio
+    new_job: Callable[[str], Job], studio: Studio
 ) -> None:
     job = new_job("a")
-    job.recipe = recipe.model_copy(update={"batch_size": 2})
+    job.batch_size = 2
 
     def stop() -> None:
         assert studio.both_under_way.wait(LONG)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attribute_edits import generate_small
 
 import distill.generation.pipeline as module
 from distill.errors import TooStrict
 from distill.generation.edits import Edit
 from distill.generation.filters.settings import ChangeFilter
-from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
 from distill.pixels import to_uint8
 from distill.shards.codec import decode_image
@@ -35,18 +35,18 @@ def recipe_for(teacher: Generator, *, low: float = -1.0, high: float = 1.0, **ch
         w_dim=teacher.w_dim,
     )
     window = ({"name": "change", "min_ssim": low, "max_ssim": high},)
-    base = RECIPES["style-mix"].without_faces().revised(batch_size=4, filters=window)
-    return base.revised(**choices).bind(facts, precision="fp32")
+    base = RECIPES["style-mix"].without_faces().revised(filters=window)
+    return base.revised(**choices).bind(facts)
 
 
 def window_that_keeps_half(teacher: Generator) -> float:
-    scores = generate_shard(recipe_for(teacher), 0, 40, teacher=teacher).columns["scores/change"]
+    scores = generate_small(recipe_for(teacher), 0, 40, teacher=teacher).columns["scores/change"]
     return float(np.median(scores))
 
 
 def test_a_row_is_the_mix_of_its_two_seeds(tiny_teacher: Generator) -> None:
     recipe = recipe_for(tiny_teacher, crossover="2-6", seed=11)
-    content = generate_shard(recipe, 3, 6, teacher=tiny_teacher)
+    content = generate_small(recipe, 3, 6, teacher=tiny_teacher)
     for row in range(6):
         candidate = int(content.columns["candidate"][row])
         z = torch.from_numpy(sample_z(11, 3, [candidate], ("content", "style"), tiny_teacher.z_dim))
@@ -63,14 +63,14 @@ def test_a_row_is_the_mix_of_its_two_seeds(tiny_teacher: Generator) -> None:
 
 def test_drawn_crossovers_differ_between_candidates(tiny_teacher: Generator) -> None:
     recipe = recipe_for(tiny_teacher, crossover="1-7")
-    content = generate_shard(recipe, 0, 24, teacher=tiny_teacher)
+    content = generate_small(recipe, 0, 24, teacher=tiny_teacher)
     assert len(set(content.columns["params/crossover"].tolist())) > 4
 
 
 def test_more_rows_keep_the_first_ones_byte_for_byte(tiny_teacher: Generator) -> None:
     recipe = recipe_for(tiny_teacher, low=window_that_keeps_half(tiny_teacher))
-    short = generate_shard(recipe, 0, 5, teacher=tiny_teacher)
-    long = generate_shard(recipe, 0, 9, teacher=tiny_teacher)
+    short = generate_small(recipe, 0, 5, teacher=tiny_teacher)
+    long = generate_small(recipe, 0, 9, teacher=tiny_teacher)
     for name, values in short.columns.items():
         np.testing.assert_array_equal(values, long.columns[name][:5])
     for role in recipe.roles:
@@ -79,16 +79,16 @@ def test_more_rows_keep_the_first_ones_byte_for_byte(tiny_teacher: Generator) ->
 
 def test_generating_twice_gives_the_same_bytes(tiny_teacher: Generator) -> None:
     recipe = recipe_for(tiny_teacher, codec="jpeg")
-    once, again = (build_shard(generate_shard(recipe, 1, 5, teacher=tiny_teacher)) for _ in range(2))
+    once, again = (build_shard(generate_small(recipe, 1, 5, teacher=tiny_teacher)) for _ in range(2))
     assert once == again
 
 
 def test_shards_and_seeds_have_their_own_faces(tiny_teacher: Generator) -> None:
     recipe = recipe_for(tiny_teacher)
-    first = generate_shard(recipe, 0, 4, teacher=tiny_teacher)
+    first = generate_small(recipe, 0, 4, teacher=tiny_teacher)
     others = [
-        generate_shard(recipe, 1, 4, teacher=tiny_teacher),
-        generate_shard(recipe_for(tiny_teacher, seed=1), 0, 4, teacher=tiny_teacher),
+        generate_small(recipe, 1, 4, teacher=tiny_teacher),
+        generate_small(recipe_for(tiny_teacher, seed=1), 0, 4, teacher=tiny_teacher),
     ]
     for other in others:
         assert not np.array_equal(first.images["content"][0], other.images["content"][0])
@@ -96,7 +96,7 @@ def test_shards_and_seeds_have_their_own_faces(tiny_teacher: Generator) -> None:
 
 def test_drops_are_counted_and_scores_kept_for_all_candidates(tiny_teacher: Generator) -> None:
     threshold = window_that_keeps_half(tiny_teacher)
-    content = generate_shard(recipe_for(tiny_teacher, low=threshold), 0, 8, teacher=tiny_teacher)
+    content = generate_small(recipe_for(tiny_teacher, low=threshold), 0, 8, teacher=tiny_teacher)
     reason, scores = content.tried["reason"], content.tried["scores/change"]
     assert content.reasons == ["accepted", "change.nothing", "change.everything"]
     assert (reason == 0).sum() == 8
@@ -110,7 +110,7 @@ def test_drops_are_counted_and_scores_kept_for_all_candidates(tiny_teacher: Gene
 def test_a_hopeless_filter_names_itself_and_its_rate(tiny_teacher: Generator) -> None:
     recipe = recipe_for(tiny_teacher, low=0.9999)
     with pytest.raises(TooStrict) as refused:
-        generate_shard(recipe, 0, 4, teacher=tiny_teacher, max_candidates=20)
+        generate_small(recipe, 0, 4, teacher=tiny_teacher, max_candidates=20)
     line = str(refused.value)
     assert re.search(r"0 of 20 candidates accepted \(0\.0%\)", line)
     assert "'change'" in line
@@ -119,8 +119,8 @@ def test_a_hopeless_filter_names_itself_and_its_rate(tiny_teacher: Generator) ->
 
 
 def test_stored_resolution_is_an_area_average(tiny_teacher: Generator) -> None:
-    full = generate_shard(recipe_for(tiny_teacher), 0, 2, teacher=tiny_teacher)
-    half = generate_shard(recipe_for(tiny_teacher, resolution=16), 0, 2, teacher=tiny_teacher)
+    full = generate_small(recipe_for(tiny_teacher), 0, 2, teacher=tiny_teacher)
+    half = generate_small(recipe_for(tiny_teacher, resolution=16), 0, 2, teacher=tiny_teacher)
     cells = full.images["mixed"].reshape(2, 16, 2, 16, 2, 3).astype(float).mean(axis=(2, 4))
     assert half.images["mixed"].shape == (2, 16, 16, 3)
     assert np.abs(half.images["mixed"] - cells).max() <= 1.0
@@ -128,8 +128,8 @@ def test_stored_resolution_is_an_area_average(tiny_teacher: Generator) -> None:
 
 @pytest.mark.parametrize("codec", ["jpeg", "webp"])
 def test_codecs_store_the_same_picture(tiny_teacher: Generator, codec: str) -> None:
-    raw = generate_shard(recipe_for(tiny_teacher, codec="raw"), 0, 2, teacher=tiny_teacher)
-    coded = generate_shard(recipe_for(tiny_teacher, codec=codec), 0, 2, teacher=tiny_teacher)
+    raw = generate_small(recipe_for(tiny_teacher, codec="raw"), 0, 2, teacher=tiny_teacher)
+    coded = generate_small(recipe_for(tiny_teacher, codec=codec), 0, 2, teacher=tiny_teacher)
     worst = error_of(raw, coded, codec)
     assert worst == 0 if codec == "webp" else worst < 6
 
@@ -144,7 +144,7 @@ def error_of(raw: ShardContent, coded: ShardContent, codec: str) -> float:
 
 
 def test_latents_can_be_stored_in_half_precision(tiny_teacher: Generator) -> None:
-    content = generate_shard(recipe_for(tiny_teacher, latents="float16"), 0, 2, teacher=tiny_teacher)
+    content = generate_small(recipe_for(tiny_teacher, latents="float16"), 0, 2, teacher=tiny_teacher)
     assert content.columns["latents/style"].dtype == np.float16
 
 
@@ -168,15 +168,15 @@ def test_threads_change_no_byte_and_draw_no_batch_too_many(
     monkeypatch.setattr(module, "draw", counted)
     recipe = recipe_for(tiny_teacher, low=window_that_keeps_half(tiny_teacher))
     drawn.clear()
-    alone = build_shard(generate_shard(recipe, 2, 23, teacher=tiny_teacher))
+    alone = build_shard(generate_small(recipe, 2, 23, teacher=tiny_teacher))
     needed = list(drawn)
     drawn.clear()
-    assert build_shard(generate_shard(recipe, 2, 23, teacher=tiny_teacher, threads=threads)) == alone
+    assert build_shard(generate_small(recipe, 2, 23, teacher=tiny_teacher, threads=threads)) == alone
     assert drawn == needed
 
 
 def test_a_cap_is_kept_with_threads(tiny_teacher: Generator) -> None:
     with pytest.raises(TooStrict, match="0 of 20 candidates"):
-        generate_shard(
+        generate_small(
             recipe_for(tiny_teacher, low=0.9999), 0, 40, teacher=tiny_teacher, max_candidates=20, threads=3
         )

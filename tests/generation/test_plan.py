@@ -20,7 +20,7 @@ TEACHER = Teacher(name="toy", sha256="ab" * 32, resolution=1024, num_ws=18, z_di
 
 def recipe(**choices: object) -> Recipe:
     base = RECIPES["style-mix"].without_faces().revised(**choices)
-    return base.bind(TEACHER, precision="fp32")
+    return base.bind(TEACHER)
 
 
 @pytest.mark.parametrize(("n", "rows"), [(1, [1]), (256, [256]), (257, [256, 1]), (512, [256, 256])])
@@ -79,6 +79,6 @@ def test_estimates_follow_the_roles_of_the_task(task: str, images: int) -> None:
         generator_sha256=TEACHER.sha256,
         sha256="12" * 32,
     )
-    found = base.bind(TEACHER, precision="fp32", direction=direction)
+    found = base.bind(TEACHER, direction=direction)
     row = images * 64 * 64 * 3 + 2 * 18 * 512 * 4
     assert 1000 * row < estimate_bytes(found, 1000) < 1000 * (row + 3000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 ACCEPTED = "accepted"
 Numbers = NDArray[np.int64]
-Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass
@@ -31,8 +30,7 @@ class Batch:
     where a filter still has to `choose`. `reasons`: why each candidate was dropped, None while it is kept. `params`:
     name -> [N], what was drawn for the edit, and chosen. `scores`: name -> float32 [N] or [N, K], NaN where a
     candidate was dropped before it was scored. `faces`: role -> the one face, per candidate, once the face filter
-    has run. `chosen`: role -> [N], which picture became it; empty where there was no choice. `close`: the candidates
-    that a little more or less of some score would have kept or dropped instead.
+    has run. `chosen`: role -> [N], which picture became it; empty where there was no choice.
     """
 
     images: Mapping[str, Tensor]
@@ -41,7 +39,6 @@ class Batch:
     scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     faces: list[dict[str, Face]] = field(default_factory=list)
     chosen: dict[str, Numbers] = field(default_factory=dict)
-    close: set[int] = field(default_factory=set)
     _copies: dict[str, HostCopy] = field(default_factory=dict)
     _drawn: Mapping[str, Tensor] = field(default_factory=dict)  # what was chosen from
     _seen: dict[tuple[FaceDetector, str, int], list[Face]] = field(default_factory=dict)
@@ -60,14 +57,8 @@ class Batch:
     def kept(self) -> list[int]:
         return [i for i, reason in enumerate(self.reasons) if reason is None]
 
-    def judge(self, i: int, reason: str | None, *, close: bool) -> None:
-        """Drop candidate i for a reason, or keep it for now (None); `close` where it nearly went the other way."""
-        if reason:
-            self.reasons[i] = reason
-        if close:
-            self.close.add(i)
-        elif reason:
-            self.close.discard(i)  # however close an earlier filter came, it is out
+    def drop(self, i: int, reason: str) -> None:
+        self.reasons[i] = reason
 
     def faces_in(self, role: str, i: int, detector: FaceDetector) -> list[Face]:
         """Look for the faces of one picture, once with the same detector."""
@@ -94,32 +85,6 @@ class Batch:
         self._drawn = self.images
         self.images = {role: picked(list(self.images.values()), at) for role, at in chosen.items()}
         self.chosen = dict(chosen)
-
-    def with_rows(self, places: Sequence[int], other: Batch) -> Batch:
-        """Return a batch in which the candidates of `other`, judged too, stand at these places."""
-        images = {role: with_rows(images, places, other.images[role]) for role, images in self.images.items()}
-        merged = Batch.of(images, params=_with_rows(self.params, places, other.params))
-        merged.scores = _with_rows(self.scores, places, other.scores)
-        merged.reasons, merged.faces = list(self.reasons), list(self.faces)
-        for row, i in enumerate(places):
-            merged.reasons[i] = other.reasons[row]
-            if self.faces:
-                merged.faces[i] = other.faces[row]
-        return merged
-
-
-def with_rows(values: Tensor, places: Sequence[int], rows: Tensor) -> Tensor:
-    """Return a copy of values [N, ...] with `rows` at these places."""
-    return values.index_copy(0, torch.tensor(places, device=values.device), rows)
-
-
-def _with_rows(
-    columns: Mapping[str, NDArray[Number]], places: Sequence[int], other: Mapping[str, NDArray[Number]]
-) -> dict[str, NDArray[Number]]:
-    merged = {name: values.copy() for name, values in columns.items()}
-    for name, values in merged.items():
-        values[list(places)] = other[name]
-    return merged
 
 
 def picked(pictures: Sequence[Tensor], places_N: Numbers) -> Tensor:

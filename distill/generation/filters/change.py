@@ -11,7 +11,6 @@ from distill.metrics.ssim import ssim
 from distill.pixels import area_downsample
 
 MAX_SIDE = 256  # px: SSIM depends on scale, so larger images are compared at this one
-CLOSE = 0.005  # SSIM: this near a bound, half precision may decide
 
 
 class ChangeGate:
@@ -31,6 +30,7 @@ class ChangeGate:
         batch.scores["change"] = scores_N
         low, high = self.settings.min_ssim, self.settings.max_ssim
         for i in batch.kept():
-            score = float(scores_N[i])
-            reason = "change.nothing" if score > high else "change.everything" if score < low else None
-            batch.judge(i, reason, close=min(abs(score - low), abs(score - high)) < CLOSE)
+            if scores_N[i] > high:
+                batch.drop(i, "change.nothing")
+            elif scores_N[i] < low:
+                batch.drop(i, "change.everything")

@@ -16,8 +16,6 @@ from distill.generation.filters import Batch
 from distill.generation.filters.settings import FaceFilter
 from distill.generation.recipe import Recipe
 
-CLOSE_CONFIDENCE = 0.15  # this near the bound, half precision may decide
-CLOSE_FRAMING = 0.02  # likewise
 MAX_SIDE = 256  # px: a face that fills the picture is found as well at this size, and far sooner
 
 
@@ -40,16 +38,13 @@ class FaceGate:
         side = batch.images[self.roles[0]].shape[1]
 
         def look(i: int) -> None:
-            close = False
             for k, role in enumerate(self.roles):
                 faces = batch.faces_in(role, i, self.detector)
                 reason = self._judge(faces, side, confidence[i, k : k + 1], framing[i, k : k + 1])
                 if reason:
-                    batch.judge(i, reason, close=self._close(confidence[i, k], framing[i, k], len(faces)))
+                    batch.drop(i, reason)
                     return
                 batch.faces[i][role] = faces[0]
-                close |= self._close(confidence[i, k], framing[i, k], len(faces))
-            batch.judge(i, None, close=close)
 
         each(look, batch.kept(), threads=self.threads)
         batch.scores["face_confidence"], batch.scores["face_framing"] = confidence, framing
@@ -69,14 +64,6 @@ class FaceGate:
         if len(faces) > 1:
             return "face.several"
         return "face.framing" if framing[0] > self.settings.max_framing_error else None
-
-    def _close(self, confidence: float, framing: float, faces: int) -> bool:
-        """How sure a face is that was not found is not known: no face, or a second one, is always close."""
-        return (
-            faces != 1
-            or confidence - self.settings.min_confidence < CLOSE_CONFIDENCE
-            or abs(framing - self.settings.max_framing_error) < CLOSE_FRAMING
-        )
 
 
 @lru_cache(maxsize=8)

@@ -10,8 +10,6 @@ from distill.generation.filters import Batch
 from distill.generation.filters.settings import IdentityFilter
 from distill.generation.recipe import Recipe
 
-CLOSE = 0.03  # distance: this near the bound, half precision may decide
-
 
 class IdentityGate:
     """The distance of dlib's face descriptors of the first input and the target; after the face filter."""
@@ -36,6 +34,6 @@ class IdentityGate:
                 for role in (self.before, self.after)
             )
             distance_N[i] = descriptor_distances(before[None], after[None])[0, 0]
-            too_far = float(distance_N[i]) - self.settings.max_distance
-            batch.judge(i, "identity.another" if too_far > 0 else None, close=abs(too_far) < CLOSE)
+            if distance_N[i] > self.settings.max_distance:
+                batch.drop(i, "identity.another")
         batch.scores["identity"] = distance_N

@@ -14,7 +14,6 @@ from distill.generation.filters import Batch
 from distill.generation.filters.settings import OutsideFilter
 from distill.generation.recipe import Recipe
 
-CLOSE = 0.5  # grey levels: this near the bound, half precision may decide
 WIDENED = 1.5  # the landmarks end at brows and jaw: wide enough for forehead and cheeks
 
 
@@ -33,8 +32,8 @@ class OutsideGate:
         for i in batch.kept():
             faces = [batch.faces[i][role].landmarks for role in (self.before, self.after)]
             change_N[i] = change_outside(before[i], after[i], faces)
-            too_much = float(change_N[i]) - self.settings.max_change
-            batch.judge(i, "outside.changed" if too_much > 0 else None, close=abs(too_much) < CLOSE)
+            if change_N[i] > self.settings.max_change:
+                batch.drop(i, "outside.changed")
         batch.scores["outside"] = change_N
 
 

@@ -21,30 +21,22 @@ from distill.generation.filters.settings import ApartFilter, OppositeFilter, Pai
 Floats = NDArray[np.float32]
 Ends: TypeAlias = tuple[int, int]  # pictures of the lower and of the higher score
 Rule: TypeAlias = Callable[[Floats], Ends | str]  # scores [K], NaN without a face -> ends, or what is wrong
-Closeness: TypeAlias = Callable[[Floats], bool]  # scores [K] -> whether a little would turn the verdict
 
 NO_FACE = "face.none"
-# Where half precision may decide. Faces are placed by whole-pixel landmarks, so that an image which no eye can tell
-# from another may score otherwise. Measured on 512 candidates of either task of the embedded generator, bf16 against
-# fp32: the certainty of a pair's genders moves by 0.2 on the mean (in 1 % by more than 1.7), a gap of ages by 1.6
-# years, and 4.5 % of ageing's verdicts change, all but 0.2 % within 5 years of the bound of 20.
-CLOSE_CERTAINTY = 2.0  # log odds
-CLOSE_GAP = 0.25  # of the least gap
 
 
 class PairGate:
     """Scores every picture of a candidate and lets `rule` choose its ends; all scores are kept.
 
-    `is_close` tells from the same scores whether a little more or less would turn the verdict. `source_end` is 0
-    where the source is the lower end, 1 where it is the higher; None leaves it to what was drawn. Every picture is
-    looked at, also of candidates that are dropped: with the scores at hand, they can be chosen again by another rule.
+    `source_end` is 0 where the source is the lower end, 1 where it is the higher; None leaves it to what was drawn.
+    Every picture is looked at, also of candidates that are dropped: with the scores at hand, they can be chosen again
+    by another rule.
     """
 
     def __init__(
         self,
         settings: PairFilter,
         rule: Rule,
-        is_close: Closeness,
         *,
         faults: tuple[str, ...],
         source_end: int | None,
@@ -56,7 +48,7 @@ class PairGate:
                 f"unknown attribute {settings.attribute!r}: the scorer {settings.scorer!r} gives"
                 f" {', '.join(scorer.names)}"
             )
-        self.attribute, self.rule, self.is_close = settings.attribute, rule, is_close
+        self.attribute, self.rule = settings.attribute, rule
         self.scorer, self.threads, self.source_end = scorer, threads, source_end
         self.reasons = (NO_FACE, *(f"{self.attribute}.{fault}" for fault in faults))
         self.detector: FaceDetector | None = None
@@ -72,9 +64,9 @@ class PairGate:
         for i in batch.kept():
             scores_K = batch.scores[self.attribute][i]
             found = self.judge(scores_K)
-            close = found == NO_FACE or self.is_close(scores_K)
-            batch.judge(i, found if isinstance(found, str) else None, close=close)
-            if not isinstance(found, str):
+            if isinstance(found, str):
+                batch.drop(i, found)
+            else:
                 ends_N2[i] = found
         drawn_N = batch.params.pop("source_end")
         source_end_N = drawn_N if self.source_end is None else np.full(count, self.source_end)
@@ -116,7 +108,6 @@ def pair_gate(settings: PairFilter, scorer: AttributeScorer | None, *, threads: 
             return PairGate(
                 settings,
                 lambda scores_K: opposite_ends(scores_K, settings.min_confidence),
-                lambda scores_K: hardly_certain(scores_K, settings.min_confidence),
                 faults=("same", "uncertain"),
                 source_end=None,
                 scorer=scorer,
@@ -126,9 +117,6 @@ def pair_gate(settings: PairFilter, scorer: AttributeScorer | None, *, threads: 
             return PairGate(
                 settings,
                 lambda scores_K: distant_ends(scores_K, settings.min_gap),
-                lambda scores_K: (
-                    abs(widest_gap(scores_K)[0] - settings.min_gap) < CLOSE_GAP * settings.min_gap
-                ),
                 faults=("too-close",),
                 source_end=0 if settings.source == "lower" else 1,
                 scorer=scorer,
@@ -147,18 +135,6 @@ def opposite_ends(probability_K: Floats, min_confidence: float) -> Ends | str:
         return "same"
     certain = min(1 - float(probability_K[low]), float(probability_K[high])) >= min_confidence
     return (low, high) if certain else "uncertain"
-
-
-def hardly_certain(probability_K: Floats, min_confidence: float) -> bool:
-    """Tell whether the less certain end of the best pair is about as certain as it has to be."""
-    log_odds_K = log_odds(probability_K)
-    certainty = min(-float(np.nanmin(log_odds_K)), float(np.nanmax(log_odds_K)))
-    return abs(certainty - float(log_odds(min_confidence))) < CLOSE_CERTAINTY
-
-
-def log_odds(probability: float | Floats) -> NDArray[np.float64]:
-    p = np.clip(np.asarray(probability, dtype=np.float64), 1e-9, 1 - 1e-9)
-    return np.log(p / (1 - p))
 
 
 def closest_extremes(scores_K: Floats) -> Ends:

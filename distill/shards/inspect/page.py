@@ -106,15 +106,10 @@ def _notes(found: Survey) -> str:
 
 def _facts(found: Survey) -> str:
     recipe, generator = found.recipe, generator_of(found.recipe)
-    crossover = recipe.get("crossover")
-    if isinstance(crossover, Mapping) and {"lo", "hi"} <= crossover.keys():
-        lo, hi = crossover["lo"], crossover["hi"]
-        crossover = f"layer {lo}" if lo == hi else f"layer {lo} to {hi}, drawn per candidate"
     facts = {
         "Generator": generator.get("name"),
         "Its licence": generator.get("licence"),
         "Truncation ψ": recipe.get("truncation_psi"),
-        "Crossover": crossover,
         "Edit": edit_text(recipe),
         "Filters": ", ".join(str(item.get("name")) for item in filters_of(recipe)) or "none",
         "Alignment": recipe.get("align"),

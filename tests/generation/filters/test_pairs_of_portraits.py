@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attribute_edits import generate_small
 
 from distill.attributes.open import open_scorer
 from distill.directions.file import Direction
@@ -16,7 +17,6 @@ from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
 from distill.generation.filters.identity import IdentityGate
 from distill.generation.filters.settings import IdentityFilter
-from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
 from distill.stylegan2.facts import teacher_facts
 from distill.stylegan2.generator import Generator
@@ -26,7 +26,7 @@ from pipelines import RECIPES
 
 @pytest.fixture(scope="module")
 def portraits() -> Generator:
-    return load_generator("portraits", precision="fp32")
+    return load_generator("portraits")
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,10 @@ def somewhere(portraits: Generator) -> Direction:
 
 
 def recipe_for(direction: Direction, **models: str) -> Recipe:
-    base = RECIPES["ageing"].refiltered("apart", min_gap=0.5).revised(batch_size=4, delta=1.0)
+    base = RECIPES["ageing"].refiltered("apart", min_gap=0.5).revised(delta=1.0)
     base = base.refiltered("outside", max_change=255.0).refiltered("identity", max_distance=2.0)
     models = {"landmarks_sha256": FaceDetector().landmarks_sha256, **models}
-    return base.bind(teacher_facts("portraits"), precision="fp32", direction=direction, **models)
+    return base.bind(teacher_facts("portraits"), direction=direction, **models)
 
 
 def test_pairs_of_faces_have_scores_landmarks_and_distances(
@@ -55,7 +55,7 @@ def test_pairs_of_faces_have_scores_landmarks_and_distances(
 ) -> None:
     scorer = open_scorer("builtin", "age")
     recipe = recipe_for(somewhere, descriptor_sha256=descriptor_sha256(), scorer_sha256=scorer.sha256)
-    content = generate_shard(recipe, 0, 4, teacher=portraits, direction=somewhere, scorer=scorer, threads=2)
+    content = generate_small(recipe, 0, 4, teacher=portraits, direction=somewhere, scorer=scorer, threads=2)
     assert {name for name in content.columns if name.startswith("scores/")} >= {
         "scores/age",
         "scores/gender",
