@@ -32,14 +32,13 @@ from torch import Tensor, nn
 
 from distill.attributes.network import NetworkScorer
 from distill.attributes.settings import ScorerSettings, settings_of
-from distill.errors import DistillError, UnsupportedCheckpoint, os_error
-from distill.files import atomic_write
+from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.networks.classifier import ARCHITECTURES
 from distill.networks.onnx_network import open_onnx, read_onnx_bytes
 from distill.schema import canonical_json
 from distill.weights.checkpoint import file_sha256
 from distill.weights.safe_pickle.machine import shown
-from distill.weights.safetensors_file import safetensors_chunks
+from distill.weights.safetensors_file import write_tensors
 from distill.weights.state_files import StateFile, read_state
 
 FORMAT = "distill-scorer"
@@ -71,11 +70,7 @@ def save_scorer(path: Path, settings: ScorerSettings, tensors: dict[str, Tensor]
     Raises DistillError where it cannot be written, DiskFull.
     """
     texts = {"format": FORMAT, "scorer": settings.model_dump_json(exclude_defaults=True)}
-    state = {name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in tensors.items()}
-    try:
-        atomic_write(path, b"".join(safetensors_chunks(state, texts, torch.float32)))
-    except OSError as error:
-        raise os_error(error) from error
+    write_tensors(path, tensors, texts)
 
 
 def _of_toml(path: Path, device: str | torch.device) -> NetworkScorer:

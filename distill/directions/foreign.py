@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_safetensors
 
 from distill.directions.file import MAX_BYTES
 from distill.directions.unit import Floats
-from distill.errors import DistillError, UnsafePickle, UnsupportedCheckpoint, os_error
+from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.weights.file_kinds import kind_of, opened
 from distill.weights.safe_pickle.unpickle import BROKEN
-from distill.weights.torch_archive import LEGACY_START, read_legacy, read_zip
+from distill.weights.safetensors_file import read_tensors
+from distill.weights.torch_archive import ZIP_START, read_torch, zip_entries
 from distill.weights.torch_records import TensorRecord
 
 SUFFIXES = ".npy, .npz, .pt, .pth and .safetensors"
@@ -30,22 +30,11 @@ def read_array(path: Path) -> NDArray[Any]:
 
     Raises UnsupportedCheckpoint for a file of objects, of several arrays, or of another kind.
     """
-    try:
-        if not path.is_file():
-            raise DistillError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-        if path.stat().st_size > MAX_BYTES:
-            raise UnsupportedCheckpoint(
-                f"{path}: {path.stat().st_size} bytes; a direction has {MAX_BYTES} at most"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise os_error(error) from error
-    arrays = _arrays(path, data)
-    if len(arrays) != 1:
-        names = ", ".join(sorted(arrays)[:5]) or "none"
-        raise UnsupportedCheckpoint(
-            f"{path}: one array is a direction, this file has {len(arrays)} ({names})"
-        )
+    with opened(path, most=MAX_BYTES) as data:
+        arrays = _arrays(path, data)
+        if len(arrays) != 1:
+            names = ", ".join(sorted(arrays)[:5]) or "none"
+            raise UnsupportedCheckpoint(f"one array is a direction, this file has {len(arrays)} ({names})")
     return next(iter(arrays.values()))
 
 
@@ -72,33 +61,38 @@ def rows_of(array: NDArray[Any], *, num_ws: int, w_dim: int, layers: tuple[int, 
     return rows
 
 
-def _arrays(path: Path, data: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        if data[:6] == b"\x93NUMPY":
-            return {"array": np.load(io.BytesIO(data), allow_pickle=False)}
-        if data[:4] == b"PK\x03\x04":
-            return _archive(data)
-        if data[: len(LEGACY_START)] == LEGACY_START:
-            return _tensors(read_legacy(memoryview(data)))
-        if data[8:9] == b"{":
-            return dict(load_safetensors(data))
-    except (UnsafePickle, UnsupportedCheckpoint) as error:
-        raise type(error)(f"{path}: {error}") from error
-    except (*BROKEN, SafetensorError, zipfile.BadZipFile, OSError) as error:
-        raise UnsupportedCheckpoint(f"{path}: no array of numbers ({error})") from error
-    raise UnsupportedCheckpoint(f"{path}: not a file of one array; {SUFFIXES} are read")
+def _arrays(path: Path, data: memoryview) -> dict[str, NDArray[Any]]:
+    match kind_of(data):
+        case "npy":
+            return _numpy(data)
+        case "torch":
+            return _numpy(data) if _is_npz(data) else _tensors(read_torch(data))
+        case "safetensors":
+            return {name: tensor.double().numpy() for name, tensor in read_tensors(path)[0].items()}
+        case other:
+            raise UnsupportedCheckpoint(f"not a file of one array but {other}; {SUFFIXES} are read")
 
 
-def _archive(data: bytes) -> dict[str, NDArray[Any]]:
-    """Read a zip archive: numpy's, or what torch.save writes."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = archive.infolist()
-    if not all(entry.filename.endswith(".npy") for entry in entries):
-        return _tensors(read_zip(memoryview(data)))
-    if sum(entry.file_size for entry in entries) > MAX_BYTES:
+def _is_npz(data: memoryview) -> bool:
+    """Tell numpy's zip archives from those that torch.save writes."""
+    if bytes(data[: len(ZIP_START)]) != ZIP_START:
+        return False
+    members = zip_entries(data)
+    if not all(entry.filename.endswith(".npy") for entry in members):
+        return False
+    if sum(entry.file_size for entry in members) > MAX_BYTES:
         raise UnsupportedCheckpoint(f"it unpacks to more than {MAX_BYTES} bytes")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return True
+
+
+def _numpy(data: memoryview) -> dict[str, NDArray[Any]]:
+    try:
+        found = np.load(io.BytesIO(data), allow_pickle=False)
+        return (
+            {"array": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+        )
+    except (*BROKEN, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise UnsupportedCheckpoint(f"no array of numbers ({error})") from error
 
 
 def _tensors(content: object) -> dict[str, NDArray[Any]]:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
-import mmap
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,25 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.errors import DiskFull, DistillError, UnsafePickle, UnsupportedCheckpoint
+from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.weights.file_kinds import kind_of, opened
 from distill.weights.nvidia_pytorch import convert_nvidia_pytorch
 from distill.weights.nvidia_tensorflow import convert_nvidia_tensorflow
 from distill.weights.rosinality import convert_rosinality
-from distill.weights.safe_pickle.machine import MIB, Limits, shown
+from distill.weights.safe_pickle.machine import MIB, Limits
 from distill.weights.safe_pickle.records import NVIDIA, TFNetwork
-from distill.weights.safe_pickle.unpickle import BROKEN, load
-from distill.weights.safetensors_file import read_safetensors, safetensors_chunks
-from distill.weights.torch_archive import LEGACY_START, PACKED_TENSORS, read_legacy, read_zip
-
-MAX_FILE = 8 * 1024 * MIB
-_FOREIGN = {  # how files start that people take for weights
-    b"<": "a web page or XML; the download may have needed a login",
-    b"version https://git-lfs": "a Git LFS pointer; run `git lfs pull`",
-    b"\x89HDF": "an HDF5 file",
-    b"\x1f\x8b": "a gzip archive; unpack it first",
-}
-
-Parts = tuple[dict[str, Tensor], dict[str, Any], str]
+from distill.weights.safe_pickle.unpickle import load
+from distill.weights.safetensors_file import read_generator_tensors, write_tensors
+from distill.weights.torch_archive import PACKED_TENSORS, read_torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +43,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
     network, DistillError for a file that cannot be read; each in one line that starts with the path.
     """
     path = Path(path)
-    data = _mapped(path)
-    try:
-        state, facts, name = _reader_of(data)(data)
-    except (UnsafePickle, UnsupportedCheckpoint) as error:
-        raise type(error)(f"{path}: {error}") from error
-    except BROKEN as error:
-        raise UnsafePickle(f"{path}: broken weight file ({type(error).__name__})") from error
-    return Checkpoint(state=state, facts=facts, format=name, sha256=hashlib.sha256(data).hexdigest())
+    with opened(path) as data:
+        match kind_of(data):
+            case "torch":
+                (state, facts), name = convert_rosinality(read_torch(data)), "rosinality"
+            case "pickle":
+                state, facts, name = _read_pickle(data)
+            case "safetensors":
+                (state, facts), name = read_generator_tensors(path), "safetensors"
+            case other:
+                raise UnsupportedCheckpoint(
+                    f"not a weight file but {other}; .pkl, .pt and .safetensors are read"
+                )
+        return Checkpoint(state=state, facts=facts, format=name, sha256=hashlib.sha256(data).hexdigest())
 
 
 def file_sha256(path: Path) -> str:
@@ -76,46 +67,7 @@ def file_sha256(path: Path) -> str:
         raise DistillError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _mapped(path: Path) -> memoryview:
-    """Map the file into memory: only what is used is read, nothing is copied."""
-    if not path.is_file():
-        raise DistillError(f"{path}: " + ("not a file" if path.exists() else "no such file"))
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if not size:
-                raise UnsupportedCheckpoint(f"{path}: the file is empty")
-            if size > MAX_FILE:
-                raise UnsupportedCheckpoint(f"{path}: {size:,} bytes; a weight file has at most {MAX_FILE:,}")
-            return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
-    except (OSError, ValueError) as error:
-        raise DistillError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-
-
-def _reader_of(data: memoryview) -> Callable[[memoryview], Parts]:
-    """Tell the format by the first bytes."""
-    start = bytes(data[:64])
-    if start[:4] == b"PK\x03\x04" or start.startswith(LEGACY_START):
-        return _read_torch
-    if start[0] == 0x80 and len(start) > 1 and start[1] <= 5:
-        return _read_pickle
-    if start[8:9] == b"{":
-        return _read_safetensors
-    for magic, what in _FOREIGN.items():
-        if start.startswith(magic):
-            raise UnsupportedCheckpoint(f"not a weight file but {what}")
-    text = shown(start[:16].decode("latin-1"))
-    raise UnsupportedCheckpoint(
-        f"not a weight file: it starts with '{text}'; .pkl, .pt and .safetensors are read"
-    )
-
-
-def _read_torch(data: memoryview) -> Parts:
-    content = read_zip(data) if bytes(data[:2]) == b"PK" else read_legacy(data)
-    return *convert_rosinality(content), "rosinality"
-
-
-def _read_pickle(data: memoryview) -> Parts:
+def _read_pickle(data: memoryview) -> tuple[dict[str, Tensor], dict[str, Any], str]:
     limits = Limits(memory=512 * MIB + 2 * len(data))
     content, _ = load(data, {**PACKED_TENSORS, **NVIDIA}, limits=limits)
     three = isinstance(content, tuple) and len(content) == 3
@@ -124,27 +76,9 @@ def _read_pickle(data: memoryview) -> Parts:
     return *convert_nvidia_pytorch(content), "nvidia-pytorch"
 
 
-def _read_safetensors(data: memoryview) -> Parts:
-    return *read_safetensors(data), "safetensors"
-
-
 def save_safetensors(path: Path, checkpoint: Checkpoint, *, dtype: torch.dtype = torch.float32) -> None:
     """Write the state and the facts (as strings) to one file: whole or not at all, the same bytes every time.
 
     `dtype`: float32, float16, bfloat16 or float64. Raises DistillError when it cannot be written, DiskFull.
     """
-    path, chunks = Path(path), safetensors_chunks(checkpoint.state, checkpoint.facts, dtype)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else DistillError
-        raise kind(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
+    write_tensors(Path(path), checkpoint.state, checkpoint.facts, dtype=dtype)

@@ -1,22 +1,24 @@
-"""The safetensors format: 8 bytes of header length, a JSON header, the numbers.
+"""The safetensors format: tensors by name and texts beside them.
 
-Written here rather than by the safetensors package because that one orders the metadata at random: two
-conversions of one file would differ in their bytes.
+Read by the package safetensors, after a look at the length of the header. Written here, because the package orders
+the texts at random: two conversions of one file would differ in their bytes.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import struct
-from collections.abc import Mapping
-from typing import Any, TypeGuard
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.files import aside
 from distill.weights.safe_pickle.machine import MIB, shown
 from distill.weights.state import (
     check_names,
@@ -32,69 +34,47 @@ DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,20})?([eE][+-]?\d{1,3})?")
 
 
-def read_safetensors(data: memoryview) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read (state, facts); metadata that looks like a number becomes one. Raises UnsupportedCheckpoint."""
-    header, numbers = _header(data)
-    metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict):
-        raise UnsupportedCheckpoint("broken safetensors file: its metadata is no table")
-    check_names(header, public_names(*sizes_of(header)))
-    tensors = {name: _tensor(name, entry, numbers) for name, entry in header.items()}
-    state = checked_state({name: finite(name, tensor.float().numpy()) for name, tensor in tensors.items()})
-    facts = {str(name): _plain(value) for name, value in metadata.items()}
-    _refuse_facts(facts)
-    return state, {**facts, **_layer_facts(state, facts)}
+def read_tensors(
+    path: Path, *, keep: Callable[[str], bool] = lambda name: True
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors as they are stored, and the texts; tensors that `keep` refuses stay in the file.
 
-
-def _header(data: memoryview) -> tuple[dict[str, Any], memoryview]:
-    size = struct.unpack_from("<Q", data)[0]
-    if size > len(data) - 8:
-        raise UnsupportedCheckpoint(
-            f"truncated safetensors file: a header of {size:,} bytes in {len(data):,} bytes"
-        )
-    if size > MAX_HEADER:
+    Raises UnsupportedCheckpoint, without the path, for a file that is broken or whose header is beyond 16 MiB.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > MAX_HEADER and size <= path.stat().st_size:
         raise UnsupportedCheckpoint(f"a safetensors header of {size:,} bytes")
     try:
-        header = json.loads(bytes(data[8 : 8 + size]))
-    except (ValueError, RecursionError) as error:
-        raise UnsupportedCheckpoint(f"broken safetensors file: its header is no JSON ({error})") from error
-    if not isinstance(header, dict):
-        raise UnsupportedCheckpoint("broken safetensors file: its header is no table")
-    return header, data[8 + size :]
-
-
-def _tensor(name: str, entry: object, numbers: memoryview) -> Tensor:
-    found = entry if isinstance(entry, dict) else {}
-    dtype, shape, offsets = (
-        DTYPES.get(str(found.get("dtype"))),
-        found.get("shape"),
-        found.get("data_offsets"),
-    )
-    if dtype is None:
+        with safe_open(path, framework="pt") as opened:
+            texts = {str(name): str(text) for name, text in (opened.metadata() or {}).items()}
+            return {name: opened.get_tensor(name) for name in opened.keys() if keep(name)}, texts  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
         raise UnsupportedCheckpoint(
-            f"{name} is no tensor of floating-point numbers but {shown(found.get('dtype'))}"
+            f"truncated or broken safetensors file ({shown(str(error), 100)})"
+        ) from error
+
+
+def read_generator_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read (state, facts) of a StyleGAN2; texts that look like numbers become numbers.
+
+    Raises UnsupportedCheckpoint.
+    """
+    tensors, texts = read_tensors(path)
+    check_names(tensors, public_names(*sizes_of(tensors)))
+    if other := next((name for name, tensor in tensors.items() if not tensor.is_floating_point()), None):
+        raise UnsupportedCheckpoint(
+            f"{other} is no tensor of floating-point numbers but {shown(str(tensors[other].dtype))}"
         )
-    if not _is_sizes(shape) or not _is_sizes(offsets) or len(offsets) != 2:
-        raise UnsupportedCheckpoint(f"broken safetensors file: shape or place of {name}")
-    start, stop = offsets
-    if stop > len(numbers):
-        left = len(numbers)
-        raise UnsupportedCheckpoint(f"truncated safetensors file: {name} ends at {stop:,} of {left:,} bytes")
-    count = math.prod(shape)
-    if stop - start != count * dtype.itemsize:
-        raise UnsupportedCheckpoint(f"broken safetensors file: {stop - start:,} bytes for {name} {shape}")
-    if not count:
-        return torch.zeros(shape)
-    return torch.frombuffer(bytearray(numbers[start:stop]), dtype=dtype).reshape(shape)
+    state = checked_state({name: finite(name, tensor.float().numpy()) for name, tensor in tensors.items()})
+    facts = {name: _plain(text) for name, text in texts.items()}
+    _refuse_facts(facts)
+    own = {name: facts[name] for name in ("mapping_lr_multiplier", "conv_clamp") if name in facts}
+    return state, {**facts, **layer_facts(state, origin=str(facts.get("origin") or "distill"), **own)}
 
 
-def _is_sizes(values: object) -> TypeGuard[list[int]]:
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 1 << 40 for value in values)
-
-
-def _plain(value: object) -> Any:
-    """Turn a metadata string back into a number, True, False or None where it looks like one."""
-    text = str(value)
+def _plain(text: str) -> Any:
+    """Turn a text back into a number, True, False or None where it looks like one."""
     words: dict[str, Any] = {"null": None, "None": None, "": None, "true": True, "false": False}
     if text in words:
         return words[text]
@@ -109,9 +89,20 @@ def _refuse_facts(facts: dict[str, Any]) -> None:
             )
 
 
-def _layer_facts(state: dict[str, Tensor], facts: dict[str, Any]) -> dict[str, Any]:
-    own = {name: facts[name] for name in ("mapping_lr_multiplier", "conv_clamp") if name in facts}
-    return layer_facts(state, origin=str(facts.get("origin") or "distill"), **own)
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], *, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write tensors and facts (as texts): whole or not at all, the same bytes every time.
+
+    Raises DistillError where it cannot be written and for a dtype that is not of floating point, DiskFull.
+    """
+    chunks = safetensors_chunks(tensors, facts, dtype)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside(path) as file:
+            file.writelines(chunks)
+    except OSError as error:
+        raise DistillError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def safetensors_chunks(
@@ -128,7 +119,8 @@ def safetensors_chunks(
     chunks: list[bytes] = []
     at = 0
     for name, tensor in sorted(state.items()):
-        chunks.append(tensor.to(dtype).contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        stored = tensor.detach().to("cpu", dtype).contiguous()
+        chunks.append(stored.reshape(-1).view(torch.uint8).numpy().tobytes())
         header[name] = {
             "dtype": code,
             "shape": list(tensor.shape),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from distill.weights.torch_records import SIZES, STORAGES_ONLY, TENSORS, PackedS
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 LEGACY_START = b"\x80\x02\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little") + b"."
+ZIP_START = b"PK\x03\x04"
 MAX_DIRECTORY = 4 * MIB  # of a zip archive: 90,000 members
 _SMALL = Limits(ops=10_000, memory=MIB, text=MIB, marks=20)
 
@@ -109,6 +111,11 @@ PACKED_TENSORS: Table = {
 }
 
 
+def read_torch(data: memoryview) -> Any:
+    """Read what torch.save wrote, in either container. Raises UnsafePickle, UnsupportedCheckpoint."""
+    return read_zip(data) if bytes(data[: len(ZIP_START)]) == ZIP_START else read_legacy(data)
+
+
 def read_zip(data: memoryview) -> Any:
     """Read what torch.save writes since version 1.6: a zip archive of a pickle and raw storages."""
     members = zip_members(data)
@@ -129,10 +136,15 @@ def read_zip(data: memoryview) -> Any:
 
 
 def zip_members(data: memoryview) -> dict[str, memoryview]:
-    """Cut a zip archive into its members, as slices. Raises UnsafePickle for compressed or broken ones."""
+    """Cut a zip archive into its members, as slices. Raises UnsafePickle for compressed, damaged or broken ones."""
+    return {entry.filename: _member(data, entry) for entry in zip_entries(data)}
+
+
+def zip_entries(data: memoryview) -> list[zipfile.ZipInfo]:
+    """Read the directory of a zip archive. Raises UnsafePickle for a broken one."""
     try:
         with zipfile.ZipFile(_Window(data)) as archive:
-            entries = archive.infolist()
+            return archive.infolist()
     except (
         zipfile.BadZipFile,
         ArithmeticError,
@@ -143,7 +155,6 @@ def zip_members(data: memoryview) -> dict[str, memoryview]:
         struct.error,
     ) as error:
         raise UnsafePickle(f"truncated or broken zip archive of {len(data):,} bytes ({error})") from error
-    return {entry.filename: _member(data, entry) for entry in entries}
 
 
 def _member(data: memoryview, entry: zipfile.ZipInfo) -> memoryview:
@@ -155,13 +166,16 @@ def _member(data: memoryview, entry: zipfile.ZipInfo) -> memoryview:
     ):
         raise UnsafePickle(f"refused zip member {name}: compressed or encrypted, torch.save writes neither")
     header = bytes(data[entry.header_offset : entry.header_offset + 30])
-    if len(header) < 30 or header[:4] != b"PK\x03\x04":
+    if len(header) < 30 or header[:4] != ZIP_START:
         raise UnsafePickle(f"broken zip member {name}: no header at byte {entry.header_offset:,}")
     start = entry.header_offset + 30 + sum(struct.unpack_from("<HH", header, 26))
     left = len(data) - start
     if entry.file_size > left:
         raise UnsafePickle(f"truncated: {name} needs {entry.file_size:,} bytes, {left:,} are left")
-    return data[start : start + entry.file_size]
+    content = data[start : start + entry.file_size]
+    if zlib.crc32(content) != entry.CRC:
+        raise UnsafePickle(f"damaged: the check sum of {name} differs; copy or download it again")
+    return content
 
 
 class _Window(io.RawIOBase):

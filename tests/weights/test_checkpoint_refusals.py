@@ -232,14 +232,15 @@ def test_truncated_safetensors(tmp_path: Path, state: State) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"shape": [9, 9]}, "bytes for mapping.w_avg"),
-        ({"shape": [-3]}, "shape or place of mapping.w_avg"),
-        ({"shape": "3"}, "shape or place of mapping.w_avg"),
-        ({"data_offsets": [4, 0]}, "bytes for mapping.w_avg"),
-        ({"data_offsets": [0, 1 << 39]}, "truncated"),
-        ({"data_offsets": [0]}, "shape or place of mapping.w_avg"),
-        ({"dtype": "I64"}, "no tensor of floating-point numbers"),
-        ({"dtype": None}, "no tensor of floating-point numbers"),
+        ({"shape": [9, 9]}, "broken safetensors file"),
+        ({"shape": [1 << 40, 1 << 40]}, "broken safetensors file"),
+        ({"shape": [-3]}, "broken safetensors file"),
+        ({"shape": "3"}, "broken safetensors file"),
+        ({"data_offsets": [4, 0]}, "broken safetensors file"),
+        ({"data_offsets": [0, 1 << 39]}, "broken safetensors file"),
+        ({"data_offsets": [0]}, "broken safetensors file"),
+        ({"dtype": None}, "broken safetensors file"),
+        ({"dtype": "I32"}, "mapping.w_avg is no tensor of floating-point numbers"),
     ],
 )
 def test_broken_safetensors_entries(tmp_path: Path, state: State, change: dict[str, Any], said: str) -> None:
@@ -250,6 +251,12 @@ def test_broken_safetensors_entries(tmp_path: Path, state: State, change: dict[s
     text = json.dumps(header).encode()
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(text)) + text + content[8 + size :])
     assert said in refusal(tmp_path / "x")
+
+
+def test_a_safetensors_header_beyond_16_mib(tmp_path: Path) -> None:
+    text = b"{" + b" " * (16 << 20) + b"}"
+    (tmp_path / "x").write_bytes(struct.pack("<Q", len(text)) + text)
+    assert "a safetensors header of 16,777,218 bytes" in refusal(tmp_path / "x")
 
 
 def test_saving_where_nothing_can_be_written(tmp_path: Path, state: State) -> None:
