@@ -5,30 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any
 
 import click
 
+from distill.cli import options
 from distill.errors import DistillError
-from distill.weights.fetch import MAX_BYTES, Progress
-from distill.weights.registry import (
-    Kind,
-    WeightsEntry,
-    cached_checkpoint,
-    entry_of,
-    expected_sha256,
-    resolve,
-    resolve_entry,
-    weights_entries,
-    weights_folder,
-)
+from distill.weights.fetch import MAX_BYTES, FetchProgress
+from distill.weights.inventory import describe_weights, is_fine, list_weights, verify_weights
+from distill.weights.registry import entry_of, resolve, resolve_entry
 
-if TYPE_CHECKING:
-    from distill.weights.checkpoint import Checkpoint
-
-as_json = click.option("--json", "json_", is_flag=True, help="Print JSON instead of text.")
+MEGABYTE = 1e6
+OTHERS = {
+    "features": "No generators, but features that compare images (--perceptual NAME):",
+    "scorer": "Scorers of what a face shows (--scorer builtin, --scorer face-api):",
+}
 
 
 @click.group(no_args_is_help=True)
@@ -40,50 +32,38 @@ def weights() -> None:
 
 
 @weights.command("list")
-@as_json
-def list_(json_: bool) -> None:
+@options.as_json
+def list_(as_json: bool) -> None:
     """List the known generators, and below them features and scorers; and which of them are on this machine."""
-    generators, features, scorers = (weights_entries(kind) for kind in get_args(Kind))
-    if json_:
-        facts = [{**asdict(entry), **_place(entry)} for entry in (*generators, *features, *scorers)]
-        click.echo(json.dumps(facts, indent=2))
+    entries = list_weights()
+    if as_json:
+        click.echo(json.dumps(entries, indent=2))
         return
-    width = max(len(entry.name) for entry in (*generators, *features, *scorers))
-    for entry in generators:
-        size = entry.content or f"{entry.resolution}x{entry.resolution}"
-        where = _place(entry)["state"]
-        click.echo(f"{entry.name:{width}}  {size:9}  {entry.domain:8}  {where:11}  {entry.licence}")
-    for what, entries in (
-        ("No generators, but features that compare images (--perceptual NAME):", features),
-        ("Scorers of what a face shows (--scorer builtin, --scorer face-api):", scorers),
-    ):
-        click.echo(f"\n{what}")
+    width = max(len(entry["name"]) for entry in entries)
+    for entry in entries:
+        if entry["kind"] == "generator":
+            size = entry["content"] or f"{entry['resolution']}x{entry['resolution']}"
+            click.echo(_row(entry, width, size, entry["domain"]))
+    for kind, title in OTHERS.items():
+        click.echo(f"\n{title}")
         for entry in entries:
-            click.echo(f"{entry.name:{width}}  {'':9}  {'':8}  {_place(entry)['state']:11}  {entry.licence}")
+            if entry["kind"] == kind:
+                click.echo(_row(entry, width, "", ""))
 
 
 @weights.command()
 @click.argument("source", metavar="NAME|PATH")
-@as_json
-def info(source: str, json_: bool) -> None:
+@options.as_json
+def info(source: str, as_json: bool) -> None:
     """Say what is known of a generator: from the table and, if the file is here, from the file."""
-    entry = entry_of(source)
-    facts: dict[str, Any] = {}
-    if entry:
-        facts = {key: value for key, value in asdict(entry).items() if value is not None} | _place(entry)
-        facts["sha256"] = expected_sha256(entry)
-        if entry.card:
-            facts["card"] = str(weights_folder() / entry.card)
-    if entry is None or (entry.kind == "generator" and entry.path.is_file()):
-        path = resolve(source)
-        facts |= {"path": str(path), **_facts_of(path)}
-    if json_:
+    facts = describe_weights(source)
+    if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
     for key, value in facts.items():
         click.echo(f"{key + ':':16} {'-' if value is None else value}")
-    if entry and not entry.path.is_file():
-        click.echo(f"The file is not here yet: distill weights fetch {entry.name}")
+    if facts.get("state") == "not fetched":
+        click.echo(f"The file is not here yet: distill weights fetch {source}")
 
 
 @weights.command()
@@ -96,9 +76,11 @@ def fetch(source: str, max_bytes: int) -> None:
     entry = entry_of(source)
     if entry is None and "://" not in source:
         raise click.UsageError(f"{source!r} is neither a name in 'distill weights list' nor an https address")
-    with _progress_bar(source) as progress:
-        limits: dict[str, Any] = {"progress": progress, "max_bytes": max_bytes}
-        path = resolve_entry(entry, **limits) if entry else resolve(source, **limits)
+    with _progress() as progress:
+        if entry:
+            path = resolve_entry(entry, progress=progress, max_bytes=max_bytes)
+        else:
+            path = resolve(source, progress=progress, max_bytes=max_bytes)
     click.echo(str(path))
 
 
@@ -126,91 +108,34 @@ def convert(source: str, out: Path, half: bool, force: bool) -> None:
 
 @weights.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@as_json
-def verify(names: Sequence[str], json_: bool) -> None:
+@options.as_json
+def verify(names: Sequence[str], as_json: bool) -> None:
     """Check the sha256 of the named weights; without a name, of all that are on this machine."""
-    results = [_verified(entry) for entry in _chosen(names)]
-    if json_:
+    results = verify_weights(names)
+    if as_json:
         click.echo(json.dumps(results, indent=2))
     else:
         for result in results:
             click.echo(f"{result['name']}: {result['state']}")
-    bad = [result["name"] for result in results if result["state"] not in ("ok", "no sha256 known")]
-    if bad:
+    if bad := [result["name"] for result in results if not is_fine(result)]:
         raise DistillError(
             f"{len(bad)} of {len(results)} weights are not what they should be: {', '.join(bad)}"
         )
 
 
-def _place(entry: WeightsEntry) -> dict[str, str]:
-    here = entry.path.is_file()
-    present, absent = ("embedded", "missing") if entry.embedded else ("fetched", "not fetched")
-    return {"state": present if here else absent, "path": str(entry.path)}
-
-
-def _facts_of(path: Path) -> dict[str, Any]:
-    checkpoint = cached_checkpoint(path)
-    return {"format": checkpoint.format, "sha256": checkpoint.sha256, **_shape_of(checkpoint)}
-
-
-def _shape_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    from distill.stylegan2.networks import shape_of_state
-
-    shape = shape_of_state(checkpoint.state)
-    parameters = sum(t.numel() for name, t in checkpoint.state.items() if not name.endswith(BUFFERS))
-    return {
-        "resolution": shape.resolution,
-        "num_ws": shape.num_ws,
-        "z_dim": shape.z_dim,
-        "w_dim": shape.w_dim,
-        "parameters": parameters,
-    }
-
-
-BUFFERS = ("noise_const", "resample_filter", "w_avg")
-
-
-def _chosen(names: Sequence[str]) -> list[WeightsEntry]:
-    if not names:
-        entries = (entry for kind in get_args(Kind) for entry in weights_entries(kind))
-        return [entry for entry in entries if entry.embedded or entry.path.is_file()]
-    chosen = []
-    for name in names:
-        entry = entry_of(name)
-        if entry is None:
-            raise click.UsageError(f"{name!r} is not a name in 'distill weights list'")
-        chosen.append(entry)
-    return chosen
-
-
-def _verified(entry: WeightsEntry) -> dict[str, Any]:
-    from distill.weights.checkpoint import file_sha256
-
-    expected = expected_sha256(entry)
-    found = file_sha256(entry.path) if entry.path.is_file() else None
-    if found is None:
-        state = "missing"
-    elif expected is None:
-        state = "no sha256 known"
-    else:
-        state = "ok" if found == expected else f"sha256 is {found}, expected {expected}"
-    return {
-        "name": entry.name,
-        "path": str(entry.path),
-        "state": state,
-        "sha256": found,
-        "expected": expected,
-    }
+def _row(entry: dict[str, Any], width: int, size: str, domain: str) -> str:
+    return f"{entry['name']:{width}}  {size:9}  {domain:8}  {entry['state']:11}  {entry['licence']}"
 
 
 @contextmanager
-def _progress_bar(name: str) -> Iterator[Progress]:
-    from tqdm import tqdm
+def _progress() -> Iterator[FetchProgress]:
+    """Show how many megabytes have come; the total is known with the first of them."""
+    from distill.progress import Progress
 
-    with tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1024, disable=None) as bar:
+    with Progress(0, noun="megabyte") as progress:
 
         def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            progress.total = progress.bar.total = (total or done) / MEGABYTE
+            progress.advance(done / MEGABYTE - progress.count)
 
         yield show

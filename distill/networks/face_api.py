@@ -29,14 +29,14 @@ MEANS = (122.782, 117.001, 104.298)  # R, G, B; the difference to them is divide
 SCALE = 255.0
 BEHIND = (0, 1, 0, 1)  # left, right, top, bottom
 
-Kind = Literal["full", "separable", "dense"]
+LayerKind = Literal["full", "separable", "dense"]
 
 
-class Layer(NamedTuple):
+class FaceApiLayer(NamedTuple):
     """A layer of the file. `steps`: (step, zero) of each of its weights: a byte b stands for (b - zero) * step."""
 
     name: str
-    kind: Kind
+    kind: LayerKind
     kernel: int
     inputs: int
     outputs: int
@@ -44,25 +44,25 @@ class Layer(NamedTuple):
 
 
 LAYERS = (
-    Layer("first", "full", 3, 3, 32, ((0.00543182504, 137),)),
-    Layer("entry0_sep0", "separable", 3, 32, 64, ((0.00569198061, 107), (0.00908922588, 123))),
-    Layer("entry0_sep1", "separable", 3, 64, 64, ((0.00683894625, 119), (0.0116325664, 112))),
-    Layer("entry0_expand", "full", 1, 32, 64, ((0.0102548122, 90),)),
-    Layer("entry1_sep0", "separable", 3, 64, 128, ((0.00525096164, 122), (0.0107885094, 135))),
-    Layer("entry1_sep1", "separable", 3, 128, 128, ((0.00553213919, 127), (0.0136023886, 119))),
-    Layer("entry1_expand", "full", 1, 64, 128, ((0.00757185104, 153),)),
-    Layer("main0_sep0", "separable", 3, 128, 128, ((0.00576632841, 116), (0.0121361162, 130))),
-    Layer("main0_sep1", "separable", 3, 128, 128, ((0.00431477322, 131), (0.0110716203, 112))),
-    Layer("main0_sep2", "separable", 3, 128, 128, ((0.00364517359, 133), (0.00879174494, 129))),
-    Layer("main1_sep0", "separable", 3, 128, 128, ((0.0049157519, 124), (0.0108686915, 123))),
-    Layer("main1_sep1", "separable", 3, 128, 128, ((0.00501011727, 120), (0.0103111482, 134))),
-    Layer("main1_sep2", "separable", 3, 128, 128, ((0.00491152371, 150), (0.00897646605, 136))),
-    Layer("exit_sep0", "separable", 3, 128, 256, ((0.00507480444, 140), (0.0114530783, 127))),
-    Layer("exit_sep1", "separable", 3, 256, 256, ((0.00774175139, 147), (0.0113477132, 132))),
-    Layer("exit_expand", "full", 1, 128, 256, ((0.00671728101, 124),)),
-    Layer("last", "separable", 3, 256, 512, ((0.00272017425, 119), (0.0100763643, 132))),
-    Layer("age", "dense", 1, 512, 1, ((0.00867405499, 146),)),
-    Layer("gender", "dense", 1, 512, 2, ((0.00299482264, 114),)),
+    FaceApiLayer("first", "full", 3, 3, 32, ((0.00543182504, 137),)),
+    FaceApiLayer("entry0_sep0", "separable", 3, 32, 64, ((0.00569198061, 107), (0.00908922588, 123))),
+    FaceApiLayer("entry0_sep1", "separable", 3, 64, 64, ((0.00683894625, 119), (0.0116325664, 112))),
+    FaceApiLayer("entry0_expand", "full", 1, 32, 64, ((0.0102548122, 90),)),
+    FaceApiLayer("entry1_sep0", "separable", 3, 64, 128, ((0.00525096164, 122), (0.0107885094, 135))),
+    FaceApiLayer("entry1_sep1", "separable", 3, 128, 128, ((0.00553213919, 127), (0.0136023886, 119))),
+    FaceApiLayer("entry1_expand", "full", 1, 64, 128, ((0.00757185104, 153),)),
+    FaceApiLayer("main0_sep0", "separable", 3, 128, 128, ((0.00576632841, 116), (0.0121361162, 130))),
+    FaceApiLayer("main0_sep1", "separable", 3, 128, 128, ((0.00431477322, 131), (0.0110716203, 112))),
+    FaceApiLayer("main0_sep2", "separable", 3, 128, 128, ((0.00364517359, 133), (0.00879174494, 129))),
+    FaceApiLayer("main1_sep0", "separable", 3, 128, 128, ((0.0049157519, 124), (0.0108686915, 123))),
+    FaceApiLayer("main1_sep1", "separable", 3, 128, 128, ((0.00501011727, 120), (0.0103111482, 134))),
+    FaceApiLayer("main1_sep2", "separable", 3, 128, 128, ((0.00491152371, 150), (0.00897646605, 136))),
+    FaceApiLayer("exit_sep0", "separable", 3, 128, 256, ((0.00507480444, 140), (0.0114530783, 127))),
+    FaceApiLayer("exit_sep1", "separable", 3, 256, 256, ((0.00774175139, 147), (0.0113477132, 132))),
+    FaceApiLayer("exit_expand", "full", 1, 128, 256, ((0.00671728101, 124),)),
+    FaceApiLayer("last", "separable", 3, 256, 512, ((0.00272017425, 119), (0.0100763643, 132))),
+    FaceApiLayer("age", "dense", 1, 512, 1, ((0.00867405499, 146),)),
+    FaceApiLayer("gender", "dense", 1, 512, 2, ((0.00299482264, 114),)),
 )
 
 
@@ -143,7 +143,7 @@ def read_tensors(data: bytes) -> Iterator[tuple[str, Tensor]]:
         yield f"{layer.name}_bias", torch.from_numpy(bias.astype(np.float32))
 
 
-def _shapes(layer: Layer) -> tuple[tuple[int, ...], ...]:
+def _shapes(layer: FaceApiLayer) -> tuple[tuple[int, ...], ...]:
     """The shapes of a layer's weights in the file."""
     inputs, outputs, side = layer.inputs, layer.outputs, layer.kernel
     return {

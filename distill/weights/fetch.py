@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from distill.errors import DiskFull, DistillError
+from distill.files import NO_SPACE, atomic_write
 
 MAX_BYTES = 1 << 30  # the largest published network here, stylegan2-ffhq-config-f.pkl, has under 400 MB
 TIMEOUT_S = (10.0, 60.0)  # to connect, between two pieces
@@ -21,8 +21,7 @@ PIECE = 1 << 20
 Downloader = Callable[[str, str, Any], None]  # as pooch calls it: (url, path to write, None)
 
 
-class Progress(Protocol):
-    def __call__(self, done: int, total: int | None) -> None: ...
+FetchProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where the server tells
 
 
 def require_https(url: str) -> None:
@@ -35,7 +34,9 @@ def require_https(url: str) -> None:
 class CappedDownload:
     """A pooch downloader that refuses what is too big, not https, cut short, or of another sha256."""
 
-    def __init__(self, *, sha256: str | None, max_bytes: int = MAX_BYTES, progress: Progress | None = None):
+    def __init__(
+        self, *, sha256: str | None, max_bytes: int = MAX_BYTES, progress: FetchProgress | None = None
+    ):
         self.expected = sha256
         self.max_bytes = max_bytes
         self.progress = progress
@@ -120,7 +121,7 @@ def fetch(url: str, path: Path, *, downloader: Downloader) -> Path:
             f"place the file at {path} or run the same command again when online"
         ) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_SPACE:
             raise DiskFull(
                 f"{path.parent}: no space left for {url}; free some and run the command again"
             ) from error
@@ -158,9 +159,8 @@ class KnownHashes:
 
     def record(self, url: str, sha256: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        aside.write_text(json.dumps({**self._read(), url: sha256}, indent=2, sort_keys=True) + "\n")
-        aside.replace(self.path)
+        text = json.dumps({**self._read(), url: sha256}, indent=2, sort_keys=True) + "\n"
+        atomic_write(self.path, text.encode())
 
     def _read(self) -> dict[str, Any]:
         if not self.path.exists():

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from distill.errors import DistillError
-from distill.weights.fetch import MAX_BYTES, CappedDownload, KnownHashes, Progress, check_hash, fetch
+from distill.weights.fetch import MAX_BYTES, CappedDownload, FetchProgress, KnownHashes, check_hash, fetch
 
 if TYPE_CHECKING:
     from distill.weights.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["generator", "features", "scorer"]
+WeightsKind = Literal["generator", "features", "scorer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class WeightsEntry:
     licence: str
     data_licence: str
     origin: str
-    kind: Kind = "generator"
+    kind: WeightsKind = "generator"
     resolution: int | None = None
     domain: str | None = None
     file: str | None = None
@@ -51,9 +51,9 @@ class WeightsEntry:
     def __post_init__(self) -> None:
         if (self.file is None) == (self.url is None):
             raise DistillError(f"weights entry {self.name!r}: needs either a file or a url")
-        if self.kind not in get_args(Kind):
+        if self.kind not in get_args(WeightsKind):
             raise DistillError(
-                f"weights entry {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(Kind))}"
+                f"weights entry {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(WeightsKind))}"
             )
         if self.kind == "generator" and (self.resolution is None or self.domain is None):
             raise DistillError(f"weights entry {self.name!r}: a generator needs a resolution and a domain")
@@ -98,7 +98,7 @@ def _table() -> dict[str, WeightsEntry]:
     return {row["name"]: WeightsEntry(**row) for row in rows}
 
 
-def weights_entries(kind: Kind = "generator") -> list[WeightsEntry]:
+def weights_entries(kind: WeightsKind = "generator") -> list[WeightsEntry]:
     """Return every known network of a kind, in the order of the table."""
     return [entry for entry in _table().values() if entry.kind == kind]
 
@@ -123,7 +123,7 @@ def domain_of(source: str | PathLike[str]) -> str:
 
 
 def resolve(
-    source: str | PathLike[str], *, progress: Progress | None = None, max_bytes: int = MAX_BYTES
+    source: str | PathLike[str], *, progress: FetchProgress | None = None, max_bytes: int = MAX_BYTES
 ) -> Path:
     """Find the file of a generator's name, a path or an https address; fetch it if it is not here yet.
 
@@ -147,7 +147,7 @@ def resolve(
 
 
 def resolve_entry(
-    entry: WeightsEntry, *, progress: Progress | None = None, max_bytes: int = MAX_BYTES
+    entry: WeightsEntry, *, progress: FetchProgress | None = None, max_bytes: int = MAX_BYTES
 ) -> Path:
     """Find the file of an entry of any kind, as `resolve` does."""
     if entry.url is not None:
@@ -166,7 +166,9 @@ def _path_of_url(url: str) -> Path:
     return cache_dir() / "downloads" / str(pooch.utils.unique_file_name(url))
 
 
-def _fetched(url: str, path: Path, sha256: str | None, progress: Progress | None, max_bytes: int) -> Path:
+def _fetched(
+    url: str, path: Path, sha256: str | None, progress: FetchProgress | None, max_bytes: int
+) -> Path:
     """Return `path` with the content of `url`: checked if it is there, fetched and recorded if not."""
     hashes = known_hashes()
     recorded = hashes.get(url)

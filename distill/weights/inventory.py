@@ -1,0 +1,119 @@
+"""The networks of the table on this machine: where each is, what is in it, and whether it is what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+from distill.errors import DistillError
+from distill.weights.registry import (
+    WeightsEntry,
+    WeightsKind,
+    cached_checkpoint,
+    entry_of,
+    expected_sha256,
+    resolve,
+    weights_entries,
+    weights_folder,
+)
+
+BUFFERS = ("noise_const", "resample_filter", "w_avg")  # tensors that are no parameters
+OK, UNKNOWN = "ok", "no sha256 known"
+
+
+def place_of(entry: WeightsEntry) -> dict[str, str]:
+    """Return the state of an entry (embedded, fetched, …) and its path."""
+    present, absent = ("embedded", "missing") if entry.embedded else ("fetched", "not fetched")
+    return {"state": present if entry.path.is_file() else absent, "path": str(entry.path)}
+
+
+def list_weights() -> list[dict[str, Any]]:
+    """Return the facts of every entry: generators, then features, then scorers."""
+    return [
+        {**asdict(entry), **place_of(entry)}
+        for kind in get_args(WeightsKind)
+        for entry in weights_entries(kind)
+    ]
+
+
+def describe_weights(source: str) -> dict[str, Any]:
+    """Return what the table says of a name, and what the file says where it is here; of a path the latter.
+
+    Raises DistillError for a source that is unknown or cannot be read.
+    """
+    entry = entry_of(source)
+    facts: dict[str, Any] = {}
+    if entry:
+        facts = {key: value for key, value in asdict(entry).items() if value is not None} | place_of(entry)
+        facts["sha256"] = expected_sha256(entry)
+        if entry.card:
+            facts["card"] = str(weights_folder() / entry.card)
+    if entry is None or (entry.kind == "generator" and entry.path.is_file()):
+        path = resolve(source)
+        facts |= {"path": str(path), **_facts_of(path)}
+    return facts
+
+
+def verify_weights(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Compare the sha256 of the named weights, without a name of all that are here, with what is known.
+
+    Raises DistillError for a name that the table does not have.
+    """
+    return [_verified(entry) for entry in _chosen(names)]
+
+
+def is_fine(result: dict[str, Any]) -> bool:
+    return result["state"] in (OK, UNKNOWN)
+
+
+def _facts_of(path: Path) -> dict[str, Any]:
+    from distill.weights.state import layer_names
+
+    checkpoint = cached_checkpoint(path)
+    resolution = int(checkpoint.facts["img_resolution"])
+    return {
+        "format": checkpoint.format,
+        "sha256": checkpoint.sha256,
+        "resolution": resolution,
+        "num_ws": len(layer_names(resolution)) + 1,
+        "z_dim": checkpoint.facts["z_dim"],
+        "w_dim": checkpoint.facts["w_dim"],
+        "parameters": sum(
+            tensor.numel() for name, tensor in checkpoint.state.items() if not name.endswith(BUFFERS)
+        ),
+    }
+
+
+def _chosen(names: Sequence[str]) -> list[WeightsEntry]:
+    if not names:
+        entries = (entry for kind in get_args(WeightsKind) for entry in weights_entries(kind))
+        return [entry for entry in entries if entry.embedded or entry.path.is_file()]
+    chosen = []
+    for name in names:
+        entry = entry_of(name)
+        if entry is None:
+            raise DistillError(f"{name!r} is not a name in 'distill weights list'")
+        chosen.append(entry)
+    return chosen
+
+
+def _verified(entry: WeightsEntry) -> dict[str, Any]:
+    from distill.weights.checkpoint import file_sha256
+
+    expected = expected_sha256(entry)
+    found = file_sha256(entry.path) if entry.path.is_file() else None
+    if found is None:
+        state = "missing"
+    elif expected is None:
+        state = UNKNOWN
+    else:
+        state = OK if found == expected else f"sha256 is {found}, expected {expected}"
+    return {
+        "name": entry.name,
+        "path": str(entry.path),
+        "state": state,
+        "sha256": found,
+        "expected": expected,
+    }
