@@ -114,19 +114,6 @@ def error_by_chance(probabilities_NK: Floats, *, seed: int, draws: int = 200) ->
     return float(np.mean(errors))
 
 
-def fit_temperature(differences: ArrayLike, truth: ArrayLike) -> float:
-    """Return the T at which sigmoid(d / T) is most likely, of logit differences d [N] and what is true [N].
-
-    Found between 0.05 and 20. Raises DistillError where only one of the two classes is there.
-    """
-    d, yes = np.asarray(differences, dtype=np.float64), np.asarray(truth, dtype=bool)
-    if d.shape != yes.shape or yes.all() or not yes.any():
-        raise DistillError(
-            f"a temperature needs faces of both classes; of {yes.size}, {int(yes.sum())} are yes"
-        )
-    return _most_likely(np.stack([np.zeros_like(d), d], axis=1), np.stack([~yes, yes], axis=1).astype(float))
-
-
 def fit_class_temperature(logits_NK: ArrayLike, truth_N: ArrayLike) -> float:
     """Return the T, from 0.05 to 20, at which softmax(logits / T) is most likely, with Platt's prior.
 

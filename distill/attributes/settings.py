@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from distill.attributes.protocol import Kind
 from distill.errors import DistillError
+from distill.schema import Frozen
 from distill.weights.safe_pickle.machine import shown
 
 MOST_OUTPUTS = 10_000
@@ -32,11 +33,7 @@ KEYS: Mapping[str, frozenset[str]] = {
 T = TypeVar("T", bound=BaseModel)
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class InputSettings(Strict):
+class InputSettings(Frozen):
     """How an image becomes the network's input.
 
     `crop`: "whole" image (its middle, in the shape of the input), dlib's "chip" of the face with `padding`, placed
@@ -76,7 +73,7 @@ class InputSettings(Strict):
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
-class ScoreSettings(Strict):
+class ScoreSettings(Frozen):
     """How one output of the network, K numbers an image, becomes scores.
 
     - softmax: K `labels`; the probability of `positive` is the score `name`, else each label's is `name`_LABEL.
@@ -134,7 +131,7 @@ class ScoreSettings(Strict):
         return "probability" if self.kind in ("softmax", "sigmoid") else "value"
 
 
-class ScorerSettings(Strict):
+class ScorerSettings(Frozen):
     """A scorer: a network and what it means. `architecture` is for weights without a graph of their own."""
 
     network: Text = ""

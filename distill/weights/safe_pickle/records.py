@@ -21,7 +21,7 @@ _NUMERIC = (*FLOATS, "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")  # no
 MAX_DIMS = 16
 
 
-class Attributes(dict[Any, Any], Buildable):
+class AttributeDict(dict[Any, Any], Buildable):
     """A dict that BUILD may extend: EasyDict, OrderedDict, argparse.Namespace, a pickled network's state."""
 
     def build(self, machine: Machine, state: object) -> None:
@@ -31,7 +31,7 @@ class Attributes(dict[Any, Any], Buildable):
         self.update(state)
 
 
-class Ordered(Attributes):
+class Ordered(AttributeDict):
     """collections.OrderedDict; its only attribute in weight files, torch's `_metadata`, is left out."""
 
     def build(self, machine: Machine, state: object) -> None:
@@ -39,7 +39,7 @@ class Ordered(Attributes):
             raise machine.refusal(f"refused BUILD of an OrderedDict with {shown(state)}")
 
 
-class TFNetwork(Attributes):
+class TFNetwork(AttributeDict):
     """A dnnlib.tflib.network.Network: name, static_kwargs, components, variables, source code as text."""
 
 
@@ -229,7 +229,7 @@ COMMON: Table = table_of(
 NVIDIA: Table = table_of(
     Token("torch_utils.persistence._reconstruct_persistent_obj", _persistent_object),
     Token("dnnlib.tflib.network.Network", None, TFNetwork),
-    Token("dnnlib.util.EasyDict", None, Attributes),
-    Token("dnnlib.EasyDict", None, Attributes),
+    Token("dnnlib.util.EasyDict", None, AttributeDict),
+    Token("dnnlib.EasyDict", None, AttributeDict),
 )
-NAMESPACE: Table = table_of(Token("argparse.Namespace", None, Attributes))
+NAMESPACE: Table = table_of(Token("argparse.Namespace", None, AttributeDict))
