@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -56,29 +55,6 @@ def slowly(task: dict[str, Any]) -> int:
         time.sleep(task["seconds"])
         done.touch()
     return os.getpid()
-
-
-_PAIR = threading.Barrier(2)  # of this process
-
-
-def meet(task: dict[str, Any]) -> int:
-    """Wait until two such tasks are under way in this process."""
-    _PAIR.wait(60)
-    return os.getpid()
-
-
-def beside(task: dict[str, Any]) -> str:
-    """Leave a line when begun. "poison" ends the process, the first time as soon as "neighbour" is there as well."""
-    kind, begun = task["kind"], Path(task["folder"], "begun")
-    with begun.open("a") as file:
-        file.write(f"{kind}\n")
-    if kind in ("poison", "neighbour") and begun.read_text().split().count(kind) == 1:
-        _PAIR.wait(60)
-        if kind == "neighbour":
-            time.sleep(60)
-    if kind == "poison":
-        os._exit(1)
-    return str(kind)
 
 
 def import_paths_below(folder: str) -> dict[str, int]:

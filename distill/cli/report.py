@@ -10,9 +10,8 @@ import click
 
 from distill.files import size_text
 from distill.generation.edit_settings import DirectionSettings, MorphSettings, StyleMixSettings
-from distill.generation.job import Run
-from distill.generation.placement import Placement
-from distill.generation.plan import SAFETY, Plan
+from distill.generation.job import GenerationRun
+from distill.generation.plan import SAFETY, ShardPlan
 from distill.generation.recipe import Recipe
 from distill.progress import Progress, plural
 from distill.shards.folder import ShardReport
@@ -20,11 +19,25 @@ from distill.shards.summary import edit_text, sample_word
 from distill.timing import StageClock, clock
 
 
-def print_plan(plan: Plan, placement: Placement, run: Run, *, batch_open: bool, as_json: bool) -> None:
-    """Print what a run would make, and whether it fits on the disk.
+def opening_line(run: GenerationRun) -> list[str]:
+    """Say in a line what is going to be made, and in others what a user should know before."""
+    plan, recipe = run.plan, run.plan.recipe
+    there = f", {plan.rows_done} there already" if plan.rows_done else ""
+    lines = [
+        f"{recipe.task}: {plural(plan.n, sample_word(recipe.roles))} of {recipe.resolution} px from"
+        f" {recipe.generator.name} into {plan.folder} ({plural(len(plan.rows), 'shard')}{there}),"
+        f" by {run.placement.describe()}"
+    ]
+    if run.note:
+        lines.append(run.note)
+    if run.conditions.compiled:
+        lines.append("compiling the generator first: minutes, or seconds where it was done before")
+    return lines
 
-    `batch_open`: the run would first measure its batch size.
-    """
+
+def print_plan(run: GenerationRun, *, as_json: bool) -> None:
+    """Print what a run would make, and whether it fits on the disk."""
+    plan, placement, drawn = run.plan, run.placement, run.conditions
     fits = plan.bytes_needed * SAFETY <= plan.bytes_free
     facts = {
         "folder": str(plan.folder),
@@ -39,16 +52,13 @@ def print_plan(plan: Plan, placement: Placement, run: Run, *, batch_open: bool, 
         "cluster": placement.cluster,
         "workers": placement.workers,
         "device": placement.device,
-        "precision": run.precision,
-        "batch_size": None if batch_open else run.batch_size,
-        "compiled": run.compiled,
+        "conditions": drawn.model_dump(mode="json"),
         "recipe": plan.recipe.model_dump(mode="json"),
     }
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
     verdict = "fits" if fits else "DOES NOT FIT"
-    drawn = "a measured number" if batch_open else run.batch_size
     word = sample_word(plan.recipe.roles)
     lines = [
         f"folder      {plan.folder}  (digest {plan.recipe.digest})",
@@ -60,7 +70,7 @@ def print_plan(plan: Plan, placement: Placement, run: Run, *, batch_open: bool, 
         f" {len(plan.done)} with {plan.rows_done} {word}s are there already",
         f"disk        about {size_text(plan.bytes_needed)} needed, {size_text(plan.bytes_free)} free: {verdict}",
         f"workers     {placement.describe()}",
-        f"drawn       {drawn} at once in {run.precision}{', compiled' if run.compiled else ''}",
+        f"drawn       {drawn.batch_size} at once in {drawn.precision}{', compiled' if drawn.compiled else ''}",
     ]
     click.echo("\n".join(lines))
 
@@ -77,7 +87,7 @@ def edit_line(recipe: Recipe) -> str:
 
 
 def print_result(
-    plan: Plan,
+    plan: ShardPlan,
     reports: Sequence[ShardReport],
     progress: Progress,
     stages: StageClock,

@@ -20,7 +20,7 @@ from distributed import KilledWorker, as_completed
 
 from distill.devices import visible_devices, worker_devices
 from distill.errors import DistillError
-from distill.generation.attempt import attempt, describe
+from distill.generation.attempt import Outcome, attempt, describe
 from distill.generation.cluster_pools import Pool, local_pool, remote_pool
 from distill.generation.cluster_settings import (
     DASK,
@@ -29,7 +29,6 @@ from distill.generation.cluster_settings import (
     scheduler_address,
     worker_environment,
 )
-from distill.generation.outcome import Outcome
 
 __all__ = ["Outcome", "Patience", "run_on_cluster", "visible_devices"]
 
@@ -49,7 +48,6 @@ def run_on_cluster(
     workers: int | None,
     devices: Sequence[str],
     stop: threading.Event,
-    at_once: int = 1,
     max_worker_deaths: int = 3,
     on_start: Callable[[str], None] | None = None,
     patience: Patience | None = None,
@@ -57,23 +55,23 @@ def run_on_cluster(
     """Yield the outcome of `work(task)` for every (key, task), in the order in which they finish.
 
     `cluster`: "local" (one process per device, or `workers` CPU processes without devices), the address of a Dask
-    scheduler ("tcp://HOST:PORT", "tls://HOST:PORT"), or the path of its JSON file. A worker has `at_once` tasks at a
-    time, each in a thread, and one elsewhere no more than it has threads. `work` is a module-level function;
-    results are small. A DistillError or another exception is an error at once, OSError and CUDA out of memory after
-    2 more tries; a task whose worker dies more than `max_worker_deaths` times is given up. After `stop` is set, or a
-    fatal outcome, running tasks finish and the others are not begun. `on_start` gets one line: where the work runs.
+    scheduler ("tcp://HOST:PORT", "tls://HOST:PORT"), or the path of its JSON file. A worker has one task at a time.
+    `work` is a module-level function; results are small. A DistillError or another exception is an error at once,
+    OSError and CUDA out of memory after 2 more tries; a task whose worker dies more than `max_worker_deaths` times
+    is given up. After `stop` is set, or a fatal outcome, running tasks finish and the others are not begun.
+    `on_start` gets one line: where the work runs.
     Raises DistillError: more workers than devices, nobody at the address, no worker there, all workers lost.
     """
     patience = patience or Patience()
     with quiet_logs(), worker_environment(), dask.config.set(DASK), ExitStack() as stack:
         if cluster == "local":
-            pool = stack.enter_context(local_pool(worker_devices(workers, devices), at_once))
+            pool = stack.enter_context(local_pool(worker_devices(workers, devices)))
         else:
             pool = stack.enter_context(remote_pool(scheduler_address(cluster), workers, patience.connect_s))
         pool.wait_for_worker(stop, patience.join_s)
         if on_start is not None:
             on_start(pool.where)
-        yield from _Run(pool, work, deque(tasks), stop, at_once, max_worker_deaths, patience).outcomes()
+        yield from _Run(pool, work, deque(tasks), stop, max_worker_deaths, patience).outcomes()
 
 
 class _Run:
@@ -89,11 +87,10 @@ class _Run:
         work: Callable[[Any], Any],
         waiting: deque[tuple[str, Any]],
         stop: threading.Event,
-        at_once: int,
         max_worker_deaths: int,
         patience: Patience,
     ) -> None:
-        self.pool, self.work, self.waiting, self.stop, self.at_once = pool, work, waiting, stop, at_once
+        self.pool, self.work, self.waiting, self.stop = pool, work, waiting, stop
         self.max_worker_deaths, self.patience = max_worker_deaths, patience
         self.tasks = dict(waiting)
         self.deaths, self.lost = Counter[str](), Counter[str]()
@@ -120,7 +117,7 @@ class _Run:
         self.seen_alive = now if living else self.seen_alive
         if self.pool.client.status == "closed" or now > self.seen_alive + self.patience.no_workers_s:
             raise DistillError(f"all workers were lost ({self.pool.where}); the same command resumes")
-        room = sum(min(threads, 1 if self.deaths else self.at_once) for threads in living)
+        room = living
         while self.waiting and len(self.pool.in_flight) < room:
             key, task = self.waiting.popleft()
             self.submitted += 1

@@ -35,10 +35,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Pool:
-    """Where tasks run: a connected client, and the number of threads of each worker process that lives there now."""
+    """Where tasks run: a connected client, and how many worker processes live there now."""
 
     client: Client
-    living: Callable[[], Sequence[int]]
+    living: Callable[[], int]
     where: str
     in_flight: dict[Future[Any], str] = field(default_factory=dict)
 
@@ -78,14 +78,14 @@ def _kill(nannies: Sequence[Nanny]) -> None:
 
 
 @contextmanager
-def local_pool(names: Sequence[str], threads: int) -> Iterator[Pool]:
+def local_pool(names: Sequence[str]) -> Iterator[Pool]:
     nannies: list[_Nanny] = []
     security = Security.temporary()
     with ExitStack() as stack:
         stack.enter_context(_private_scratch())
         stack.callback(_kill, nannies)  # last: whatever an interruption on the way up or down has left
         try:
-            specs = _worker_specs(names, threads, nannies, security)
+            specs = _worker_specs(names, nannies, security)
             cluster = SpecCluster(specs, _scheduler_spec(security), security=security)
         except RuntimeError as error:
             raise DistillError(f"the worker processes did not start: {describe(error)}") from error
@@ -94,7 +94,7 @@ def local_pool(names: Sequence[str], threads: int) -> Iterator[Pool]:
         where = f"{len(names)} local process{'es' if len(names) > 1 else ''} on "
         where += f"GPU {', '.join(names)}" if names[0] else "the CPU"
         scheduler: Any = cluster.scheduler  # an object in this process
-        pool = Pool(client, lambda: [worker.nthreads for worker in scheduler.workers.values()], where)
+        pool = Pool(client, lambda: len(scheduler.workers), where)
         stack.callback(_kill, nannies)  # first: a worker has nothing to save, whatever it does right now
         yield pool
 
@@ -122,7 +122,7 @@ def _scheduler_spec(security: Security) -> dict[str, Any]:
 
 
 def _worker_specs(
-    names: Sequence[str], threads: int, nannies: list[_Nanny], security: Security
+    names: Sequence[str], nannies: list[_Nanny], security: Security
 ) -> dict[int, dict[str, Any]]:
     """One process per name in `names`, its own CUDA_VISIBLE_DEVICES; the nannies end up in `nannies`."""
 
@@ -130,7 +130,7 @@ def _worker_specs(
         nannies.append(_Nanny(*args, **options))
         return nannies[-1]
 
-    shared = {**_HERE, "worker_class": _Worker, "security": security, "nthreads": threads}
+    shared = {**_HERE, "worker_class": _Worker, "security": security, "nthreads": 1}
     shared["memory_limit"] = MEMORY_LIMIT // len(names)
     return {
         index: {"cls": start, "options": {**shared, "env": {"CUDA_VISIBLE_DEVICES": name}}}
@@ -162,24 +162,24 @@ def remote_pool(address: str, workers: int | None, connect_s: float) -> Iterator
         what = " ".join(str(warning.message).split())[:300]
         logger.warning("%s: other versions there than here: %s", address, what)
     with client:
-        yield Pool(client, _WorkerThreads(client, workers), address)
+        yield Pool(client, _LivingWorkers(client, workers), address)
 
 
-class _WorkerThreads:
-    """How many threads each worker of a remote scheduler has, of at most `limit`; asked for once a second."""
+class _LivingWorkers:
+    """How many workers a remote scheduler has, of at most `limit`; asked for once a second."""
 
     def __init__(self, client: Client, limit: int | None) -> None:
         self.client, self.limit = client, limit
-        self.threads, self.asked = list[int](), -1.0
+        self.count, self.asked = 0, -1.0
 
-    def __call__(self) -> Sequence[int]:
+    def __call__(self) -> int:
         if time.monotonic() > self.asked + 1.0:
             scheduler: Any = self.client.scheduler
-            self.threads = []  # stays so while the client reconnects
+            self.count = 0  # stays so while the client reconnects
             with suppress(OSError, TimeoutError):
-                self.threads = list(self.client.sync(scheduler.ncores, callback_timeout=20).values())
+                self.count = len(self.client.sync(scheduler.ncores, callback_timeout=20))
             self.asked = time.monotonic()
-        return self.threads[: self.limit or None]
+        return min(self.count, self.limit or self.count)
 
 
 def _require_scheduler(address: str, limit_s: float) -> None:

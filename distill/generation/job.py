@@ -1,4 +1,4 @@
-"""A run of the main job: lock the folder, make the missing shards, close the data set.
+"""A run of the main job: plan, lock the folder, make the missing shards, close the data set.
 
 The disk is the truth: a shard that is there and valid is never made again, so the same command resumes.
 """
@@ -9,18 +9,20 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from distill.devices import Precision
+from distill.devices import resolve_device, visible_devices
 from distill.errors import DistillError, Incomplete, Interrupted
-from distill.generation.drawing import drawing_thread
-from distill.generation.local import Leave, run_inline
-from distill.generation.outcome import Outcome
-from distill.generation.plan import Plan, check_folder, check_space, claim_folder
-from distill.generation.recipe import Recipe
+from distill.generation.attempt import Outcome
+from distill.generation.conditions import Conditions, choose_conditions, difference_note, read_conditions
+from distill.generation.local import run_here
+from distill.generation.placement import Placement, place
+from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
+from distill.generation.request import GenerateRequest, RecipeFiles, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
 from distill.shards.card import write_card
 from distill.shards.folder import (
+    CONDITIONS_FILE,
     MANIFEST_FILE,
     RECIPE_FILE,
     ShardReport,
@@ -35,8 +37,8 @@ from distill.shards.place import made_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch:
-    """Whoever looks on is told: of more rows accepted and tried, of more seconds by stage, and in words."""
+class RunCallbacks:
+    """Callbacks for progress: rows accepted and tried, seconds by stage, notes."""
 
     count: Callable[[int, int], None] = lambda accepted, tried: None
     spent: Callable[[Mapping[str, float]], None] = lambda seconds: None
@@ -44,156 +46,162 @@ class Watch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """How a plan is carried out: nothing here changes more than the roundings of the result."""
+class GenerationRun:
+    """A request that has been checked: what is to be made, where, under which conditions, and by whom."""
 
-    source: str
-    device: str = "cpu"
-    direction: str = ""
-    scorer: str = ""
-    cluster: str = "none"
-    workers: int = 1
-    devices: tuple[str, ...] = ()
-    precision: Precision = "fp32"
-    batch_size: int = 16
-    compiled: bool = False
+    plan: ShardPlan
+    source: str  # of the generator
+    files: RecipeFiles
+    placement: Placement
+    conditions: Conditions
+    note: str = ""  # what a user should know before it starts
     max_candidates: int | None = None
-    threads: int = 1  # of each process
 
 
-def run_job(plan: Plan, run: Run, *, stop: threading.Event, watch: Watch) -> list[ShardReport]:
+def prepare(request: GenerateRequest) -> GenerationRun:
+    """Check a request against teacher, folder and devices; write nothing. Raises DistillError for bad input."""
+    recipe, files = recipe_of(request)
+    plan = plan_job(recipe, request.n, request.folder)
+    placement = placement_of(request, tasks=len(plan.todo))
+    there = read_conditions(plan.folder) if plan.begun else None
+    conditions = choose_conditions(
+        request.conditions,
+        there,
+        device=resolve_device(placement.device) if placement.here else placement.device,
+        resolution=recipe.generator.resolution,
+        elsewhere=not placement.here,
+    )
+    return GenerationRun(
+        plan=plan,
+        source=request.generator,
+        files=files,
+        placement=placement,
+        conditions=conditions,
+        note=difference_note(there, conditions),
+        max_candidates=request.max_candidates,
+    )
+
+
+def placement_of(request: GenerateRequest, *, tasks: int) -> Placement:
+    """Choose where the run takes place, of the devices that are here."""
+    visible = visible_devices() if request.device in ("auto", "cuda") else []
+    placement = place(
+        cluster=request.cluster, workers=request.workers, device=request.device, visible=visible, tasks=tasks
+    )
+    return replace(placement, device=resolve_device(placement.device)) if placement.here else placement
+
+
+def run_job(run: GenerationRun, *, stop: threading.Event, callbacks: RunCallbacks) -> list[ShardReport]:
     """Make what the plan lacks and write manifest and card; return the reports of all shards.
 
     Raises `Interrupted` when `stop` was set, `Incomplete` when shards failed, `DiskFull`, and `DistillError` for
     an error that concerns every shard. In each case what is complete stays, and the same call goes on from there.
     """
+    plan = run.plan
     check_space(plan)
-    with made_folder(plan.folder), FolderLock(plan.folder, info={"n": plan.n}):
-        check_folder(plan.folder, plan.recipe)  # again: another driver may have come first
-        with claimed_folder(plan) as recipe:
-            failed = make_missing(plan, recipe, run, stop=stop, watch=watch)
-            if failed:
-                raise Incomplete(failure_line(failed, plan))
-            if stop.is_set():
-                raise Interrupted(interrupted_line(plan))
-            return close_data_set(plan, recipe)
+    with made_folder(plan.folder), FolderLock(plan.folder, info={"n": plan.n}), claimed_folder(run):
+        failed = make_missing(run, stop=stop, callbacks=callbacks)
+        if failed:
+            raise Incomplete(failure_line(failed, plan))
+        if stop.is_set():
+            raise Interrupted(interrupted_line(plan))
+        return close_data_set(plan)
 
 
 @contextmanager
-def claimed_folder(plan: Plan) -> Iterator[Recipe]:
+def claimed_folder(run: GenerationRun) -> Iterator[None]:
     """Put the recipe into the folder, and what is left of earlier runs in order; leave no recipe without a shard."""
-    recipe = claim_folder(plan)
-    sweep(plan.folder)
-    if plan.todo:
-        (plan.folder / MANIFEST_FILE).unlink(missing_ok=True)
+    folder = run.plan.folder
+    claim_folder(run.plan, run.conditions)
+    sweep(folder)
+    if run.plan.todo:
+        (folder / MANIFEST_FILE).unlink(missing_ok=True)
     try:
-        yield recipe
+        yield
     finally:
-        if not shard_indices(plan.folder):
-            (plan.folder / RECIPE_FILE).unlink(missing_ok=True)
+        if not shard_indices(folder):
+            (folder / RECIPE_FILE).unlink(missing_ok=True)
+            (folder / CONDITIONS_FILE).unlink(missing_ok=True)
 
 
-def make_missing(
-    plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, watch: Watch
-) -> dict[str, str]:
+def make_missing(run: GenerationRun, *, stop: threading.Event, callbacks: RunCallbacks) -> dict[str, str]:
     """Run every missing shard; return key -> reason of those that failed."""
     failed: dict[str, str] = {}
-    with closing(outcomes(plan, recipe, run, stop=stop, watch=watch)) as coming:
+    with closing(outcomes(run, stop=stop, callbacks=callbacks)) as coming:
         for outcome in coming:
             if outcome.error is None:
-                watch.spent(outcome.value.seconds if outcome.value else {})
+                callbacks.spent(outcome.value.seconds if outcome.value else {})
                 continue
             if outcome.trace and os.environ.get("DISTILL_DEBUG") == "1":
-                watch.note(outcome.trace)
+                callbacks.note(outcome.trace)
             if outcome.fatal:
                 raise fatal_error(outcome)
             failed[outcome.key] = outcome.error
-            watch.note(f"{outcome.key} failed: {outcome.error}")
+            callbacks.note(f"{outcome.key} failed: {outcome.error}")
     return failed
 
 
 def outcomes(
-    plan: Plan, recipe: Recipe, run: Run, *, stop: threading.Event, watch: Watch
+    run: GenerationRun, *, stop: threading.Event, callbacks: RunCallbacks
 ) -> Generator[Outcome, None, None]:
     """Run the tasks here or on a cluster, counting rows as they come."""
-    tasks = [(f"shard-{index:05d}", task_of(plan, recipe, run, index)) for index in plan.todo]
+    placement = run.placement
+    tasks = [(f"shard-{index:05d}", task_of(run, index)) for index in run.plan.todo]
     if not tasks:
         return
-    if run.cluster == "none":
-        yield from run_inline(
-            lambda task, leave: make_counted(task, leave, watch=watch),
-            tasks,
-            stop=stop,
-            at_once=tasks_at_once(run, len(tasks)),
-            interrupt=drawing_thread().interrupt,
-        )
+    if placement.cluster == "none":
+        yield from run_here(lambda task: make_counted(task, stop=stop, callbacks=callbacks), tasks, stop=stop)
         return
     from distill.generation.cluster import run_on_cluster  # dask takes a second to import
 
     for outcome in run_on_cluster(
         make_shard,
         tasks,
-        cluster=run.cluster,
-        workers=run.workers,
-        devices=run.devices,
+        cluster=placement.cluster,
+        workers=placement.workers,
+        devices=placement.devices,
         stop=stop,
-        at_once=tasks_at_once(run, len(tasks)),
-        on_start=None if run.cluster == "local" else watch.note,
+        on_start=None if placement.here else callbacks.note,
     ):
         if outcome.value:
-            watch.count(outcome.value.report.rows, outcome.value.report.tried)
+            callbacks.count(outcome.value.report.rows, outcome.value.report.tried)
         yield outcome
 
 
-def tasks_at_once(run: Run, tasks: int) -> int:
-    """How many tasks a process takes: two, where one can be written while the other is drawn.
-
-    Not in CPU workers, whose cores are all at work. Local GPUs share out few tasks one by one, or the first to be
-    ready would take those of the next. Workers elsewhere never take more than they have threads.
-    """
-    match run.cluster:
-        case "none":
-            beside = run.threads > 1
-        case "local":
-            beside = 0 < len(run.devices) < tasks
-        case _:
-            beside = True
-    return 2 if beside else 1
-
-
-def make_counted(task: ShardTask, leave: Leave, *, watch: Watch) -> Made:
+def make_counted(task: ShardTask, *, stop: threading.Event, callbacks: RunCallbacks) -> Made:
     """Make a shard in this process, counting batch by batch and leaving between batches when told to."""
     seen = [0, 0]
 
     def on_progress(accepted: int, tried: int) -> None:
-        watch.count(accepted - seen[0], tried - seen[1])
+        callbacks.count(accepted - seen[0], tried - seen[1])
         seen[:] = accepted, tried
-        if leave() and accepted < task.rows:
+        if stop.is_set() and accepted < task.rows:
             raise Interrupted("stopped between two batches")
 
     return make_shard(task, on_progress=on_progress)
 
 
-def task_of(plan: Plan, recipe: Recipe, run: Run, index: int) -> ShardTask:
+def task_of(run: GenerationRun, index: int) -> ShardTask:
     return ShardTask(
-        recipe_json=recipe.to_json(),
+        recipe_json=run.plan.recipe.to_json(),
         index=index,
-        rows=plan.rows[index],
-        folder=str(plan.folder.resolve()),
+        rows=run.plan.rows[index],
+        folder=str(run.plan.folder.resolve()),
         source=run.source,
-        device=run.device,
-        direction=run.direction,
-        scorer=run.scorer,
-        precision=run.precision,
-        batch_size=run.batch_size,
-        compiled=run.compiled,
+        device=run.placement.device,
+        direction=run.files.direction,
+        scorer=run.files.scorer,
+        precision=run.conditions.precision,
+        batch_size=run.conditions.batch_size,
+        compiled=run.conditions.compiled,
         max_candidates=run.max_candidates,
-        threads=run.threads,
+        threads=run.placement.threads,
     )
 
 
-def close_data_set(plan: Plan, recipe: Recipe) -> list[ShardReport]:
+def close_data_set(plan: ShardPlan) -> list[ShardReport]:
     """Write manifest and card once every shard is on disk."""
+    recipe = plan.recipe
     reports: list[ShardReport] = []
     for index, rows in enumerate(plan.rows):
         report = read_report(plan.folder, index)
@@ -217,7 +225,7 @@ def fatal_error(outcome: Outcome) -> DistillError:
     return error
 
 
-def failure_line(failed: dict[str, str], plan: Plan) -> str:
+def failure_line(failed: dict[str, str], plan: ShardPlan) -> str:
     key, reason = next(iter(failed.items()))
     rest = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     return (
@@ -226,6 +234,6 @@ def failure_line(failed: dict[str, str], plan: Plan) -> str:
     )
 
 
-def interrupted_line(plan: Plan) -> str:
+def interrupted_line(plan: ShardPlan) -> str:
     done = sum(read_report(plan.folder, index) is not None for index in range(len(plan.rows)))
     return f"interrupted: {done} of {len(plan.rows)} shards are done; the same command resumes"

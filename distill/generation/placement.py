@@ -27,6 +27,11 @@ class Placement:
     device: str  # as each process names it
     threads: int = 1
 
+    @property
+    def here(self) -> bool:
+        """Whether this machine draws."""
+        return self.cluster in ("none", "local")
+
     def describe(self) -> str:
         kind = f"{self.workers} GPU" if self.devices else f"{self.workers} CPU"
         if self.cluster == "none":

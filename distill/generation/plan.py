@@ -8,9 +8,11 @@ from pathlib import Path
 
 from distill.errors import DiskFull, DistillError
 from distill.files import atomic_write, size_text
+from distill.generation.conditions import Conditions
 from distill.generation.recipe import Recipe
 from distill.schema import canonical_json
 from distill.shards.folder import (
+    CONDITIONS_FILE,
     RECIPE_FILE,
     ShardReport,
     read_report,
@@ -27,14 +29,15 @@ SAFETY = 1.1  # free space asked for, over the estimate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """The shards of a data set of `n` rows, and which of them are on disk already."""
+class ShardPlan:
+    """The shards of a data set of `n` rows, and which of them are on disk already; `begun`: a recipe is there."""
 
     recipe: Recipe
     n: int
     folder: Path
     rows: tuple[int, ...]  # per shard
     done: dict[int, ShardReport]
+    begun: bool = False
 
     @property
     def todo(self) -> list[int]:
@@ -54,7 +57,7 @@ class Plan:
         return shutil.disk_usage(nearest_folder(self.folder)).free
 
 
-def plan_job(recipe: Recipe, n: int, folder: Path) -> Plan:
+def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
     """Lay `n` rows out in shards and look for those that are valid already. Changes nothing on disk.
 
     Raises `DistillError` when the folder cannot be used: a file, foreign content, another recipe, more rows than
@@ -62,7 +65,7 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> Plan:
     """
     if n < 1:
         raise DistillError(f"--n is {n}: ask for at least 1 triplet")
-    check_folder(folder, recipe)
+    begun = check_folder(folder, recipe)
     rows = shard_rows(n, recipe.shard_size)
     done: dict[int, ShardReport] = {}
     for index, count in enumerate(rows):
@@ -73,7 +76,7 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> Plan:
             done[index] = report
     if folder.is_dir() and max(shard_indices(folder), default=-1) >= len(rows):
         raise DistillError(holds_more(folder, n))
-    return Plan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done)
+    return ShardPlan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done, begun=begun)
 
 
 def shard_rows(n: int, shard_size: int) -> list[int]:
@@ -97,23 +100,27 @@ def recipe_there(folder: Path) -> Recipe | None:
     return Recipe.from_json((folder / RECIPE_FILE).read_text(encoding="utf-8"))
 
 
-def check_folder(folder: Path, recipe: Recipe) -> None:
-    """Refuse an output folder that is not empty and not this recipe's."""
+def check_folder(folder: Path, recipe: Recipe) -> bool:
+    """Refuse an output folder that is not empty and not this recipe's; say whether its data set was begun."""
     there = recipe_there(folder)
     if there and (difference := recipe.difference(there)):
         raise DistillError(f"{folder} holds a data set of another recipe: {difference}; choose another --out")
+    return there is not None
 
 
-def claim_folder(plan: Plan) -> Recipe:
-    """Write the recipe into the folder, or return the one that stands there with the same digest."""
-    written = plan.folder / RECIPE_FILE
-    if written.exists():
-        return Recipe.from_json(written.read_text(encoding="utf-8"))
-    atomic_write(written, (canonical_json(plan.recipe.model_dump(mode="json")) + "\n").encode())
-    return plan.recipe
+def claim_folder(plan: ShardPlan, conditions: Conditions) -> None:
+    """Write recipe and conditions into the folder, where they are not there yet.
+
+    Raises DistillError where another driver has begun another data set there since the plan was made.
+    """
+    if not (plan.begun or check_folder(plan.folder, plan.recipe)):
+        written = canonical_json(plan.recipe.model_dump(mode="json")) + "\n"
+        atomic_write(plan.folder / RECIPE_FILE, written.encode())
+    if not (plan.folder / CONDITIONS_FILE).exists():
+        conditions.write(plan.folder)
 
 
-def check_space(plan: Plan) -> None:
+def check_space(plan: ShardPlan) -> None:
     """Refuse to start what cannot fit."""
     if plan.bytes_needed * SAFETY > plan.bytes_free:
         raise DiskFull(

@@ -1,21 +1,22 @@
-"""From the options of `distill generate` to its recipe, and to the files that the recipe knows by sha256."""
+"""What `distill generate` is asked to make: the task's choices, the user's, and what they come to with a teacher."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError
+from distill.generation.conditions import ChosenConditions
 from distill.generation.edit_settings import DirectionChoice
 from distill.generation.filters.settings import PairFilter
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.stylegan2.facts import teacher_facts
 from distill.weights.registry import domain_of
-from pipelines import RECIPES
 
-# Options that only some tasks have: by the edit of the task, or by a filter in its recipe.
+# Choices that only some tasks have: by the edit of the task, or by a filter in its recipe.
 OF_EDIT = {"crossover": "style-mix", "direction": "direction", "delta": "direction", "scorer": "direction"}
 OF_FILTER = {"min_confidence": "opposite", "years": "apart"}
 OF_ONE_FACE = ("max_identity_distance", "max_outside_change")  # first input and target show the same person
@@ -23,58 +24,105 @@ FLAGS = {"delta": "--strength"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
+class TaskChoices:
+    """What a user changes in the recipe of a task; None leaves it as it is. Units and ranges: see `TaskRecipe`."""
+
+    seed: int | None = None
+    crossover: str | None = None
+    truncation_psi: float | None = None
+    truncation_cutoff: int | None = None
+    noise: str | None = None
+    align: str | None = None
+    resolution: int | None = None
+    codec: str | None = None
+    latents: str | None = None
+    shard_size: int | None = None
+    delta: float | None = None  # strength of the outermost images
+    direction: str | None = None  # NAME or FILE
+    scorer: str | None = None  # "builtin" or FILE
+    min_confidence: float | None = None
+    years: float | None = None
+    max_identity_distance: float | None = None
+    max_outside_change: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateRequest:
+    """A data set to make: `n` accepted rows of a task from a generator, and how the run may go about it.
+
+    `out` None: data/TASK-GENERATOR-seedSEED. `cluster`: none, local, tcp://HOST:PORT, a scheduler's .json file, or
+    None for a process per visible GPU, else per core.
+    """
+
+    task: TaskRecipe
+    n: int
+    generator: str = "portraits"
+    out: Path | None = None
+    choices: TaskChoices = field(default_factory=TaskChoices)
+    conditions: ChosenConditions = field(default_factory=ChosenConditions)
+    max_candidates: int | None = None
+    workers: int | None = None
+    cluster: str | None = None
+    device: str = "auto"
+
+    @property
+    def folder(self) -> Path:
+        """`out`, or a name of its own below data/."""
+        if self.out is not None:
+            return self.out
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.generator).stem).strip("-.") or "generator"
+        return Path("data") / f"{self.task.task}-{name}-seed{self.choices.seed or self.task.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeFiles:
     """What workers need beside the recipe: where direction and scorer are; "" where there is none."""
 
     direction: str = ""
     scorer: str = ""
 
 
-def recipe_of(options: dict[str, Any]) -> tuple[Recipe, Means]:
+def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     """Join the task's choices, the user's and the teacher's facts. Raises DistillError where they do not fit."""
-    if options["task"] not in RECIPES:
-        raise DistillError(f"unknown task {options['task']!r}; the tasks are {', '.join(RECIPES)}")
-    base = RECIPES[options["task"]]
-    check_applies(base, options)
-    teacher = teacher_facts(options["source"])
-    draws_faces = domain_of(options["source"]) in ("face", "unknown")
-    if options["align"] == "none" or not draws_faces:
+    base, choices = request.task, request.choices
+    check_applies(base, choices)
+    teacher = teacher_facts(request.generator)
+    draws_faces = domain_of(request.generator) in ("face", "unknown")
+    if choices.align == "none" or not draws_faces:
         base = base.without_faces()
-    names = {*type(base).model_fields, "crossover", "delta"} - {"task"}
-    base = base.revised(**{key: options[key] for key in names & options.keys()})
-    means, direction, models = Means(), None, dict[str, str]()
+    names = {*type(base).model_fields, "crossover", "delta"}
+    base = base.revised(**{key: value for key, value in asdict(choices).items() if key in names})
+    files, direction, models = RecipeFiles(), None, dict[str, str]()
     if isinstance(edit := base.edit, DirectionChoice):
-        direction = direction_of(edit.attribute, options)
-        scorer = options["scorer"] or BUILTIN
-        base, models = with_scorer(base, scorer, options, draws_faces=draws_faces)
-        means = Means(direction=named_direction(edit.attribute, options), scorer=scorer)
-    recipe = with_bounds(base, options)
-    bound = recipe.bind(teacher, direction=direction, **models | models_of(recipe))
-    return bound, means
+        direction = direction_of(edit.attribute, request)
+        scorer = choices.scorer or BUILTIN
+        base, models = with_scorer(base, scorer, request, draws_faces=draws_faces)
+        files = RecipeFiles(direction=named_direction(edit.attribute, request), scorer=scorer)
+    recipe = with_bounds(base, choices)
+    return recipe.bind(teacher, direction=direction, **models | models_of(recipe)), files
 
 
-def check_applies(base: TaskRecipe, options: dict[str, Any]) -> None:
-    """Refuse an option that the task has no use for."""
+def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
+    """Refuse a choice that the task has no use for."""
     filters = [item.name for item in base.filters]
     idle = [key for key, edit in OF_EDIT.items() if base.edit.name != edit]
     idle += [key for key, name in OF_FILTER.items() if name not in filters]
     idle += OF_ONE_FACE if base.edit.name == "morph" else ()
-    for key in idle:
-        if options[key] is not None:
+    for key in (item.name for item in fields(choices) if item.name in idle):
+        if (value := getattr(choices, key)) is not None:
             flag = FLAGS.get(key, f"--{key.replace('_', '-')}")
-            raise DistillError(f"{flag} {options[key]} has no meaning for the task {base.task}: leave it out")
+            raise DistillError(f"{flag} {value} has no meaning for the task {base.task}: leave it out")
 
 
-def named_direction(attribute: str, options: dict[str, Any]) -> str:
+def named_direction(attribute: str, request: GenerateRequest) -> str:
     """The file or name that the user gives, else the name of the generator's own direction for this attribute."""
-    given: str | None = options["direction"]
-    return given or f"{options['source']}-{attribute}"
+    return request.choices.direction or f"{request.generator}-{attribute}"
 
 
-def direction_of(attribute: str, options: dict[str, Any]) -> Direction:
+def direction_of(attribute: str, request: GenerateRequest) -> Direction:
     """Read the direction of an edit. Raises DistillError where none is given and none comes with the generator."""
-    source, name = options["source"], named_direction(attribute, options)
-    if options["direction"] is None and name not in shipped_directions():
+    source, name = request.generator, named_direction(attribute, request)
+    if request.choices.direction is None and name not in shipped_directions():
         raise DistillError(
             f"no direction for {attribute!r} comes with the generator {source!r}: make one by"
             f" `distill directions fit --generator {source} --attribute {attribute} --out FILE` and give it as"
@@ -84,7 +132,7 @@ def direction_of(attribute: str, options: dict[str, Any]) -> Direction:
 
 
 def with_scorer(
-    base: TaskRecipe, source: str, options: dict[str, Any], *, draws_faces: bool
+    base: TaskRecipe, source: str, request: GenerateRequest, *, draws_faces: bool
 ) -> tuple[TaskRecipe, dict[str, str]]:
     """Put scorer and bounds into the filter that chooses the pair; give the sha256 of the scorer."""
     chooser = base.filters[0]
@@ -95,9 +143,9 @@ def with_scorer(
     scorer = open_scorer(source, chooser.attribute)
     if scorer.needs_face and not draws_faces:
         raise DistillError(
-            f"the scorer {source!r} looks at faces, and {options['source']} draws none: name another by --scorer"
+            f"the scorer {source!r} looks at faces, and {request.generator} draws none: name another by --scorer"
         )
-    settings = {"min_confidence": options["min_confidence"], "min_gap": options["years"]}
+    settings = {"min_confidence": request.choices.min_confidence, "min_gap": request.choices.years}
     kind = scorer.kinds[chooser.attribute]
     if chooser.name == "opposite" and kind != "probability":
         raise DistillError(
@@ -110,12 +158,12 @@ def with_scorer(
     return revised, {"scorer_sha256": scorer.sha256}
 
 
-def with_bounds(base: TaskRecipe, options: dict[str, Any]) -> TaskRecipe:
+def with_bounds(base: TaskRecipe, choices: TaskChoices) -> TaskRecipe:
     """Add the filters that the user bounds; the dearer one last."""
-    if options["max_outside_change"] is not None:
-        base = base.refiltered("outside", max_change=options["max_outside_change"])
-    if options["max_identity_distance"] is not None:
-        base = base.refiltered("identity", max_distance=options["max_identity_distance"])
+    if choices.max_outside_change is not None:
+        base = base.refiltered("outside", max_change=choices.max_outside_change)
+    if choices.max_identity_distance is not None:
+        base = base.refiltered("identity", max_distance=choices.max_identity_distance)
     return base
 
 

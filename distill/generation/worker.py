@@ -11,7 +11,6 @@ from distill.attributes.protocol import AttributeScorer
 from distill.devices import Precision, be_reproducible, keep_freed_memory, usable_cores
 from distill.directions.file import read_direction
 from distill.errors import DistillError
-from distill.generation.drawing import drawing_thread
 from distill.generation.filters.settings import PAIR_FILTERS
 from distill.generation.pipeline import Progress, generate_shard
 from distill.generation.recipe import Recipe
@@ -53,18 +52,14 @@ class Made:
 
 
 def make_shard(task: ShardTask, *, on_progress: Progress | None = None) -> Made:
-    """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver.
-
-    Several threads may call this: shards are drawn one at a time, and a finished one is written meanwhile.
-    `on_progress` is called by whoever draws, with 0 and 0 when it is this shard's turn.
-    """
+    """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver."""
     recipe, folder = Recipe.from_json(task.recipe_json), Path(task.folder)
     if shard_is_valid(folder, task.index, digest=recipe.digest, rows=task.rows):
         report = read_report(folder, task.index)
         if report:
             return Made(report=report, seconds={})
     clock = StageClock()
-    content = drawing_thread().do(lambda: draw_shard(task, recipe, clock=clock, on_progress=on_progress))
+    content = draw_shard(task, recipe, clock=clock, on_progress=on_progress)
     with clock.stage("write"):
         report = commit_shard(folder, content)
     return Made(report=report, seconds=clock.seconds)
@@ -73,9 +68,7 @@ def make_shard(task: ShardTask, *, on_progress: Progress | None = None) -> Made:
 def draw_shard(
     task: ShardTask, recipe: Recipe, *, clock: StageClock, on_progress: Progress | None
 ) -> ShardContent:
-    """Load what the task needs, and draw its shard. Runs on the drawing thread alone."""
-    if on_progress:
-        on_progress(0, 0)
+    """Load what the task needs, and draw its shard."""
     be_reproducible()
     keep_freed_memory()
     teacher = teacher_of(task.source, task.device, task.precision, compiled=task.compiled)
@@ -84,7 +77,7 @@ def draw_shard(
             f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
             f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
         )
-    with compiler_advice(compiled=task.compiled, instead="run it with --no-compile"):
+    with compiler_advice(compiled=task.compiled, instead="begin another folder without --compile"):
         return generate_shard(
             recipe,
             task.index,

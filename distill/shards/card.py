@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from distill.files import size_text
 from distill.shards.folder import ShardReport
 from distill.shards.summary import (
     acceptance,
+    conditions_of,
     generator_of,
     recipe_rows,
     roles_of,
@@ -26,16 +28,23 @@ def write_card(
     folder: Path, *, recipe: Mapping[str, Any], digest: str, n: int, reports: Sequence[ShardReport]
 ) -> None:
     """Write the card of a complete data set to `folder`/README.md, atomically; no date, no host."""
-    text = card_text(recipe=recipe, digest=digest, n=n, reports=reports)
+    text = card_text(recipe=recipe, digest=digest, n=n, reports=reports, conditions=conditions_of(folder))
     atomic_write(folder / CARD_NAME, text.encode())
 
 
-def card_text(*, recipe: Mapping[str, Any], digest: str, n: int, reports: Sequence[ShardReport]) -> str:
-    """Return the card as Markdown; every text from the recipe is escaped."""
+def card_text(
+    *,
+    recipe: Mapping[str, Any],
+    digest: str,
+    n: int,
+    reports: Sequence[ShardReport],
+    conditions: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """Return the card as Markdown; every text from recipe and conditions is escaped."""
     sections = [
         _opening(recipe, digest, n),
         _weights(generator_of(recipe)),
-        _recipe(recipe),
+        _recipe(recipe, conditions),
         _acceptance(reports),
         _files(reports),
         _how_to_read(recipe, reports),
@@ -98,13 +107,17 @@ def _weights(generator: Mapping[str, Any]) -> str:
     return f"## Weights\n\n{table(('', 'generator'), rows)}\n\n{hint}"
 
 
-def _recipe(recipe: Mapping[str, Any]) -> str:
+def _recipe(recipe: Mapping[str, Any], conditions: Mapping[str, Any]) -> str:
     rows = [
         (code(key), escape(text))
         for key, text in recipe_rows(recipe)
         if key not in ("generator.name", "generator.sha256", "generator.licence", "generator.origin")
     ]
-    return f"## Recipe\n\n{table(('key', 'value'), rows)}"
+    text = f"## Recipe\n\n{table(('key', 'value'), rows)}"
+    if not conditions:
+        return text
+    drawn = [(code(key), escape(value)) for key, value in recipe_rows(conditions)]
+    return f"{text}\n\nDrawn, when it was begun, with:\n\n{table(('key', 'value'), drawn)}"
 
 
 def _acceptance(reports: Sequence[ShardReport]) -> str:

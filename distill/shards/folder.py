@@ -21,6 +21,7 @@ from distill.files import atomic_write, sweep, temporary_files
 from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 
 __all__ = [
+    "CONDITIONS_FILE",
     "LOCK_FILE",
     "MANIFEST_FILE",
     "RECIPE_FILE",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 MANIFEST_FILE, RECIPE_FILE, LOCK_FILE = "manifest.json", "recipe.json", ".lock"
+CONDITIONS_FILE = "conditions.json"  # how the data set is drawn: see distill/generation/conditions.py
 MANIFEST_FORMAT = "distill-dataset"
 SHARD_NAME = re.compile(r"shard-(\d{5,})\.h5")
 SIDECAR_NAME = re.compile(r"shard-(\d{5,})\.json")

@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from distill.shards.folder import ShardReport
+from distill.shards.folder import CONDITIONS_FILE, ShardReport, read_json
 
 READING_ORDER = (
     *("task", "inputs", "target", "generator", "resolution", "truncation_psi", "truncation_cutoff"),
@@ -119,6 +120,12 @@ def crossover_text(crossover: Any) -> str | None:
 def sample_word(roles: Sequence[str]) -> str:
     """Name one sample by its number of images: "pair" or "triplet"."""
     return {2: "pair", 3: "triplet"}.get(len(roles), "sample")
+
+
+def conditions_of(folder: Path) -> Mapping[str, Any]:
+    """Return how the data set in a folder was drawn when it was begun; {} where that is not recorded."""
+    path = folder / CONDITIONS_FILE
+    return read_json(path) if path.is_file() else {}
 
 
 def recipe_rows(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -34,7 +34,7 @@ while [ ! -s "$address_file" ]; do sleep 1; done
 for host in $hosts; do
   for gpu in $(seq 0 $((${GPUS_PER_HOST:-1} - 1))); do
     $ssh_command "$host" "cd '$PWD' && CUDA_VISIBLE_DEVICES=$gpu OMP_NUM_THREADS=1 MALLOC_ARENA_MAX=1 \
-      DASK_CONFIG='$DASK_CONFIG' '$venv/bin/dask' worker --scheduler-file '$address_file' --nthreads 2 --nworkers 1 \
+      DASK_CONFIG='$DASK_CONFIG' '$venv/bin/dask' worker --scheduler-file '$address_file' --nthreads 1 --nworkers 1 \
       --memory-limit 0 --no-dashboard --dashboard-address 127.0.0.1:0 --death-timeout 60" &
   done
 done

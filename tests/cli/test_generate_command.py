@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 
 from distill.cli.main import run
-from distill.generation import batch_size
-from distill.stylegan2 import compiling
 
 QUICK = ("--align", "none", "--batch-size", "4", "--shard-size", "4", "--cluster", "none")
 
@@ -156,120 +154,79 @@ def test_a_compiled_generator_draws_the_same_but_for_rounding(
         assert difference.max() <= 1
 
 
-@pytest.mark.parametrize(
-    ("n", "options", "compiler", "compiled"),
-    [
-        (500, [], True, True),
-        (499, [], True, False),
-        (500, [], False, False),
-        (500, ["--no-compile"], True, False),
-        (4999, ["--precision", "bf16"], True, False),
-        (5000, ["--precision", "bf16"], True, True),
-        (500, ["--cluster", "tcp://127.0.0.1:1"], True, False),
-        (4, ["--compile"], False, True),
-    ],
-)
-def test_long_runs_of_large_images_are_compiled_where_it_pays(
-    n: int,
-    options: list[str],
-    compiler: bool,
-    compiled: bool,
-    tiny_weights: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(compiling, "LARGE", 32)
-    monkeypatch.setattr(compiling, "has_compiler", lambda: compiler)
-    given = ["--align", "none", "--device", "cpu", "--precision", "fp32", *options, "--dry-run", "--json"]
-    assert generate("--n", n, "--generator", tiny_weights, "--out", tmp_path / "a", *given) == 0
-    assert json.loads(capsys.readouterr().out)["compiled"] is compiled
-
-
-def test_a_compiler_that_is_not_there_is_not_counted_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    assert not compiling.has_compiler(), "PyTorch takes the one that is named, whatever else is there"
-    monkeypatch.setenv("CXX", sys.executable)
-    monkeypatch.setattr(compiling.sysconfig, "get_path", lambda name: "/nowhere")
-    assert not compiling.has_compiler(), "without Python's headers nothing compiles"
-
-
-@pytest.mark.skip(reason="how a data set was drawn is not yet recorded beside its recipe")
 def test_a_data_set_goes_on_as_it_was_begun(
-    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(compiling, "LARGE", 32)
-    monkeypatch.setattr(compiling, "has_compiler", lambda: True)
-    options = ["--generator", tiny_weights, "--out", tmp_path / "a", "--precision", "fp32", *QUICK]
-    assert generate("--n", 4, *options) == 0
-    capsys.readouterr()
-    assert generate("--n", 500, *options, "--dry-run", "--json") == 0
-    assert "compiled" not in json.loads(capsys.readouterr().out)["recipe"]
-
-
-@pytest.fixture
-def any_run_is_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(batch_size, "LONG_RUN", 8)
-    monkeypatch.setattr(batch_size, "LARGE", 32)
-    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
-
-
-NO_BATCH = ("--align", "none", "--shard-size", "8", "--cluster", "none")
-
-
-@pytest.mark.skip(reason="how a data set was drawn is not yet recorded beside its recipe")
-@pytest.mark.usefixtures("any_run_is_long")
-def test_a_long_run_measures_its_batch_size_and_the_data_set_goes_on_with_it(
-    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = ("--generator", tiny_weights, "--out", tmp_path / "a", *NO_BATCH)
-    assert generate("--n", 8, *options, "--dry-run") == 0
-    assert "the batch size is measured first" in capsys.readouterr().out
-    assert generate("--n", 8, *options) == 0
-    line = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("batch size"))
-    chosen = json.loads((tmp_path / "a" / "recipe.json").read_text())["batch_size"]
-    assert line.startswith(f"batch size {chosen} (seconds a candidate: ")
-    assert 2 <= chosen <= 8
-    monkeypatch.setattr(batch_size, "measure", None)  # would fail
-    assert generate("--n", 16, *options) == 0, "a data set goes on as it was begun"
-    assert generate("--n", 16, *options, "--batch-size", "auto") == 0
-    assert generate("--n", 16, *options, "--batch-size", chosen) == 0
-    assert generate("--n", 16, *options, "--batch-size", chosen + 1) == 2
-    assert f"batch_size is {chosen} there and {chosen + 1} here" in capsys.readouterr().err
-    fresh = ("--generator", tiny_weights, "--out", tmp_path / "b", *NO_BATCH)
-    assert generate("--n", 4, *fresh) == 0, "a short run is not worth it"
-    assert json.loads((tmp_path / "b" / "recipe.json").read_text())["batch_size"] == 16
-
-
-@pytest.mark.skip(reason="how a data set was drawn is not yet recorded beside its recipe")
-@pytest.mark.usefixtures("any_run_is_long")
-def test_workers_draw_by_the_measured_batch_size(
     tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = ("--n", 16, "--generator", tiny_weights, "--align", "none", "--shard-size", 8, "--workers", 2)
-    assert generate(*args, "--out", tmp_path / "a", "--json") == 0
-    out = capsys.readouterr()
-    assert json.loads(out.out)["made_now"] == 16
-    assert "batch size" not in out.err
+    options = ["--generator", tiny_weights, "--out", tmp_path / "a", "--align", "none", "--shard-size", 4]
+    options += ["--cluster", "none"]
+    assert generate("--n", 4, *options, "--batch-size", 3, "--precision", "bf16") == 0
+    begun = json.loads((tmp_path / "a" / "conditions.json").read_text())
+    assert (begun["batch_size"], begun["precision"], begun["compiled"]) == (3, "bf16", False)
     recipe = json.loads((tmp_path / "a" / "recipe.json").read_text())
-    with h5py.File(tmp_path / "a" / "shard-00000.h5") as shard:
-        assert json.loads(shard.attrs["recipe"])["batch_size"] == recipe["batch_size"]
+    assert not {"batch_size", "precision", "compiled"} & recipe.keys()
+    capsys.readouterr()
+    assert generate("--n", 8, *options, "--dry-run", "--json") == 0
+    there = json.loads(capsys.readouterr().out)["conditions"]
+    assert (there["batch_size"], there["precision"]) == (3, "bf16")
+    assert generate("--n", 8, *options) == 0
+    assert json.loads((tmp_path / "a" / "conditions.json").read_text()) == begun
+    for asked, words in (
+        (["--batch-size", 5], "batch_size is 3 in the data set that was begun and 5 here"),
+        (["--precision", "fp32"], "precision is bf16 in the data set that was begun and fp32 here"),
+        (["--compile"], "compiled is False in the data set that was begun and True here"),
+    ):
+        capsys.readouterr()
+        assert generate("--n", 8, *options, *asked) == 2
+        assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (("--batch-size", "many"), "'many' is neither a whole number nor 'auto'"),
-        (("--batch-size", "0"), "batch_size"),
-        (("--batch-size", "auto", "--cluster", "tcp://127.0.0.1:1"), "name a number"),
-    ],
-)
+def test_a_device_that_cannot_draw_as_was_begun_is_refused_by_name(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--generator", tiny_weights, "--out", tmp_path / "a", "--device", "cpu", *QUICK]
+    assert generate("--n", 4, *options) == 0
+    path = tmp_path / "a" / "conditions.json"
+    there = json.loads(path.read_text()) | {"precision": "fp16", "device": "cuda", "model": "NVIDIA H100"}
+    path.write_text(json.dumps(there))
+    capsys.readouterr()
+    assert generate("--n", 8, *options) == 2
+    line = capsys.readouterr().err
+    assert "begun in fp16 on NVIDIA H100" in line
+    assert "cannot draw in" in line
+
+
+def test_other_versions_are_said_and_go_on(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--generator", tiny_weights, "--out", tmp_path / "a", "--device", "cpu", *QUICK]
+    assert generate("--n", 4, *options) == 0
+    assert "other conditions" not in capsys.readouterr().err
+    path = tmp_path / "a" / "conditions.json"
+    there = json.loads(path.read_text())
+    there["versions"]["torch"] = "2.0.0"
+    path.write_text(json.dumps(there))
+    assert generate("--n", 8, *options) == 0
+    assert "torch 2.0.0 -> " in capsys.readouterr().err
+
+
+def test_another_package_named_pipelines_gets_one_line(tiny_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "__init__.py").write_text("")
+    command = [sys.executable, "-m", "distill", "generate", "--task", "style-mix", "--n", "4", "--dry-run"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1
+    assert f"is hidden by {tmp_path / 'pipelines'}" in found.stderr
+
+
+@pytest.mark.parametrize("size", ["many", "0", "1025", "auto"])
 def test_a_batch_size_that_cannot_be_is_refused(
-    args: tuple[str, str], words: str, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    size: str, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "a"
-    assert generate("--n", 4, "--generator", tiny_weights, "--align", "none", "--out", out, *args) == 2
+    options = ("--generator", tiny_weights, "--align", "none", "--out", out, "--batch-size", size)
+    assert generate("--n", 4, *options) == 2
     captured = capsys.readouterr()
-    assert words in captured.err
+    assert "--batch-size" in captured.err
     assert len(captured.err.strip().splitlines()) == 1
     assert not out.exists()

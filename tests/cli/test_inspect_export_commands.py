@@ -50,7 +50,7 @@ def test_inspect_names_the_file_that_it_cannot_write(tmp_path, capsys):
     make_data_set(tmp_path)
     page = tmp_path / "nowhere" / "page.html"
     assert run(["inspect", str(tmp_path), "--out", str(page)]) == 2
-    assert f"{page}: cannot be written" in capsys.readouterr().err
+    assert f"{page}: No such file" in capsys.readouterr().err
 
 
 def test_export_says_what_it_did_and_how_to_train(tmp_path, capsys):

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ import psutil
 import pytest
 
 from distill.errors import DistillError
+from distill.generation.attempt import Outcome
 from distill.generation.cluster import Patience, run_on_cluster
-from distill.generation.outcome import Outcome
 
 TESTS = Path(__file__).parents[1]
 
@@ -126,27 +125,6 @@ def test_one_bad_task_does_not_harm_the_others(tmp_path: Path, capfd: pytest.Cap
     assert captured.out == ""
     assert "distributed" not in captured.err
     assert "Traceback" not in captured.err
-
-
-def test_a_worker_with_two_threads_has_two_tasks_under_way() -> None:
-    outcomes = list(run(cluster_tasks.meet, [{}] * 6, workers=1, at_once=2))
-    assert [outcome.error for outcome in outcomes] == [None] * 6
-    assert len({outcome.value for outcome in outcomes}) == 1
-
-
-def test_after_a_death_tasks_run_one_by_one_so_that_each_is_judged_by_itself(tmp_path: Path) -> None:
-    kinds = ["poison", "neighbour", *"abcdefgh"]
-    tasks = [{"kind": kind, "folder": str(tmp_path)} for kind in kinds]
-    done: list[Outcome] = []
-    for outcome in run(cluster_tasks.beside, tasks, workers=1, at_once=2):
-        done.append(outcome)
-        begun = Counter((tmp_path / "begun").read_text().split())
-        assert sum((begun - Counter(poison=4, neighbour=1)).values()) == sum(o.error is None for o in done)
-    assert begun == {**dict.fromkeys(kinds, 1), "poison": 4, "neighbour": 2}
-    [given_up] = [outcome for outcome in done if outcome.error]
-    assert given_up.key == "shard-00000"
-    assert "killed 4 workers" in str(given_up.error)
-    assert sorted(str(outcome.value) for outcome in done if outcome.value) == sorted(kinds[1:])
 
 
 def test_a_full_disk_ends_the_run(tmp_path: Path) -> None:
@@ -307,23 +285,15 @@ def test_a_scheduler_elsewhere_is_used_once_it_has_workers(tmp_path: Path) -> No
         outcomes = list(run(cluster_tasks.double, [1, 2, 3], cluster=address, workers=None))
         assert sorted(outcome.value for outcome in outcomes) == [2, 4, 6]  # type: ignore[type-var]
 
-        one_by_one = run(cluster_tasks.slowly, slow_tasks(tmp_path, 3, 0), cluster=address, at_once=2)
+        one_by_one = run(cluster_tasks.slowly, slow_tasks(tmp_path, 3, 0), cluster=address)
         for count, _ in enumerate(one_by_one, 1):
-            assert len(list(tmp_path.glob("*.pid"))) == count, "a worker with one thread has one task"
+            assert len(list(tmp_path.glob("*.pid"))) == count, "a worker has one task"
 
         bad = [{"kind": kind, "folder": str(tmp_path)} for kind in ("poison", "fine")]
         results = {o.key: o.error for o in run(cluster_tasks.misbehave, bad, cluster=address)}
         assert results["shard-00001"] is None
         assert results["shard-00000"] is not None
         assert "killed 4 workers" in results["shard-00000"]
-
-        processes[-1].terminate()
-        processes[-1].wait()
-        processes.append(
-            subprocess.Popen([*dask, "worker", address, "--nthreads", "3", "--no-dashboard"], **quiet)
-        )
-        two_by_two = list(run(cluster_tasks.meet, [{}] * 4, cluster=address, at_once=2))
-        assert [outcome.error for outcome in two_by_two] == [None] * 4
     finally:
         for process in reversed(processes):
             process.terminate()

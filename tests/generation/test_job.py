@@ -15,16 +15,17 @@ import pytest
 
 from distill.errors import DiskFull, DistillError, Incomplete, Interrupted
 from distill.generation import worker as module
-from distill.generation.job import Run, Watch, run_job
+from distill.generation.conditions import ChosenConditions, choose_conditions, read_conditions
+from distill.generation.job import GenerationRun, RunCallbacks, run_job
+from distill.generation.placement import Placement
 from distill.generation.plan import plan_job
 from distill.generation.recipe import Recipe
+from distill.generation.request import RecipeFiles
 from distill.generation.worker import ShardTask, make_shard
 from distill.shards.folder import ShardReport
 from distill.shards.verify import verify_folder
 from distill.stylegan2.facts import teacher_facts
 from pipelines import RECIPES
-
-LONG = 60  # seconds after which a test that hangs fails
 
 
 @pytest.fixture
@@ -48,8 +49,19 @@ class Job:
             self.accepted += accepted
 
         plan = plan_job(self.recipe, n, self.folder)
-        settings = Run(**{"source": str(self.weights), "batch_size": self.batch_size} | run)
-        return run_job(plan, settings, stop=self.stop, watch=Watch(count=count, note=self.notes.append))
+        there = read_conditions(self.folder) if plan.begun else None
+        chosen = ChosenConditions(precision="fp32", batch_size=None if there else self.batch_size)
+        place = {"cluster": "none", "workers": 1, "devices": (), "device": "cpu", "threads": 1}
+        settings = GenerationRun(
+            plan=plan,
+            source=str(self.weights),
+            files=RecipeFiles(),
+            placement=Placement(**{key: run.pop(key, value) for key, value in place.items()}),
+            conditions=choose_conditions(chosen, there, device="cpu", resolution=32),
+            **run,
+        )
+        callbacks = RunCallbacks(count=count, note=self.notes.append)
+        return run_job(settings, stop=self.stop, callbacks=callbacks)
 
     def tree(self) -> dict[str, bytes]:
         return {
@@ -74,7 +86,7 @@ def test_a_run_leaves_a_verified_data_set_and_nothing_else(new_job: Callable[[st
     assert [report.rows for report in reports] == [4, 4, 2]
     assert job.accepted == 10
     shards = {f"shard-0000{i}.{end}" for i in range(3) for end in ("h5", "json")}
-    assert job.tree().keys() == shards | {"recipe.json", "manifest.json", "README.md"}
+    assert job.tree().keys() == shards | {"recipe.json", "conditions.json", "manifest.json", "README.md"}
     assert not verify_folder(job.folder, full=True).problems
 
 
@@ -134,9 +146,8 @@ def test_damage_is_repaired_by_the_same_command(new_job: Callable[[str], Job]) -
     assert job.tree() == whole
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 def test_one_bad_shard_is_named_and_the_others_finish(
-    threads: int, new_job: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
+    new_job: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = new_job("a")
     original = module.generate_shard
@@ -148,7 +159,7 @@ def test_one_bad_shard_is_named_and_the_others_finish(
 
     monkeypatch.setattr(module, "generate_shard", poisoned)
     with pytest.raises(Incomplete, match=r"1 of 3 shards failed.*shard-00001.*a bad kernel") as failed:
-        job(10, threads=threads)
+        job(10)
     assert failed.value.exit_code == 3
     assert {path.name for path in job.folder.glob("*.h5")} == {"shard-00000.h5", "shard-00002.h5"}
     assert any("shard-00001 failed" in note for note in job.notes)
@@ -156,9 +167,8 @@ def test_one_bad_shard_is_named_and_the_others_finish(
     assert len(job(10)) == 3
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 def test_a_full_disk_ends_the_run_with_its_own_code(
-    threads: int, new_job: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
+    new_job: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = new_job("a")
     original = os.fsync
@@ -170,8 +180,8 @@ def test_a_full_disk_ends_the_run_with_its_own_code(
         original(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DistillError, match="no space left for its") as ended:
-        job(30, threads=threads)
+    with pytest.raises(DistillError, match="no space left on the disk") as ended:
+        job(30)
     assert ended.value.exit_code == DiskFull.exit_code
     monkeypatch.undo()
     assert not list(job.folder.glob(".*.tmp"))
@@ -181,113 +191,6 @@ def test_a_full_disk_ends_the_run_with_its_own_code(
     straight(10)
     job(10)
     assert job.tree() == straight.tree()
-
-
-class Studio:
-    """Stands in front of drawing and writing: notes who draws what, and lets a test come in between."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.drawn: list[int] = []  # shards, by whose turn it was
-        self.threads: set[int] = set()
-        self.alone = threading.Lock()
-        self.second_turn, self.both_under_way = threading.Event(), threading.Event()
-        self.before_drawing: Callable[[], None] = lambda: None
-        self.before_writing: Callable[[], None] = lambda: None
-        self.asked = 0
-        self.originals = {
-            name: getattr(module, name) for name in ("generate_shard", "commit_shard", "teacher_of")
-        }
-        for name, stand_in in zip(self.originals, (self.draw, self.write, self.load), strict=True):
-            monkeypatch.setattr(module, name, stand_in)
-        monkeypatch.setattr(module, "shard_is_valid", self.ask)
-
-    def ask(self, *args: Any, **options: Any) -> bool:
-        self.asked += 1
-        if self.asked == 2:
-            self.both_under_way.set()
-        return False
-
-    def load(self, *args: Any, **options: Any) -> Any:
-        self.threads.add(threading.get_ident())
-        return self.originals["teacher_of"](*args, **options)
-
-    def draw(self, recipe: Recipe, index: int, rows: int, **options: Any) -> Any:
-        assert self.alone.acquire(blocking=False), "another shard is being drawn"
-        self.drawn.append(index)
-        self.threads.add(threading.get_ident())
-        if len(self.drawn) == 2:
-            self.second_turn.set()
-        try:
-            self.before_drawing()
-            return self.originals["generate_shard"](recipe, index, rows, **options)
-        finally:
-            self.alone.release()
-
-    def write(self, folder: Path, content: Any) -> Any:
-        self.before_writing()
-        return self.originals["commit_shard"](folder, content)
-
-
-@pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Studio:
-    return Studio(monkeypatch)
-
-
-def test_a_shard_is_written_while_the_next_is_drawn(new_job: Callable[[str], Job], studio: Studio) -> None:
-    job, one_by_one = new_job("a"), new_job("b")
-    in_time = []
-    studio.before_writing = lambda: in_time.append(studio.second_turn.wait(LONG))
-    job(20, threads=2)
-    assert in_time == [True] * 5
-    assert job.accepted == 20
-    one_by_one(20)
-    assert job.tree() == one_by_one.tree()
-
-
-def test_one_thread_draws_and_never_two_shards_at_a_time(
-    new_job: Callable[[str], Job], studio: Studio
-) -> None:
-    for name, threads in [("a", 2), ("b", 2), ("c", 1)]:
-        new_job(name)(40, threads=threads)
-    assert sorted(studio.drawn) == sorted([*range(10)] * 3)
-    assert len(studio.threads) == 1
-    assert threading.get_ident() not in studio.threads
-
-
-def test_stopping_keeps_what_is_drawn_and_begins_no_other(
-    new_job: Callable[[str], Job], studio: Studio
-) -> None:
-    job, straight = new_job("a"), new_job("b")
-    job.batch_size = straight.batch_size = 2
-    studio.before_drawing = lambda: job.stop.set() if studio.second_turn.is_set() else None
-    studio.before_writing = lambda: job.stop.wait(LONG) and None
-    with pytest.raises(Interrupted, match="1 of 5 shards are done"):
-        job(20, threads=2)
-    kept, interrupted = studio.drawn
-    assert {kept, interrupted} == {0, 1}
-    assert job.tree().keys() == {"recipe.json", f"shard-0000{kept}.h5", f"shard-0000{kept}.json"}
-    studio.before_drawing = studio.before_writing = lambda: None
-    job.stop = threading.Event()
-    job(20, threads=2)
-    straight(20)
-    assert job.tree() == straight.tree()
-
-
-def test_a_shard_whose_turn_comes_after_the_stop_is_not_drawn(
-    new_job: Callable[[str], Job], studio: Studio
-) -> None:
-    job = new_job("a")
-    job.batch_size = 2
-
-    def stop() -> None:
-        assert studio.both_under_way.wait(LONG)
-        job.stop.set()
-
-    studio.before_drawing = stop
-    with pytest.raises(Interrupted, match="0 of 5 shards are done"):
-        job(20, threads=2)
-    assert len(studio.drawn) == 1
-    assert not job.folder.exists()
 
 
 def test_a_hopeless_filter_ends_the_run_at_once(recipe: Recipe, tiny_weights: Path, tmp_path: Path) -> None:
@@ -329,10 +232,8 @@ def test_weights_that_are_not_the_recipe_s_are_refused_by_the_worker(
 
 @pytest.mark.cluster
 def test_worker_processes_make_the_same_bytes(new_job: Callable[[str], Job]) -> None:
-    here, there, beside = new_job("here"), new_job("there"), new_job("beside")
+    here, there = new_job("here"), new_job("there")
     here(10)
     there(10, cluster="local", workers=2)
     assert there.accepted == 10
     assert there.tree() == here.tree()
-    beside(10, cluster="local", workers=1, devices=("7",))  # a GPU worker: it writes while it draws
-    assert beside.tree() == here.tree()

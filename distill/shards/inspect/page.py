@@ -18,6 +18,7 @@ from distill.shards.inspect.sheet import SMALL, numbers, shown, shown_side
 from distill.shards.inspect.survey import Ledger, Sample, Survey
 from distill.shards.summary import (
     acceptance,
+    conditions_of,
     edit_text,
     generator_of,
     recipe_rows,
@@ -198,6 +199,6 @@ def _score_caption(item: Histogram) -> str:
 def _settings(found: Survey) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(key)}</th><td>{escape(text)}</td></tr>'
-        for key, text in recipe_rows(found.recipe)
+        for key, text in [*recipe_rows(found.recipe), *recipe_rows(conditions_of(found.folder))]
     )
     return f'<details><summary>The whole recipe</summary><table class="settings">{rows}</table></details>'

@@ -1,0 +1,28 @@
+"""The tasks of `distill generate`: the one place that looks into the package `pipelines`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import distill
+from distill.errors import DistillError
+
+if TYPE_CHECKING:
+    from distill.generation.recipe import TaskRecipe
+
+
+def task_recipe(name: str) -> TaskRecipe:
+    """Return the recipe of a task. Raises DistillError for an unknown one, and where ours are hidden."""
+    import pipelines
+
+    ours = Path(distill.__file__).parents[1] / "pipelines"
+    found = Path(pipelines.__file__ or "nowhere").parent
+    if found.resolve() != ours.resolve():
+        raise DistillError(
+            f"the package 'pipelines' of distill is hidden by {found}: run the command `distill` in place of"
+            " `python -m distill`, or from another folder"
+        )
+    if name not in pipelines.RECIPES:
+        raise DistillError(f"unknown task {name!r}; the tasks are {', '.join(pipelines.RECIPES)}")
+    return pipelines.RECIPES[name]

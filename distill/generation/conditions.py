@@ -1,0 +1,153 @@
+"""How a data set is drawn: chosen on its first run, kept beside the recipe, and taken from there ever after.
+
+A recipe says what is made; precision, batch size, compiler, device and library versions decide the last bits of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from distill.devices import Format, Precision, processor_name, resolve_precision
+from distill.errors import DistillError
+from distill.files import atomic_write
+from distill.schema import Frozen, canonical_json, validated
+from distill.shards.folder import CONDITIONS_FILE, read_json
+
+# Candidates drawn at once, up to each resolution in px. On a CPU 4 of 256 px or more are drawn as fast as 16, in half
+# the memory or less. The numbers of GPUs are estimates by memory, not measured.
+BATCH_SIZES = {
+    "cpu": ((128, 16), (1024, 4)),
+    "cuda": ((128, 64), (256, 32), (512, 16), (1024, 8)),
+}
+MAX_BATCH = 1024
+LIBRARIES = ("torch", "numpy", "dlib-bin", "simplejpeg")  # whose versions can change a byte
+ELSEWHERE = "unknown"  # the model of a device that another machine has
+
+
+class Conditions(Frozen):
+    """What drew, or draws, a data set. `device` is its kind, `model` its name, `versions` of what decides bytes."""
+
+    precision: Format
+    batch_size: int = Field(ge=1, le=MAX_BATCH)
+    compiled: bool
+    device: Literal["cpu", "cuda"]
+    model: str
+    versions: dict[str, str]
+
+    def write(self, folder: Path) -> None:
+        text = canonical_json(self.model_dump(mode="json")) + "\n"
+        atomic_write(folder / CONDITIONS_FILE, text.encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenConditions:
+    """What a user asks for; None and "auto" leave it to the data set that was begun, or to the device."""
+
+    precision: Precision = "auto"
+    batch_size: int | None = None
+    compiled: bool | None = None
+
+
+def read_conditions(folder: Path) -> Conditions | None:
+    """Return how the data set in a folder is drawn; None where none is recorded. Raises DistillError if damaged."""
+    path = folder / CONDITIONS_FILE
+    return validated_conditions(path) if path.is_file() else None
+
+
+def validated_conditions(path: Path) -> Conditions:
+    try:
+        return validated(Conditions, read_json(path))
+    except DistillError as error:
+        raise DistillError(f"{path}: {error}; take it away, and the next run records its own") from error
+
+
+def choose_conditions(
+    chosen: ChosenConditions,
+    there: Conditions | None,
+    *,
+    device: str,
+    resolution: int,
+    elsewhere: bool = False,
+) -> Conditions:
+    """Settle how to draw images of `resolution` px on `device` ("cpu", "cuda", "cuda:1").
+
+    What is recorded `there` holds; without it the user's choice, else what is best on the device. `elsewhere`: the
+    device is another machine's. Raises DistillError where the user asks for something else than what is recorded,
+    and where the device cannot draw so.
+    """
+    kind: Literal["cpu", "cuda"] = "cuda" if device.startswith("cuda") else "cpu"
+    model = ELSEWHERE if elsewhere else device_model(kind)
+    if there is not None:
+        _check_same(chosen, there)
+        if there.precision == "fp16" and kind == "cpu":
+            raise DistillError(
+                f"the data set was begun in fp16 on {there.model}, which {model} cannot draw in: go on on a GPU, or"
+                " choose another --out"
+            )
+        return there.model_copy(update={"device": kind, "model": model, "versions": library_versions()})
+    return Conditions(
+        precision=resolve_precision(chosen.precision, device),
+        batch_size=chosen.batch_size or default_batch_size(kind, resolution),
+        compiled=bool(chosen.compiled),
+        device=kind,
+        model=model,
+        versions=library_versions(),
+    )
+
+
+def _check_same(chosen: ChosenConditions, there: Conditions) -> None:
+    asked = {
+        "precision": None if chosen.precision == "auto" else chosen.precision,
+        "batch_size": chosen.batch_size,
+        "compiled": chosen.compiled,
+    }
+    for key, value in asked.items():
+        if value is not None and value != getattr(there, key):
+            raise DistillError(
+                f"{key} is {getattr(there, key)} in the data set that was begun and {value} here: leave it out, or"
+                " choose another --out"
+            )
+
+
+def difference_note(there: Conditions | None, now: Conditions) -> str:
+    """Say that last bits may differ, where a data set goes on on another device or with other versions; else ""."""
+    if there is None:
+        return ""
+    changed = [f"{name} {there.versions.get(name)} -> {new}" for name, new in now.versions.items()
+               if there.versions.get(name) != new]  # fmt: skip
+    if ELSEWHERE not in (there.model, now.model) and there.model != now.model:
+        changed.insert(0, f"{there.model} -> {now.model}")
+    if not changed:
+        return ""
+    return f"the data set was begun under other conditions ({', '.join(changed)}): last bits may differ from there on"
+
+
+def default_batch_size(kind: str, resolution: int) -> int:
+    """The candidates to draw at once on a kind of device, "cpu" or "cuda"."""
+    sizes = BATCH_SIZES[kind]
+    return next((size for side, size in sizes if resolution <= side), sizes[-1][1])
+
+
+def device_model(kind: str) -> str:
+    """The name of this machine's processor or first GPU."""
+    if kind == "cpu":
+        return processor_name()
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ELSEWHERE
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that decide bytes, of those that are installed."""
+    found: dict[str, str] = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
