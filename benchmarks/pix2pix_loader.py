@@ -15,7 +15,7 @@ from distill.shards.folder import RECIPE_FILE, write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
 from distill.training.pix2pix.data import TripletReader, Triplets
-from distill.training.place import Place
+from distill.training.position import RunPosition
 from distill.training.sampler import Sampler
 
 SEED = 0
@@ -65,10 +65,10 @@ def measure_loader(dataset: TripletDataset, batch: int, seconds: float) -> dict[
         triplets = Triplets(reader, rows, Sampler(np.ones(len(rows)), SEED), batch)
         seen = -(-len(rows) // batch) * batch if memory else 2 * batch  # the first epoch fills the memory
         for samples in range(0, seen, batch):
-            triplets.draw(Place(seed=SEED, updates=0, samples=samples))
+            triplets.draw(RunPosition(seed=SEED, updates=0, samples=samples))
         since, drawn = time.perf_counter(), 0
         while time.perf_counter() - since < seconds:
-            triplets.draw(Place(seed=SEED, updates=0, samples=seen + drawn))
+            triplets.draw(RunPosition(seed=SEED, updates=0, samples=seen + drawn))
             drawn += batch
         rates[name] = drawn / (time.perf_counter() - since)
         reader.close()

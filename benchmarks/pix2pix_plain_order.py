@@ -11,9 +11,9 @@ from torch import Tensor
 from distill.networks import losses
 from distill.networks.perceptual import PerceptualFeatures
 from distill.networks.pix2pixhd import Architecture, create, create_discriminator
-from distill.training.pix2pix.presets import Preset
+from distill.training.pix2pix.presets import Pix2PixPreset
 from distill.training.pix2pix.step import split_roles
-from distill.training.place import Place, stream_seed
+from distill.training.position import RunPosition, stream_seed
 
 
 class PlainOrder:
@@ -21,7 +21,7 @@ class PlainOrder:
 
     def __init__(
         self,
-        preset: Preset,
+        preset: Pix2PixPreset,
         architecture: Architecture,
         features: PerceptualFeatures,
         *,
@@ -39,7 +39,7 @@ class PlainOrder:
             torch.optim.Adam(net.parameters(), lr=preset.lr, betas=(0.5, 0.999)) for net in networks
         ]
 
-    def update(self, triplets: Tensor, place: Place) -> dict[str, Tensor]:
+    def update(self, triplets: Tensor, place: RunPosition) -> dict[str, Tensor]:
         images = triplets.to(self.device).float() / 127.5 - 1
         inputs, target = split_roles(images)
         fake = self.generator(inputs)

@@ -41,10 +41,10 @@ from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.networks.perceptual import default_perceptual, load_perceptual
 from distill.shards.dataset import TripletDataset
 from distill.training.pix2pix.data import TripletReader
-from distill.training.pix2pix.presets import PRESETS, Preset
+from distill.training.pix2pix.presets import PRESETS, Pix2PixPreset
 from distill.training.pix2pix.schedule import Schedule
 from distill.training.pix2pix.step import Pix2PixHDStep
-from distill.training.place import Place
+from distill.training.position import RunPosition
 
 SEED = 0
 AGREE = 1e-3  # of the first losses, relative
@@ -92,7 +92,7 @@ class Way:
             self.operations = counter.total
 
     def update(self) -> dict[str, Tensor]:
-        place = Place(seed=SEED, updates=self.updates, samples=self.updates * len(self.batch))
+        place = RunPosition(seed=SEED, updates=self.updates, samples=self.updates * len(self.batch))
         self.updates += 1
         found: dict[str, Tensor] = self.step.update(self.batch, place)
         return found
@@ -125,13 +125,13 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def ways_of(preset: Preset, inputs: int, batch: Tensor, options: argparse.Namespace) -> list[Way]:
+def ways_of(preset: Pix2PixPreset, inputs: int, batch: Tensor, options: argparse.Namespace) -> list[Way]:
     """The plain order, ours in float32, ours in the precision of a run; compiled and with augmentation if asked."""
     device, features = options.device, load_perceptual(options.perceptual, device=options.device)
     architecture, plain = preset.architecture(inputs), replace(preset, augment=())
     schedule = Schedule(lr=preset.lr, constant=1 << 40, decay=0)
 
-    def ours(chosen: Preset, precision: str, *, compiled: bool = False) -> Callable[[], Pix2PixHDStep]:
+    def ours(chosen: Pix2PixPreset, precision: str, *, compiled: bool = False) -> Callable[[], Pix2PixHDStep]:
         return lambda: Pix2PixHDStep(
             chosen, architecture, features, schedule, seed=SEED, device=device, half=DTYPES[precision],
             compiled=compiled,
@@ -215,7 +215,7 @@ def table(rows: list[dict[str, Any]], loader: dict[str, float]) -> str:
     return "\n".join([*text, f"loader alone, triplets/s: {drawn}"])
 
 
-def read_data(options: argparse.Namespace, preset: Preset) -> tuple[Tensor, dict[str, float]]:
+def read_data(options: argparse.Namespace, preset: Pix2PixPreset) -> tuple[Tensor, dict[str, float]]:
     """Return a batch [B, R, 3, H, W] and the loader's triplets/s, of --data or of a data set made for it."""
     with tempfile.TemporaryDirectory(prefix="pix2pix-benchmark-") as made:
         folder = options.data or Path(made)

@@ -31,8 +31,8 @@ from torch.utils.flop_counter import flop_registry
 
 from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.errors import DistillError
-from distill.training.place import Place
-from distill.training.stylegan2.presets import PRESETS, Preset
+from distill.training.position import RunPosition
+from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset
 from distill.training.stylegan2.step import StyleGAN2Step
 
 PARTS = {  # method of the step: what the table calls it
@@ -115,7 +115,7 @@ class Operations(TorchDispatchMode):
 class Case:
     """A preset at a resolution, ready to update."""
 
-    def __init__(self, name: str, preset: Preset, side: int, device: str, precision: str) -> None:
+    def __init__(self, name: str, preset: StyleGAN2Preset, side: int, device: str, precision: str) -> None:
         self.name, self.preset, self.device = name, preset, device
         self.step = StyleGAN2Step(preset, side, seed=SEED, device=device, half=DTYPES[precision])
         random = torch.Generator().manual_seed(SEED)
@@ -125,7 +125,7 @@ class Case:
 
     def update(self, count: int) -> None:
         for _ in range(count):
-            place = Place(seed=SEED, updates=self.updates, samples=self.updates * self.preset.batch)
+            place = RunPosition(seed=SEED, updates=self.updates, samples=self.updates * self.preset.batch)
             self.step.update(self.reals, place)
             self.updates += 1
 
@@ -140,7 +140,7 @@ class Case:
         return took, count
 
 
-def preset_of(name: str, options: argparse.Namespace, precision: str) -> tuple[Preset, int]:
+def preset_of(name: str, options: argparse.Namespace, precision: str) -> tuple[StyleGAN2Preset, int]:
     """Read PRESET@RESOLUTION. Augmentation keeps the probability that was asked for: its cost hangs on it."""
     preset, _, resolution = name.partition("@")
     if preset not in PRESETS or not resolution.isdecimal():

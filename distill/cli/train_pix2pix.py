@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
-from distill.cli.trainers import device_of, print_facts, start_processes
+from distill.cli import options, trainers
+from distill.cli.signals import stop_on_signals
+from distill.cli.trainers import print_facts, start_processes
 
 PRESETS = ("seed", "paper", "demo")
 PERCEPTUAL = ("efficientnet_lite0", "vgg19", "none")
@@ -26,9 +28,9 @@ COUNT = click.IntRange(min=1)
 )
 @click.option("--warm-up-epochs", type=click.FloatRange(min=0),
               help="The first of all these learn from the distance of pixels alone.  [preset]")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")
-@click.option("--minutes", type=POSITIVE, help="Save and stop after so long.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@trainers.resume
+@trainers.minutes
+@options.seed
 @click.option("--resolution", type=COUNT, help="Side in px, a divisor of the stored one.  [preset]")
 @click.option("--inputs", metavar="ROLE,…", help="Images that go in.  [the recipe's]")
 @click.option("--target", metavar="ROLE", help="Image to learn.  [the recipe's]")
@@ -66,21 +68,17 @@ COUNT = click.IntRange(min=1)
 )
 @click.option("--snapshot-kimg", type=POSITIVE, help="Between pictures.  [an epoch, 1 to 5]")
 @click.option("--save-kimg", type=POSITIVE, help="Between checkpoints.  [an epoch, at least 1]")
-@click.option("--part-mib", type=COUNT, default=1024, show_default=True,
-              help="Cut checkpoints into files of at most so many MiB.")  # fmt: skip
 @click.option("--cache-gib", type=click.FloatRange(min=0), default=4.0, show_default=True,
               help="Keep the decoded data set in memory where it is no larger.")  # fmt: skip
-@click.option("--gpus", type=COUNT, help="GPUs of this machine, one process each.  [one]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option(
-    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True
-)
+@trainers.gpus
+@options.device
+@options.precision
 @click.option(
     "--compile", "compiled", is_flag=True, help="Compile the networks: minutes at first, then faster."
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan; train and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
-def train_pix2pix(**options: Any) -> None:
+@options.dry_run
+@options.as_json
+def train_pix2pix(gpus: int | None, device: str, dry_run: bool, as_json: bool, **choices: Any) -> None:
     """Train a Pix2PixHD student on the triplets of a data set: what the teacher's edit does, in one pass.
 
     --out gets student.safetensors and student-best.safetensors, index.html with pictures, scores and curves,
@@ -91,18 +89,23 @@ def train_pix2pix(**options: Any) -> None:
     distill train-pix2pix --data runs/demo --out runs/student
     distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
     """
-    from distill.training.pix2pix.run import make_plan, run_plan
+    from distill.devices import resolve_device
+    from distill.training.pix2pix.plan import make_plan
+    from distill.training.pix2pix.request import TrainPix2PixRequest
+    from distill.training.pix2pix.run import run_plan
     from distill.training.processes import process_group, rank
 
-    start_processes(options)
-    with process_group(device_of(options)) as device:
-        plan = make_plan(options, device=device)
-        if options["dry_run"]:
-            print_facts(plan.facts(), as_json=options["as_json"])
+    start_processes(gpus, dry_run=dry_run)
+    request = TrainPix2PixRequest(**choices)
+    with process_group(resolve_device(device)) as own_device:
+        plan = make_plan(request, device=own_device)
+        if dry_run:
+            print_facts(plan.facts(), as_json=as_json)
             return
-        result = run_plan(plan, options)
+        with stop_on_signals() as stop:
+            result = run_plan(plan, request, stop=stop, quiet=as_json)
         if rank() == 0:
-            click.echo(json.dumps(result) if options["as_json"] else summary(result))
+            click.echo(json.dumps(result) if as_json else summary(result))
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from distill.cli.trainers import device_of, print_facts, start_processes
+from distill.cli import options, trainers
+from distill.cli.signals import stop_on_signals
+from distill.cli.trainers import print_facts, start_processes
 
-if TYPE_CHECKING:
-    pass
-
-CRITICS = ("stylegan2", "projected", "labels")
+CRITICS = ("stylegan2", "projected")
 PRESETS = ("tiny", "small", "paper256", "config-f")
 
 
@@ -28,13 +27,12 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
               help="Train until so many thousand images were seen.")  # fmt: skip
 @click.option("--critic", type=click.Choice(CRITICS), default="stylegan2", show_default=True,
               help="Judge by a discriminator of its own, or by heads on the frozen features of EfficientNet-Lite0:"
-              " good on few images much sooner. labels: by none; latents spell the labels of an .h5 file and the"
-              " pictures are learned by heart, a start for --init.")  # fmt: skip
+              " good on few images much sooner.")  # fmt: skip
 @click.option("--init", metavar="FILE|NAME",
               help="Start from this generator, of the preset's shape; one of lower resolution is grown.")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after so long.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@trainers.resume
+@trainers.minutes
+@options.seed
 @click.option("--mirror", is_flag=True, help="Show half of the images mirrored.")
 @click.option(
     "--batch", type=click.IntRange(min=1), help="Images of one update, all GPUs together.  [preset]"
@@ -51,11 +49,6 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
               help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.  [0.6;"
               " projected: p=0.2]")  # fmt: skip
 @click.option("--ada-kimg", type=click.FloatRange(min=0, min_open=True), help="kimg from p 0 to 1.  [preset]")
-@click.option("--blur-sigma", metavar="PX", type=click.FloatRange(0, 64),
-              help="Blur all that the critic sees by this much at first, …  [preset]")  # fmt: skip
-@click.option(
-    "--blur-kimg", type=click.FloatRange(min=0), help="… less and less over so many kimg.  [preset]"
-)
 @click.option("--head-start-kimg", type=click.FloatRange(min=0),
               help="That the discriminator learns alone at first.  [with --init 8, projected 1; else 0]")  # fmt: skip
 @click.option(
@@ -69,16 +62,12 @@ PRESETS = ("tiny", "small", "paper256", "config-f")
 @click.option("--snapshot-kimg", type=click.FloatRange(min=0, min_open=True), help="Between grids and saves.")
 @click.option("--score-kimg", type=click.FloatRange(min=0, min_open=True), help="Between scores.")
 @click.option("--float16", is_flag=True, help="Write generator.safetensors in half precision.")
-@click.option("--part-mib", type=click.IntRange(min=1), default=1024, show_default=True,
-              help="Cut checkpoints into files of at most so many MiB.")  # fmt: skip
-@click.option("--gpus", type=click.IntRange(min=1), help="GPUs of this machine, one process each.  [one]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option(
-    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True
-)
-@click.option("--dry-run", is_flag=True, help="Print the plan; train and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
-def train_stylegan2(**options: Any) -> None:
+@trainers.gpus
+@options.device
+@options.precision
+@options.dry_run
+@options.as_json
+def train_stylegan2(gpus: int | None, device: str, dry_run: bool, as_json: bool, **choices: Any) -> None:
     """Train a StyleGAN2 on a folder of images or an HDF5 file, with adaptive augmentation.
 
     --out gets stats.jsonl, fakes000123.png, checkpoints, and generator.safetensors, which `distill generate
@@ -89,18 +78,23 @@ def train_stylegan2(**options: Any) -> None:
     distill train-stylegan2 --data cats/ --resolution 64 --init portraits --out runs/cats
     distill train-stylegan2 --data faces.h5 --preset paper256 --gpus 4 --out runs/faces256 --resume
     """
+    from distill.devices import resolve_device
     from distill.training.processes import process_group, rank
-    from distill.training.stylegan2.run import make_plan, run_plan
+    from distill.training.stylegan2.plan import make_plan
+    from distill.training.stylegan2.request import TrainStyleGAN2Request
+    from distill.training.stylegan2.run import run_plan
 
-    start_processes(options)
-    with process_group(device_of(options)) as device:
-        plan = make_plan(options, device=device, note=lambda line: click.echo(line, err=True))
-        if options["dry_run"]:
-            print_facts(plan.facts(), as_json=options["as_json"])
+    start_processes(gpus, dry_run=dry_run)
+    request = TrainStyleGAN2Request(**choices)
+    with process_group(resolve_device(device)) as own_device:
+        plan = make_plan(request, device=own_device, note=lambda line: click.echo(line, err=True))
+        if dry_run:
+            print_facts(plan.facts(), as_json=as_json)
             return
-        result = run_plan(plan, options)
+        with stop_on_signals() as stop:
+            result = run_plan(plan, request, stop=stop, quiet=as_json)
         if rank() == 0:
-            click.echo(json.dumps(result) if options["as_json"] else summary(result))
+            click.echo(json.dumps(result) if as_json else summary(result))
 
 
 def summary(result: dict[str, Any]) -> str:

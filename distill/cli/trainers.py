@@ -9,22 +9,25 @@ from typing import Any
 
 import click
 
+gpus = click.option(
+    "--gpus", type=click.IntRange(min=1), help="GPUs of this machine, one process each.  [one]"
+)
+resume = click.option(
+    "--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one."
+)
+minutes = click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after so long."
+)
 
-def device_of(options: dict[str, Any]) -> str:
-    from distill.devices import resolve_device
 
-    return resolve_device(options["device"])
-
-
-def start_processes(options: dict[str, Any]) -> None:
+def start_processes(gpus: int | None, *, dry_run: bool) -> None:
     """Turn into torchrun with a process per GPU where several are asked for."""
-    gpus = options["gpus"] or 1
-    if gpus == 1 or "LOCAL_RANK" in os.environ:
+    if gpus is None or gpus == 1 or "LOCAL_RANK" in os.environ:
         return
     from distill.training.processes import check_gpus
 
     check_gpus(gpus)
-    if not options["dry_run"]:
+    if not dry_run:
         runner = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
         os.execv(sys.executable, [*runner, "-m", "distill", *sys.argv[1:]])
 

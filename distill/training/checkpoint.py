@@ -1,8 +1,7 @@
 """The state of a run on disk: tensors and plain values, whole or not at all, the last good one kept.
 
-A checkpoint is `checkpoint-000123456-00.pt`, `-01.pt`, …: one `torch.save` stream cut into parts of a size that
-may be limited, and `checkpoint.json`, written last, that lists the parts with their sha256. The one before stays
-until the next is complete. Read with weights_only=True.
+A checkpoint is one file, `checkpoint-000123456.pt`, by torch.save, and `checkpoint.json`, written last, that names it
+with its sha256. The one before stays until the next is complete. Read with weights_only=True.
 """
 
 from __future__ import annotations
@@ -22,30 +21,23 @@ from distill.files import atomic_write, sweep
 
 INDEX = "checkpoint.json"
 PREVIOUS = "checkpoint-previous.json"
-MIB = 1024 * 1024
+FORMAT = "distill-checkpoint-2"
 
 
-def save_checkpoint(
-    folder: Path, content: Mapping[str, Any], *, samples: int, part_bytes: int = 1024 * MIB
-) -> None:
+def save_checkpoint(folder: Path, content: Mapping[str, Any], *, samples: int) -> None:
     """Write the state after `samples` images; the checkpoint before this one stays, older ones go.
 
     Raises DiskFull without harm to what is there.
     """
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
-    data = buffer.getbuffer()
-    parts = []
-    for number, start in enumerate(range(0, len(data), part_bytes)):
-        name = f"checkpoint-{samples:09d}-{number:02d}.pt"
-        part = bytes(data[start : start + part_bytes])
-        atomic_write(folder / name, part)
-        parts.append({"name": name, "bytes": len(part), "sha256": hashlib.sha256(part).hexdigest()})
+    data, name = buffer.getvalue(), f"checkpoint-{samples:09d}.pt"
+    atomic_write(folder / name, data)
     index, previous = folder / INDEX, folder / PREVIOUS
-    if index.is_file() and _names(index) != [part["name"] for part in parts]:
+    if index.is_file() and _name_in(index) != name:
         atomic_write(previous, index.read_bytes())
-    text = json.dumps({"format": "distill-checkpoint", "samples": samples, "parts": parts}, indent=1)
-    atomic_write(index, text.encode())
+    facts = {"format": FORMAT, "samples": samples, "file": name, "sha256": hashlib.sha256(data).hexdigest()}
+    atomic_write(index, json.dumps(facts, indent=1).encode())
     _remove_others(folder)
 
 
@@ -67,32 +59,33 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any], str] | None:
 
 
 def _load(folder: Path, name: str) -> dict[str, Any]:
+    index = folder / name
     try:
-        parts = json.loads((folder / name).read_text())["parts"]
-        data = bytearray()
-        for part in parts:
-            piece = (folder / Path(part["name"]).name).read_bytes()
-            if hashlib.sha256(piece).hexdigest() != part["sha256"]:
-                raise DistillError(f"{folder / part['name']} is damaged (sha256 differs)")
-            data += piece
+        facts = json.loads(index.read_text())
+        if facts.get("format") != FORMAT:
+            raise DistillError(f"{index} is of another version of distill: choose another --out")
+        path = folder / Path(facts["file"]).name
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+            raise DistillError(f"{path} is damaged (sha256 differs)")
         content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except OSError as error:
         raise DistillError(f"{error.filename}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, UnpicklingError) as error:
-        raise DistillError(f"{folder / name} is damaged ({type(error).__name__})") from error
+        raise DistillError(f"{index} is damaged ({type(error).__name__})") from error
     return content
 
 
-def _names(index: Path) -> list[str]:
+def _name_in(index: Path) -> str | None:
     try:
-        return [str(part["name"]) for part in json.loads(index.read_text())["parts"]]
+        return str(json.loads(index.read_text())["file"])
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return None
 
 
 def _remove_others(folder: Path) -> None:
-    kept = {*_names(folder / INDEX), *_names(folder / PREVIOUS)}
-    for path in folder.glob("checkpoint-*-*.pt"):
+    kept = {_name_in(folder / INDEX), _name_in(folder / PREVIOUS)}
+    for path in folder.glob("checkpoint-*.pt"):
         if path.name not in kept:
             path.unlink(missing_ok=True)
     sweep(folder)

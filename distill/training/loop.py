@@ -17,8 +17,8 @@ from torch import Tensor
 from distill.errors import DistillError, Interrupted
 from distill.progress import Progress
 from distill.training import processes
-from distill.training.checkpoint import MIB, check_settings, load_checkpoint, save_checkpoint
-from distill.training.place import Place
+from distill.training.checkpoint import check_settings, load_checkpoint, save_checkpoint
+from distill.training.position import RunPosition
 from distill.training.stats import Means, StatsFile
 
 Batch = TypeVar("Batch", contravariant=True)
@@ -29,7 +29,7 @@ ASK_EVERY = 8  # updates between two agreements of several processes on whether 
 class Step(Protocol[Batch]):
     """What a model brings: an update, and everything that the next update depends on."""
 
-    def update(self, batch: Batch, place: Place) -> Mapping[str, Tensor | float]: ...
+    def update(self, batch: Batch, place: RunPosition) -> Mapping[str, Tensor | float]: ...
     def state(self) -> dict[str, Any]: ...
     def load_state(self, state: Mapping[str, Any]) -> None: ...
 
@@ -48,7 +48,7 @@ class Event:
     """
 
     every: int
-    act: Callable[[Place], Mapping[str, float] | None]
+    act: Callable[[RunPosition], Mapping[str, float] | None]
     when_stopped: bool = True
 
 
@@ -58,7 +58,7 @@ class Run(Generic[Drawn]):
 
     folder: Path
     step: Step[Drawn]
-    draw: Callable[[Place], Drawn]  # this process's part of the batch at a place; pure
+    draw: Callable[[RunPosition], Drawn]  # this process's part of the batch at a place; pure
     batch: int
     samples: int  # until so many images were seen
     settings: Mapping[str, Any]  # plain values that a resumed run must share
@@ -66,7 +66,6 @@ class Run(Generic[Drawn]):
     tick: int = 1000  # images between two lines of stats
     save: int = 10_000  # images between two checkpoints
     events: Sequence[Event] = ()
-    part_bytes: int = 1024 * MIB
     seconds: float = math.inf  # stop after so long, as if asked to
 
 
@@ -84,7 +83,7 @@ class _Lap:
         return {"seconds": round(lap, 3), "images_per_second": round(images / lap, 2)}
 
 
-def train(run: Run[Drawn], place: Place, *, stop: threading.Event, progress: Progress) -> Place:
+def train(run: Run[Drawn], place: RunPosition, *, stop: threading.Event, progress: Progress) -> RunPosition:
     """Train from `place` until `run.samples` images were seen; save, and return where the run ended.
 
     Raises Interrupted when `stop` is set, after saving, and Diverged for losses that are not finite, without.
@@ -122,7 +121,7 @@ def latest(values: Mapping[str, float]) -> str:
 
 def _after_update(
     run: Run[Drawn],
-    place: Place,
+    place: RunPosition,
     means: Means,
     stats: StatsFile | None,
     lap: _Lap,
@@ -160,7 +159,7 @@ def passed(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
-def _agree(wish: bool, place: Place) -> bool:
+def _agree(wish: bool, place: RunPosition) -> bool:
     """Stop all processes at the same update."""
     if processes.world_size() == 1:
         return wish
@@ -170,7 +169,7 @@ def _agree(wish: bool, place: Place) -> bool:
     return bool(processes.sum_over_processes(torch.tensor([float(wish)], device=device)).item() > 0)
 
 
-def _check_finite(values: Mapping[str, float], place: Place, folder: Path) -> None:
+def _check_finite(values: Mapping[str, float], place: RunPosition, folder: Path) -> None:
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
         raise Diverged(
@@ -180,16 +179,16 @@ def _check_finite(values: Mapping[str, float], place: Place, folder: Path) -> No
         )
 
 
-def _save(run: Run[Drawn], place: Place) -> None:
+def _save(run: Run[Drawn], place: RunPosition) -> None:
     content = {
         "settings": dict(run.settings),
         "place": {"seed": place.seed, "updates": place.updates, "samples": place.samples},
         "step": run.step.state(),
     }
-    save_checkpoint(run.folder, content, samples=place.samples, part_bytes=run.part_bytes)
+    save_checkpoint(run.folder, content, samples=place.samples)
 
 
-def open_run(run: Run[Drawn], *, resume: bool) -> tuple[Place, str]:
+def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
     """Make the folder, or go on from its checkpoint: returns the place to start from, and a note or "".
 
     Raises DistillError where there is a run already and `resume` is not set, and where its settings differ.
@@ -197,9 +196,9 @@ def open_run(run: Run[Drawn], *, resume: bool) -> tuple[Place, str]:
     run.folder.mkdir(parents=True, exist_ok=True)
     found = load_checkpoint(run.folder)
     if found is None:
-        return Place(seed=run.seed, updates=0, samples=0), ""
+        return RunPosition(seed=run.seed, updates=0, samples=0), ""
     content, note = found
-    place = Place(**content["place"])
+    place = RunPosition(**content["place"])
     if not resume:
         raise DistillError(
             f"{run.folder} holds a run of {place.samples / 1000:.1f} kimg: add --resume to go on,"

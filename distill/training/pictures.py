@@ -15,7 +15,7 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.files import atomic_write
 from distill.training.images import Images
-from distill.training.place import Place, stream_seed
+from distill.training.position import RunPosition, stream_seed
 from distill.training.sampler import Sampler
 
 Numbers = NDArray[np.int64]
@@ -43,10 +43,10 @@ class Pictures:
     rank: int = 0
     world: int = 1
 
-    def draw(self, place: Place) -> Tensor:
+    def draw(self, place: RunPosition) -> Tensor:
         return self.draw_numbered(place)[0]
 
-    def draw_numbered(self, place: Place) -> tuple[Tensor, Numbers]:
+    def draw_numbered(self, place: RunPosition) -> tuple[Tensor, Numbers]:
         """Draw the same, and the numbers [B] of these pictures."""
         share = self.batch // self.world
         chosen, flips = self.sampler.draw(place.samples + self.rank * share, share)

@@ -74,23 +74,6 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return total
 
 
-def differentiable_sum(values: Tensor) -> Tensor:
-    """Return the sum of a tensor over all processes, through which gradients flow back to each of them."""
-    return values if world_size() == 1 else _Sum.apply(values)  # type: ignore[no-untyped-call]
-
-
-class _Sum(torch.autograd.Function):
-    """Every process's part counts in every process's sum, so its gradient is the sum of all of theirs."""
-
-    @staticmethod
-    def forward(ctx: object, values: Tensor) -> Tensor:
-        return sum_over_processes(values)
-
-    @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> Tensor:
-        return sum_over_processes(gradient)
-
-
 def wait_for_all() -> None:
     if world_size() > 1:
         dist.barrier()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from distill.training.place import stream_seed
+from distill.training.position import stream_seed
 
 
 @dataclass(eq=False)

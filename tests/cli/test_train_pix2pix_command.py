@@ -131,7 +131,7 @@ LAUNCH = "from distill.cli.train_pix2pix import train_pix2pix\ntrain_pix2pix()\n
 @pytest.mark.cluster
 def test_two_processes_lose_what_one_loses(data: Path, tmp_path: Path) -> None:
     options = [*COMMON, "--data", data, "--batch", 8, *epochs(0.5, 0.5), "--features", "none"]
-    options += ["--tick-kimg", 0.008, "--perceptual", "efficientnet_lite0"]
+    options += ["--tick-kimg", 0.008, "--perceptual", "efficientnet_lite0", "--norm", "instance"]
     script = tmp_path / "train.py"
     script.write_text(LAUNCH)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
@@ -145,6 +145,15 @@ def test_two_processes_lose_what_one_loses(data: Path, tmp_path: Path) -> None:
         for name in ("loss_g", "loss_gan", "loss_matching", "loss_perceptual", "loss_d", "lr", "l1", "ssim"):
             if name in a:
                 assert b[name] == pytest.approx(a[name], rel=2e-3), (name, a["samples"])
+
+
+def test_batch_normalisation_over_processes_needs_gpus(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill.training.processes.world_size", lambda: 2)
+    error = failure("--data", data, "--out", tmp_path / "run", "--norm", "batch", "--batch", 8, *epochs(1, 0))
+    assert "over several processes needs GPUs" in str(error)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_signal_saves_without_a_last_score_and_the_run_goes_on(data: Path, tmp_path: Path) -> None:

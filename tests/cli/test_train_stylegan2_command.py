@@ -200,8 +200,6 @@ def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -
         (["--features", "inception"], "give its path as inception=FILE"),
         (["--features", "inception=/no/such.pth"], "/no/such.pth: cannot be read"),
         (["--gpus", "64"], "64 GPUs asked for"),
-        (["--blur-sigma", "2"], "--blur-sigma does nothing without --blur-kimg"),
-        (["--blur-kimg", "40"], "--blur-kimg does nothing without --blur-sigma"),
     ],
 )
 def test_bad_input_is_one_line(faces: Path, tmp_path: Path, options: list[str], words: str) -> None:

@@ -14,7 +14,7 @@ from distill.errors import DistillError
 from distill.shards.images.write import ImageWriter
 from distill.training.images import open_images
 from distill.training.pictures import Pictures, grid, hold_out
-from distill.training.place import Place, stream_seed
+from distill.training.position import RunPosition, stream_seed
 from distill.training.sampler import Sampler
 
 
@@ -129,7 +129,7 @@ def test_a_draw_depends_on_its_position_alone() -> None:
 
 def test_two_processes_share_one_batch(tmp_path: Path) -> None:
     images = open_images(write_h5(tmp_path / "a.h5", count=12))
-    place = Place(seed=0, updates=2, samples=16)
+    place = RunPosition(seed=0, updates=2, samples=16)
 
     def batch(rank: int, world: int) -> torch.Tensor:
         sampler = Sampler(images.weights, 0, mirror=True)

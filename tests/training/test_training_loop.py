@@ -16,7 +16,7 @@ from distill.errors import DistillError, Interrupted
 from distill.progress import Progress
 from distill.training.checkpoint import load_checkpoint, save_checkpoint
 from distill.training.loop import Diverged, Event, Run, latest, open_run, passed, train
-from distill.training.place import Place
+from distill.training.position import RunPosition
 from distill.training.stats import read_stats
 
 
@@ -29,7 +29,7 @@ class Sum:
         self.total = torch.zeros(3)
         self.stop_at, self.stop, self.spoil = stop_at, stop, spoil
 
-    def update(self, batch: Tensor, place: Place) -> Mapping[str, Tensor | float]:
+    def update(self, batch: Tensor, place: RunPosition) -> Mapping[str, Tensor | float]:
         self.total = self.total + batch + torch.randn(3, generator=place.generator("noise"))
         if self.stop is not None and place.updates == self.stop_at:
             self.stop.set()
@@ -56,7 +56,7 @@ def a_run(folder: Path, step: Sum, **changes: Any) -> Run[Tensor]:
     return Run(**{**options, **changes})
 
 
-def go(run: Run[Tensor], *, resume: bool = False, stop: threading.Event | None = None) -> Place:
+def go(run: Run[Tensor], *, resume: bool = False, stop: threading.Event | None = None) -> RunPosition:
     place, _ = open_run(run, resume=resume)
     with Progress(run.samples, done=place.samples, stream=io.StringIO()) as progress:
         return train(run, place, stop=stop or threading.Event(), progress=progress)
@@ -80,7 +80,7 @@ def test_a_crash_goes_back_to_the_last_checkpoint_and_drops_later_lines(tmp_path
     class Crash(Exception):
         pass
 
-    def crash(place: Place) -> None:
+    def crash(place: RunPosition) -> None:
         if place.samples == 28:
             raise Crash
 
@@ -98,7 +98,7 @@ def test_a_crash_goes_back_to_the_last_checkpoint_and_drops_later_lines(tmp_path
 def test_events_happen_when_a_multiple_is_passed_and_at_the_end(tmp_path: Path) -> None:
     seen: list[int] = []
 
-    def act(place: Place) -> dict[str, float]:
+    def act(place: RunPosition) -> dict[str, float]:
         seen.append(place.samples)
         return {"score": 1.5}
 
@@ -131,22 +131,27 @@ def test_a_limit_of_time_saves_and_ends_without_an_error(tmp_path: Path) -> None
     assert open_run(a_run(tmp_path, Sum()), resume=True)[0].updates == 1
 
 
-def test_checkpoints_in_parts_and_the_one_before_when_the_last_is_broken(tmp_path: Path) -> None:
+def test_the_checkpoint_before_is_taken_when_the_last_is_broken(tmp_path: Path) -> None:
     for samples in (4, 8, 12):
-        save_checkpoint(tmp_path, {"at": samples, "x": torch.ones(4000)}, samples=samples, part_bytes=5000)
-    parts = sorted(tmp_path.glob("*.pt"))
-    assert {path.name.split("-")[1] for path in parts} == {"000000008", "000000012"}
-    assert max(path.stat().st_size for path in parts) <= 5000
+        save_checkpoint(tmp_path, {"at": samples, "x": torch.ones(4000)}, samples=samples)
+    files = sorted(tmp_path.glob("*.pt"))
+    assert [path.name for path in files] == ["checkpoint-000000008.pt", "checkpoint-000000012.pt"]
     content, note = load_checkpoint(tmp_path) or ({}, "")
     assert (content["at"], note) == (12, "")
-    data = bytearray(parts[-1].read_bytes())
+    data = bytearray(files[-1].read_bytes())
     data[10] ^= 1
-    parts[-1].write_bytes(data)
+    files[-1].write_bytes(data)
     content, note = load_checkpoint(tmp_path) or ({}, "")
     assert content["at"] == 8
     assert "damaged" in note
-    parts[0].unlink()
+    files[0].unlink()
     with pytest.raises(DistillError, match="no checkpoint left"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.json").write_text('{"format": "distill-checkpoint", "samples": 4, "parts": []}')
+    with pytest.raises(DistillError, match="of another version of distill"):
         load_checkpoint(tmp_path)
 
 

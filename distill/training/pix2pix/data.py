@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.shards.dataset import TripletDataset
-from distill.training.place import Place
+from distill.training.position import RunPosition
 from distill.training.sampler import Sampler
 
 THREADS = 4  # each keeps its own files open, up to 128
@@ -86,7 +86,7 @@ class Triplets:
     world: int = 1
     pinned: bool = False  # in memory that a GPU copies from while it computes
 
-    def draw(self, place: Place) -> Tensor:
+    def draw(self, place: RunPosition) -> Tensor:
         share = self.batch // self.world
         chosen, _ = self.sampler.draw(place.samples + self.rank * share, share)
         batch = self.reader.read(self.rows[chosen])

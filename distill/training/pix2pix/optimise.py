@@ -13,7 +13,7 @@ from distill.training import processes
 BETAS = (0.5, 0.999)  # the public Pix2PixHD
 
 
-class Optimiser:
+class StudentOptimiser:
     """A network's parameters, their Adam, and the loss scaling of float16."""
 
     def __init__(self, network: nn.Module, *, scaled: bool) -> None:

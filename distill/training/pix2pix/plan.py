@@ -1,4 +1,4 @@
-"""The choices of a student's training, resolved from a user's options; nothing is written here."""
+"""The choices of a student's training, resolved from a user's request; nothing is written here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from distill.shards.split import split_rows
 from distill.shards.summary import sample_word
 from distill.training import processes
 from distill.training.pix2pix.augment import check_kinds
-from distill.training.pix2pix.presets import PRESETS, Preset
+from distill.training.pix2pix.presets import PRESETS, Pix2PixPreset
+from distill.training.pix2pix.request import TrainPix2PixRequest
 from distill.training.pix2pix.schedule import Schedule
 
 SHAPE = ("ngf", "downsamplings", "blocks", "enhancers", "norm")
@@ -37,11 +38,11 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
+class StudentPlan:
     """All choices of a run, resolved; nothing is written yet."""
 
     name: str  # of the preset
-    preset: Preset
+    preset: Pix2PixPreset
     architecture: Architecture
     dataset: TripletDataset
     train_on: Rows
@@ -137,72 +138,75 @@ class Plan:
         )
 
 
-def make_plan(options: Mapping[str, Any], *, device: str) -> Plan:
+def make_plan(request: TrainPix2PixRequest, *, device: str) -> StudentPlan:
     """Open the data and resolve the choices. Raises DistillError for what does not fit together."""
-    dataset = open_data(options)
-    name = options["preset"] or ("seed" if dataset.resolution >= SEED_SIDE else "demo")
-    preset = choose(options, PRESETS[name])
-    check_shares(preset.batch, options["accumulate"])
+    dataset = open_data(request)
+    name = request.preset or ("seed" if dataset.resolution >= SEED_SIDE else "demo")
+    preset = choose(request, PRESETS[name])
+    check_shares(preset.batch, request.accumulate)
+    check_norm(preset.norm, device)
     inputs = len(dataset.roles) - 1
-    init = read_init(options, inputs) if options["init"] else None
+    init = read_init(request.init, request, inputs) if request.init else None
     architecture = init.architecture if init else preset.architecture(inputs)
-    dataset = at_resolution(dataset, options["resolution"], preset)
+    dataset = at_resolution(dataset, request.resolution, preset)
     architecture.check_sides(dataset.resolution, dataset.resolution)
-    train_on, held_out = split_rows(dataset, fraction=options["val_fraction"], seed=options["seed"])
-    return Plan(
+    train_on, held_out = split_rows(dataset, fraction=request.val_fraction, seed=request.seed)
+    return StudentPlan(
         name=name,
         preset=preset,
         architecture=architecture,
         dataset=dataset,
         train_on=train_on,
         held_out=held_out,
-        val_fraction=options["val_fraction"],
-        perceptual=options["perceptual"] or default_perceptual(),
+        val_fraction=request.val_fraction,
+        perceptual=request.perceptual or default_perceptual(),
         init=init,
-        seed=options["seed"],
+        seed=request.seed,
         device=device,
-        precision=resolve_training_precision(options["precision"], device),
-        out=options["out"],
+        precision=resolve_training_precision(request.precision, device),
+        out=request.out,
     )
 
 
-def read_init(options: Mapping[str, Any], inputs: int) -> GeneratorFile:
+def read_init(init: Path, request: TrainPix2PixRequest, inputs: int) -> GeneratorFile:
     """Read the generator to start from. Raises DistillError where it takes other inputs, naming both numbers."""
-    named = next((name for name in SHAPE if options[name] is not None), None)
+    named = next((name for name in SHAPE if getattr(request, name) is not None), None)
     if named:
         raise DistillError(f"--init brings its own architecture: leave out --{named}")
-    return read_generator(options["init"], input_channels=3 * inputs)
+    return read_generator(init, input_channels=3 * inputs)
 
 
-def open_data(options: Mapping[str, Any]) -> TripletDataset:
+def open_data(request: TrainPix2PixRequest) -> TripletDataset:
     """Open the data set with the roles that are asked for."""
     roles = None
-    if options["inputs"] or options["target"]:
-        *inputs, target = recipe_roles(TripletDataset(options["data"]).recipe)
-        if options["inputs"]:
-            inputs = [role.strip() for role in options["inputs"].split(",")]
-        roles = (*inputs, options["target"] or target)
-    dataset = TripletDataset(options["data"], roles=roles)
+    if request.inputs or request.target:
+        *inputs, target = recipe_roles(TripletDataset(request.data).recipe)
+        if request.inputs:
+            inputs = [role.strip() for role in request.inputs.split(",")]
+        roles = (*inputs, request.target or target)
+    dataset = TripletDataset(request.data, roles=roles)
     if len(set(dataset.roles)) < len(dataset.roles) or len(dataset.roles) < 2:
         raise DistillError(f"inputs and target are {', '.join(dataset.roles)}: each role must be named once")
     return dataset
 
 
-def at_resolution(dataset: TripletDataset, asked: int | None, preset: Preset) -> TripletDataset:
+def at_resolution(dataset: TripletDataset, asked: int | None, preset: Pix2PixPreset) -> TripletDataset:
     """Reduce to the side asked for, else to the preset's where it divides a larger one."""
     stored = dataset.resolution
     wanted = asked or min(stored, preset.resolution)
     return TripletDataset(dataset.folder, roles=dataset.roles, resolution=wanted)
 
 
-def choose(options: Mapping[str, Any], preset: Preset) -> Preset:
+def choose(request: TrainPix2PixRequest, preset: Pix2PixPreset) -> Pix2PixPreset:
     """Apply the user's choices to the preset."""
-    asked: dict[str, Any] = {name: options[name] for name in CHOICES if options[name] is not None}
+    asked: dict[str, Any] = {
+        name: getattr(request, name) for name in CHOICES if getattr(request, name) is not None
+    }
     for name, option in (("perceptual", "perceptual_weight"), ("l1", "l1_weight")):
-        if options[option] is not None:
-            asked[name] = options[option]
-    if options["augment"] is not None:
-        kinds = [kind.strip() for kind in options["augment"].split(",")]
+        if getattr(request, option) is not None:
+            asked[name] = getattr(request, option)
+    if request.augment is not None:
+        kinds = [kind.strip() for kind in request.augment.split(",")]
         kinds = [] if kinds == ["none"] else kinds
         check_kinds(kinds)
         asked["augment"] = tuple(kinds)
@@ -230,4 +234,12 @@ def check_shares(batch: int, accumulate: int) -> None:
         parts = f"{world} processes in {accumulate} parts each" if world > 1 else f"{accumulate} equal parts"
         raise DistillError(
             f"batch {batch} cannot be split over {parts}: choose another --batch or --accumulate"
+        )
+
+
+def check_norm(norm: str, device: str) -> None:
+    """Refuse batch normalisation over several processes on CPUs, where PyTorch cannot share its statistics."""
+    if norm == "batch" and processes.world_size() > 1 and not device.startswith("cuda"):
+        raise DistillError(
+            "batch normalisation over several processes needs GPUs: take --norm instance, or one process"
         )

@@ -10,7 +10,7 @@ from distill.training.pix2pix.augment import KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class Pix2PixPreset:
     """Everything that decides what an update does, apart from the triplets and the seed.
 
     An epoch is as many triplets as are trained on. λ: the weight of a loss beside the adversarial one.
@@ -61,14 +61,14 @@ class Preset:
 # resampled, if its narrowest maps have 16 x 16 places: with 8 x 8 it learns more slowly and costs more, and if its
 # normalisation leaves it the colours of its inputs: batch normalisation was after 8 kimg where instance normalisation
 # was after 38.
-PRESETS: dict[str, Preset] = {
-    "seed": Preset(
+PRESETS: dict[str, Pix2PixPreset] = {
+    "seed": Pix2PixPreset(
         resolution=256, batch=8, ngf=64, downsamplings=4, blocks=9, constant_epochs=50, decay_epochs=50
     ),
-    "paper": Preset(
+    "paper": Pix2PixPreset(
         resolution=512, batch=8, ngf=64, downsamplings=4, blocks=9, constant_epochs=100, decay_epochs=100
     ),
-    "demo": Preset(
+    "demo": Pix2PixPreset(
         resolution=64,
         batch=8,
         ngf=32,

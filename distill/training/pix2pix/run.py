@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+import threading
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 import torch
 
-from distill.cli.signals import stop_on_signals
 from distill.devices import DTYPES
 from distill.metrics.features import load_features
 from distill.networks.perceptual import load_perceptual
@@ -22,40 +21,36 @@ from distill.training.pix2pix.advice import advice
 from distill.training.pix2pix.data import GIB, TripletReader, Triplets
 from distill.training.pix2pix.page import NAME as PAGE
 from distill.training.pix2pix.page import Page
-from distill.training.pix2pix.plan import Plan, make_plan
+from distill.training.pix2pix.plan import StudentPlan
+from distill.training.pix2pix.request import TrainPix2PixRequest
 from distill.training.pix2pix.step import Pix2PixHDStep
-from distill.training.pix2pix.watch import LAST, Jury, Watcher, spread
-from distill.training.place import Place
+from distill.training.pix2pix.watch import LAST, Jury, StudentWatcher, spread
+from distill.training.position import RunPosition
 from distill.training.sampler import Sampler
-
-__all__ = ["make_plan", "run_plan"]
 
 LEAST = 1000  # triplets
 
 
-def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Train; return where the run ended and its scores."""
+def run_plan(
+    plan: StudentPlan, request: TrainPix2PixRequest, *, stop: threading.Event, quiet: bool = False
+) -> dict[str, Any]:
+    """Train; return where the run ended and its scores. Raises Interrupted when `stop` is set."""
     main = processes.rank() == 0
-    memory = int(options["cache_gib"] * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    memory = int(request.cache_gib * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     with (
         closing(TripletReader(plan.dataset, memory=memory)) as reader,
         advice(
             plan.preset.batch,
-            options["accumulate"],
+            request.accumulate,
             norm=plan.architecture.norm,
-            compiled=options["compiled"],
+            compiled=request.compiled,
         ),
     ):
-        step = make_step(plan, options)
-        watcher = make_watcher(plan, step, reader, options)
-        run = make_run(plan, step, reader, watcher, options)
-        place, note = open_run(run, resume=options["resume"])
-        with (
-            stop_on_signals() as stop,
-            Progress(
-                run.samples, noun="image", done=place.samples, quiet=not main or options["as_json"]
-            ) as progress,
-        ):
+        step = make_step(plan, request)
+        watcher = make_watcher(plan, step, reader, request)
+        run = make_run(plan, step, reader, watcher, request)
+        place, note = open_run(run, resume=request.resume)
+        with Progress(run.samples, noun="image", done=place.samples, quiet=quiet or not main) as progress:
             progress.note(opening_line(plan, place))
             if note:
                 progress.note(f"{note}; going on from the checkpoint before")
@@ -74,9 +69,9 @@ def run_plan(plan: Plan, options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def make_step(plan: Plan, options: Mapping[str, Any]) -> Pix2PixHDStep:
+def make_step(plan: StudentPlan, request: TrainPix2PixRequest) -> Pix2PixHDStep:
     torch.backends.cudnn.benchmark = True  # all batches have one shape
-    features = load_perceptual(plan.perceptual, vgg19_file=options["vgg19"], device=plan.device)
+    features = load_perceptual(plan.perceptual, vgg19_file=request.vgg19, device=plan.device)
     step = Pix2PixHDStep(
         plan.preset,
         plan.architecture,
@@ -85,16 +80,16 @@ def make_step(plan: Plan, options: Mapping[str, Any]) -> Pix2PixHDStep:
         seed=plan.seed,
         device=plan.device,
         half=DTYPES[plan.precision],
-        accumulate=options["accumulate"],
-        lean=options["lean"],
-        compiled=options["compiled"],
+        accumulate=request.accumulate,
+        lean=request.lean,
+        compiled=request.compiled,
     )
     if plan.init is not None:
         step.begin_from(plan.init.network().state_dict())
     return step
 
 
-def opening_line(plan: Plan, place: Place) -> str:
+def opening_line(plan: StudentPlan, place: RunPosition) -> str:
     *inputs, target = plan.dataset.roles
     going_on = f", from {place.samples / 1000:.1f} kimg on" if place.samples else ""
     return (
@@ -105,7 +100,11 @@ def opening_line(plan: Plan, place: Place) -> str:
 
 
 def make_run(
-    plan: Plan, step: Pix2PixHDStep, reader: TripletReader, watcher: Watcher, options: Mapping[str, Any]
+    plan: StudentPlan,
+    step: Pix2PixHDStep,
+    reader: TripletReader,
+    watcher: StudentWatcher,
+    request: TrainPix2PixRequest,
 ) -> Run[torch.Tensor]:
     epoch, batch = len(plan.train_on), plan.preset.batch
     data = Triplets(
@@ -122,7 +121,7 @@ def make_run(
         return max(round(1000 * kimg), 1) if kimg else default
 
     # An epoch of a small data set is over in a second, and pictures and files take as long.
-    save = images(options["save_kimg"], max(epoch, LEAST))
+    save = images(request.save_kimg, max(epoch, LEAST))
     score = [Event(every=epoch, act=watcher.score, when_stopped=False)] if len(plan.held_out) else []
     return Run(
         folder=plan.out,
@@ -132,28 +131,25 @@ def make_run(
         samples=plan.schedule.samples,
         settings=plan.settings(),
         seed=plan.seed,
-        tick=images(options["tick_kimg"], min(epoch, LEAST)),
+        tick=images(request.tick_kimg, min(epoch, LEAST)),
         save=save,
         events=[
             *score,
             Event(every=save, act=watcher.save),
-            Event(
-                every=images(options["snapshot_kimg"], max(min(epoch, 5 * LEAST), LEAST)), act=watcher.show
-            ),
+            Event(every=images(request.snapshot_kimg, max(min(epoch, 5 * LEAST), LEAST)), act=watcher.show),
         ],
-        part_bytes=options["part_mib"] * 1024 * 1024,
-        seconds=60 * options["minutes"] if options["minutes"] else math.inf,
+        seconds=60 * request.minutes if request.minutes else math.inf,
     )
 
 
 def make_watcher(
-    plan: Plan, step: Pix2PixHDStep, reader: TripletReader, options: Mapping[str, Any]
-) -> Watcher:
+    plan: StudentPlan, step: Pix2PixHDStep, reader: TripletReader, request: TrainPix2PixRequest
+) -> StudentWatcher:
     features = None
-    if options["features"] != "none" and len(plan.held_out):
-        features = load_features(options["features"], device=plan.device)
+    if request.features != "none" and len(plan.held_out):
+        features = load_features(request.features, device=plan.device)
     jury = Jury(
-        rows=spread(plan.held_out, options["score_images"]),
+        rows=spread(plan.held_out, request.score_images),
         perceptual=step.features,
         features=features,
         batch=plan.preset.batch,
@@ -161,4 +157,4 @@ def make_watcher(
     *inputs, target = plan.dataset.roles
     page = Page(title=f"{' + '.join(inputs)} → {target}", noun=plan.noun, facts=plan.facts())
     shown = plan.held_out if len(plan.held_out) else plan.train_on
-    return Watcher(plan.out, step, reader, jury, facts=plan.student_facts(), page=page, shown=shown)
+    return StudentWatcher(plan.out, step, reader, jury, facts=plan.student_facts(), page=page, shown=shown)

@@ -19,11 +19,10 @@ from distill.networks.pix2pixhd import Architecture, create, create_discriminato
 from distill.training import processes
 from distill.training.average import average_decay, update_average
 from distill.training.pix2pix.augment import apply_changes, draw_changes
-from distill.training.pix2pix.optimise import Optimiser
-from distill.training.pix2pix.presets import Preset
+from distill.training.pix2pix.optimise import StudentOptimiser
+from distill.training.pix2pix.presets import Pix2PixPreset
 from distill.training.pix2pix.schedule import Schedule
-from distill.training.pix2pix.shared_norm import share_statistics
-from distill.training.place import Place, stream_seed
+from distill.training.position import RunPosition, stream_seed
 
 AVERAGE_RAMP_UP = 0.05  # of the images seen: the longest half-life of the average
 
@@ -39,7 +38,7 @@ class Pix2PixHDStep:
 
     def __init__(
         self,
-        preset: Preset,
+        preset: Pix2PixPreset,
         architecture: Architecture,
         features: PerceptualFeatures,
         schedule: Schedule,
@@ -64,17 +63,18 @@ class Pix2PixHDStep:
             layers=preset.d_layers,
             scales=preset.d_scales,
         )
-        share_statistics(generator)
+        if processes.world_size() > 1 and device.startswith("cuda"):
+            generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)  # type: ignore[no-untyped-call]
         self.generator = generator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
         # What is shown, scored and saved: the average of the weights, or the weights.
         self.student = copy.deepcopy(self.generator).eval() if preset.average_kimg else self.generator
         self.discriminator = discriminator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
-        self.g_optimiser = Optimiser(self.generator, scaled=half is torch.float16)
-        self.d_optimiser = Optimiser(self.discriminator, scaled=half is torch.float16)
+        self.g_optimiser = StudentOptimiser(self.generator, scaled=half is torch.float16)
+        self.d_optimiser = StudentOptimiser(self.discriminator, scaled=half is torch.float16)
         self._draw = compile_network(self.generator) if compiled else self.generator
         self._judge = compile_network(self.discriminator) if compiled else self.discriminator
 
-    def update(self, triplets: Tensor, place: Place) -> Mapping[str, Tensor | float]:
+    def update(self, triplets: Tensor, place: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with uint8 [B, k + 1, 3, H, W], the target last; return each loss by name."""
         images = triplets.to(self.device, non_blocking=True).float().div_(127.5).sub_(1.0)
         images = self._augment(images, place)
@@ -92,14 +92,14 @@ class Pix2PixHDStep:
         for network in (self.generator, self.student):
             network.load_state_dict(state, strict=True)
 
-    def _update_average(self, place: Place) -> None:
+    def _update_average(self, place: RunPosition) -> None:
         if self.student is self.generator:
             return
         half_life = self.preset.average_kimg * 1000
         decay = average_decay(self.preset.batch, half_life, seen=place.samples, ramp_up=AVERAGE_RAMP_UP)
         update_average(self.student, self.generator, decay, statistics=True)
 
-    def _augment(self, images: Tensor, place: Place) -> Tensor:
+    def _augment(self, images: Tensor, place: RunPosition) -> Tensor:
         if not self.preset.augment:
             return images
         share = len(images)

@@ -22,7 +22,7 @@ from distill.training.pix2pix.data import TripletReader
 from distill.training.pix2pix.page import BASELINES, Page, write_page
 from distill.training.pix2pix.samples import SampleSheet
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
-from distill.training.place import Place
+from distill.training.position import RunPosition
 
 LAST, BEST, SCORES = "student.safetensors", "student-best.safetensors", "scores.json"
 SAMPLES = 12  # triplets in a picture
@@ -49,7 +49,7 @@ class Jury:
         return f"perceptual_{self.perceptual.name}" if self.perceptual.weights else "l1"
 
 
-class Watcher:
+class StudentWatcher:
     """Scores, saves and shows the student of a step; all its files lie in `out`."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Watcher:
         self.best: tuple[float, Scores] | None = None  # kimg, scores
         self.baselines: dict[str, Scores] = {}
 
-    def begin(self, place: Place) -> None:
+    def begin(self, place: RunPosition) -> None:
         """Score the baselines, take up the best student so far, and write a first page."""
         if place.samples:
             self.best = self._read_best()
@@ -78,7 +78,7 @@ class Watcher:
             self.baselines = {name: self._score(act) for name, act in ACTS.items()}
         self._write_page(place, running=True)
 
-    def score(self, place: Place) -> Scores:
+    def score(self, place: RunPosition) -> Scores:
         """Score the student on the held-out rows; keep it where it is the best so far."""
         self.scores = self._score(self.step.translate)
         kimg = place.samples / 1000
@@ -90,11 +90,11 @@ class Watcher:
         atomic_write(self.out / SCORES, f"{text}\n".encode())
         return self.scores
 
-    def save(self, place: Place) -> None:
+    def save(self, place: RunPosition) -> None:
         """Write the student as it is now."""
         self._save(LAST, place)
 
-    def show(self, place: Place) -> None:
+    def show(self, place: RunPosition) -> None:
         """Write a picture of inputs, output and target, and the page."""
         images = self.reader.read(self.shown)
         inputs, _ = split_roles(images.float() / 127.5 - 1)
@@ -105,7 +105,7 @@ class Watcher:
         self.page = replace(self.page, picture=name)
         self._write_page(place, running=True)
 
-    def finish(self, place: Place) -> None:
+    def finish(self, place: RunPosition) -> None:
         """Write the page of a run that has ended."""
         self._write_page(place, running=False)
 
@@ -129,7 +129,7 @@ class Watcher:
             found.add(act(inputs), target)
         return found.result()
 
-    def _save(self, name: str, place: Place) -> None:
+    def _save(self, name: str, place: RunPosition) -> None:
         facts = replace(self.facts, kimg=place.samples / 1000, scores=self.scores)
         save_student(self.out / name, self.step.student, facts)
 
@@ -143,7 +143,7 @@ class Watcher:
             return None
         return facts.kimg or 0.0, dict(facts.scores)
 
-    def _write_page(self, place: Place, *, running: bool) -> None:
+    def _write_page(self, place: RunPosition, *, running: bool) -> None:
         rows: dict[str, Mapping[str, float]] = {}
         if self.scores:
             rows[f"student, now ({place.samples / 1000:.1f} k)"] = self.scores

@@ -16,7 +16,7 @@ from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.projected import ProjectedFeatures, ProjectedHeads
 from distill.training.stylegan2 import losses
 from distill.training.stylegan2.optimise import lazy_adam
-from distill.training.stylegan2.presets import Preset
+from distill.training.stylegan2.presets import StyleGAN2Preset
 from distill.weights.state_files import read_state
 
 Report = dict[str, Tensor | float]
@@ -44,7 +44,7 @@ class Critic(Protocol):
     def load_state(self, state: Mapping[str, Any]) -> None: ...
 
 
-def make_critic(preset: Preset, resolution: int, device: torch.device, half: torch.dtype) -> Critic:
+def make_critic(preset: StyleGAN2Preset, resolution: int, device: torch.device, half: torch.dtype) -> Critic:
     """Make the preset's critic. Raises DistillError where the features of a projected one are not installed."""
     kind = ProjectedCritic if preset.critic == "projected" else DiscriminatorCritic
     return kind(preset, resolution, device, half)
@@ -53,7 +53,9 @@ def make_critic(preset: Preset, resolution: int, device: torch.device, half: tor
 class DiscriminatorCritic:
     """StyleGAN2's discriminator: non-saturating loss and lazy R1."""
 
-    def __init__(self, preset: Preset, resolution: int, device: torch.device, half: torch.dtype) -> None:
+    def __init__(
+        self, preset: StyleGAN2Preset, resolution: int, device: torch.device, half: torch.dtype
+    ) -> None:
         network = Discriminator(preset.channels(resolution), group=preset.group, clamp=preset.conv_clamp)
         self.network: nn.Module = network.to(device, memory_format=CL)  # type: ignore[call-overload]
         self.preset, self.device, self.half = preset, device, half
@@ -95,7 +97,9 @@ class DiscriminatorCritic:
 class ProjectedCritic:
     """Heads on frozen features: hinge loss, spectral normalisation instead of R1 (`distill.stylegan2.projected`)."""
 
-    def __init__(self, preset: Preset, resolution: int, device: torch.device, half: torch.dtype) -> None:
+    def __init__(
+        self, preset: StyleGAN2Preset, resolution: int, device: torch.device, half: torch.dtype
+    ) -> None:
         self.device, self.half = device, half
         network = ProjectedHeads(resolution, preset.group)
         self.network: nn.Module = network.to(device, memory_format=CL)  # type: ignore[call-overload]

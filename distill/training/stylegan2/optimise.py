@@ -14,7 +14,7 @@ from distill.training import processes
 BETAS = (0.0, 0.99)
 
 
-class Optimiser:
+class LazyAdam:
     """A network's trainable parameters, their Adam, and the loss scaling of float16."""
 
     def __init__(
@@ -46,7 +46,7 @@ def lazy_adam(
     every: int | None,
     scaled: bool,
     betas: tuple[float, float] = BETAS,
-) -> Optimiser:
+) -> LazyAdam:
     """Build the Adam of a network that takes an extra step each `every` updates (StyleGAN2, appendix B).
 
     The extra steps are made up for: lr x c and betas ^ c with c = every / (every + 1).
@@ -57,7 +57,7 @@ def lazy_adam(
     adam = torch.optim.Adam(
         parameters, lr=lr * c, betas=(betas[0] ** c, betas[1] ** c), eps=1e-8, fused=device in ("cpu", "cuda")
     )
-    return Optimiser(adam, parameters, torch.amp.GradScaler(device, enabled=scaled))
+    return LazyAdam(adam, parameters, torch.amp.GradScaler(device, enabled=scaled))
 
 
 @contextmanager

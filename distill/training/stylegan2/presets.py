@@ -13,7 +13,7 @@ RESOLUTIONS = tuple(4 << i for i in range(9))  # 4 to 1024 px
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class StyleGAN2Preset:
     """Everything that decides what an update does, apart from the images, the resolution and the seed."""
 
     widths: Mapping[int, int]  # channels of generator and discriminator at each resolution
@@ -22,7 +22,7 @@ class Preset:
     batch: int  # images of one update, over all processes
     lr: float
     gamma: float  # of R1
-    critic: Literal["stylegan2", "projected", "labels"] = "stylegan2"
+    critic: Literal["stylegan2", "projected"] = "stylegan2"
     critic_lr: float | None = None  # of a projected critic; None: `lr`
     r1_every: int = 16  # updates
     path_weight: float = 0.0  # 0 turns path-length regularisation off
@@ -35,8 +35,6 @@ class Preset:
     ada_target: float | None = 0.6  # None: p stays at `ada_p`
     ada_p: float = 0.0
     ada_kimg: float = 100.0  # p goes from 0 to 1 within so many thousand images at the fastest
-    blur_sigma: float = 0.0  # px, of all that the critic sees at first
-    blur_kimg: float = 0.0  # over which that fades
     conv_clamp: float | None = None
     head_start_kimg: float = 0.0  # that the discriminator learns alone, before the generator moves
 
@@ -68,7 +66,7 @@ def table(*widths: int) -> dict[int, int]:
     return dict(zip(RESOLUTIONS, widths, strict=False))
 
 
-def with_projected_critic(preset: Preset) -> Preset:
+def with_projected_critic(preset: StyleGAN2Preset) -> StyleGAN2Preset:
     """Return the preset as it suits heads on frozen features.
 
     The heads learn within some thousand images, so they move slowly; their answers to real images have one sign soon,
@@ -77,18 +75,11 @@ def with_projected_critic(preset: Preset) -> Preset:
     return replace(preset, critic="projected", lr=1e-3, critic_lr=5e-4, ada_target=None, ada_p=0.2)
 
 
-def with_labels(preset: Preset) -> Preset:
-    """Return the preset as it suits learning labelled pictures by heart: no critic, many small updates."""
-    return replace(
-        preset, critic="labels", batch=8, average_kimg=min(preset.average_kimg, 2.0), ada_target=None
-    )
-
-
 # tiny: for tests and first tries. small: a 16 MiB teacher; without noise inputs, which at this size the generator
 # abuses to fake detail. paper256 and config-f: table 5 and appendix C of the ADA paper, and StyleGAN2's
 # configuration F (channels 32768 / resolution, at most 512).
-PRESETS: dict[str, Preset] = {
-    "tiny": Preset(
+PRESETS: dict[str, StyleGAN2Preset] = {
+    "tiny": StyleGAN2Preset(
         widths=table(32, 32, 32, 32, 24, 16),
         latent=32,
         mapping_layers=2,
@@ -97,7 +88,7 @@ PRESETS: dict[str, Preset] = {
         gamma=0.1,
         average_kimg=1.0,
     ),
-    "small": Preset(
+    "small": StyleGAN2Preset(
         widths=table(160, 160, 128, 96, 48, 32, 24),
         latent=128,
         mapping_layers=4,
@@ -106,7 +97,7 @@ PRESETS: dict[str, Preset] = {
         gamma=0.3,
         average_kimg=5.0,
     ),
-    "paper256": Preset(
+    "paper256": StyleGAN2Preset(
         widths=table(512, 512, 512, 512, 256, 128, 64, 32, 16),
         latent=512,
         mapping_layers=8,
@@ -120,7 +111,7 @@ PRESETS: dict[str, Preset] = {
         noise=True,
         ada_kimg=500.0,
     ),
-    "config-f": Preset(
+    "config-f": StyleGAN2Preset(
         widths=table(512, 512, 512, 512, 512, 256, 128, 64, 32),
         latent=512,
         mapping_layers=8,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,25 +16,15 @@ from torch import Tensor
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.training import processes
 from distill.training.average import average_decay, update_average
+from distill.training.position import RunPosition
 from distill.training.stylegan2 import losses
 from distill.training.stylegan2.augment import AdaptiveProbability, apply_changes, draw_changes
-from distill.training.stylegan2.augment.blur import fading, soften
 from distill.training.stylegan2.critics import Report, make_critic
 from distill.training.stylegan2.optimise import lazy_adam, seeded
-from distill.training.stylegan2.presets import Preset
+from distill.training.stylegan2.presets import StyleGAN2Preset
 from distill.training.stylegan2.synthesis import draw
 
 PATH_MEAN_DECAY = 0.01  # how fast the running mean of path lengths follows
-
-
-class Place(Protocol):
-    """Where a run is; all randomness of an update comes from here."""
-
-    @property
-    def updates(self) -> int: ...
-    @property
-    def samples(self) -> int: ...
-    def generator(self, purpose: str) -> torch.Generator: ...
 
 
 class StyleGAN2Step:
@@ -46,7 +36,7 @@ class StyleGAN2Step:
 
     def __init__(
         self,
-        preset: Preset,
+        preset: StyleGAN2Preset,
         resolution: int,
         *,
         seed: int,
@@ -77,7 +67,7 @@ class StyleGAN2Step:
         """Images of one update in this process."""
         return self.preset.batch // processes.world_size()
 
-    def update(self, reals_BCHW: Tensor, place: Place) -> Mapping[str, Tensor | float]:
+    def update(self, reals_BCHW: Tensor, place: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with real images [B, 3, H, W] in [-1, 1]; return each loss by name."""
         reals = reals_BCHW.to(self.device).contiguous(memory_format=torch.channels_last)
         with self._noise_stream(place):
@@ -95,24 +85,24 @@ class StyleGAN2Step:
     def _ada_report(self) -> Report:
         return {"ada_p": self.ada.p, "ada_sign": self.ada.last_sign}
 
-    def _update_discriminator(self, reals: Tensor, place: Place) -> Report:
+    def _update_discriminator(self, reals: Tensor, place: RunPosition) -> Report:
         with torch.no_grad():
             fakes = self._draw(self._latents(place, "d"), self.half)
-            images = [self._shown(reals, place, "d-real"), self._shown(fakes, place, "d-fake")]
+            images = [self._augment(reals, place, "d-real"), self._augment(fakes, place, "d-fake")]
         found, real_logits = self.critic.learn(*images)
         self.ada.observe(real_logits)
         return found
 
-    def _penalise_gradient(self, reals: Tensor, place: Place) -> Report:
-        return self.critic.regularise(self._shown(reals, place, "d-real"))
+    def _penalise_gradient(self, reals: Tensor, place: RunPosition) -> Report:
+        return self.critic.regularise(self._augment(reals, place, "d-real"))
 
-    def _update_generator(self, place: Place) -> Report:
+    def _update_generator(self, place: RunPosition) -> Report:
         images = self._draw(self._latents(place, "g"), self.half)
-        loss = self.critic.generator_loss(self._shown(images, place, "g-fake"))
+        loss = self.critic.generator_loss(self._augment(images, place, "g-fake"))
         self.g_optimiser.apply(loss)
         return {"loss_g": loss.detach()}
 
-    def _penalise_path(self, place: Place) -> Report:
+    def _penalise_path(self, place: RunPosition) -> Report:
         """Path length in float32 on half a batch, every `path_every` updates with that weight."""
         ws = self._latents(place, "path")[: max(1, self.share // 2)]
         images = self._draw(ws, torch.float32)
@@ -124,7 +114,7 @@ class StyleGAN2Step:
         self.g_optimiser.apply(penalty * (self.preset.path_weight * self.preset.path_every))
         return {"path_penalty": penalty.detach(), "path_length": self.path_mean}
 
-    def _update_average(self, place: Place) -> None:
+    def _update_average(self, place: RunPosition) -> None:
         decay = average_decay(
             self.preset.batch,
             self.preset.average_kimg * 1000,
@@ -133,7 +123,7 @@ class StyleGAN2Step:
         )
         update_average(self.average, self.generator, decay)
 
-    def _latents(self, place: Place, phase: str) -> Tensor:
+    def _latents(self, place: RunPosition, phase: str) -> Tensor:
         """Draw w+ [B, L, D] with style mixing: above a drawn layer, a sample may take a second w."""
         random, n, layers = place.generator(f"z-{phase}"), self.preset.batch, self.generator.shape.num_ws
         z = self._mine(torch.randn(2, n, self.preset.latent, generator=random), dim=1)
@@ -149,12 +139,8 @@ class StyleGAN2Step:
     def _draw(self, ws_BLD: Tensor, dtype: torch.dtype) -> Tensor:
         return draw(self.generator.synthesis, ws_BLD, dtype=dtype, noise=self.preset.noise)
 
-    def _shown(self, images: Tensor, place: Place, phase: str) -> Tensor:
-        """What the critic sees of images: augmented, and blurred while the blur fades."""
-        sigma = fading(self.preset.blur_sigma, place.samples, self.preset.blur_kimg)
-        return soften(self._augment(images, place, phase), sigma)
-
-    def _augment(self, images: Tensor, place: Place, phase: str) -> Tensor:
+    def _augment(self, images: Tensor, place: RunPosition, phase: str) -> Tensor:
+        """What the critic sees of images."""
         if self.ada.p == 0.0:
             return images
         random, first = place.generator(f"augment-{phase}"), processes.rank() * self.share
@@ -162,7 +148,7 @@ class StyleGAN2Step:
         changed = apply_changes(images, draw[first : first + self.share])
         return changed.contiguous(memory_format=torch.channels_last)
 
-    def _noise_stream(self, place: Place) -> AbstractContextManager[None]:
+    def _noise_stream(self, place: RunPosition) -> AbstractContextManager[None]:
         return seeded(place.generator(f"noise-{processes.rank()}"), self.device, self.preset.noise)
 
     def state(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorShape
-from distill.training.stylegan2.presets import PRESETS, Preset
+from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset
 from distill.training.stylegan2.step import StyleGAN2Step
 
 FAST_ADA_KIMG = 100.0
@@ -33,7 +33,7 @@ class Start:
         return Path(self.source).name if Path(self.source).exists() else self.source
 
 
-def for_transfer(preset: Preset) -> Preset:
+def for_transfer(preset: StyleGAN2Preset) -> StyleGAN2Preset:
     """Return the preset as it suits a generator that draws already.
 
     The average keeps its full half-life from the first update on: a ramp-up would forget a good start within
@@ -51,7 +51,7 @@ def for_transfer(preset: Preset) -> Preset:
     )
 
 
-def read_start(source: str | Path, preset: Preset, resolution: int) -> Start:
+def read_start(source: str | Path, preset: StyleGAN2Preset, resolution: int) -> Start:
     """Read a generator (a registry name, a file, an address) of the shape that will be trained, or of its lower part.
 
     One of a lower resolution is grown: `begin_from` leaves the blocks above it as they are. Raises DistillError

@@ -14,7 +14,7 @@ from distill.errors import ShardCorrupt
 from distill.shards.dataset import TripletDataset
 from distill.shards.read import open_shard
 from distill.training.pix2pix.data import TripletReader, Triplets
-from distill.training.place import Place
+from distill.training.position import RunPosition
 from distill.training.sampler import Sampler
 
 
@@ -52,7 +52,7 @@ def test_an_epoch_shows_each_row_once_and_two_processes_make_one_batch(tmp_path:
 
     def batches(rank: int, world: int) -> list[torch.Tensor]:
         data = Triplets(reader, rows, Sampler(np.ones(len(rows)), 5), batch=8, rank=rank, world=world)
-        place, found = Place(seed=5, updates=0, samples=0), []
+        place, found = RunPosition(seed=5, updates=0, samples=0), []
         for _ in range(3):
             found.append(data.draw(place))
             place = place.next(8)

@@ -12,16 +12,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.networks.perceptual import NoFeatures
-from distill.training.pix2pix.presets import Preset
+from distill.training.pix2pix.presets import Pix2PixPreset
 from distill.training.pix2pix.schedule import Schedule
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
-from distill.training.place import Place
+from distill.training.position import RunPosition
 
-TINY = Preset(
+TINY = Pix2PixPreset(
     resolution=16, batch=4, ngf=4, downsamplings=1, blocks=1, ndf=4, constant_epochs=1, decay_epochs=1
 )
 SCHEDULE = Schedule(lr=1e-3, constant=40, decay=40)
-START = Place(seed=0, updates=0, samples=0)
+START = RunPosition(seed=0, updates=0, samples=0)
 
 
 class Pool:
@@ -35,7 +35,7 @@ class Pool:
 
 
 def a_step(
-    preset: Preset = TINY, features: Any = None, schedule: Schedule = SCHEDULE, **options: Any
+    preset: Pix2PixPreset = TINY, features: Any = None, schedule: Schedule = SCHEDULE, **options: Any
 ) -> Pix2PixHDStep:
     return Pix2PixHDStep(preset, preset.architecture(2), features or Pool(), schedule, seed=3, **options)
 
@@ -194,11 +194,13 @@ def test_half_precision_trains_and_keeps_its_scaler(half: torch.dtype) -> None:
 
 def test_the_schedule_sets_the_rate_of_both_networks() -> None:
     step = a_step()
-    assert step.update(some_triplets(), Place(seed=0, updates=15, samples=60))["lr"] == pytest.approx(5e-4)
+    assert step.update(some_triplets(), RunPosition(seed=0, updates=15, samples=60))["lr"] == pytest.approx(
+        5e-4
+    )
     for optimiser in (step.g_optimiser, step.d_optimiser):
         assert optimiser.adam.param_groups[0]["lr"] == pytest.approx(5e-4)
     before = {name: tensor.clone() for name, tensor in weights(step).items()}
-    step.update(some_triplets(), Place(seed=0, updates=20, samples=80))
+    step.update(some_triplets(), RunPosition(seed=0, updates=20, samples=80))
     assert all(torch.equal(weights(step)[name], tensor) for name, tensor in before.items())
 
 
@@ -218,7 +220,7 @@ def test_the_student_is_the_average_of_the_weights_where_that_is_asked_for() -> 
     random = copy.deepcopy(step.student.state_dict())
     for update in range(12):
         before = copy.deepcopy(step.student.state_dict())
-        step.update(some_triplets(seed=update), Place(seed=0, updates=update, samples=100 * update))
+        step.update(some_triplets(seed=update), RunPosition(seed=0, updates=update, samples=100 * update))
         # A half-life of 100 images, and of a twentieth of those seen before.
         kept = 0.5 ** (4 / min(100, 5 * update)) if update else 0.0
         for name, tensor in step.student.state_dict().items():

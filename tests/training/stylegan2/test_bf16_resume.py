@@ -16,8 +16,8 @@ from torch import Tensor
 from distill.progress import Progress
 from distill.training.checkpoint import load_checkpoint
 from distill.training.loop import Run, open_run, train
-from distill.training.place import Place
-from distill.training.stylegan2.presets import PRESETS, Preset
+from distill.training.position import RunPosition
+from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset
 from distill.training.stylegan2.step import StyleGAN2Step
 
 RESOLUTION, BATCH, HALF_WAY, END = 8, 8, 40, 80  # five updates and five more
@@ -28,7 +28,9 @@ EAGER = replace(
 PLAIN, FULL = replace(EAGER, noise=False), replace(EAGER, noise=True, path_weight=2.0)
 
 
-def go(folder: Path, preset: Preset, samples: int, half: torch.dtype = torch.bfloat16) -> dict[str, Any]:
+def go(
+    folder: Path, preset: StyleGAN2Preset, samples: int, half: torch.dtype = torch.bfloat16
+) -> dict[str, Any]:
     """Train up to `samples` images in a folder, from its checkpoint on; return what the run saved."""
     step = StyleGAN2Step(preset, RESOLUTION, seed=3, half=half)
     run = Run(
@@ -50,7 +52,7 @@ def go(folder: Path, preset: Preset, samples: int, half: torch.dtype = torch.bfl
     return found[0]
 
 
-def images(place: Place) -> Tensor:
+def images(place: RunPosition) -> Tensor:
     return torch.rand(BATCH, 3, RESOLUTION, RESOLUTION, generator=place.generator("images")) * 2 - 1
 
 
@@ -69,7 +71,7 @@ def bits(value: Any) -> bytes | str:
 
 
 @pytest.mark.parametrize("preset", [PLAIN, FULL], ids=["frozen noise", "noise and path length"])
-def test_two_halves_give_the_bits_of_the_whole(tmp_path: Path, preset: Preset) -> None:
+def test_two_halves_give_the_bits_of_the_whole(tmp_path: Path, preset: StyleGAN2Preset) -> None:
     whole = go(tmp_path / "whole", preset, END)
     go(tmp_path / "halves", preset, HALF_WAY)
     halves = go(tmp_path / "halves", preset, END)

@@ -17,7 +17,7 @@ from distill.cli.train_stylegan2 import train_stylegan2
 from distill.networks.efficientnet_lite import FoldedConv, lite0_file
 from distill.stylegan2.projected import ProjectedFeatures, ProjectedHeads, with_deviations
 from distill.training.checkpoint import load_checkpoint
-from distill.training.place import Place
+from distill.training.position import RunPosition
 from distill.training.stylegan2.losses import beyond_range, hinge_discriminator, hinge_generator
 from distill.training.stylegan2.presets import PRESETS, table, with_projected_critic
 from distill.training.stylegan2.step import StyleGAN2Step
@@ -110,7 +110,7 @@ def test_the_heads_learn_to_tell_two_sets_apart_and_the_generator_follows_them()
     step = StyleGAN2Step(TINY, 16, seed=0)
     reals = torch.full((4, 3, 16, 16), -0.8) + 0.1 * torch.randn(4, 3, 16, 16)
     untouched = copy.deepcopy(step.generator.state_dict())
-    place = Place(seed=0, updates=0, samples=0)
+    place = RunPosition(seed=0, updates=0, samples=0)
     losses = []
     for _ in range(12):
         found, _ = step.critic.learn(reals, -reals)

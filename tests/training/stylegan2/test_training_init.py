@@ -17,9 +17,9 @@ from distill.cli.train_stylegan2 import train_stylegan2
 from distill.errors import DistillError
 from distill.stylegan2.networks import GeneratorNetwork, upsample_rgb
 from distill.training.checkpoint import load_checkpoint
-from distill.training.place import Place
+from distill.training.position import RunPosition
 from distill.training.stylegan2.export import save_generator
-from distill.training.stylegan2.presets import PRESETS, Preset, table
+from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset, table
 from distill.training.stylegan2.step import StyleGAN2Step
 from distill.training.stylegan2.transfer import begin_from, for_transfer, read_start
 from distill.weights.checkpoint import file_sha256, read_checkpoint
@@ -27,7 +27,7 @@ from distill.weights.checkpoint import file_sha256, read_checkpoint
 TINY = PRESETS["tiny"]
 
 
-def save_random(path: Path, preset: Preset = TINY, resolution: int = 8, **shape: Any) -> Path:
+def save_random(path: Path, preset: StyleGAN2Preset = TINY, resolution: int = 8, **shape: Any) -> Path:
     """A generator with random weights, noise strengths and all."""
     torch.manual_seed(5)
     network = GeneratorNetwork(replace(preset.shape(resolution), **shape))
@@ -63,7 +63,7 @@ def failure(folder: Path, out: Path, *more: object) -> str:
     return str(caught.value)
 
 
-def a_step(preset: Preset = TINY) -> StyleGAN2Step:
+def a_step(preset: StyleGAN2Preset = TINY) -> StyleGAN2Step:
     return StyleGAN2Step(preset, 8, seed=0)
 
 
@@ -103,7 +103,8 @@ def test_a_smaller_generator_grows(tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in step.generator.named_parameters() if ".b16." in name}
     for update in range(2):  # the features learn once their colours have
         step.update(
-            torch.randn(TINY.batch, 3, 16, 16), Place(seed=0, updates=update, samples=TINY.batch * update)
+            torch.randn(TINY.batch, 3, 16, 16),
+            RunPosition(seed=0, updates=update, samples=TINY.batch * update),
         )
     after = dict(step.generator.named_parameters())
     assert [name for name, tensor in before.items() if torch.equal(tensor, after[name])] == []
@@ -133,13 +134,13 @@ def test_the_discriminator_gets_a_head_start(tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in step.generator.state_dict().items()}
     judge = {name: tensor.clone() for name, tensor in step.critic.network.state_dict().items()}
     reals = torch.randn(preset.batch, 3, 8, 8)
-    report = step.update(reals, Place(seed=0, updates=1, samples=7_990))
+    report = step.update(reals, RunPosition(seed=0, updates=1, samples=7_990))
     assert "loss_g" not in report
     assert all(torch.equal(tensor, before[name]) for name, tensor in step.generator.state_dict().items())
     assert any(
         not torch.equal(tensor, judge[name]) for name, tensor in step.critic.network.state_dict().items()
     )
-    assert "loss_g" in step.update(reals, Place(seed=0, updates=2, samples=8_000))
+    assert "loss_g" in step.update(reals, RunPosition(seed=0, updates=2, samples=8_000))
     assert any(not torch.equal(tensor, before[name]) for name, tensor in step.generator.state_dict().items())
 
 

@@ -27,7 +27,7 @@ MOST_VALUES = 64  # of a label; more is a name or a measure, no kind
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Spelling:
+class LabelCodes:
     """What z spells: `names` of the L labels, the `sizes` K of each, and for each picture its `values` [N, L]."""
 
     names: Sequence[str]
@@ -65,8 +65,8 @@ class Spelling:
         return torch.cat([owned, free * (left / free.square().sum(dim=1, keepdim=True)).sqrt()], dim=1)
 
 
-def spell(labels: Mapping[str, NDArray[Any]], z_dim: int, source: str) -> Spelling:
-    """Make the spelling of labels [N] by name, texts or whole numbers; constants and measures are left out.
+def codes_of(labels: Mapping[str, NDArray[Any]], z_dim: int, source: str) -> LabelCodes:
+    """Make the codes of labels [N] by name, texts or whole numbers; constants and measures are left out.
 
     Raises DistillError where no label is left, one has a value on fewer than one picture in a thousand, or they are
     too many for the network.
@@ -95,7 +95,7 @@ def spell(labels: Mapping[str, NDArray[Any]], z_dim: int, source: str) -> Spelli
             f" {z_dim}: choose a wider one, or fewer labels"
         )
     columns = np.stack([numbers.reshape(-1) for _, numbers in kinds.values()], axis=1)
-    return Spelling(names=list(kinds), sizes=sizes, values=columns.astype(np.int64))
+    return LabelCodes(names=list(kinds), sizes=sizes, values=columns.astype(np.int64))
 
 
 def is_kind(column: NDArray[Any]) -> bool:

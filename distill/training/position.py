@@ -13,7 +13,7 @@ import torch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class RunPosition:
     """`updates` done so far and `samples` seen so far by all processes together."""
 
     seed: int
@@ -24,8 +24,8 @@ class Place:
         """Return a CPU generator of its own for one purpose within this update."""
         return torch.Generator().manual_seed(stream_seed(self.seed, self.updates, purpose))
 
-    def next(self, batch: int) -> Place:
-        return Place(seed=self.seed, updates=self.updates + 1, samples=self.samples + batch)
+    def next(self, batch: int) -> RunPosition:
+        return RunPosition(seed=self.seed, updates=self.updates + 1, samples=self.samples + batch)
 
 
 def stream_seed(seed: int, number: int, purpose: str) -> int:

@@ -1,4 +1,4 @@
-"""Learning labelled pictures by heart: latents that spell labels, the mapping, the update, the command."""
+"""Learning labelled pictures by heart: latents that spell labels, the mapping, the update, the script."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
 from state_differences import differences
 from torch.nn.functional import one_hot
 
-from distill.cli.train_stylegan2 import train_stylegan2
 from distill.errors import DistillError
 from distill.shards.images.write import ImageWriter
 from distill.stylegan2.networks import MappingNetwork
 from distill.training.checkpoint import load_checkpoint
-from distill.training.place import Place
-from distill.training.stylegan2.label_step import LabelStep
-from distill.training.stylegan2.presets import PRESETS, with_labels
-from distill.training.stylegan2.spelling import Spelling, spell
-from distill.training.stylegan2.written_mapping import write_mapping
+from distill.training.position import RunPosition
+from distill.training.stylegan2.presets import PRESETS
+from stylegan_weights.making.label_codes import LabelCodes, codes_of
+from stylegan_weights.making.label_step import LabelStep
+from stylegan_weights.making.learn_by_labels import learn
+from stylegan_weights.making.written_mapping import write_mapping
 
-TINY = with_labels(PRESETS["tiny"])
+TINY = replace(PRESETS["tiny"], batch=8)
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230)}
 
 
@@ -47,29 +46,29 @@ def pictures(labels: dict[str, np.ndarray]) -> np.ndarray:
     return images
 
 
-def a_spelling() -> Spelling:
-    return spell(columns(), 32, "a.h5")
+def a_codes() -> LabelCodes:
+    return codes_of(columns(), 32, "a.h5")
 
 
 def test_latents_of_a_picture_spell_its_labels() -> None:
-    spelling = a_spelling()
-    assert (spelling.names, spelling.sizes) == (["colour", "bar"], [3, 2])  # the measure is left out
+    codes = a_codes()
+    assert (codes.names, codes.sizes) == (["colour", "bar"], [3, 2])  # the measure is left out
     numbers = np.arange(600)
-    z = spelling.latents(numbers, 32, torch.Generator().manual_seed(1))
-    assert torch.equal(spelling.read(z), torch.from_numpy(spelling.values[numbers]))
+    z = codes.latents(numbers, 32, torch.Generator().manual_seed(1))
+    assert torch.equal(codes.read(z), torch.from_numpy(codes.values[numbers]))
 
 
 def test_normal_latents_spell_values_as_often_as_the_pictures_have_them() -> None:
-    read = a_spelling().read(torch.randn(50_000, 32, generator=torch.Generator().manual_seed(2)))
+    read = a_codes().read(torch.randn(50_000, 32, generator=torch.Generator().manual_seed(2)))
     shares = [np.bincount(read[:, place]) / 50_000 for place in (0, 1)]
     assert shares[0] == pytest.approx([1 / 6, 1 / 3, 1 / 2], abs=0.01)  # blue, green, red
     assert shares[1] == pytest.approx([3 / 4, 1 / 4], abs=0.01)
 
 
 def test_latents_of_all_pictures_together_are_normal() -> None:
-    spelling = a_spelling()
+    codes = a_codes()
     numbers = np.random.default_rng(3).integers(0, 600, 20_000)
-    z = spelling.latents(numbers, 32, torch.Generator().manual_seed(3))
+    z = codes.latents(numbers, 32, torch.Generator().manual_seed(3))
     assert z.mean(dim=0).abs().max() < 0.04
     assert (z.std(dim=0) - 1).abs().max() < 0.04
 
@@ -88,19 +87,19 @@ def test_latents_of_all_pictures_together_are_normal() -> None:
 )
 def test_labels_that_cannot_be_drawn_by_are_refused(labels: dict[str, Any], words: str) -> None:
     with pytest.raises(DistillError, match=words) as caught:
-        spell(labels, 32, "a.h5")
+        codes_of(labels, 32, "a.h5")
     assert str(caught.value).startswith("a.h5")
 
 
 @pytest.mark.parametrize("layers", [2, 3, 4, 8])
 def test_a_written_mapping_lights_the_numbers_of_the_values_that_are_spelled(layers: int) -> None:
-    spelling = a_spelling()
+    codes = a_codes()
     mapping = MappingNetwork(replace(TINY.shape(8), mapping_layers=layers))
-    write_mapping(mapping, spelling)
+    write_mapping(mapping, codes)
     z = torch.randn(4096, 32, generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
         w = mapping(z)
-    values = spelling.read(z)
+    values = codes.read(z)
     lit = torch.cat([one_hot(values[:, 0], 3), one_hot(values[:, 1], 2)], dim=1) * (5 / 2) ** 0.5
     between = (w[:, :5] - lit).abs().amax(dim=1) > 0.01  # on the ramp from one value to the next
     assert between.float().mean() < 0.05
@@ -111,13 +110,13 @@ def test_a_written_mapping_lights_the_numbers_of_the_values_that_are_spelled(lay
 def test_the_generator_learns_the_pictures_of_the_labels() -> None:
     labels = columns()
     images = torch.from_numpy(pictures(labels)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    step = LabelStep(replace(TINY, average_kimg=0.2), 8, spell(labels, 32, "a.h5"), seed=0)
+    step = LabelStep(replace(TINY, average_kimg=0.2), 8, codes_of(labels, 32, "a.h5"), seed=0)
     random = np.random.default_rng(6)
     for update in range(250):
         numbers = random.integers(0, 600, 8)
-        step.update((images[numbers], numbers), Place(seed=0, updates=update, samples=8 * update))
+        step.update((images[numbers], numbers), RunPosition(seed=0, updates=update, samples=8 * update))
     numbers = np.arange(64)
-    z = step.spelling.latents(numbers, 32, torch.Generator().manual_seed(7))
+    z = step.codes.latents(numbers, 32, torch.Generator().manual_seed(7))
     of_the_mean = (images[numbers] - images.mean(dim=0)).abs().mean()
     for psi in (1.0, 0.7):
         with torch.no_grad():
@@ -136,21 +135,10 @@ def an_image_set(path: Path) -> Path:
     return path
 
 
-def options(data: Path, out: Path, kimg: float, *more: str) -> list[str]:
-    fixed = ["--preset", "tiny", "--critic", "labels", "--precision", "fp32", "--device", "cpu"]
-    return [*fixed, "--features", "none", "--data", str(data), "--out", str(out), "--kimg", str(kimg), *more]
-
-
-@pytest.mark.parametrize("more", [(), ("--noise",)], ids=["frozen noise", "noise"])
-def test_two_halves_give_the_weights_of_the_whole(tmp_path: Path, more: tuple[str, ...]) -> None:
+def test_two_halves_give_the_weights_of_the_whole(tmp_path: Path) -> None:
     data, whole, halves = an_image_set(tmp_path / "a.h5"), tmp_path / "whole", tmp_path / "halves"
-    for arguments in (
-        options(data, whole, 0.16, *more),
-        options(data, halves, 0.08, *more),
-        options(data, halves, 0.16, "--resume", *more),
-    ):
-        result = CliRunner().invoke(train_stylegan2, arguments, catch_exceptions=False)
-        assert result.exit_code == 0, result.output
+    for folder, kimg in ((whole, 0.16), (halves, 0.08), (halves, 0.16)):
+        learn(data, folder, preset_name="tiny", kimg=kimg, seed=0, device="cpu")
     states = [load_checkpoint(folder) for folder in (whole, halves)]
     assert states[0] is not None
     assert states[1] is not None
@@ -159,30 +147,9 @@ def test_two_halves_give_the_weights_of_the_whole(tmp_path: Path, more: tuple[st
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize(
-    "more", [("--gamma", "1"), ("--mirror",), ("--init", "portraits"), ("--augment", "none")]
-)
-def test_what_only_a_critic_knows_is_refused(tmp_path: Path, more: tuple[str, ...]) -> None:
-    data = an_image_set(tmp_path / "a.h5")
-    with pytest.raises(DistillError, match=f"{more[0]} means nothing with --critic labels") as caught:
-        CliRunner().invoke(
-            train_stylegan2,
-            options(data, tmp_path / "out", 1, *more),
-            standalone_mode=False,
-            catch_exceptions=False,
-        )
-    assert caught.value.exit_code == 2
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_folder_has_no_labels_to_draw_by(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for i in range(4):
         Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "images" / f"{i}.png")
     with pytest.raises(DistillError, match="images has no labels to draw by"):
-        CliRunner().invoke(
-            train_stylegan2,
-            options(tmp_path / "images", tmp_path / "out", 1),
-            standalone_mode=False,
-            catch_exceptions=False,
-        )
+        learn(tmp_path / "images", tmp_path / "out", preset_name="tiny", kimg=1, seed=0, device="cpu")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +20,13 @@ from torch import Tensor
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.training import processes
 from distill.training.average import average_decay, update_average
+from distill.training.position import RunPosition
 from distill.training.stylegan2.export import set_centre
 from distill.training.stylegan2.optimise import lazy_adam, seeded
-from distill.training.stylegan2.presets import Preset
-from distill.training.stylegan2.spelling import Spelling
+from distill.training.stylegan2.presets import StyleGAN2Preset
 from distill.training.stylegan2.synthesis import draw
-from distill.training.stylegan2.written_mapping import write_mapping
+from stylegan_weights.making.label_codes import LabelCodes
+from stylegan_weights.making.written_mapping import write_mapping
 
 BETAS = (0.9, 0.99)  # the target stands still here, so Adam may remember
 # L1 alone is content with the median of all faces where eyes and mouths are small and come in many kinds.
@@ -33,33 +34,25 @@ L2_WEIGHT = 4.0
 LEAST_PSI = 0.6  # pictures are drawn pulled towards the centre of w too, as truncation will want them
 
 
-class Place(Protocol):
-    """Where a run is; all randomness of an update comes from here."""
-
-    @property
-    def samples(self) -> int: ...
-    def generator(self, purpose: str) -> torch.Generator: ...
-
-
 class LabelStep:
     """The generator, its average and its optimiser; the mapping stays as it was written."""
 
     def __init__(
         self,
-        preset: Preset,
+        preset: StyleGAN2Preset,
         resolution: int,
-        spelling: Spelling,
+        codes: LabelCodes,
         *,
         seed: int,
         device: str = "cpu",
         half: torch.dtype = torch.float32,
     ) -> None:
-        self.preset, self.spelling = preset, spelling
+        self.preset, self.codes = preset, codes
         self.device, self.half = torch.device(device), half
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             generator = GeneratorNetwork(preset.shape(resolution))
-        write_mapping(generator.mapping, spelling)
+        write_mapping(generator.mapping, codes)
         set_centre(generator)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average: GeneratorNetwork = copy.deepcopy(self.generator).eval().requires_grad_(False)
@@ -72,11 +65,13 @@ class LabelStep:
             self.generator, preset.lr, every=None, scaled=half is torch.float16, betas=BETAS
         )
 
-    def update(self, batch: tuple[Tensor, NDArray[np.int64]], place: Place) -> Mapping[str, Tensor | float]:
+    def update(
+        self, batch: tuple[Tensor, NDArray[np.int64]], place: RunPosition
+    ) -> Mapping[str, Tensor | float]:
         """Make one update with images [B, 3, H, W] in [-1, 1] and their numbers among all pictures [B]."""
         reals, numbers = batch
         random = place.generator(f"z-{processes.rank()}")
-        z = self.spelling.latents(numbers, self.preset.latent, random).to(self.device)
+        z = self.codes.latents(numbers, self.preset.latent, random).to(self.device)
         psi = LEAST_PSI + (1 - LEAST_PSI) * torch.rand(len(z), 1, generator=random).to(self.device)
         mapping = self.generator.mapping
         w = mapping.w_avg.lerp(mapping(z), psi)[:, None].expand(-1, self.generator.shape.num_ws, -1)

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import torch
 
 from distill.stylegan2.networks import ACT_GAIN, SLOPE, EqualizedLinear, MappingNetwork
-from distill.training.stylegan2.spelling import Spelling
+from stylegan_weights.making.label_codes import LabelCodes
 
 RAMP = 0.03  # of a number of z, over which one value goes over into the next
 
 
 @torch.no_grad()
-def write_mapping(mapping: MappingNetwork, spelling: Spelling) -> None:
+def write_mapping(mapping: MappingNetwork, codes: LabelCodes) -> None:
     """Set all weights. w has a root mean square of 1. Raises ValueError for a mapping of fewer than two layers.
 
     First layer: two units a border, whose difference rises from 0.2 to 1 within RAMP (leaky ReLU). Second:
@@ -31,18 +31,18 @@ def write_mapping(mapping: MappingNetwork, spelling: Spelling) -> None:
     for layer in layers:
         layer.weight.zero_()
         layer.bias.zero_()
-    _write_ramps(layers[0], spelling)
-    _write_values(layers[1], spelling)
-    count = sum(spelling.sizes)
+    _write_ramps(layers[0], codes)
+    _write_values(layers[1], codes)
+    count = sum(codes.sizes)
     for layer in layers[2:-1]:
         for value in range(count):
             _add(layer, value, value, 1 / ACT_GAIN)
-    _repeat(layers, count, math.sqrt(count / len(spelling.sizes)))
+    _repeat(layers, count, math.sqrt(count / len(codes.sizes)))
 
 
-def _write_ramps(layer: EqualizedLinear, spelling: Spelling) -> None:
+def _write_ramps(layer: EqualizedLinear, codes: LabelCodes) -> None:
     unit = 0
-    for place, edges in enumerate(spelling.edges):
+    for place, edges in enumerate(codes.edges):
         for edge in edges[1:-1].tolist():
             for side in (0.5, -0.5):
                 _add(layer, unit, place, 1 / RAMP)
@@ -50,11 +50,11 @@ def _write_ramps(layer: EqualizedLinear, spelling: Spelling) -> None:
                 unit += 1
 
 
-def _write_values(layer: EqualizedLinear, spelling: Spelling) -> None:
+def _write_values(layer: EqualizedLinear, codes: LabelCodes) -> None:
     """Value k is above border k - 1 and not above border k: one step minus the next."""
     rise, foot = ACT_GAIN * (1 - SLOPE), SLOPE / (1 - SLOPE)  # of the difference of two units
     value = border = 0
-    for size in spelling.sizes:
+    for size in codes.sizes:
         for k in range(size):
             steps = [(border + k - 1, 1)] if k else []
             steps += [(border + k, -1)] if k < size - 1 else []
