@@ -49,12 +49,16 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def write_png(path: Path, image_HWC: NDArray[np.uint8]) -> None:
-    """Write an image as a PNG that is complete as soon as it has its name. Raises DiskFull and DistillError."""
+def encode_png(image_HWC: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image_HWC).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_png(path: Path, image_HWC: NDArray[np.uint8]) -> None:
+    """Write an image as a PNG that is complete as soon as it has its name. Raises DiskFull and DistillError."""
     try:
-        atomic_write(path, buffer.getvalue())
+        atomic_write(path, encode_png(image_HWC))
     except OSError as error:
         raise os_error(error) from error
 

@@ -5,35 +5,45 @@ N samples, M training pictures, H W their size, K numbers of a vector, D = 128 n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.evaluation.training_pictures import averaged
 from distill.faces.detection import FaceDetector
 from distill.faces.identity import NUMBERS, SAME_PERSON, describe, descriptor_distances
 from distill.networks.perceptual import PerceptualFeatures, default_perceptual, load_perceptual
-from distill.pixels import area_downsample, to_float
+from distill.pixels import to_float
+from distill.progress import Progress
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
-LOOK_SIDE = 64  # px: larger pictures are averaged down before they are compared
+BLOCK = 16  # pictures that are worked on at once
+COMPARED_SIDE = 64  # px: larger pictures are averaged down before they are compared
 DETECT_SIDE = 192  # px: dlib sees faces of 80 px and more, so smaller pictures are enlarged for it
 NEAREST = 8  # pairs that are named
 EPS = 1e-10
 
 
-class Watch(Protocol):
-    """Goes through the rows of an array in blocks, and says how far the stage is."""
+Blocks = Callable[[str, NDArray[Any]], Iterable[NDArray[Any]]]
 
-    def __call__(self, stage: str, rows: NDArray[Any], /) -> Iterable[NDArray[Any]]: ...
+
+def in_blocks(stage: str, rows: NDArray[Any], *, quiet: bool = True) -> Iterator[NDArray[Any]]:
+    """Go through the rows of an array in blocks, with a bar for the stage unless `quiet`."""
+    with Progress(len(rows), noun="picture", quiet=quiet, keep=False) as progress:
+        progress.beside(stage)
+        for first in range(0, len(rows), BLOCK):
+            yield rows[first : first + BLOCK]
+            progress.advance(min(BLOCK, len(rows) - first))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +72,7 @@ def spread(distances: NDArray[np.floating], limit: float) -> Spread:
 # ---- Variety
 
 
-class Look:
+class PictureDistance:
     """How pictures are compared: as vectors whose squared distance says how differently they look.
 
     With the perceptual features this distance is `distill.networks.losses.perceptual_distance`; without them the
@@ -77,7 +87,6 @@ class Look:
     def vectors(self, images_NHWC: Pixels) -> Tensor:
         """Turn uint8 pictures into float32 [N, K] on the CPU."""
         x = to_float(torch.from_numpy(images_NHWC).to(self.device))
-        x = area_downsample(x, min(LOOK_SIDE, x.shape[-1]))
         layers = [
             layer / (layer.square().sum(dim=1, keepdim=True) + EPS).sqrt() for layer in self.features(x)
         ]
@@ -85,9 +94,9 @@ class Look:
         return (torch.cat(parts, dim=1) if parts else x.flatten(1) / x[0].numel() ** 0.5).cpu()
 
 
-def load_look(device: str | torch.device = "cpu") -> Look:
-    """Load the perceptual features where they are installed; else pixels are compared."""
-    return Look(load_perceptual(default_perceptual(), device=device), device)
+def default_distance(device: str | torch.device = "cpu") -> PictureDistance:
+    """Take the perceptual features where they are installed; else pixels are compared."""
+    return PictureDistance(load_perceptual(default_perceptual(), device=device), device)
 
 
 def pair_distances(vectors_NK: Tensor) -> NDArray[np.float32]:
@@ -105,38 +114,25 @@ def moved_by_one_pixel(images_NHWC: Pixels) -> Pixels:
     return np.concatenate([images_NHWC[:, :, :1], images_NHWC[:, :, :-1]], axis=2)
 
 
-def variety(look: Look, images_NHWC: Pixels, watch: Watch, stage: str) -> Spread:
+def pair_spread(distance: PictureDistance, images_NHWC: Pixels, blocks: Blocks, stage: str) -> Spread:
     """Return how the distances of all pairs are spread. `close` is the share of near duplicates.
 
-    A near duplicate is closer than a picture is to itself moved by one pixel (the median of the pictures).
+    A near duplicate is closer than a picture is to itself moved by one pixel (the median of the pictures). Larger
+    pictures are averaged down to COMPARED_SIDE first.
     """
     vectors, moves = [], []
-    for block in watch(stage, small(images_NHWC)):
-        vectors.append(look.vectors(block))
-        moves.append((vectors[-1] - look.vectors(moved_by_one_pixel(block))).square().sum(dim=1))
+    small = averaged(images_NHWC, min(COMPARED_SIDE, images_NHWC.shape[1]))
+    for block in blocks(stage, small):
+        vectors.append(distance.vectors(block))
+        moves.append((vectors[-1] - distance.vectors(moved_by_one_pixel(block))).square().sum(dim=1))
     return spread(pair_distances(torch.cat(vectors)), limit=float(torch.cat(moves).median()))
-
-
-def small(images_NHWC: Pixels) -> Pixels:
-    """Average pictures down to LOOK_SIDE where they are larger."""
-    return averaged(images_NHWC, min(LOOK_SIDE, images_NHWC.shape[1]))
-
-
-def averaged(images_NHWC: Pixels, side: int) -> Pixels:
-    """Average square cells of uint8 pictures down to `side` px, a power of two like their own."""
-    n, factor = len(images_NHWC), images_NHWC.shape[1] // side
-    if factor == 1:
-        return images_NHWC
-    cells = images_NHWC.reshape(n, side, factor, side, factor, 3)
-    means: Pixels = np.rint(cells.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
-    return means
 
 
 # ---- Faces
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Faces:
+class FacesSeen:
     """`counts` [N]: faces found in each picture. Of those with a face, the most confident one's `rows` [n] and
     descriptors [n, D], of the mirror image too where that was asked for."""
 
@@ -157,15 +153,15 @@ class FaceShares:
 
 
 def find_faces(
-    images_NHWC: Pixels, watch: Watch, stage: str, *, identity: bool = True, mirrors: bool = False
-) -> Faces:
+    images_NHWC: Pixels, blocks: Blocks, stage: str, *, identity: bool = True, mirrors: bool = False
+) -> FacesSeen:
     """Look for faces in pictures enlarged to DETECT_SIDE, and describe who is seen."""
     detector = FaceDetector(detect_size=DETECT_SIDE)
     counts: list[int] = []
     rows: list[int] = []
     descriptors: list[Floats] = []
     mirrored: list[Floats] = []
-    for block in watch(stage, images_NHWC):
+    for block in blocks(stage, images_NHWC):
         for image in block:
             faces = detector(image)
             if faces and identity:
@@ -174,7 +170,7 @@ def find_faces(
                 if mirrors:
                     mirrored.append(describe(image, faces[0].landmarks, mirrored=True))
             counts.append(len(faces))
-    return Faces(
+    return FacesSeen(
         counts=np.array(counts, dtype=np.int64),
         rows=np.array(rows, dtype=np.int64),
         descriptors=np.array(descriptors, dtype=np.float64).reshape(-1, NUMBERS),
@@ -182,8 +178,7 @@ def find_faces(
     )
 
 
-def face_shares(faces: Faces) -> FaceShares:
-    counts = faces.counts
+def face_shares(counts: Numbers) -> FaceShares:
     return FaceShares(
         count=len(counts),
         one=float((counts == 1).mean()),
@@ -223,7 +218,7 @@ class Likeness:
     nearest: tuple[NearPair, ...]
 
 
-def likeness(samples: Faces, pictures: Faces, held_out_M: NDArray[np.bool_]) -> Likeness:
+def likeness(samples: FacesSeen, pictures: FacesSeen, held_out_M: NDArray[np.bool_]) -> Likeness:
     """Compare the faces of samples with those of training pictures; `pictures` holds mirror images too.
 
     Held-out pictures are what the teacher has not seen: as near as they come, chance alone comes. Raises
@@ -246,9 +241,9 @@ def likeness(samples: Faces, pictures: Faces, held_out_M: NDArray[np.bool_]) -> 
         if len(unseen)
         else None,
         training_to_other_training=spread(others, SAME_PERSON),
-        different_people=spread(_pairs(faces), SAME_PERSON),
+        different_people=spread(pdist(faces), SAME_PERSON),
         mirror_pairs=spread(own_mirror, SAME_PERSON),
-        sample_pairs=spread(_pairs(samples.descriptors), SAME_PERSON),
+        sample_pairs=spread(pdist(samples.descriptors), SAME_PERSON),
         copies=float((near < np.quantile(own_mirror, 0.95)).mean()),
         without_face=int((pictures.counts == 0).sum()),
         nearest=tuple(
@@ -274,10 +269,3 @@ def _nearest(
         own = np.arange(len(from_ND))
         distances[own, own] = distances[own, own + len(faces_MD)] = np.inf
     return distances.min(axis=1), distances.argmin(axis=1)
-
-
-def _pairs(descriptors_ND: Floats) -> Floats:
-    above: Floats = descriptor_distances(descriptors_ND, descriptors_ND)[
-        np.triu_indices(len(descriptors_ND), 1)
-    ]
-    return above

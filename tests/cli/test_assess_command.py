@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from distill.cli.main import run
-from distill.evaluation.teacher import Plan, draw, latents
-from distill.evaluation.teacher_text import BEGIN, END
+from distill.evaluation.teacher import AssessRequest, draw, latents
+from distill.evaluation.teacher_card import BEGIN, END
 from distill.stylegan2.load import load_generator
 from distill.training.images import open_images
 from distill.training.pictures import hold_out
@@ -47,10 +47,11 @@ def test_pictures_report_and_text_are_written(tiny_weights, pictures, tmp_path, 
     assert (report["pictures"]["used"], report["pictures"]["total"]) == (9, 9)
     assert report["left_out"] == ["faces and likeness to training pictures: --no-faces was given"]
     text = capsys.readouterr().out
-    assert "frechet_pixels8" in text
-    assert "--no-faces was given" in text
+    assert "Fréchet distance ↓ (pixels8)" in text
+    assert "left out: faces and likeness to training pictures: --no-faces was given" in text
     card = (out / "assessment.md").read_text()
-    assert "`distill assess-teacher tiny.safetensors --data pictures " in card
+    assert "6 samples of `tiny.safetensors`" in card
+    assert "beside 9 of 9 training pictures (`pictures`)" in card
     assert str(tmp_path) not in card
 
 
@@ -66,10 +67,10 @@ def test_the_same_command_gives_the_same_files(tiny_weights, pictures, tmp_path)
 def test_copies_of_training_faces_are_found(tmp_path, capsys):
     """The training pictures are samples of the teacher itself, one of them mirrored."""
     teacher = load_generator("portraits", precision="fp32")
-    plan = Plan(samples=2, truncation_psi=0.7, seed=0, faces=True)
+    request = AssessRequest(source="portraits", samples=2)
     folder, out = tmp_path / "people", tmp_path / "out"
     folder.mkdir()
-    for number, image in enumerate(draw(teacher, latents(teacher, plan), 0.7)):
+    for number, image in enumerate(draw(teacher, latents(teacher, request), 0.7)):
         Image.fromarray(image if number == 0 else image[:, ::-1]).save(folder / f"{number}.png")
     command = ("portraits", "--data", folder, "--samples", 2, "--out", out, "--features", "pixels8", "--json")
     assert assess(*command) == 0
@@ -129,9 +130,9 @@ def test_a_dry_run_writes_nothing(tiny_weights, pictures, tmp_path, capsys):
 
 
 def test_teachers_of_other_domains_are_not_searched_for_faces(tiny_weights, tmp_path, monkeypatch, capsys):
-    from distill.weights import registry as weights
+    from distill.weights import registry
 
-    monkeypatch.setattr(weights, "domain_of", lambda source: "car")
+    monkeypatch.setattr(registry, "domain_of", lambda source: "car")
     assert assess(tiny_weights, "--dry-run", "--json", "--out", tmp_path / "out") == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["faces"] is False
@@ -149,7 +150,7 @@ def test_teachers_of_other_domains_are_not_searched_for_faces(tiny_weights, tmp_
         (["--show-nearest"], "needs --data"),
         (["--samples", "1"], "--samples"),
         (["--truncation-psi", "nan"], "truncation-psi"),
-        (["--out", "note.txt"], "no folder that can be written to"),
+        (["--out", "note.txt"], "a folder is needed"),
         (["--card", "broken.md"], "the card needs one line"),
         (["--card", "note.txt"], "ends in .md"),
         (["--card", "nowhere/card.md"], "ends in .md"),
@@ -186,4 +187,4 @@ def test_an_interrupted_assessment_leaves_nothing(tiny_weights, tmp_path, monkey
     monkeypatch.setattr(teacher, "measure_variety", interrupted)
     assert assess(tiny_weights, "--samples", 2, "--out", tmp_path / "out") == 130
     assert capsys.readouterr().err.strip() == "distill: interrupted"
-    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "out").iterdir()) == []

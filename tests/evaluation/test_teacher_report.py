@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from distill.errors import DistillError
-from distill.evaluation.teacher import Plan, TrainingPictures, assess, latents, spaced, work_of
+from distill.evaluation.teacher import AssessmentInputs, AssessRequest, assess, latents
+from distill.evaluation.teacher_card import BEGIN, END, put_into, section, table
 from distill.evaluation.teacher_measures import (
-    Faces,
-    Look,
+    FacesSeen,
     NearPair,
-    averaged,
+    PictureDistance,
+    default_distance,
+    in_blocks,
     likeness,
-    load_look,
     pair_distances,
+    pair_spread,
     spread,
-    variety,
 )
-from distill.evaluation.teacher_pictures import make_pictures, nearest_pairs, tiled
-from distill.evaluation.teacher_progress import StagedProgress
-from distill.evaluation.teacher_text import BEGIN, END, put_into, section, summary
+from distill.evaluation.teacher_pictures import grid, make_pictures, nearest_pairs
+from distill.evaluation.training_pictures import TrainingPictures, averaged
 from distill.metrics.features import load_features
 from distill.networks.losses import perceptual_distance
 from distill.networks.perceptual import NoFeatures
 from distill.pixels import to_float
 
-PLAN = Plan(samples=6, truncation_psi=0.7, seed=3, faces=False, left_out=("faces: it draws cars",))
-ABOUT = {
-    "name": "tiny",
-    "resolution": 32,
-    "z_dim": 8,
-    "w_dim": 8,
-    "num_ws": 8,
-    "parameters": 1000,
-    "bytes": 4000,
-    "sha256": "0" * 64,
-    "training": {"kimg": 12.5, "data": "a|b"},
-}
-
-
-def watch(stage, rows):
-    """Everything in one block."""
-    return [rows]
+REQUEST = AssessRequest(source="tiny", samples=6, seed=3, features="pixels8")
+ABOUT = {"name": "tiny", "resolution": 32, "sha256": "0" * 64, "training": {"kimg": 12.5, "data": "a|b"}}
 
 
 def pictures_of(count, side=32, seed=0):
@@ -61,50 +44,56 @@ def training(count=5, side=32, **more):
     )
 
 
-def assessed(generator, pictures, plan=PLAN):
-    return assess(
-        generator,
-        ABOUT,
-        plan,
-        pictures,
-        features=load_features("pixels8"),
-        look=Look(NoFeatures()),
-        watch=watch,
+def inputs_of(generator, pictures, request=REQUEST, **more):
+    return AssessmentInputs(
+        request=request,
+        generator=generator,
+        about=ABOUT,
+        distance=PictureDistance(NoFeatures()),
+        features=load_features("pixels8") if pictures else None,
+        pictures=pictures,
+        **{"left_out": ("faces: it draws cars",), **more},
     )
+
+
+def assessed(generator, pictures, request=REQUEST, **more):
+    return assess(inputs_of(generator, pictures, request, **more))
 
 
 # ---- Variety
 
 
 def test_the_distance_is_the_perceptual_distance():
-    look = load_look()
-    assert look.name == "perceptual_efficientnet_lite0"
+    distance = default_distance()
+    assert distance.name == "perceptual_efficientnet_lite0"
     images = pictures_of(3, side=64)
-    found = pair_distances(look.vectors(images))
+    found = pair_distances(distance.vectors(images))
     x = to_float(torch.from_numpy(images))
     pairs = [(0, 1), (0, 2), (1, 2)]
     with torch.inference_mode():
-        a = look.features(x[[i for i, _ in pairs]])
-        b = look.features(x[[j for _, j in pairs]])
+        a = distance.features(x[[i for i, _ in pairs]])
+        b = distance.features(x[[j for _, j in pairs]])
         assert found == pytest.approx(perceptual_distance(a, b).numpy(), rel=1e-3)
 
 
 def test_without_the_features_pixels_are_compared():
-    look = Look(NoFeatures())
-    assert look.name == "pixels_square"
-    grey = np.stack([np.full((128, 128, 3), value, np.uint8) for value in (0, 255)])
-    assert pair_distances(look.vectors(grey)) == pytest.approx([4.0], rel=1e-4)
+    distance = PictureDistance(NoFeatures())
+    assert distance.name == "pixels_square"
+    grey = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (0, 255)])
+    assert pair_distances(distance.vectors(grey)) == pytest.approx([4.0], rel=1e-4)
 
 
-@pytest.mark.parametrize("look", [Look(NoFeatures()), load_look()], ids=lambda look: look.name)
-def test_collapse_shows_as_near_duplicates(look):
+@pytest.mark.parametrize(
+    "distance", [PictureDistance(NoFeatures()), default_distance()], ids=lambda distance: distance.name
+)
+def test_collapse_shows_as_near_duplicates(distance):
     different = pictures_of(6, side=16).repeat(4, axis=1).repeat(4, axis=2)
     one = different[:1].repeat(6, axis=0)
     half = np.concatenate([one[:3], different[1:4]])
-    assert variety(look, different, watch, "").close == 0
-    assert variety(look, one, watch, "").close == 1
-    assert variety(look, one, watch, "").median == pytest.approx(0, abs=1e-5)
-    assert variety(look, half, watch, "").close == pytest.approx(3 / 15)
+    assert pair_spread(distance, different, in_blocks, "").close == 0
+    assert pair_spread(distance, one, in_blocks, "").close == 1
+    assert pair_spread(distance, one, in_blocks, "").median == pytest.approx(0, abs=1e-5)
+    assert pair_spread(distance, half, in_blocks, "").close == pytest.approx(3 / 15)
 
 
 def test_a_spread_counts_what_lies_below_its_limit():
@@ -119,11 +108,6 @@ def test_pictures_are_averaged_down():
     assert averaged(image, 8) is image
 
 
-def test_pictures_are_chosen_at_even_distances():
-    assert spaced(5, 10).tolist() == [0, 1, 2, 3, 4]
-    assert spaced(101, 3).tolist() == [0, 50, 100]
-
-
 # ---- Likeness
 
 
@@ -136,7 +120,7 @@ def faces_at(places, *, mirrored=None, counts=None):
     if mirrored is not None:
         other[:, 0] = mirrored
     counts = np.ones(len(places), np.int64) if counts is None else np.array(counts)
-    return Faces(
+    return FacesSeen(
         counts=counts,
         rows=np.flatnonzero(counts),
         descriptors=descriptors[counts > 0],
@@ -195,15 +179,18 @@ def test_too_few_faces_to_compare_are_said():
 # ---- The whole
 
 
+def cells(line):
+    return [cell.strip() for cell in line.split("|")[1:-1]]
+
+
 def test_what_was_left_out_is_said(tiny_teacher):
     found, drawn = assessed(tiny_teacher, None)
     assert drawn.at_psi.shape == drawn.at_one.shape == (6, 32, 32, 3)
     assert (found.score, found.faces, found.likeness, found.variety.pictures) == (None, None, None, None)
-    text = section(found, "distill assess-teacher tiny", grid="samples.png")
-    assert "- faces: it draws cars" in text
-    assert "### Faces" not in text
-    assert "### Score" not in text
-    assert "faces: it draws cars" in summary(found)
+    text = section(found, grid="samples.png")
+    assert "Left out: faces: it draws cars." in text
+    for unmeasured in ("one face", "training", "Fréchet"):
+        assert unmeasured not in text
 
 
 def test_training_pictures_stand_beside_the_samples(tiny_teacher):
@@ -211,44 +198,50 @@ def test_training_pictures_stand_beside_the_samples(tiny_teacher):
     assert found.side == 16
     assert found.score is not None
     assert (found.score.name, found.score.samples, found.score.pictures) == ("frechet_pixels8", 6, 5)
-    assert found.variety.ratio == pytest.approx(
-        found.variety.samples_psi_1.median / found.variety.pictures.median
-    )
-    text = section(found, "distill assess-teacher tiny", grid="samples.png")
-    assert "5 of 100 training pictures" in text
-    assert r"a\|b" in text
+    assert "beside 5 of 100 training pictures (`p.h5`), at 16 px" in section(found, grid="samples.png")
+    head, _, score, median, *_ = table(found).splitlines()
+    assert cells(head) == ["", "samples, ψ 0.7", "samples, ψ 1", "training pictures"]
+    assert cells(score) == ["Fréchet distance ↓ (pixels8)", "–", f"{found.score.value:.2f}", "–"]
+    assert found.variety.pictures is not None
+    assert cells(median)[3] == f"{found.variety.pictures.median:.3f}"
     json.dumps(found.to_json())
 
 
+def test_at_psi_one_the_samples_are_one_column(tiny_teacher):
+    found, _ = assessed(tiny_teacher, training(), request=replace(REQUEST, truncation_psi=1.0))
+    head, _, score, *_ = table(found).splitlines()
+    assert cells(head) == ["", "samples, ψ 1", "training pictures"]
+    assert cells(score)[1] == f"{found.score.value:.2f}"
+
+
 @pytest.mark.parametrize(
-    ("critic", "name", "flatters"),
+    ("critic", "features", "flatters"),
     [
-        ("projected", "frechet_efficientnet_lite0", True),
-        ("projected", "frechet_inception", False),
-        ("stylegan2", "frechet_efficientnet_lite0", False),
+        ("projected", "efficientnet_lite0", True),
+        ("projected", "pixels8", False),
+        ("stylegan2", "efficientnet_lite0", False),
     ],
 )
-def test_a_score_by_the_critics_features_is_called_flattering(tiny_teacher, critic, name, flatters):
-    found, _ = assessed(tiny_teacher, training(side=16))
+def test_a_score_by_the_critics_features_is_called_flattering(tiny_teacher, critic, features, flatters):
+    ready = inputs_of(tiny_teacher, training(side=16))
+    about = {**ABOUT, "training": {"critic": critic}}
+    found, _ = assess(replace(ready, about=about, features=load_features(features)))
     assert found.score is not None
-    told = {**found.generator, "training": {"critic": critic}}
-    text = section(
-        replace(found, generator=told, score=replace(found.score, name=name)), "again", grid="s.png"
-    )
-    assert ("so the score flatters it" in text) is flatters
+    assert found.score.flattering is flatters
+    assert ("which its critic saw: flattering" in table(found)) is flatters
 
 
 def test_the_same_seed_gives_the_same_report(tiny_teacher):
     first, second = (assessed(tiny_teacher, training())[0].to_json() for _ in range(2))
     assert first == second
-    other = assessed(tiny_teacher, training(), plan=replace(PLAN, seed=4))[0].to_json()
+    other = assessed(tiny_teacher, training(), request=replace(REQUEST, seed=4))[0].to_json()
     assert first["variety"] != other["variety"]
-    more = latents(tiny_teacher, replace(PLAN, samples=9))
-    assert np.array_equal(more[:6], latents(tiny_teacher, PLAN)), "more samples keep the first ones"
+    more = latents(tiny_teacher, replace(REQUEST, samples=9))
+    assert np.array_equal(more[:6], latents(tiny_teacher, REQUEST)), "more samples keep the first ones"
 
 
 def test_teachers_that_draw_no_faces_are_told_so(tiny_teacher):
-    found, _ = assessed(tiny_teacher, training(), plan=replace(PLAN, faces=True, left_out=()))
+    found, _ = assessed(tiny_teacher, training(), faces=True, left_out=())
     assert found.faces is not None
     assert found.faces.samples.none == 1
     assert found.likeness is None
@@ -257,25 +250,27 @@ def test_teachers_that_draw_no_faces_are_told_so(tiny_teacher):
 
 def test_pictures(tiny_teacher):
     found, drawn = assessed(tiny_teacher, None)
-    files = make_pictures(found, drawn, tiny_teacher, None)
-    assert sorted(files) == ["samples-psi1.png", "samples.png", "truncation.png"]
-    with Image.open(io.BytesIO(files["samples.png"])) as picture:
-        assert picture.size == (8 * 66 - 2, 66 - 2), "8 in a row, shown at 64 px"
-    at_one, drawn = assessed(tiny_teacher, None, plan=replace(PLAN, truncation_psi=1.0))
-    assert sorted(make_pictures(at_one, drawn, tiny_teacher, None)) == ["samples.png", "truncation.png"]
+    images = make_pictures(inputs_of(tiny_teacher, None), found, drawn, None)
+    assert sorted(images) == ["samples-psi1.png", "samples.png", "truncation.png"]
+    assert images["samples.png"].shape == (66 - 2, 8 * 66 - 2, 3), "8 in a row, shown at 64 px"
+    request = replace(REQUEST, truncation_psi=1.0)
+    at_one, drawn = assessed(tiny_teacher, None, request=request)
+    images = make_pictures(inputs_of(tiny_teacher, None, request), at_one, drawn, None)
+    assert sorted(images) == ["samples.png", "truncation.png"]
     assert at_one.variety.samples == at_one.variety.samples_psi_1
 
 
 def test_large_pictures_are_not_enlarged():
-    assert tiled(pictures_of(3, side=128), 2).size == (258, 258)
+    assert grid(pictures_of(9, side=128)).shape == (2 * 130 - 2, 8 * 130 - 2, 3)
 
 
 def test_near_pairs_show_the_sample_beside_the_picture_as_it_was_compared():
-    pictures = training(side=128)
+    pictures, samples = training(side=128), pictures_of(2, side=256, seed=1)
     pair = NearPair(sample=1, picture=30, mirrored=True, distance=0.25)
-    drawn = np.asarray(nearest_pairs(pictures_of(2, side=256, seed=1), pictures, [pair]))
-    assert (drawn[:128, 130:258] == pictures.pixels[3][:, ::-1]).all()
-    assert (drawn[:128, :128] == averaged(pictures_of(2, side=256, seed=1), 128)[1]).all()
+    drawn = nearest_pairs(samples, pictures, [pair])
+    top, left = 44, 20  # below the names of the columns
+    assert (drawn[top : top + 128, left : left + 128] == averaged(samples, 128)[1]).all()
+    assert (drawn[top : top + 128, left + 132 : left + 260] == pictures.pixels[3][:, ::-1]).all()
 
 
 # ---- The card
@@ -295,25 +290,3 @@ def test_a_card_gets_the_section_once():
 def test_a_card_with_unclear_marks_is_left_alone(card):
     with pytest.raises(DistillError, match="the card needs one line"):
         put_into(card, "text")
-
-
-# ---- Progress
-
-
-def test_progress_covers_the_stages_that_are_worked_on(tiny_teacher):
-    pictures = training()
-    work = work_of(PLAN, 32, len(pictures.numbers))
-    seen = io.StringIO()
-    with StagedProgress(work, stream=seen) as progress:
-        assess(
-            tiny_teacher,
-            ABOUT,
-            PLAN,
-            pictures,
-            features=load_features("pixels8"),
-            look=Look(NoFeatures()),
-            watch=progress.blocks,
-        )
-        assert progress.count == pytest.approx(progress.total)
-        assert "(100%)" in progress.line()
-        assert progress.line().endswith("0 s left, variety of the pictures")
