@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from matplotlib import ticker
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from distill.errors import DistillError
@@ -27,6 +29,7 @@ UNASKED = ("seconds",)  # drawn only where it is named
 SCORE = re.compile(r"^(?!loss)(?:.*[_/])?(l1|ssim|perceptual|frechet|fid|kid|identity)(?:[_/].*)?$")
 HIGHER_IS_BETTER = ("ssim", "identity")
 AS_IT_IS = "lr"  # never smoothed, as scores
+LIMIT = 2.0  # a baseline further off than this many times the range of a curve is named, not drawn
 LOG_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 
 Floats = NDArray[np.float64]
@@ -87,27 +90,33 @@ def _row(line: str) -> dict[str, float]:
 
 
 def draw_curves(
-    runs: Sequence[Curves], *, only: Sequence[str] = (), smooth: int = 1, log: bool = False, form: str = "png"
+    runs: Sequence[Curves],
+    *,
+    only: Sequence[str] = (),
+    smooth: int = 1,
+    log: bool = False,
+    form: str = "png",
+    baselines: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
 ) -> bytes:
     """Draw a panel for each number: raw values; scores with their best value marked.
 
     `only`: names, or beginnings of names, to draw. `smooth` above 1 draws the mean of so many values up to each
     place, the raw ones faint behind it, and says so; scores are never smoothed. `log`: logarithmic where all
-    values are positive and the largest is at least twice the smallest. `form`: png, svg or pdf. Raises
-    DistillError for a name that no run has, and where matplotlib is not installed.
+    values are positive and the largest is at least twice the smallest. `form`: png, svg or pdf. `baselines`: scores
+    by name of what is compared with, dashed. Raises DistillError for a name that no run has.
     """
     names = chosen_names(runs, only)
-    figures, ticker = _matplotlib()
     columns = min(COLUMNS, len(names))
     lines = -(-len(names) // columns)
     size = (max(columns * PANEL[0], 2 * PANEL[0]), lines * PANEL[1] + HEAD)
-    figure = figures.Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure: Any = Figure(figsize=size, dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - HEAD / size[1]), wspace=0.03, hspace=0.04)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel in panels[len(names) :]:
         panel.set_visible(False)
     for panel, name in zip(panels, names, strict=False):
         _draw_panel(panel, name, runs, 1 if name == AS_IT_IS or SCORE.search(name) else smooth)
+        _draw_baselines(panel, name, baselines)
         panel.set_xlim(0, 1.02 * _images(runs))
         panel.xaxis.set_major_locator(ticker.MaxNLocator(5))
         if log and _spread(np.concatenate([run.of[name][1] for run in runs if name in run.of])) >= 2:
@@ -195,6 +204,27 @@ def _draw_panel(panel: Any, name: str, runs: Sequence[Curves], smooth: int) -> N
     panel.tick_params(labelsize=7.5, colors=FAINT, length=2)
 
 
+def _draw_baselines(panel: Any, name: str, baselines: Mapping[str, Mapping[str, float]]) -> None:
+    """Draw a dashed line for each baseline; one that is too far off to leave the curve readable is only named."""
+    values = np.concatenate([line.get_ydata() for line in panel.get_lines()] or [[0.0]])
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    room = LIMIT * max(high - low, 0.05 * abs(high))
+    far = []
+    for who, scores in baselines.items():
+        if name not in scores:
+            continue
+        if low - room <= scores[name] <= high + room:
+            panel.axhline(scores[name], color=FAINT, lw=0.9, ls="--")
+            panel.text(0.99, scores[name], who, fontsize=7, color=FAINT, ha="right", va="bottom",
+                       transform=panel.get_yaxis_transform())  # fmt: skip
+        else:
+            far.append(f"{who}: {scores[name]:.4g}")
+    if far:
+        panel.text(0.99, 0.97, "\n".join(far), fontsize=7, color=FAINT, ha="right", va="top",
+                   transform=panel.transAxes)  # fmt: skip
+
+
 def _head(figure: Any, runs: Sequence[Curves], smooth: int, size: tuple[float, float]) -> None:
     """Name the runs in their colours, and say what was done to the values."""
     how = f"means of {smooth} values, raw ones faint, scores raw" if smooth > 1 else "raw values"
@@ -216,12 +246,3 @@ def _spread(values: Floats) -> float:
 def _images(runs: Sequence[Curves]) -> float:
     """Thousands of images of the longest run."""
     return max(float(at.max()) for run in runs for at, _ in run.of.values()) or 1.0
-
-
-def _matplotlib() -> tuple[Any, Any]:
-    try:
-        return importlib.import_module("matplotlib.figure"), importlib.import_module("matplotlib.ticker")
-    except ImportError as error:
-        raise DistillError(
-            "drawing curves needs matplotlib, of the extra 'train': pip install 'distill[train]'"
-        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import math
@@ -15,10 +14,6 @@ from PIL import Image
 from distill.errors import DistillError
 from distill.training import curves
 from distill.training.curves import best_of, chosen_names, draw_curves, labels_of, read_curves, running_mean
-
-needs_matplotlib = pytest.mark.skipif(
-    importlib.util.find_spec("matplotlib") is None, reason="matplotlib (extra 'train') is not installed"
-)
 
 
 def write_run(folder: Path, *, lines: int = 12, tail: str = "") -> Path:
@@ -87,7 +82,6 @@ def test_runs_of_one_name_are_numbered(tmp_path: Path) -> None:
     assert labels_of([*runs, curves.Curves("other", {})]) == ["run (1)", "run (2)", "other"]
 
 
-@needs_matplotlib
 def test_the_picture_shows_a_panel_for_each_number(tmp_path: Path) -> None:
     runs = [read_curves(write_run(tmp_path / "$a$")), read_curves(write_run(tmp_path / "_b", lines=6))]
     one = Image.open(io.BytesIO(draw_curves(runs, only=["l1"])))
@@ -99,14 +93,3 @@ def test_the_picture_shows_a_panel_for_each_number(tmp_path: Path) -> None:
         near = np.abs(np.asarray(one.convert("RGB")).astype(int) - wanted).sum(axis=-1) < 30
         assert near.sum() > 50, f"no line of colour {colour}"
     assert draw_curves(runs, form="svg").startswith(b"<?xml")
-
-
-def test_without_matplotlib_it_is_said_what_to_install(tmp_path: Path, monkeypatch) -> None:
-    run = read_curves(write_run(tmp_path / "run"))
-
-    def missing(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr(curves.importlib, "import_module", missing)
-    with pytest.raises(DistillError, match=r"matplotlib.*pip install 'distill\[train\]'"):
-        draw_curves([run])

@@ -13,7 +13,7 @@ from distill.shards.inspect.sheet import draw_sheet, png_bytes
 from distill.shards.inspect.survey import Sample
 from distill.shards.read import open_shard
 
-OUTPUT = "student"
+OUTPUT = "output"
 
 
 class SampleSheet:
