@@ -17,7 +17,7 @@ from distill.faces.decode import PhotoError, read_photo
 from distill.faces.detection import Face
 from distill.faces.photos import photo_detector
 from distill.parallel import ordered
-from distill.shards.images.prepare import find_pictures
+from distill.shards.images.picture import find_pictures
 
 AT_ONCE = 32  # photographs between two calls of the networks, and between two lines of a journal
 

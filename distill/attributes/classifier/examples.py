@@ -9,7 +9,7 @@ from pathlib import Path
 
 from distill.errors import DistillError
 from distill.shards.images.labels import MOST_CLASSES, LabelTable, read_labels
-from distill.shards.images.prepare import find_pictures
+from distill.shards.images.picture import find_pictures
 
 PATH_COLUMNS = ("path", "file", "image", "name")
 LABEL = "label"  # the column that is looked for

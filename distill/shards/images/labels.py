@@ -22,7 +22,7 @@ MOST_CLASSES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class ClassShare:
     """The sampling weight of each picture of a class, and how many there are."""
 
     weight: float
@@ -113,7 +113,7 @@ def as_column(texts: Sequence[str]) -> list[str] | NDArray[np.generic]:
     return list(texts)
 
 
-def balanced_weights(classes: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, Share]]:
+def balanced_weights(classes: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, ClassShare]]:
     """Return sampling weights [N] of mean 1 that make all classes equally likely, and each class's share.
 
     Pictures without a class ("") keep weight 1, so their share of the draws stays what it is; the rest of
@@ -123,9 +123,9 @@ def balanced_weights(classes: Sequence[str]) -> tuple[NDArray[np.float32], dict[
     if not 2 <= len(counts) <= MOST_CLASSES:
         raise DistillError(f"balancing needs 2 to {MOST_CLASSES} classes; the pictures have {len(counts)}")
     share = counts.total() / len(counts)
-    shares = {name: Share(weight=share / count, count=count) for name, count in sorted(counts.items())}
+    shares = {name: ClassShare(weight=share / count, count=count) for name, count in sorted(counts.items())}
     if counts.total() < len(classes):
-        shares[""] = Share(weight=1.0, count=len(classes) - counts.total())
+        shares[""] = ClassShare(weight=1.0, count=len(classes) - counts.total())
     return np.array([shares[name].weight for name in classes], dtype="<f4"), shares
 
 

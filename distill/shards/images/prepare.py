@@ -1,76 +1,86 @@
-"""A folder of pictures → an image set: read, align or crop, judge, write; every skip is counted."""
+"""A folder of pictures → an image set: plan it, prepare each picture, write; every skip is counted."""
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from typing import Any
 
 from distill.errors import DistillError
-from distill.faces.alignment import ffhq_quad, warp_quad
-from distill.faces.decode import PhotoError, read_photo
-from distill.faces.photos import find_photos, photo_detector
-from distill.parallel import ordered
-from distill.shards.images.labels import LabelTable, Share, as_column, balanced_weights
-from distill.shards.images.write import ImageWriter, Written
-
-Pixels = NDArray[np.uint8]
-Align = Literal["ffhq", "none"]
-# What is taken for a picture; .heic is, so that it is named and not passed over.
-SUFFIXES = frozenset(
-    f".{kind}"
-    for kind in (
-        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "tif", "tiff", "bmp", "gif", "ppm", "pgm"),
-        *("jp2", "j2k", "avif", "heic", "heif"),
-    )
+from distill.faces.photos import photo_detector
+from distill.parallel import default_workers, ordered
+from distill.shards.images.labels import (
+    ClassShare,
+    LabelTable,
+    as_column,
+    balanced_weights,
+    read_labels,
+    split_balance,
 )
-GREY_SPREAD = 8.0  # mean difference of a pixel's largest and smallest channel; colour portraits lie above 20
+from distill.shards.images.layout import check_resolution
+from distill.shards.images.picture import (
+    Align,
+    PictureSettings,
+    PreparedPicture,
+    find_pictures,
+    prepare_picture,
+)
+from distill.shards.images.write import ImageWriter, WrittenImageSet, check_output
+
+SAMPLE = 8  # pictures that are prepared to estimate the time
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preparation:
-    """What is done to each picture: `align` is "ffhq" (the face) or "none" (the middle square)."""
+class PrepareImagesRequest:
+    """An image set `out` to make of the pictures below `folder`.
 
+    `labels`: a CSV file; `balance`: "FILE.csv:COLUMN"; `max_skips`: a number, or a share such as "10%".
+    """
+
+    folder: Path
+    out: Path
     resolution: int
     align: Align = "none"
+    labels: Path | None = None
+    balance: str | None = None
     drop_grey: bool = False
+    max_skips: str = "10%"
+    workers: int | None = None
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """An image set to make: `pictures` as (name, path), `balance` one of the labels, `source` plain facts."""
+class PreparationPlan:
+    """A request checked against the folder: `pictures` as (name, path), `balance` one of the labels."""
 
     pictures: Sequence[tuple[str, Path]]
+    other_files: int
     out: Path
-    settings: Preparation
-    labels: LabelTable | None = None
-    balance: str | None = None
-    source: Mapping[str, Any] = field(default_factory=dict)
+    settings: PictureSettings
+    labels: LabelTable | None
+    labelled: int
+    balance: str | None
+    most_skips: int
+    workers: int
+    source: dict[str, Any]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of one picture: an image, or a reason and a detail why not."""
-
-    name: str
-    image: Pixels | None = None
-    grey: bool = False
-    enlarged: bool = False
-    several_faces: bool = False
-    reason: str = ""
-    detail: str = ""
+    def facts(self) -> dict[str, Any]:
+        return {
+            "pictures": len(self.pictures),
+            "other_files": self.other_files,
+            "workers": self.workers,
+            "labelled": self.labelled,
+        }
 
 
 @dataclass(kw_only=True)
-class Tally:
+class PreparationTally:
     """Counts over all pictures; `most_skips` is how many may fail before the whole is given up."""
 
     found: int
@@ -80,22 +90,22 @@ class Tally:
     grey_dropped: int = 0
     enlarged: int = 0
     several_faces: int = 0
-    skips: list[Outcome] = field(default_factory=list)
+    skips: list[PreparedPicture] = field(default_factory=list)
 
-    def count(self, outcome: Outcome, *, drop_grey: bool) -> bool:
+    def count(self, picture: PreparedPicture, *, drop_grey: bool) -> bool:
         """Count one picture; return whether it is kept. DistillError when too many were skipped."""
-        if outcome.image is None:
-            self.skips.append(outcome)
+        if picture.image is None:
+            self.skips.append(picture)
             if len(self.skips) > self.most_skips:
                 raise DistillError(self._too_many())
             return False
-        self.grey += outcome.grey
-        if outcome.grey and drop_grey:
+        self.grey += picture.grey
+        if picture.grey and drop_grey:
             self.grey_dropped += 1
             return False
         self.kept += 1
-        self.enlarged += outcome.enlarged
-        self.several_faces += outcome.several_faces
+        self.enlarged += picture.enlarged
+        self.several_faces += picture.several_faces
         return True
 
     @property
@@ -115,106 +125,131 @@ class Tally:
         )
 
 
-def find_pictures(folder: Path, out: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
-    """Return the pictures below a folder as (name, path), sorted by name, and the other files.
+@dataclass(frozen=True, kw_only=True)
+class PreparationSample:
+    """A few prepared pictures: how many, the skips among them, and the seconds they suggest for all."""
 
-    A name is the path below the folder, with "/". Raises DistillError for a folder that is not there or
-    holds no picture; `out` is the file to come.
-    """
-    if not folder.is_dir():
-        what = "not a folder" if folder.exists() else "no such folder"
-        raise DistillError(f"{folder}: {what}; a folder of pictures is needed")
-    files = find_photos([folder], out)
-    pictures = [(_name(path, folder), path) for path in files if path.suffix.lower() in SUFFIXES]
-    if not pictures:
-        raise DistillError(f"{folder}: no pictures among its {len(files)} files (.jpg, .png, .webp, …)")
-    return sorted(pictures), [path for path in files if path.suffix.lower() not in SUFFIXES]
+    count: int
+    skips: Sequence[str]
+    seconds: float
 
 
-def prepare_picture(picture: tuple[str, Path], settings: Preparation) -> Outcome:
-    """Read one picture, cut it to [resolution, resolution, 3], and say whether it is grey."""
-    name, path = picture
-    try:
-        photo = read_photo(path)
-        image, side, faces = (
-            _face(path, photo, settings) if settings.align == "ffhq" else _middle(photo, settings)
-        )
-    except PhotoError as error:
-        return Outcome(name=name, reason=error.reason, detail=error.detail)
-    return Outcome(
-        name=name,
-        image=image,
-        grey=is_grey(image),
-        enlarged=side < settings.resolution,
-        several_faces=faces > 1,
+@dataclass(frozen=True, kw_only=True)
+class PreparedImages:
+    """What was written, the counts of all pictures, and the share of each class that was balanced."""
+
+    written: WrittenImageSet
+    tally: PreparationTally
+    shares: dict[str, ClassShare]
+    seconds: float
+
+
+def plan_preparation(request: PrepareImagesRequest) -> PreparationPlan:
+    """Find the pictures and their labels, and check the place. Raises DistillError for what does not fit."""
+    settings = PictureSettings(
+        resolution=check_resolution(request.resolution), align=request.align, drop_grey=request.drop_grey
+    )
+    table, column = _labels(request.labels, request.balance)
+    pictures, others = find_pictures(request.folder, request.out)
+    count, out = len(pictures), request.out
+    most_skips = _most_skips(request.max_skips, count)
+    check_output(out, overwrite=request.overwrite, images=count, resolution=settings.resolution)
+    return PreparationPlan(
+        pictures=pictures,
+        other_files=len(others),
+        out=out,
+        settings=settings,
+        labels=table,
+        labelled=_labelled(table, [name for name, _ in pictures]),
+        balance=column,
+        most_skips=most_skips,
+        workers=request.workers or default_workers(count, 200),
+        source={"kind": "pictures", "folder": request.folder.resolve().name, **_models(settings)},
     )
 
 
-def is_grey(image: Pixels) -> bool:
-    """Tell whether an image [H, W, 3] has no colour: its channels differ by less than 8 on the mean."""
-    spread = image.max(axis=2).astype(np.int16) - image.min(axis=2)
-    return bool(spread.mean() < GREY_SPREAD)
+def sample(plan: PreparationPlan) -> PreparationSample:
+    """Prepare a few pictures spread over the folder; nothing is written."""
+    step = max(1, len(plan.pictures) // SAMPLE)
+    chosen = plan.pictures[::step][:SAMPLE]
+    prepare_picture(chosen[0], plan.settings)  # opens the models
+    started = time.perf_counter()
+    found = [prepare_picture(picture, plan.settings) for picture in chosen]
+    seconds = (time.perf_counter() - started) / len(chosen)
+    return PreparationSample(
+        count=len(chosen),
+        skips=[f"{picture.name}: {picture.reason}" for picture in found if picture.image is None],
+        seconds=round(seconds * len(plan.pictures) / plan.workers, 1),
+    )
 
 
 def prepare(
-    request: Request,
-    tally: Tally,
+    plan: PreparationPlan,
     *,
     stop: threading.Event,
-    workers: int = 1,
     progress: Callable[[int], None] = lambda pictures: None,
-) -> tuple[Written, dict[str, Share]]:
-    """Write the image set; return what was written, and the share of each class that was balanced.
+) -> PreparedImages:
+    """Write the image set.
 
-    The same request gives the same bytes for any number of workers. Raises DistillError when more than
-    `tally.most_skips` pictures fail or none is left, Interrupted when `stop` is set; then nothing is written.
+    The same plan gives the same bytes for any number of workers. Raises DistillError when more than
+    `most_skips` pictures fail or none is left, Interrupted when `stop` is set; then nothing is written.
     """
-    settings, names = request.settings, []
-    with ImageWriter(request.out, settings.resolution) as writer:
-        for outcome in outcomes(request.pictures, settings, workers=workers, stop=stop):
+    started, settings, names = time.perf_counter(), plan.settings, []
+    tally = PreparationTally(found=len(plan.pictures), most_skips=plan.most_skips)
+    work = partial(prepare_picture, settings=settings)
+    with ImageWriter(plan.out, settings.resolution) as writer:
+        for picture in ordered(work, plan.pictures, workers=plan.workers, stop=stop):
             progress(1)
-            if tally.count(outcome, drop_grey=settings.drop_grey) and outcome.image is not None:
-                writer.add(outcome.image)
-                names.append(outcome.name)
+            if tally.count(picture, drop_grey=settings.drop_grey) and picture.image is not None:
+                writer.add(picture.image)
+                names.append(picture.name)
         if not names:
             dropped = {**tally.reasons, **({"grey": tally.grey_dropped} if tally.grey_dropped else {})}
             raise DistillError(f"none of {tally.found} pictures is left: {dropped}; nothing was written")
-        texts = request.labels.labels_of(names) if request.labels else {}
-        weight, shares = balanced_weights(texts[request.balance]) if request.balance else (None, {})
+        texts = plan.labels.labels_of(names) if plan.labels else {}
+        weight, shares = balanced_weights(texts[plan.balance]) if plan.balance else (None, {})
         columns = {name: as_column(values) for name, values in texts.items()}
-        facts = {**request.source, **tally.to_json(), "align": settings.align, "balance": request.balance}
-        return writer.commit(names=names, labels=columns, weight=weight, source=facts), shares
+        facts = {**plan.source, **tally.to_json(), "align": settings.align, "balance": plan.balance}
+        written = writer.commit(names=names, labels=columns, weight=weight, source=facts)
+    seconds = round(time.perf_counter() - started, 1)
+    return PreparedImages(written=written, tally=tally, shares=shares, seconds=seconds)
 
 
-def outcomes(
-    pictures: Sequence[tuple[str, Path]], settings: Preparation, *, workers: int, stop: threading.Event
-) -> Iterator[Outcome]:
-    """Yield what comes of each picture, in order."""
-    yield from ordered(partial(prepare_picture, settings=settings), pictures, workers=workers, stop=stop)
+def _labels(labels: Path | None, balance: str | None) -> tuple[LabelTable | None, str | None]:
+    path, column = split_balance(balance) if balance else (labels, None)
+    if labels and path != labels:
+        raise DistillError(f"--labels {labels} and --balance {path} name two files; one is needed")
+    table = read_labels(path) if path else None
+    if table and column:
+        table.require(column)
+    return table, column
 
 
-def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _most_skips(text: str, pictures: int) -> int:
+    found = re.fullmatch(r"([0-9]{1,9})(%?)", text)
+    if not found:
+        raise DistillError(f"--max-skips {text}: a number such as 20 or a share such as 10% is needed")
+    number = int(found[1])
+    if not found[2]:
+        return number
+    if number > 100:
+        raise DistillError(f"--max-skips {text}: a share goes from 0% to 100%")
+    return pictures * number // 100
 
 
-def _face(path: Path, photo: Pixels, settings: Preparation) -> tuple[Pixels, float, int]:
-    """Cut out the largest face as FFHQ does; return it, the side of the crop in the photo, how many faces."""
-    faces = photo_detector()(photo)
-    if not faces:
-        raise PhotoError(path, "no face", "no frontal face found")
-    try:
-        quad = ffhq_quad(max(faces, key=lambda face: face.area).landmarks)
-        image = warp_quad(photo, quad, settings.resolution)
-    except DistillError as error:
-        raise PhotoError(path, "face cannot be cut out", str(error)) from error
-    return image, float(np.hypot(*(quad[3] - quad[0]))), len(faces)
+def _models(settings: PictureSettings) -> dict[str, str]:
+    """Name the landmark model; a missing one shows before the first picture."""
+    return {"landmarks_sha256": photo_detector().landmarks_sha256} if settings.align == "ffhq" else {}
 
 
-def _middle(photo: Pixels, settings: Preparation) -> tuple[Pixels, float, int]:
-    """Cut out the largest square in the middle and scale it (Lanczos, over the whole area when reducing)."""
-    height, width = photo.shape[:2]
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = Image.fromarray(photo[top : top + side, left : left + side])
-    size = (settings.resolution, settings.resolution)
-    return np.array(square.resize(size, Image.Resampling.LANCZOS)), side, 0
+def _labelled(table: LabelTable | None, names: Sequence[str]) -> int:
+    """Count the pictures that the label file knows; DistillError for none."""
+    if table is None:
+        return 0
+    labelled = sum(row is not None and any(row) for row in table.rows_of(names))
+    if labelled == 0:
+        raise DistillError(
+            f"label file {table.path}: none of its {len(table.rows)} names is a picture of the folder, "
+            f"whose first is {names[0]}"
+        )
+    return labelled

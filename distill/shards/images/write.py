@@ -38,7 +38,7 @@ Label = Sequence[str] | NDArray[np.generic]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class WrittenImageSet:
     """A finished image set: its size, its sha256 (also in `<path>.sha256`), how many images."""
 
     path: Path
@@ -117,7 +117,7 @@ class ImageWriter:
         labels: Mapping[str, Label],
         weight: NDArray[np.float32] | None,
         source: Mapping[str, Any],
-    ) -> Written:
+    ) -> WrittenImageSet:
         """Add the columns (N entries each), write, read everything back, and give the file its name.
 
         Labels are texts (stored as utf-8 of fixed length), int16 or float32. `weight` are relative sampling
@@ -186,7 +186,7 @@ class ImageWriter:
         for name, number in numbers.items():
             self._file.attrs.create(name, np.int64(number))
 
-    def _publish(self) -> Written:
+    def _publish(self) -> WrittenImageSet:
         """Check what is on disk, then rename: HDF5 can report a full disk too late."""
         with open_images(self._temporary) as images:
             images.verify()
@@ -201,7 +201,7 @@ class ImageWriter:
             atomic_write(sidecar, f"{digest}  {self.path.name}\n".encode("utf-8", "surrogateescape"))
         except OSError as error:
             raise os_error(error) from error
-        return Written(
+        return WrittenImageSet(
             path=self.path, count=self.count, resolution=self.resolution, bytes=size, sha256=digest
         )
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from distill.errors import DistillError
-from distill.shards.images.avatars import Attributes, batches, draw, licence_of, licences, render
+from distill.shards.images.avatar_set import (
+    AvatarAttributes,
+    RenderAvatarsRequest,
+    batches,
+    plan_avatars,
+    render,
+)
+from distill.shards.images.avatars import draw, licence_of, licences
 from distill.shards.images.read import open_images
 
 for package in ("dicebear", "dicebear_styles", "resvg_py"):
@@ -15,7 +22,8 @@ for package in ("dicebear", "dicebear_styles", "resvg_py"):
 
 
 def run(out, n=40, *, workers=1, seed=0, style="toon-head"):
-    return render(style, n, out, resolution=16, seed=seed, stop=threading.Event(), workers=workers)
+    wanted = RenderAvatarsRequest(style=style, n=n, out=out, resolution=16, seed=seed, workers=workers)
+    return render(plan_avatars(wanted), stop=threading.Event())
 
 
 def test_a_set_of_avatars(tmp_path):
@@ -62,7 +70,7 @@ def test_the_head_is_in_the_middle_on_a_plain_ground():
 
 
 def test_labels_are_the_attributes_that_differ():
-    attributes = Attributes()
+    attributes = AvatarAttributes()
     attributes.add({"a": "x", "bVariant": "one", "c": 1, "d": ["#fff"], "scale": 1, "e": 2})
     attributes.add({"a": "y", "c": 2, "d": [], "scale": 1, "e": 2, "f": 3})
     attributes.add({"a": "y", "c": 2.5, "d": [], "f": 4})

@@ -8,15 +8,8 @@ import pytest
 from PIL import Image
 
 from distill.errors import DistillError, Interrupted
-from distill.shards.images.prepare import (
-    Preparation,
-    Request,
-    Tally,
-    find_pictures,
-    is_grey,
-    prepare,
-    prepare_picture,
-)
+from distill.shards.images.picture import PictureSettings, find_pictures, is_grey, prepare_picture
+from distill.shards.images.prepare import PrepareImagesRequest, plan_preparation, prepare
 from distill.shards.images.read import open_images
 
 ASTRONAUT = Path(__file__).parents[2] / "golden" / "alignment" / "astronaut.png"
@@ -41,13 +34,12 @@ def folder(tmp_path):
     return folder
 
 
-def run(folder, out, settings=None, *, most_skips=0, stop=None, workers=1, **request):
-    settings = settings or Preparation(resolution=16)
-    pictures, _ = find_pictures(folder, out)
-    tally = Tally(found=len(pictures), most_skips=most_skips)
-    wanted = Request(pictures=pictures, out=out, settings=settings, **request)
-    written, _ = prepare(wanted, tally, stop=stop or threading.Event(), workers=workers)
-    return written, tally
+def run(folder, out, *, most_skips=0, stop=None, resolution=16, **request):
+    wanted = PrepareImagesRequest(
+        folder=folder, out=out, resolution=resolution, max_skips=str(most_skips), **{"workers": 1, **request}
+    )
+    result = prepare(plan_preparation(wanted), stop=stop or threading.Event())
+    return result.written, result.tally
 
 
 def test_pictures_are_written_in_the_order_of_their_names(folder, tmp_path):
@@ -55,7 +47,7 @@ def test_pictures_are_written_in_the_order_of_their_names(folder, tmp_path):
     with open_images(written.path) as images:
         assert images.names() == ["Z.webp", "a.png", "b.png", "grey.png", "sub/c.jpg"]
         assert images.source["kept"] == 5
-        expected = prepare_picture(("b.png", folder / "b.png"), Preparation(resolution=16))
+        expected = prepare_picture(("b.png", folder / "b.png"), PictureSettings(resolution=16))
         np.testing.assert_array_equal(images.image(2), expected.image)
     assert (tally.grey, tally.grey_dropped, tally.skips) == (1, 0, [])
 
@@ -68,7 +60,7 @@ def test_workers_change_nothing(folder, tmp_path):
 
 
 def test_grey_pictures_are_left_out_when_asked(folder, tmp_path):
-    written, tally = run(folder, tmp_path / "set.h5", Preparation(resolution=16, drop_grey=True))
+    written, tally = run(folder, tmp_path / "set.h5", drop_grey=True)
     with open_images(written.path) as images:
         assert "grey.png" not in images.names()
         assert images.source["grey_dropped"] == 1
@@ -79,17 +71,17 @@ def test_the_middle_square_is_taken(tmp_path):
     pixels = np.zeros((20, 60, 3), np.uint8)
     pixels[:, 20:40] = (200, 100, 50)
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    outcome = prepare_picture(("wide.png", tmp_path / "wide.png"), Preparation(resolution=8))
+    outcome = prepare_picture(("wide.png", tmp_path / "wide.png"), PictureSettings(resolution=8))
     assert np.unique(outcome.image.reshape(-1, 3), axis=0).tolist() == [[200, 100, 50]]
     assert not outcome.enlarged
-    assert prepare_picture(("wide.png", tmp_path / "wide.png"), Preparation(resolution=32)).enlarged
+    assert prepare_picture(("wide.png", tmp_path / "wide.png"), PictureSettings(resolution=32)).enlarged
 
 
 def test_a_face_is_cut_out_with_its_eyes_on_one_height():
     from distill.faces.alignment import framing_error
     from distill.faces.detection import FaceDetector
 
-    outcome = prepare_picture(("me", ASTRONAUT), Preparation(resolution=128, align="ffhq"))
+    outcome = prepare_picture(("me", ASTRONAUT), PictureSettings(resolution=128, align="ffhq"))
     faces = FaceDetector()(outcome.image)
     assert len(faces) == 1
     assert framing_error(faces[0].landmarks, 128) < 0.05
@@ -114,14 +106,14 @@ def test_too_many_skips_end_it_and_nothing_is_written(folder, tmp_path):
     with pytest.raises(
         DistillError, match=r"skipped 1 of 5 pictures, at most 0 .*no face 1; the first is Z\.webp"
     ):
-        run(folder, out, Preparation(resolution=16, align="ffhq"))
+        run(folder, out, align="ffhq")
     assert list(out.parent.iterdir()) == []
 
 
 def test_nothing_left_is_an_error(tmp_path):
     picture(tmp_path / "in" / "grey.png", mode="L")
     with pytest.raises(DistillError, match="none of 1 pictures is left"):
-        run(tmp_path / "in", tmp_path / "set.h5", Preparation(resolution=16, drop_grey=True))
+        run(tmp_path / "in", tmp_path / "set.h5", drop_grey=True)
 
 
 def test_a_stop_leaves_nothing(folder, tmp_path):

@@ -1,0 +1,92 @@
+"""Say what `prepare-images` would do and what it did, as text and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from distill.shards.images.prepare import PreparationPlan, PreparationSample, PreparedImages
+from distill.timing import clock
+
+
+def plan_facts(plan: PreparationPlan, sample: PreparationSample) -> dict[str, Any]:
+    """Return a dry run's findings as plain values."""
+    return {
+        **plan.facts(),
+        "sampled": sample.count,
+        "sampled_skips": list(sample.skips),
+        "seconds": sample.seconds,
+        "bytes": _most_bytes(plan),
+        "out": str(plan.out),
+    }
+
+
+def plan_lines(plan: PreparationPlan, sample: PreparationSample) -> list[str]:
+    """Return a dry run's findings for a person."""
+    megabytes = _most_bytes(plan) / 1e6
+    return [
+        f"{len(plan.pictures)} pictures → at most {megabytes:.1f} MB of {_side(plan)} in {plan.out}",
+        f"labels for {plan.labelled}, other files {plan.other_files}, align {plan.settings.align}",
+        f"about {clock(sample.seconds)} with {plan.workers} workers, by {sample.count} of them",
+        *(f"  would skip {line}" for line in sample.skips),
+    ]
+
+
+def result_facts(plan: PreparationPlan, result: PreparedImages) -> dict[str, Any]:
+    """Return what was done as plain values."""
+    written, tally = result.written, result.tally
+    return {
+        **plan.facts(),
+        "out": str(written.path),
+        "bytes": written.bytes,
+        "sha256": written.sha256,
+        **tally.to_json(),
+        "skips": [{"name": skip.name, "reason": skip.reason, "detail": skip.detail} for skip in tally.skips],
+        "balance": plan.balance,
+        "weights": {name: round(share.weight, 4) for name, share in result.shares.items()},
+        "counts": {name: share.count for name, share in result.shares.items()},
+        "seconds": result.seconds,
+    }
+
+
+def result_lines(plan: PreparationPlan, result: PreparedImages) -> list[str]:
+    """Return what was done for a person; notes only on what occurred."""
+    written, tally, settings = result.written, result.tally, plan.settings
+    rate = tally.found / max(result.seconds, 0.1)
+    small = f"their crop has fewer than {settings.resolution} pixels a side"
+    notes = [
+        (tally.grey, f"grey {tally.grey}, dropped {tally.grey_dropped}"),
+        (tally.enlarged, f"enlarged {tally.enlarged}: {small}"),
+        (tally.several_faces, f"several faces in {tally.several_faces}: the largest was taken"),
+        (plan.labelled, f"labels for {plan.labelled} of {tally.found}"),
+        (plan.other_files, f"other files passed over: {plan.other_files}"),
+        (result.shares, _balance(plan, result)),
+        (tally.skips, f"skipped {len(tally.skips)}: {_pairs(tally.reasons)}"),
+    ]
+    return [
+        f"{tally.kept} of {tally.found} pictures, {_side(plan)}, align {settings.align} → {written.path} "
+        f"({written.bytes / 1e6:.1f} MB, {rate:.1f} pictures/s)",
+        f"sha256 {written.sha256}",
+        *(note for occurred, note in notes if occurred),
+        *(f"  {skip.reason}: {skip.name} ({skip.detail})" for skip in tally.skips),
+    ]
+
+
+def _most_bytes(plan: PreparationPlan) -> int:
+    return len(plan.pictures) * 3 * plan.settings.resolution**2
+
+
+def _side(plan: PreparationPlan) -> str:
+    return f"{plan.settings.resolution}×{plan.settings.resolution}"
+
+
+def _balance(plan: PreparationPlan, result: PreparedImages) -> str:
+    """Show the weight of each class, and how many pictures have it ("" has none)."""
+    classes = [
+        f"{name or 'none'} {round(share.weight, 4)} × {share.count}" for name, share in result.shares.items()
+    ]
+    return f"sampling weights by {plan.balance}: {', '.join(classes)}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
