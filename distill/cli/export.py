@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,7 +19,7 @@ import click
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many samples.")
 @click.option("--format", "image_format", type=click.Choice(["png", "jpg"]), default="png", show_default=True)
 @click.option("--phase", default="train", show_default=True, help="Prefix of the pix2pixHD folders.")
-def export(folder: Path, to: str, out: Path, limit: int | None, image_format: str, phase: str) -> None:
+def export(**given: Any) -> None:
     """Write the images of a complete data set for another program; the same command goes on where it stopped.
 
     \b
@@ -26,16 +27,15 @@ def export(folder: Path, to: str, out: Path, limit: int | None, image_format: st
     folders     OUT/<role>/000000.png and OUT/metadata.csv
     webdataset  OUT/distill-000000.tar, at most 1,000 samples each
     """
-    from tqdm import tqdm
+    from distill.progress import Progress
+    from distill.shards.export import ExportRequest, export_dataset, samples_of
 
-    from distill.shards.export import export_dataset, samples_of
-
-    with tqdm(total=samples_of(folder, limit), unit="sample", disable=None, leave=False) as bar:
-        report = export_dataset(
-            folder, out, to=to, image_format=image_format, limit=limit, phase=phase, progress=bar.update
-        )
+    request = ExportRequest(**given)
+    with Progress(samples_of(request), noun="sample", keep=False) as progress:
+        report = export_dataset(request, progress=progress.advance)
     click.echo(
-        f"{out}: {report.samples} samples, {report.written} files written, {report.kept} were there already"
+        f"{request.out}: {report.samples} samples, {report.written} files written, "
+        f"{report.kept} were there already"
     )
     if report.hint:
         click.echo(f"In a checkout of pix2pixHD: {report.hint}")

@@ -28,7 +28,22 @@ LAYOUTS = ("pix2pixhd", "folders", "webdataset")
 IMAGE_FORMATS = ("png", "jpg")
 PER_TAR = 1000  # samples
 STAMP = "export.json"
-Progress = Callable[[int], object]  # called with the number of samples done since the last call
+Advance = Callable[[int], object]  # called with the number of samples done since the last call
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """The first `limit` samples (None: all) of the data set in `folder`, to write to `out` in the layout `to`.
+
+    `phase` begins the names of pix2pixHD's folders.
+    """
+
+    folder: Path
+    out: Path
+    to: str
+    image_format: str = "png"
+    limit: int | None = None
+    phase: str = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,66 +78,60 @@ class ExportReport:
     hint: str
 
 
-def export_dataset(
-    folder: Path,
-    out: Path,
-    *,
-    to: str,
-    image_format: str = "png",
-    limit: int | None = None,
-    phase: str = "train",
-    progress: Progress | None = None,
-) -> ExportReport:
-    """Write the first `limit` samples (default all) of a complete data set to `out` for another program.
+def export_dataset(request: ExportRequest, *, progress: Advance | None = None) -> ExportReport:
+    """Write samples of a complete data set for another program.
 
     Files carry their final names only when complete, so the same command goes on where it was stopped. Raises
     DistillError for an incomplete data set, and for an `out` that holds anything but this export.
     """
-    manifest = read_manifest(folder)
-    job = plan(folder, out, manifest, to=to, image_format=image_format, limit=limit, phase=phase)
-    stamp = {"digest": manifest["digest"], "to": to, "format": image_format, "limit": limit, "phase": phase}
-    claim(folder, out, {**stamp, "samples": job.samples})
+    manifest = read_manifest(request.folder)
+    job = plan(request, manifest)
+    stamp = {
+        "digest": manifest["digest"],
+        "to": request.to,
+        "format": request.image_format,
+        "limit": request.limit,
+        "phase": request.phase,
+        "samples": job.samples,
+    }
+    claim(request.folder, request.out, stamp)
     counts = {True: 0, False: 0}
     for was_written, samples_done in _write(job):
         counts[was_written] += 1
         if progress:
             progress(samples_done)
-    hint = pix2pixhd_hint(out, len(job.roles) - 1, manifest["recipe"], phase) if to == "pix2pixhd" else ""
+    hint = ""
+    if request.to == "pix2pixhd":
+        hint = pix2pixhd_hint(request.out, len(job.roles) - 1, manifest["recipe"], request.phase)
     return ExportReport(samples=job.samples, written=counts[True], kept=counts[False], hint=hint)
 
 
-def samples_of(folder: Path, limit: int | None) -> int:
-    """Return how many samples an export with this limit has."""
-    n = int(read_manifest(folder)["n"])
-    return n if limit is None else min(limit, n)
+def samples_of(request: ExportRequest) -> int:
+    """Return how many samples an export has."""
+    n = int(read_manifest(request.folder)["n"])
+    return n if request.limit is None else min(request.limit, n)
 
 
-def plan(
-    folder: Path,
-    out: Path,
-    manifest: Mapping[str, Any],
-    *,
-    to: str,
-    image_format: str,
-    limit: int | None,
-    phase: str,
-) -> Export:
+def plan(request: ExportRequest, manifest: Mapping[str, Any]) -> Export:
     """Work out samples, roles and folders of an export; nothing is written."""
-    recipe, reports = manifest["recipe"], manifest_reports(manifest)
-    roles = roles_of(recipe)
-    for name in (*roles, phase):
+    reports, roles = manifest_reports(manifest), roles_of(manifest["recipe"])
+    for name in (*roles, request.phase):
         if not re.fullmatch(r"\w[\w-]*", name, flags=re.ASCII):
             raise DistillError(f"{name!r} cannot name a folder: letters, digits, _ and - only")
     total = sum(report.rows for report in reports)
     return Export(
-        folder=folder,
-        out=out,
-        to=to,
-        image_format=image_format,
-        samples=total if limit is None else min(limit, total),
+        folder=request.folder,
+        out=request.out,
+        to=request.to,
+        image_format=request.image_format,
+        samples=total if request.limit is None else min(request.limit, total),
         roles=roles,
         reports=reports,
-        places=pix2pixhd_folders(roles, phase) if to == "pix2pixhd" else {role: role for role in roles},
+        places=(
+            pix2pixhd_folders(roles, request.phase)
+            if request.to == "pix2pixhd"
+            else {role: role for role in roles}
+        ),
     )
 
 

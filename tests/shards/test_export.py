@@ -16,7 +16,7 @@ from PIL import Image
 
 from distill.errors import DiskFull, DistillError
 from distill.shards import export as export_module
-from distill.shards.export import export_dataset
+from distill.shards.export import ExportRequest
 from distill.shards.read import open_shard
 
 ROLES = ("content", "style", "mixed")
@@ -26,6 +26,10 @@ ROLES = ("content", "style", "mixed")
 def data_set(tmp_path):
     make_data_set(tmp_path / "data")
     return tmp_path / "data"
+
+
+def export_dataset(folder, out, *, progress=None, **given):
+    return export_module.export_dataset(ExportRequest(folder=folder, out=out, **given), progress=progress)
 
 
 def files_under(folder):

@@ -28,7 +28,16 @@ from distill.shards.verify import decisive
 
 REASON = "refilter"  # of candidates that were accepted once
 Array = NDArray[np.generic]
-Progress = Callable[[int], object]  # called with the number of shards done since the last call
+Advance = Callable[[int], object]  # called with the number of shards done since the last call
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefilterRequest:
+    """Keep the rows of the data set `folder` that `where` holds for, as the new data set `out`."""
+
+    folder: Path
+    where: str
+    out: Path
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,15 +168,16 @@ def _part(
     return Part(shard=shard, rows=rows, first=first, last=last, dropped=+dropped)
 
 
-def decide(source: Path, where: str, out: Path, *, progress: Progress = lambda count: None) -> Refilter:
+def decide(request: RefilterRequest, *, progress: Advance = lambda count: None) -> Refilter:
     """Read the columns that an expression needs, shard by shard, and lay out what it keeps. Writes nothing.
 
     Names are those of `scores/` and `params/`. Raises DistillError for an incomplete data set, ExpressionError, and
     DistillError with the range of each number where no row is kept; ShardCorrupt by name.
     """
+    source = request.folder
     manifest = read_manifest(source)
     reports = manifest_reports(manifest)
-    expression = _parsed(source, where, reports[0])
+    expression = _parsed(source, request.where, reports[0])
     ranges = {(c.name, c.index): Range(shown=str(c)) for c in expression.columns}
     kept_by = {str(term): 0 for term in expression.terms}
     layout = _Layout(size=_shard_size(manifest["recipe"], reports))
@@ -183,12 +193,18 @@ def decide(source: Path, where: str, out: Path, *, progress: Progress = lambda c
         progress(1)
     recipe = refiltered_recipe(manifest["recipe"], manifest["digest"], str(expression))
     found = Refilter(
-        source=source, out=out, reports=reports, recipe=recipe, digest=digest_of(recipe), where=str(expression),
+        source=source, out=request.out, reports=reports, recipe=recipe, digest=digest_of(recipe),
+        where=str(expression),
         shards=layout.close(), ranges=list(ranges.values()), kept_by=kept_by,
     )  # fmt: skip
     if not found.kept:
         raise DistillError(nothing_left(found))
     return found
+
+
+def shards_of(request: RefilterRequest) -> int:
+    """Return how many shards `decide` reads."""
+    return len(read_manifest(request.folder)["shards"])
 
 
 def refiltered_recipe(recipe: Mapping[str, Any], digest: str, where: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from distill.shards.dataset import TripletDataset
 from distill.shards.folder import read_manifest, read_report, shard_path, write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.read import open_shard
-from distill.shards.refilter.plan import Refilter, decide
+from distill.shards.refilter import plan as plan_module
+from distill.shards.refilter.plan import Refilter, RefilterRequest
 from distill.shards.refilter.run import check_out, run_refilter, todo
 from distill.shards.verify import verify_folder
 from distill.shards.write import commit_shard
@@ -78,6 +79,10 @@ def make_source(folder: Path, *, shards: int = 4, codec: str = "jpeg") -> Path:
         folder, recipe=recipe, digest=DIGEST, n=sum(report.rows for report in reports), reports=reports
     )
     return folder
+
+
+def decide(source: Path, where: str, out: Path) -> Refilter:
+    return plan_module.decide(RefilterRequest(folder=source, where=where, out=out))
 
 
 def carried_out(source: Path, where: str, out: Path) -> Refilter:
