@@ -46,12 +46,14 @@ def kind_of(data: memoryview) -> FileKind:
     start = bytes(data[:64])
     if start.startswith((ZIP_START, LEGACY_START)):
         return "torch"
+    if start[8:9] == b"{" and not any(
+        start[4:8]
+    ):  # first: the length of a header may look like a pickle's start
+        return "safetensors"
     if start[0] == 0x80 and len(start) > 1 and start[1] <= 5:
         return "pickle"
     if start.startswith(b"\x93NUMPY"):
         return "npy"
-    if start[8:9] == b"{":
-        return "safetensors"
     for magic, what in _FOREIGN.items():
         if start.startswith(magic):
             raise UnsupportedCheckpoint(f"not a weight file but {what}")

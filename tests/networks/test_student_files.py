@@ -164,3 +164,13 @@ def test_half_precision_is_close_and_comes_out_as_float32(tmp_path: Path) -> Non
     assert resolve_student_precision("auto", "cpu") == "fp32"
     with pytest.raises(DistillError, match="'int8' is none of auto, fp32, bf16, fp16"):
         load_student(tmp_path, precision="int8")
+
+
+def test_a_header_as_long_as_a_pickle_starts_is_no_pickle(tmp_path: Path) -> None:
+    network = create(Architecture(inputs=3, ngf=2, downsamplings=1, blocks=1), seed=0)
+    for length in range(1, 300, 8):  # headers are padded to 8 bytes
+        path = tmp_path / f"{length}.safetensors"
+        save_student(path, network, StudentFacts(task="x" * length))
+        assert load_student(path).facts.task == "x" * length
+    starts = [(path.read_bytes()[0], path.read_bytes()[1]) for path in tmp_path.iterdir()]
+    assert any(first == 0x80 and second <= 5 for first, second in starts)  # as a pickle of protocol 0 to 5
