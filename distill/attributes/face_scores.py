@@ -117,6 +117,7 @@ class FaceScores:
         return {
             f"{score}_miss": float(np.mean(np.abs(np.subtract(self.scores[name][score], values))))
             for score, values in wanted.items()
+            if not score.endswith("_spread")
         }
 
     def between_people(self) -> float | None:

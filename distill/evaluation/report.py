@@ -107,7 +107,7 @@ def face_table(scores: Mapping[str, Mapping[str, float]]) -> str:
 def time_table(times: Mapping[str, ImageTime]) -> str:
     """Milliseconds an image of each way, and how they were measured."""
     rows = [
-        [TIMES[name], f"{time.milliseconds:.2f}" if time.milliseconds is not None else "–", time.how]
+        [TIMES[name], f"{time.milliseconds:,.2f}" if time.milliseconds is not None else "–", time.how]
         for name, time in times.items()
     ]
     return aligned([["", "ms an image", "measured on"], *rows])
@@ -136,7 +136,11 @@ def verdict(found: Evaluation) -> str:
     }
     if not any(lost.values()):
         return f"{share}The student beats {' and '.join(COLUMNS[name] for name in lost)} in every measure."
-    behind = [f"{COLUMNS[name]} in {', '.join(measures)}" for name, measures in lost.items() if measures]
+    behind = [
+        f"{COLUMNS[name]} in {'any measure' if len(measures) == len(losses) else ', '.join(measures)}"
+        for name, measures in lost.items()
+        if measures
+    ]
     return f"{share}The student does not beat {'; nor '.join(behind)}."
 
 

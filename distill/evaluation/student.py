@@ -115,7 +115,9 @@ class StudentEvaluation:
         ]
 
     def run(
-        self, advance: Callable[[int], object] = lambda rows: None, note: Callable[[str], object] = str
+        self,
+        advance: Callable[[int], object] = lambda rows: None,
+        note: Callable[[str], object] = lambda line: None,
     ) -> EvaluationReport:
         """Measure; `advance` hears of rows done. Raises DistillError for what is missing and where memory ends."""
         request, device = self.request, str(self.student.device)
