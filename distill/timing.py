@@ -13,7 +13,7 @@ import torch
 
 WARM_UPS, LEAST, MOST = 2, 5, 50  # runs before the clock starts, and under it
 SECONDS = 3.0  # after which no new run begins, but for the least number
-STAGES = ("synthesis", "filter", "align", "encode", "write")
+STAGES = ("synthesis", "select", "filter", "align", "encode", "write")
 
 
 class DeviceTimer:

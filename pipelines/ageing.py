@@ -7,20 +7,21 @@ the difference.
 
 from __future__ import annotations
 
-from distill.generation.edit_settings import DirectionChoice
-from distill.generation.filters.settings import ApartFilter, FaceFilter
+from distill.generation.edits import AlongDirection
+from distill.generation.faces import FaceSearch
+from distill.generation.filters.face import FaceFilter
 from distill.generation.recipe import TaskRecipe
+from distill.generation.select import Apart
 
 RECIPE = TaskRecipe(
     task="ageing",
     inputs=("source",),
     target="target",
-    edit=DirectionChoice(attribute="age", delta=3.0),
+    edit=AlongDirection(attribute="age", strength=3.0),
     truncation_psi=0.7,
     noise="const",
-    filters=(
-        ApartFilter(attribute="age", min_gap=20.0, source="lower"),
-        FaceFilter(min_confidence=0.5, max_framing_error=0.15, detect_size=192),
-    ),
+    select=Apart(attribute="age", min_gap=20.0, source="lower"),
+    faces=FaceSearch(min_confidence=0.5, detect_size=192),
+    filters=(FaceFilter(max_framing_error=0.15),),
     align="gate",
 )

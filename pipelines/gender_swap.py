@@ -6,20 +6,21 @@ tells apart with the highest certainty. Either end can be the source, so the stu
 
 from __future__ import annotations
 
-from distill.generation.edit_settings import DirectionChoice
-from distill.generation.filters.settings import FaceFilter, OppositeFilter
+from distill.generation.edits import AlongDirection
+from distill.generation.faces import FaceSearch
+from distill.generation.filters.face import FaceFilter
 from distill.generation.recipe import TaskRecipe
+from distill.generation.select import Opposite
 
 RECIPE = TaskRecipe(
     task="gender-swap",
     inputs=("source",),
     target="target",
-    edit=DirectionChoice(attribute="gender", delta=3.0),
+    edit=AlongDirection(attribute="gender", strength=3.0),
     truncation_psi=0.7,
     noise="const",
-    filters=(
-        OppositeFilter(attribute="gender", min_confidence=0.9),
-        FaceFilter(min_confidence=0.5, max_framing_error=0.15, detect_size=192),
-    ),
+    select=Opposite(attribute="gender", min_confidence=0.9),
+    faces=FaceSearch(min_confidence=0.5, detect_size=192),
+    filters=(FaceFilter(max_framing_error=0.15),),
     align="gate",
 )

@@ -5,17 +5,19 @@ Viazovetskyi et al. 2020: the target is drawn from the mean of the two w. The st
 
 from __future__ import annotations
 
-from distill.generation.edit_settings import MorphSettings
-from distill.generation.filters.settings import FaceFilter
+from distill.generation.edits import Morph
+from distill.generation.faces import FaceSearch
+from distill.generation.filters.face import FaceFilter
 from distill.generation.recipe import TaskRecipe
 
 RECIPE = TaskRecipe(
     task="morph",
     inputs=("first", "second"),
     target="morph",
-    edit=MorphSettings(),
+    edit=Morph(),
     truncation_psi=0.7,
     noise="const",
-    filters=(FaceFilter(min_confidence=0.5, max_framing_error=0.15, detect_size=144),),
+    faces=FaceSearch(min_confidence=0.5, detect_size=144),
+    filters=(FaceFilter(max_framing_error=0.15),),
     align="gate",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from distill.directions.file import Direction, read_direction, write_direction
+from distill.generation.batch import Batch
 from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe, TaskRecipe
-from distill.pixels import to_uint8
+from distill.pixels import to_float, to_uint8
 from distill.shards.layout import ShardContent
 from distill.stylegan2.facts import Teacher
 from distill.stylegan2.generator import Generator
@@ -40,10 +41,17 @@ class Redness:
 
 def pictures(*reds: list[int]) -> dict[str, torch.Tensor]:
     """Plain pictures of 4 px, one list of red values a candidate."""
-    steps = np.array(reds, dtype=np.uint8).T
-    images = np.zeros((*steps.shape, 4, 4, 3), dtype=np.uint8)
-    images[..., 0] = steps[:, :, None, None]
-    return {f"step{k}": torch.from_numpy(x) for k, x in enumerate(images)}
+    levels = np.array(reds, dtype=np.uint8).T
+    images = np.zeros((*levels.shape, 4, 4, 3), dtype=np.uint8)
+    images[..., 0] = levels[:, :, None, None]
+    return {f"strength{k}": torch.from_numpy(x) for k, x in enumerate(images)}
+
+
+def batch_of(images: Mapping[str, torch.Tensor], **params: Any) -> Batch:
+    """A batch of drawn pictures, uint8 [N, H, W, 3] each."""
+    drawn = {name: to_float(x) for name, x in images.items()}
+    count = len(next(iter(drawn.values())))
+    return Batch.of(range(count), drawn, latents=drawn, params=params)
 
 
 def planted(teacher: Generator) -> tuple[torch.Tensor, float]:
@@ -75,11 +83,11 @@ def generate_small(*args: Any, **options: Any) -> ShardContent:
 
 
 def task_of(name: str, **settings: Any) -> TaskRecipe:
-    """A task without faces; `settings` are for the filter that chooses the pair."""
+    """A task without faces; `settings` are for what selects the pair."""
     base = RECIPES[name].without_faces().revised(shard_size=4)
     if base.edit.name != "direction":
         return base
-    return base.refiltered(base.filters[0].name, find_faces=False, **settings)
+    return base.reselected(find_faces=False, **settings)
 
 
 def bound(base: TaskRecipe, teacher: Generator, direction: Direction | None = None, **models: str) -> Recipe:

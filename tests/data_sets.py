@@ -13,7 +13,7 @@ from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
 
 DIGEST = "0123456789ab"
-REASONS = ("accepted", "change.nothing", "face.none")
+REASONS = ("accepted", "ssim.nothing-changed", "face.none")
 TRIED = 5  # candidates a shard: 0, 2 and 3 are accepted
 ACCEPTED = (0, 2, 3)
 
@@ -28,11 +28,12 @@ def recipe_of(**changes: Any) -> dict[str, Any]:
         "origin": "a test",
     }
     filters = [
-        {"name": "change", "min_ssim": 0.25, "max_ssim": 0.9},
-        {"name": "face", "min_confidence": 0.2, "max_framing_error": 0.15},
+        {"name": "ssim", "min_ssim": 0.25, "max_ssim": 0.9},
+        {"name": "face", "max_framing_error": 0.15},
     ]
     base = {"task": "style-mix", "inputs": ["content", "style"], "target": "mixed", "generator": generator}
     choices = {
+        "faces": {"min_confidence": 0.2},
         "filters": filters,
         "edit": {"name": "style-mix", "crossover": {"lo": 2, "hi": 3}},
         "resolution": 16,
@@ -67,13 +68,13 @@ def content_of(shard: int, recipe: dict[str, Any]) -> ShardContent:
         columns={
             "candidate": np.asarray(ACCEPTED, np.int64),
             "params/crossover": np.asarray([2, 3, 2], np.int16),
-            "scores/change": change[rows],
+            "scores/ssim": change[rows],
             "scores/face_confidence": face[rows],
         },
         tried={
             "candidate": np.arange(TRIED, dtype=np.int64),
             "reason": np.asarray([0, 1, 0, 0, 2], np.uint8),
-            "scores/change": change,
+            "scores/ssim": change,
             "scores/face_confidence": face,
         },
         reasons=REASONS,

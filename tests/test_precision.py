@@ -8,7 +8,7 @@ import torch
 from distill.devices import resolve_precision, resolve_training_precision
 from distill.errors import DistillError
 from distill.stylegan2.load import load_generator
-from distill.stylegan2.sampling import sample_z
+from distill.stylegan2.sampling import CONTENT, sample_z
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_name_that_is_none_is_refused() -> None:
 
 def test_bf16_images_of_the_embedded_teacher_stay_within_a_grey_level() -> None:
     exact, fast = (load_generator("portraits", precision=name) for name in ("fp32", "bf16"))
-    z = torch.from_numpy(sample_z(0, 0, range(8), ("content",), exact.z_dim)[:, 0])
+    z = torch.from_numpy(sample_z(0, 0, range(8), (CONTENT,), exact.z_dim)[:, 0])
     ws = exact.map(z, truncation_psi=0.7)
     difference = (exact.synthesize(ws).clamp(-1, 1) - fast.synthesize(ws).clamp(-1, 1)).abs() * 127.5
     assert 0 < difference.mean() < 1

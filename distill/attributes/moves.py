@@ -24,14 +24,9 @@ WAYS = {"ageing": {"age": 1}, "rejuvenation": {"age": -1}}
 def wanted_ways(recipe: Mapping[str, Any]) -> dict[str, int]:
     """Return the scores that the edit of a recipe should raise (1) or lower (-1)."""
     ways = dict(WAYS.get(str(recipe.get("task")), {}))
-    filters = recipe.get("filters")
-    for item in filters if isinstance(filters, list | tuple) else ():
-        if (
-            isinstance(item, Mapping)
-            and item.get("name") == "apart"
-            and item.get("source") in ("lower", "higher")
-        ):
-            ways[str(item.get("attribute"))] = 1 if item["source"] == "lower" else -1
+    selection = recipe.get("select")
+    if isinstance(selection, Mapping) and selection.get("source") in ("lower", "higher"):
+        ways[str(selection.get("attribute"))] = 1 if selection["source"] == "lower" else -1
     return ways
 
 

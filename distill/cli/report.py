@@ -9,10 +9,8 @@ from collections.abc import Sequence
 import click
 
 from distill.files import size_text
-from distill.generation.edit_settings import DirectionSettings, MorphSettings, StyleMixSettings
 from distill.generation.job import GenerationRun
 from distill.generation.plan import SAFETY, ShardPlan
-from distill.generation.recipe import Recipe
 from distill.progress import Progress, plural
 from distill.shards.folder import ShardReport
 from distill.shards.summary import edit_text, sample_word
@@ -65,7 +63,7 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         f"generator   {plan.recipe.generator.name}, {plan.recipe.generator.resolution} px,"
         f" sha256 {plan.recipe.generator.sha256[:12]}…",
         f"{word + 's':<11} {plan.n} of {plan.recipe.resolution} px as {plan.recipe.codec}",
-        f"edit        {edit_line(plan.recipe)}",
+        f"edit        {edit_text(plan.recipe.model_dump(mode='json'))}",
         f"shards      {len(plan.rows)} of up to {plan.recipe.shard_size};"
         f" {len(plan.done)} with {plan.rows_done} {word}s are there already",
         f"disk        about {size_text(plan.bytes_needed)} needed, {size_text(plan.bytes_free)} free: {verdict}",
@@ -73,17 +71,6 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         f"drawn       {drawn.batch_size} at once in {drawn.precision}{', compiled' if drawn.compiled else ''}",
     ]
     click.echo("\n".join(lines))
-
-
-def edit_line(recipe: Recipe) -> str:
-    """Say in a few words what is done to the latents."""
-    match recipe.edit:
-        case StyleMixSettings(crossover=crossover):
-            return f"style mix, crossover {crossover.lo}-{crossover.hi} of {recipe.generator.num_ws}"
-        case MorphSettings():
-            return "morph: the mean of two w"
-        case DirectionSettings(sha256=sha256):
-            return f"{edit_text(recipe.model_dump(mode='json'))} (sha256 {sha256[:12]}…)"
 
 
 def print_result(

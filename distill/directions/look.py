@@ -17,12 +17,11 @@ from torch import Tensor
 
 from distill.attributes.protocol import AttributeScorer, Scores
 from distill.faces.alignment import Floats, Pixels
-from distill.faces.detection import Face, FaceDetector
+from distill.faces.detection import FILLED_SIDE, Face, FaceDetector, each
 from distill.faces.identity import describe
-from distill.generation.filters.face import MAX_SIDE, each
 from distill.pixels import HostCopy, to_uint8
 from distill.stylegan2.generator import Generator
-from distill.stylegan2.sampling import normal
+from distill.stylegan2.sampling import DIRECTION, normal
 
 PSI = (
     0.7  # truncation of the faces that are scored and edited, as of the pairs that are made with a direction
@@ -71,7 +70,7 @@ class Studio:
     ) -> None:
         self.generator, self.scorer, self.threads = generator, scorer, threads
         self.truncation_psi = truncation_psi
-        self.find = find or FaceDetector(max_side=MAX_SIDE)
+        self.find = find or FaceDetector(max_side=FILLED_SIDE)
         self.describe = describe
 
     def draw(self, ws_NLD: Tensor) -> HostCopy:
@@ -106,7 +105,7 @@ class Studio:
 
 def draw_w(generator: Generator, seed: int, stream: int, candidates: Sequence[int]) -> Tensor:
     """Map the candidates' z to w [N, D], untruncated; each from a counter of its own."""
-    z_NZ = np.stack([normal(seed, "z-direction", stream, i, generator.z_dim) for i in candidates])
+    z_NZ = np.stack([normal(seed, DIRECTION, stream, i, generator.z_dim) for i in candidates])
     return generator.map(torch.from_numpy(z_NZ))[:, 0]
 
 

@@ -22,10 +22,9 @@ from distill.directions.strip import COLUMNS, ROWS, captions, draw_strip, edited
 from distill.directions.summary import Scale
 from distill.directions.workflow import Facts, Found, Judged, judge_direction
 from distill.errors import DistillError
-from distill.faces.detection import FaceDetector
+from distill.faces.detection import FILLED_SIDE, FaceDetector
 from distill.faces.identity import descriptor_sha256
 from distill.files import atomic_write
-from distill.generation.filters.face import MAX_SIDE
 from distill.progress import Progress
 from distill.shards.inspect.sheet import png_bytes
 from distill.stylegan2.facts import Teacher, teacher_facts
@@ -84,7 +83,7 @@ def open_studio(scored: ScoredFaces, command: str) -> Opened:
     drawn = scored.drawn
     generator, teacher = open_generator(drawn)
     scorer, facts = open_scorer(scored.scorer, str(generator.device))
-    detector = FaceDetector(max_side=MAX_SIDE)
+    detector = FaceDetector(max_side=FILLED_SIDE)
     descriptor_sha256()
     settings = {
         **facts,

@@ -23,7 +23,7 @@ from distill.evaluation.student import default_out
 from distill.evaluation.student_scores import evenly
 from distill.faces.photo_results import count_reasons
 from distill.faces.photos import find_photos
-from distill.generation.edit_settings import DirectionChoice
+from distill.generation.edits import AlongDirection
 from distill.generation.recipe import TaskRecipe
 from distill.networks.perceptual import default_perceptual, load_perceptual
 from distill.networks.student import load_student
@@ -137,7 +137,7 @@ class PhotosEvaluation:
         """
         facts = self.translate.student.facts
         recipe = self.recipes.get(facts.task or "")
-        if recipe is None or not isinstance(recipe.edit, DirectionChoice):
+        if recipe is None or not isinstance(recipe.edit, AlongDirection):
             learned = facts.task or "an unknown task"
             raise DistillError(
                 f"--latent-edit is for students of an edit along a direction; this one learned {learned}"
@@ -152,7 +152,7 @@ class PhotosEvaluation:
         return LatentEdit(
             generator=load_generator(teacher, device=device),
             direction=read_direction(attribute, generator=teacher),
-            strength=recipe.edit.delta,
+            strength=recipe.edit.strength,
             features=load_perceptual(features, device=device),
             way=wanted_ways({"task": facts.task}).get(attribute),
             scorer=self.judging.judge.scorer if self.judging.judge else None,

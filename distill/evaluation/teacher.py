@@ -40,7 +40,7 @@ from distill.pixels import area_downsample, to_numpy, to_uint8
 from distill.stylegan2.facts import teacher_facts
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import build_generator
-from distill.stylegan2.sampling import sample_z
+from distill.stylegan2.sampling import CONTENT, sample_z
 from distill.timing import clock
 from distill.weights import registry
 
@@ -246,7 +246,7 @@ def draw_samples(inputs: AssessmentInputs, blocks: Blocks) -> TeacherSamples:
 
 def latents(generator: Generator, request: AssessRequest) -> NDArray[np.float32]:
     """Return z [N, Z]: those of the first candidates that `distill generate` draws with that seed."""
-    return sample_z(request.seed, 0, range(request.samples), ["content"], generator.z_dim)[:, 0]
+    return sample_z(request.seed, 0, range(request.samples), [CONTENT], generator.z_dim)[:, 0]
 
 
 def draw(generator: Generator, z_NZ: NDArray[np.float32], psi: float) -> Pixels:

@@ -10,7 +10,8 @@ excludes commercial use. A model of your own goes in by path and sha256.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +33,7 @@ LANDMARKS = ModelFile(
     sha256=LANDMARKS_SHA256,
     locate="pose_predictor_model_location",
 )
+FILLED_SIDE = 256  # px: a face that fills the picture is found as well at this size, and far sooner
 CHIP_STEPS = 64  # dlib takes whole-number landmarks: chips are planned on a grid this much finer than a pixel
 
 
@@ -122,6 +124,22 @@ class FaceDetector:
 
     def _model(self) -> tuple[Path, str]:
         return LANDMARKS.verified(self.landmarks_model, self.landmarks_model_sha256)
+
+
+def each(work: Callable[[int], None], numbers: Sequence[int], *, threads: int) -> None:
+    """Call `work` with every number, `threads` at a time; dlib lets go of the interpreter while it searches."""
+    if threads == 1:
+        for number in numbers:
+            work(number)
+        return
+    for _ in _pool(threads).map(work, numbers):  # raises what a call raised
+        pass
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that live as long as the process: each has a detector of its own, which takes time to open."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="faces")
 
 
 def face_chip(image: Pixels, landmarks: ArrayLike, size: int, padding: float = 0.25) -> Pixels:

@@ -7,7 +7,7 @@ and the face between the two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,25 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.faces.alignment import ffhq_quad, warp_quad
-from distill.generation.filters import Batch
+from distill.generation.batch import Batch
 from distill.generation.recipe import Recipe
 from distill.pixels import area_downsample, to_numpy, to_uint8
 
 OTHER_FACES = ("style", "second", "morph")  # roles that are registered with nothing
 
 
-def store_images(
-    batch: Batch, drawn: Mapping[str, Tensor], rows: Sequence[int], recipe: Recipe
-) -> dict[str, NDArray[np.uint8]]:
-    """Return role -> uint8 [rows, H, W, 3] of the wanted candidates.
-
-    `batch` holds the images at the generator's resolution as bytes, `drawn` the same as floats [N, 3, H, W].
-    """
+def framed(batch: Batch, rows: Sequence[int], recipe: Recipe) -> dict[str, NDArray[np.uint8]]:
+    """Return role -> uint8 [rows, H, W, 3] of the wanted candidates."""
     if recipe.align in ("ffhq", "chip"):
         return {role: warped(batch, role, rows, recipe) for role in recipe.roles}
     if recipe.resolution == batch.images[recipe.target].shape[1]:
         return {role: batch.host(role)[list(rows)] for role in recipe.roles}
-    return {role: reduced(drawn[role], rows, recipe.resolution) for role in recipe.roles}
+    return {role: reduced(batch.drawn[role], rows, recipe.resolution) for role in recipe.roles}
 
 
 def reduced(drawn_NCHW: Tensor, rows: Sequence[int], size: int) -> NDArray[np.uint8]:
@@ -47,7 +42,7 @@ def warped(batch: Batch, role: str, rows: Sequence[int], recipe: Recipe) -> NDAr
     size = recipe.resolution
     out = np.empty((len(rows), size, size, 3), dtype=np.uint8)
     for place, i in enumerate(rows):
-        landmarks = batch.faces[i][leader_of(role, recipe)].landmarks
+        landmarks = batch.landmarks(leader_of(role, recipe), i)
         image = batch.host(role)[i]
         if recipe.align == "ffhq":
             out[place] = warp_quad(image, ffhq_quad(landmarks), size)

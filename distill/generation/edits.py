@@ -1,4 +1,4 @@
-"""Edits in w+: from the parents of a candidate to the w+ of each of its pictures.
+"""Edits in w+: a class each, with its settings in a recipe and what it does to the w+ of a candidate's parents.
 
 Shapes: N candidates, P parents, L w+ layers, D latent width.
 """
@@ -7,67 +7,107 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, PrivateAttr, field_validator
 from torch import Tensor
 
 from distill.errors import DistillError
 from distill.pixels import to_device
-from distill.stylegan2.sampling import sample_integers
+from distill.schema import Frozen, validated
+from distill.stylegan2.sampling import CONTENT, sample_integers
+
+if TYPE_CHECKING:
+    from distill.directions.file import Direction
+    from distill.stylegan2.facts import Teacher
 
 Numbers = NDArray[np.int64]  # one per candidate
 
 
-class Edit(Protocol):
-    """A way to make several pictures from the latents of a candidate's parents."""
+class Edit(Frozen):
+    """What all edits have: a name, settings, and the way from the w+ of the parents to the w+ of each picture.
+
+    `roles`: of the images of a row, the target last. `parents`: the latents that are drawn, each with the number of
+    its random stream; the numbers of one edit differ, and are never changed afterwards. `latents`: the roles whose
+    w+ is stored. Pictures carry the names of their roles, but where a pair is selected of several.
+    """
+
+    roles: ClassVar[tuple[str, ...]]
+    parents: ClassVar[Mapping[str, int]]
+    latents: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def parents(self) -> tuple[str, ...]:
-        """Names of the latents that are drawn."""
+    def together(self) -> tuple[str, ...]:
+        """Pictures whose first `shared_layers` w are the same: these layers are drawn once for all of them."""
+        return ()
 
     @property
-    def families(self) -> tuple[tuple[str, ...], ...]:
-        """All pictures; those of one family have their first `shared_layers` w in common."""
+    def shared_layers(self) -> int:
+        return 0
 
-    @property
-    def shared_layers(self) -> int: ...
+    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
+        """Return the edit with every choice as a number that fits the teacher: what a bound recipe holds."""
+        return self
 
-    @property
-    def latents(self) -> tuple[str, ...]:
-        """The pictures whose w+ may be stored."""
+    def ready(self, direction: Direction | None) -> Self:
+        """Return the edit with what it needs beside its settings."""
+        return self
 
     def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
         """Draw what else the edit needs, by name."""
+        return {}
 
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
-        """w+ of the parents and what was drawn -> w+ [N, L, D] per picture."""
+        """Return the w+ [N, L, D] of each picture, from those of the parents and what was drawn."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
-class StyleMix:
-    """Take the content's w+ below a crossover and the style's from there on (Karras et al. 2019, section 3.1).
+class Crossover(Frozen):
+    """Lowest and highest crossover, both included; where they differ it is drawn per candidate."""
 
-    `low` and `high` bound the crossover, both included; where they differ it is drawn per candidate.
-    """
+    lo: int = Field(ge=1)
+    hi: int = Field(ge=1)
 
-    low: int
-    high: int
 
-    parents = ("content", "style")
-    families = (("content", "mixed"), ("style",))
-    latents = ("content", "style")
+class StyleMix(Edit):
+    """Take the content's w+ below a crossover and the style's from there on (Karras et al. 2019, section 3.1)."""
+
+    name: Literal["style-mix"] = "style-mix"
+    crossover: str | Crossover = "half"  # see parse_crossover; numbers once a teacher is known
+
+    roles: ClassVar = ("content", "style", "mixed")
+    parents: ClassVar = {"content": CONTENT, "style": 2}
+    latents: ClassVar = ("content", "style")
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        return ("content", "mixed")
 
     @property
     def shared_layers(self) -> int:
         """Layers that content and mixed have in common whatever crossover is drawn."""
-        return self.low
+        return self._bounds.lo
+
+    @property
+    def _bounds(self) -> Crossover:
+        if isinstance(self.crossover, str):
+            raise DistillError(
+                f"crossover {self.crossover!r} is no number: bind the recipe to a teacher first"
+            )
+        return self.crossover
+
+    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
+        if isinstance(self.crossover, Crossover):
+            return self
+        low, high = parse_crossover(self.crossover, teacher.num_ws)
+        return self.model_copy(update={"crossover": Crossover(lo=low, hi=high)})
 
     def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
-        return {"crossover": sample_integers(seed, "crossover", shard, candidates, self.low, self.high)}
+        return {"crossover": sample_integers(seed, 3, shard, candidates, self._bounds.lo, self._bounds.hi)}
 
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
         content, style = parents_NPLD.unbind(dim=1)
@@ -78,26 +118,48 @@ class StyleMix:
         return {"content": content, "style": style, "mixed": mixed}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DirectionEdit:
-    """Move the source along a direction, a picture for each of several strengths (Viazovetskyi et al. 2020).
+class AlongDirection(Edit):
+    """Move a face along a direction that changes an attribute, several pictures of each (Viazovetskyi et al. 2020).
 
-    `vector` [L, D] is what strength 1 adds to w+. Which two pictures become source and target is decided when they
-    have been scored; `source_end` is drawn for that: 0 where the source is the end of the lower score.
+    Pictures are drawn at each of `fractions` of `strength`; which two of them become source and target is decided by
+    the recipe's `select`, for which `source_end` is drawn: 0 where the source is the end of the lower score.
+    `direction` and `sha256` name the file of the direction once it is known.
     """
 
-    vector: Tensor
-    strengths: tuple[float, ...]
+    name: Literal["direction"] = "direction"
+    attribute: str
+    strength: float = Field(default=3.0, gt=0, le=100)  # of the outermost pictures
+    fractions: tuple[float, ...] = Field(default=(-1.0, -0.5, 0.0, 0.5, 1.0), min_length=2, max_length=32)
+    direction: str = ""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
-    parents = ("source",)
+    roles: ClassVar = ("source", "target")
+    parents: ClassVar = {"source": 4}
+    latents: ClassVar = ("source", "target")
+
+    _vector: Tensor | None = PrivateAttr(default=None)  # what strength 1 adds to w+
+
+    @field_validator("fractions")
+    @classmethod
+    def _rising(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
+        if any(after <= before for before, after in pairwise(fractions)):
+            raise ValueError("fractions must rise")
+        return fractions
 
     @property
-    def families(self) -> tuple[tuple[str, ...], ...]:
-        return (self.latents,)
+    def strengths(self) -> dict[str, float]:
+        """Picture -> how far along the direction it lies."""
+        return {f"strength{k}": fraction * self.strength for k, fraction in enumerate(self.fractions)}
 
     @property
-    def latents(self) -> tuple[str, ...]:
-        return tuple(f"step{k}" for k in range(len(self.strengths)))
+    def together(self) -> tuple[str, ...]:
+        return tuple(self.strengths)
+
+    @property
+    def vector(self) -> Tensor:
+        if self._vector is None:
+            raise DistillError(f"the direction {self.direction!r} has not been read")
+        return self._vector
 
     @property
     def shared_layers(self) -> int:
@@ -105,32 +167,53 @@ class DirectionEdit:
         moved = self.vector.abs().sum(dim=1).nonzero()
         return int(moved[0]) if len(moved) else len(self.vector)
 
+    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
+        if direction is None:
+            raise DistillError(f"an edit of {self.attribute!r} needs a direction; name one with --direction")
+        direction.check_fits(num_ws=teacher.num_ws, w_dim=teacher.w_dim, generator_sha256=teacher.sha256)
+        if direction.attribute != self.attribute:
+            raise DistillError(
+                f"direction {direction.name!r} moves {direction.attribute!r}, this task edits {self.attribute!r};"
+                " name another with --direction"
+            )
+        fields = {**self.model_dump(), "direction": direction.name, "sha256": direction.sha256}
+        return validated(type(self), fields)
+
+    def ready(self, direction: Direction | None) -> Self:
+        if direction is None or direction.sha256 != self.sha256:
+            here = f"has sha256 {direction.sha256[:12]}…" if direction else "is missing"
+            raise DistillError(
+                f"the direction {self.direction!r} {here} here, the recipe names {self.sha256[:12]}…;"
+                " give every worker the same file"
+            )
+        edit = self.model_copy()
+        edit._vector = direction.vector
+        return edit
+
     def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
-        return {"source_end": sample_integers(seed, "source-end", shard, candidates, 0, 1)}
+        return {"source_end": sample_integers(seed, 5, shard, candidates, 0, 1)}
 
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
         source, vector = parents_NPLD[:, 0], to_device(self.vector, parents_NPLD.device)
-        return {
-            name: source + strength * vector
-            for name, strength in zip(self.latents, self.strengths, strict=True)
-        }
+        return {picture: source + strength * vector for picture, strength in self.strengths.items()}
 
 
-@dataclass(frozen=True)
-class Morph:
+class Morph(Edit):
     """Draw the face between two: the mean of their w+ (Viazovetskyi et al. 2020)."""
 
-    parents = ("first", "second")
-    families = (("first",), ("second",), ("morph",))
-    latents = ("first", "second")
-    shared_layers = 0
+    name: Literal["morph"] = "morph"
 
-    def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
-        return {}
+    roles: ClassVar = ("first", "second", "morph")
+    parents: ClassVar = {"first": 6, "second": 7}
+    latents: ClassVar = ("first", "second")
 
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
         first, second = parents_NPLD.unbind(dim=1)
         return {"first": first, "second": second, "morph": (first + second) / 2}
+
+
+# The table of edits: a recipe names one of them.
+AnyEdit = Annotated[StyleMix | AlongDirection | Morph, Field(discriminator="name")]
 
 
 def parse_crossover(spec: str, num_ws: int) -> tuple[int, int]:

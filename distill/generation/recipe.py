@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from distill.errors import DistillError
-from distill.generation.edit_settings import (
-    DirectionSettings,
-    EditChoice,
-    EditSettings,
-    StyleMixChoice,
-    settle_edit,
-)
-from distill.generation.filters.settings import PAIR_FILTERS, AnyFilter
+from distill.generation.edits import AlongDirection, AnyEdit, StyleMix
+from distill.generation.faces import FaceSearch
+from distill.generation.filters import AnyFilter
+from distill.generation.select import AnySelection
 from distill.schema import Frozen, canonical_json, first_problem, flat, validated
 from distill.stylegan2.facts import Teacher
 from distill.stylegan2.sampling import MAX_SEED
@@ -34,7 +31,6 @@ Codec = Literal["raw", "jpeg", "webp"]
 
 INFORMATIVE = ("generator.name", "generator.licence", "generator.origin")  # left out of the digest
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
-NEED_LANDMARKS = ("outside", "identity")  # filters that use what the face filter finds
 
 
 class TaskRecipe(Frozen):
@@ -43,10 +39,12 @@ class TaskRecipe(Frozen):
     task: str
     inputs: tuple[str, ...]
     target: str
-    edit: EditChoice = StyleMixChoice()
+    edit: AnyEdit = StyleMix()
     truncation_psi: float = Field(default=0.7, ge=-2, le=2)
     truncation_cutoff: int | None = Field(default=None, ge=1)
     noise: Literal["const", "none"] = "const"
+    select: AnySelection | None = None
+    faces: FaceSearch | None = FaceSearch()
     filters: tuple[AnyFilter, ...] = ()
     align: Align = "gate"
     resolution: int | None = None
@@ -58,7 +56,7 @@ class TaskRecipe(Frozen):
     def revised(self, **choices: Any) -> Self:
         """Return a copy with some choices changed, validated; None leaves a choice as it is.
 
-        The choices of the edit, such as `crossover` and `delta`, go by their own names.
+        The choices of the edit, such as `crossover` and `strength`, go by their own names.
         """
         fields = self.model_dump()
         of_edit = type(self.edit).model_fields
@@ -80,33 +78,51 @@ class TaskRecipe(Frozen):
         changed = (item | given if item["name"] == name else item for item in filters)
         return self.revised(filters=tuple(changed))
 
+    def reselected(self, **settings: Any) -> Self:
+        """Return a copy in which some settings of `select` are changed; None leaves one as it is."""
+        given = {key: value for key, value in settings.items() if value is not None}
+        return self.revised(select=(self.select.model_dump() if self.select else {}) | given)
+
     def without_faces(self) -> Self:
         """Return a copy for a teacher that does not draw faces: no face filter, no alignment."""
         kept = tuple(item.model_dump() for item in self.filters if item.name != "face")
         return self.revised(filters=kept, align="none")
 
+    @property
+    def looks_for_faces(self) -> bool:
+        """Whether the selection or a filter needs to know the faces."""
+        selects = self.select is not None and self.select.find_faces
+        return selects or any(item.needs_faces for item in self.filters)
+
     def bind(self, teacher: Teacher, *, direction: Direction | None = None, **models: str) -> Recipe:
         """Join with a teacher: resolve edit, resolution and codec to numbers and names.
 
-        `models`: the sha256 of what the filters look with: landmarks_sha256, descriptor_sha256, scorer_sha256.
+        `models`: the sha256 of what selection and filters look with: landmarks_sha256, descriptor_sha256,
+        scorer_sha256.
         """
         resolution = checked_resolution(self.resolution or teacher.resolution, teacher)
         codec = self.codec
         if codec == "auto":
             codec = "raw" if resolution <= RAW_UP_TO else "jpeg"
-        if direction is not None:
-            direction.check_fits(num_ws=teacher.num_ws, w_dim=teacher.w_dim, generator_sha256=teacher.sha256)
-        edit = settle_edit(self.edit, num_ws=teacher.num_ws, direction=direction)
-        filters = [item.model_dump() for item in self.filters]
+        named = with_models(self.model_dump(), models)
         bound = {
-            **self.model_dump(),
+            **named,
             "generator": teacher.model_dump(),
-            "edit": edit.model_dump(),
+            "edit": self.edit.settled(teacher, direction).model_dump(),
+            "faces": named["faces"] if self.looks_for_faces else None,
             "resolution": resolution,
             "codec": codec,
-            "filters": tuple(item | {k: v for k, v in models.items() if k in item} for item in filters),
         }
         return validated(Recipe, bound)
+
+
+def with_models(fields: Any, models: Mapping[str, str]) -> Any:
+    """Put the sha256 of each model wherever a setting asks for it."""
+    if isinstance(fields, dict):
+        return {key: models.get(key, with_models(value, models)) for key, value in fields.items()}
+    if isinstance(fields, tuple):
+        return tuple(with_models(value, models) for value in fields)
+    return fields
 
 
 class Recipe(Frozen):
@@ -117,10 +133,12 @@ class Recipe(Frozen):
     inputs: tuple[str, ...]
     target: str
     generator: Teacher
-    edit: EditSettings
+    edit: AnyEdit
     truncation_psi: float
     truncation_cutoff: int | None
     noise: Literal["const", "none"]
+    select: AnySelection | None
+    faces: FaceSearch | None
     filters: tuple[AnyFilter, ...]
     align: Align
     resolution: int
@@ -140,34 +158,44 @@ class Recipe(Frozen):
         names = [item.name for item in self.filters]
         if self.align != "none" and "face" not in names:
             raise ValueError(f"align {self.align!r} needs the face filter, which finds the landmarks")
-        for name in NEED_LANDMARKS:
-            if name in names and "face" not in names[: names.index(name)]:
+        for place, item in enumerate(self.filters):
+            if item.needs_faces and "face" not in names[: place + 1]:
                 raise ValueError(
-                    f"the filter {name!r} needs the face filter before it, which finds the landmarks"
+                    f"the filter {item.name!r} needs the face filter before it, which finds the landmarks"
                 )
-        self._check_pair_filter()
+        self._check_selection()
         return self
 
-    def _check_pair_filter(self) -> None:
-        """A direction is followed by the one filter that makes a pair of its images, no other edit is."""
-        places = [i for i, item in enumerate(self.filters) if isinstance(item, PAIR_FILTERS)]
-        if not isinstance(self.edit, DirectionSettings):
-            if places:
-                raise ValueError(
-                    f"the filter {self.filters[places[0]].name!r} is for edits along a direction"
-                )
+    def _check_selection(self) -> None:
+        """An edit along a direction, which draws several pictures, needs a selection; no other edit has one."""
+        if not isinstance(self.edit, AlongDirection):
+            if self.select:
+                raise ValueError(f"the selection {self.select.name!r} is for edits along a direction")
             return
-        if places != [0]:
-            raise ValueError("an edit along a direction needs one filter, the first, that chooses its pair")
-        chooser = self.filters[0]
-        if isinstance(chooser, PAIR_FILTERS) and chooser.attribute != self.edit.attribute:
+        if self.select is None:
+            raise ValueError("an edit along a direction needs `select`, which chooses its pair")
+        if self.select.attribute != self.edit.attribute:
             raise ValueError(
-                f"the direction moves {self.edit.attribute!r}, the filter scores {chooser.attribute!r}"
+                f"the direction moves {self.edit.attribute!r}, the selection scores {self.select.attribute!r}"
             )
 
     @property
     def roles(self) -> tuple[str, ...]:
         return (*self.inputs, self.target)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Every reason to drop a candidate, in the order in which they are given -> what to do about it."""
+        found: dict[str, str] = {}
+        for item in (self.select, *self.filters) if self.select else self.filters:
+            for reason, advice in item.reasons.items():
+                found.setdefault(reason, advice)
+        return found
+
+    @property
+    def shows_one_face(self) -> bool:
+        """Whether every role of every row shows exactly one face, whose landmarks are known."""
+        return any(item.name == "face" for item in self.filters)
 
     @property
     def digest(self) -> str:

@@ -10,17 +10,15 @@ from distill.attributes.open import BUILTIN, open_scorer
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError
 from distill.generation.conditions import ChosenConditions
-from distill.generation.edit_settings import DirectionChoice
-from distill.generation.filters.settings import PairFilter
+from distill.generation.edits import AlongDirection
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.stylegan2.facts import teacher_facts
 from distill.weights.registry import domain_of
 
-# Choices that only some tasks have: by the edit of the task, or by a filter in its recipe.
-OF_EDIT = {"crossover": "style-mix", "direction": "direction", "delta": "direction", "scorer": "direction"}
-OF_FILTER = {"min_confidence": "opposite", "years": "apart"}
+# Choices that only some tasks have: by its edit, or by how it selects pairs.
+OF_EDIT = {"crossover": "style-mix", "direction": "direction", "strength": "direction", "scorer": "direction"}
+OF_SELECTION = {"min_confidence": "opposite", "years": "apart"}
 OF_ONE_FACE = ("max_identity_distance", "max_outside_change")  # first input and target show the same person
-FLAGS = {"delta": "--strength"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,7 @@ class TaskChoices:
     codec: str | None = None
     latents: str | None = None
     shard_size: int | None = None
-    delta: float | None = None  # strength of the outermost images
+    strength: float | None = None  # of the outermost images
     direction: str | None = None  # NAME or FILE
     scorer: str | None = None  # "builtin" or FILE
     min_confidence: float | None = None
@@ -90,10 +88,10 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     draws_faces = domain_of(request.generator) in ("face", "unknown")
     if choices.align == "none" or not draws_faces:
         base = base.without_faces()
-    names = {*type(base).model_fields, "crossover", "delta"}
+    names = {*type(base).model_fields, "crossover", "strength"}
     base = base.revised(**{key: value for key, value in asdict(choices).items() if key in names})
     files, direction, models = RecipeFiles(), None, dict[str, str]()
-    if isinstance(edit := base.edit, DirectionChoice):
+    if isinstance(edit := base.edit, AlongDirection):
         direction = direction_of(edit.attribute, request)
         scorer = choices.scorer or BUILTIN
         base, models = with_scorer(base, scorer, request, draws_faces=draws_faces)
@@ -104,14 +102,14 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
 
 def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
     """Refuse a choice that the task has no use for."""
-    filters = [item.name for item in base.filters]
+    selection = base.select.name if base.select else None
     idle = [key for key, edit in OF_EDIT.items() if base.edit.name != edit]
-    idle += [key for key, name in OF_FILTER.items() if name not in filters]
+    idle += [key for key, name in OF_SELECTION.items() if name != selection]
     idle += OF_ONE_FACE if base.edit.name == "morph" else ()
     for key in (item.name for item in fields(choices) if item.name in idle):
         if (value := getattr(choices, key)) is not None:
-            flag = FLAGS.get(key, f"--{key.replace('_', '-')}")
-            raise DistillError(f"{flag} {value} has no meaning for the task {base.task}: leave it out")
+            flag = key.replace("_", "-")
+            raise DistillError(f"--{flag} {value} has no meaning for the task {base.task}: leave it out")
 
 
 def named_direction(attribute: str, request: GenerateRequest) -> str:
@@ -134,27 +132,23 @@ def direction_of(attribute: str, request: GenerateRequest) -> Direction:
 def with_scorer(
     base: TaskRecipe, source: str, request: GenerateRequest, *, draws_faces: bool
 ) -> tuple[TaskRecipe, dict[str, str]]:
-    """Put scorer and bounds into the filter that chooses the pair; give the sha256 of the scorer."""
-    chooser = base.filters[0]
-    if not isinstance(chooser, PairFilter):
-        raise DistillError(
-            f"the task {base.task} moves along a direction and has no filter that chooses a pair"
-        )
-    scorer = open_scorer(source, chooser.attribute)
+    """Put scorer and bounds into what selects the pair; give the sha256 of the scorer."""
+    selection = base.select
+    if selection is None:
+        raise DistillError(f"the task {base.task} moves along a direction and has no `select` for its pairs")
+    scorer = open_scorer(source, selection.attribute)
     if scorer.needs_face and not draws_faces:
         raise DistillError(
             f"the scorer {source!r} looks at faces, and {request.generator} draws none: name another by --scorer"
         )
     settings = {"min_confidence": request.choices.min_confidence, "min_gap": request.choices.years}
-    kind = scorer.kinds[chooser.attribute]
-    if chooser.name == "opposite" and kind != "probability":
+    kind = scorer.kinds[selection.attribute]
+    if selection.name == "opposite" and kind != "probability":
         raise DistillError(
-            f"the scorer {source!r} gives {chooser.attribute!r} as a {kind}: the task"
+            f"the scorer {source!r} gives {selection.attribute!r} as a {kind}: the task"
             f" {base.task} needs the probability of a class"
         )
-    revised = base.refiltered(
-        chooser.name, scorer=source.rpartition("/")[2], find_faces=scorer.needs_face, **settings
-    )
+    revised = base.reselected(scorer=source.rpartition("/")[2], find_faces=scorer.needs_face, **settings)
     return revised, {"scorer_sha256": scorer.sha256}
 
 
@@ -168,9 +162,9 @@ def with_bounds(base: TaskRecipe, choices: TaskChoices) -> TaskRecipe:
 
 
 def models_of(recipe: TaskRecipe) -> dict[str, str]:
-    """The sha256 of each model that the filters of a recipe look with."""
+    """The sha256 of each model that selection and filters of a recipe look with."""
     models: dict[str, str] = {}
-    if any(item.name == "face" or getattr(item, "find_faces", False) for item in recipe.filters):
+    if recipe.looks_for_faces:
         from distill.faces.detection import FaceDetector
 
         models["landmarks_sha256"] = FaceDetector().landmarks_sha256

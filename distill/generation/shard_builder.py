@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from distill.faces.alignment import ffhq_quad
-from distill.generation.filters import ACCEPTED, Batch, Filter, picked
+from distill.generation.batch import ACCEPTED, Batch
 from distill.generation.recipe import Recipe
 from distill.shards.codec import encode_images
 from distill.shards.layout import ShardContent
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """One canonical batch, or some candidates of one, on the way: N candidates, drawn and not judged yet.
-
-    `images`: picture -> float [N, 3, H, W] on the generator's device; `batch`: the same as bytes, with the verdicts
-    to come; `latents`: picture -> w+ [N, L, D], of those pictures whose latents are stored.
-    """
-
-    ids: Sequence[int]
-    images: Mapping[str, Tensor]
-    batch: Batch
-    latents: Mapping[str, Tensor]
-
-    def as_chosen(self) -> Drawn:
-        """Name by its role what a filter of the batch chose; the same where there was no choice."""
-        if not self.batch.chosen:
-            return self
-        images, latents = list(self.images.values()), list(self.latents.values())
-        return replace(
-            self,
-            images={role: picked(images, places) for role, places in self.batch.chosen.items()},
-            latents={role: picked(latents, places) for role, places in self.batch.chosen.items()},
-        )
-
-
-class Collector:
+class ShardBuilder:
     """Fills one shard in candidate order and stops counting at the candidate that fills it."""
 
-    def __init__(
-        self, recipe: Recipe, index: int, rows: int, *, filters: Sequence[Filter], threads: int
-    ) -> None:
+    def __init__(self, recipe: Recipe, index: int, rows: int, *, threads: int) -> None:
         self.recipe, self.index, self.rows, self.threads = recipe, index, rows, threads
-        self.reasons = list(dict.fromkeys([ACCEPTED, *(name for item in filters for name in item.reasons)]))
+        self.reasons = [ACCEPTED, *recipe.reasons]
         self.accepted, self.tried = 0, 0
         self.dropped: Counter[str] = Counter()
         self._images: dict[str, list[NDArray[np.uint8] | bytes]] = {role: [] for role in recipe.roles}
@@ -68,28 +39,28 @@ class Collector:
         """Tell whether so many more candidates could fill the shard, or bring it to the cap."""
         return self.accepted + candidates >= self.rows or self.tried + candidates >= cap
 
-    def add(self, drawn: Drawn, wanted: Sequence[int], stored: Mapping[str, NDArray[np.uint8]]) -> None:
+    def add(self, batch: Batch) -> None:
         """Take the wanted rows of a batch, and note every candidate up to the one that fills the shard."""
+        wanted = batch.wanted
         fills = self.accepted + len(wanted) == self.rows
-        seen = wanted[-1] + 1 if fills else len(drawn.ids)
-        self._note_tried(drawn, seen)
+        self._note_tried(batch, wanted[-1] + 1 if fills else len(batch.ids))
         if wanted:
-            for role, images in stored.items():
+            for role, images in batch.framed.items():
                 self._images[role] += self._encoded(images)
-            self._add_columns(drawn, list(wanted))
+            self._add_columns(batch, wanted)
         self.accepted += len(wanted)
 
-    def _add_columns(self, drawn: Drawn, chosen: list[int]) -> None:
-        self._columns["candidate"].append(np.asarray([drawn.ids[i] for i in chosen], dtype=np.int64))
-        for name, values in drawn.batch.params.items():
-            self._columns[f"params/{name}"].append(values[chosen].astype(np.int16))
-        for role, ws_NLD in drawn.latents.items():
-            rows = ws_NLD[chosen].cpu().numpy().astype(self.recipe.latents)
-            self._columns[f"latents/{role}"].append(rows)
-        for name, scores in drawn.batch.scores.items():
-            self._columns[f"scores/{name}"].append(scores[chosen])
-        if drawn.batch.faces:
-            self._add_landmarks(drawn.batch, chosen)
+    def _add_columns(self, batch: Batch, rows: list[int]) -> None:
+        self._columns["candidate"].append(np.asarray([batch.ids[i] for i in rows], dtype=np.int64))
+        for name, values in batch.params.items():
+            self._columns[f"params/{name}"].append(values[rows].astype(np.int16))
+        for role in self.recipe.edit.latents:
+            ws_NLD = batch.latents[role][rows].cpu().numpy().astype(self.recipe.latents)
+            self._columns[f"latents/{role}"].append(ws_NLD)
+        for name, scores in batch.scores.items():
+            self._columns[f"scores/{name}"].append(scores[rows])
+        if self.recipe.shows_one_face:
+            self._add_landmarks(batch, rows)
 
     def content(self) -> ShardContent:
         """The finished shard."""
@@ -105,20 +76,19 @@ class Collector:
             reasons=self.reasons,
         )
 
-    def _note_tried(self, drawn: Drawn, seen: int) -> None:
-        ids, batch = drawn.ids, drawn.batch
+    def _note_tried(self, batch: Batch, seen: int) -> None:
         verdicts = [reason or ACCEPTED for reason in batch.reasons[:seen]]
         self.tried += seen
         self.dropped.update(verdict for verdict in verdicts if verdict != ACCEPTED)
-        self._ledger["candidate"].append(np.asarray(ids[:seen], dtype=np.int64))
+        self._ledger["candidate"].append(np.asarray(batch.ids[:seen], dtype=np.int64))
         codes = [self.reasons.index(verdict) for verdict in verdicts]
         self._ledger["reason"].append(np.asarray(codes, dtype=np.uint8))
         for name, scores in batch.scores.items():
             self._ledger[f"scores/{name}"].append(scores[:seen])
 
-    def _add_landmarks(self, batch: Batch, chosen: Sequence[int]) -> None:
+    def _add_landmarks(self, batch: Batch, rows: Sequence[int]) -> None:
         for role in self.recipe.roles:
-            points = np.stack([batch.faces[i][role].landmarks for i in chosen])
+            points = np.stack([batch.landmarks(role, i) for i in rows])
             quads = np.stack([ffhq_quad(landmarks) for landmarks in points])
             self._columns[f"landmarks/{role}"].append(points.astype(np.float32))
             self._columns[f"quads/{role}"].append(quads.astype(np.float32))

@@ -11,9 +11,9 @@ from distill.attributes.protocol import AttributeScorer
 from distill.devices import Precision, be_reproducible, keep_freed_memory, usable_cores
 from distill.directions.file import read_direction
 from distill.errors import DistillError
-from distill.generation.filters.settings import PAIR_FILTERS
-from distill.generation.pipeline import Progress, generate_shard
+from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
+from distill.generation.stages import OnProgress
 from distill.shards.folder import ShardReport, read_report, shard_is_valid
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
@@ -51,7 +51,7 @@ class Made:
     seconds: dict[str, float]
 
 
-def make_shard(task: ShardTask, *, on_progress: Progress | None = None) -> Made:
+def make_shard(task: ShardTask, *, on_progress: OnProgress | None = None) -> Made:
     """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver."""
     recipe, folder = Recipe.from_json(task.recipe_json), Path(task.folder)
     if shard_is_valid(folder, task.index, digest=recipe.digest, rows=task.rows):
@@ -66,7 +66,7 @@ def make_shard(task: ShardTask, *, on_progress: Progress | None = None) -> Made:
 
 
 def draw_shard(
-    task: ShardTask, recipe: Recipe, *, clock: StageClock, on_progress: Progress | None
+    task: ShardTask, recipe: Recipe, *, clock: StageClock, on_progress: OnProgress | None
 ) -> ShardContent:
     """Load what the task needs, and draw its shard."""
     be_reproducible()
@@ -95,8 +95,9 @@ def draw_shard(
 
 def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
     """Open the scorer of a recipe. Raises DistillError where it is not the one that made the other shards."""
-    chooser = next(item for item in recipe.filters if isinstance(item, PAIR_FILTERS))
-    scorer, wanted = cached_scorer(source, chooser.attribute, device), chooser.scorer_sha256
+    if recipe.select is None:
+        raise DistillError(f"the scorer {source!r} has nothing to do: the recipe selects no pairs")
+    scorer, wanted = cached_scorer(source, recipe.select.attribute, device), recipe.select.scorer_sha256
     if (found := scorer.sha256) != wanted:
         raise DistillError(
             f"the scorer {source!r} has sha256 {found[:12]}… here, the recipe names {wanted[:12]}…;"

@@ -14,9 +14,10 @@ from distill.shards.folder import CONDITIONS_FILE, ShardReport, read_json
 READING_ORDER = (
     *("task", "inputs", "target", "generator", "resolution", "truncation_psi", "truncation_cutoff"),
     *(
-        "crossover",
         "edit",
         "noise",
+        "select",
+        "faces",
         "filters",
         "align",
         "seed",
@@ -27,8 +28,8 @@ READING_ORDER = (
     *(
         "attribute",
         "direction",
-        "delta",
-        "strengths",
+        "strength",
+        "fractions",
         "scorer",
         "name",
         "sha256",
@@ -92,10 +93,10 @@ def edit_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
 def strengths_of(recipe: Mapping[str, Any]) -> list[float]:
     """Return how far along its direction an edit draws images; [] for other edits."""
     edit = edit_of(recipe)
-    delta, strengths = edit.get("delta"), edit.get("strengths")
-    if not isinstance(delta, int | float) or not isinstance(strengths, list | tuple):
+    strength, fractions = edit.get("strength"), edit.get("fractions")
+    if not isinstance(strength, int | float) or not isinstance(fractions, list | tuple):
         return []
-    return [delta * strength for strength in strengths if isinstance(strength, int | float)]
+    return [strength * fraction for fraction in fractions if isinstance(fraction, int | float)]
 
 
 def edit_text(recipe: Mapping[str, Any]) -> str | None:
@@ -104,9 +105,18 @@ def edit_text(recipe: Mapping[str, Any]) -> str | None:
     if "crossover" in edit:
         return crossover_text(edit["crossover"])
     if "direction" not in edit:
-        return str(edit["name"]) if "name" in edit else None
-    steps = ", ".join(f"{strength:+g}" for strength in strengths_of(recipe))
-    return f"{value_text(edit.get('attribute'))}: {steps} along {value_text(edit['direction'])}"
+        rest = ", ".join(f"{key} = {value_text(value)}" for key, value in _ordered(edit) if key != "name")
+        return ": ".join(text for text in (str(edit.get("name", "")), rest) if text) or None
+    strengths = ", ".join(f"{strength:+g}" for strength in strengths_of(recipe))
+    return f"{value_text(edit.get('attribute'))}: {strengths} along {value_text(edit['direction'])}"
+
+
+def selection_text(recipe: Mapping[str, Any]) -> str | None:
+    """Say by what rule pairs are selected; None where they are not."""
+    selection = recipe.get("select")
+    if not isinstance(selection, Mapping):
+        return None
+    return f"{value_text(selection.get('name'))} in {value_text(selection.get('attribute'))}"
 
 
 def crossover_text(crossover: Any) -> str | None:

@@ -33,9 +33,7 @@ def test_no_face_with_both_scores_is_not_a_number():
 def test_the_way_that_an_edit_should_go():
     assert wanted_ways({"task": "ageing"}) == {"age": 1}
     assert wanted_ways({"task": "rejuvenation"}) == {"age": -1}
-    assert (
-        wanted_ways({"task": "gender-swap", "filters": [{"name": "opposite", "attribute": "gender"}]}) == {}
-    )
-    own = {"task": "smiling", "filters": [{"name": "apart", "attribute": "smile", "source": "higher"}]}
+    assert wanted_ways({"task": "gender-swap", "select": {"name": "opposite", "attribute": "gender"}}) == {}
+    own = {"task": "smiling", "select": {"name": "apart", "attribute": "smile", "source": "higher"}}
     assert wanted_ways(own) == {"smile": -1}
-    assert wanted_ways({"task": "ageing", "filters": "broken"}) == {"age": 1}
+    assert wanted_ways({"task": "ageing", "select": "broken"}) == {"age": 1}

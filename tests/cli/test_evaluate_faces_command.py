@@ -123,14 +123,14 @@ def test_a_judge_that_selected_the_data_is_warned_of(tmp_path, capsys, judge):
         "scorer": "x",
         "scorer_sha256": "ab" * 32,
     }
-    data = make_faces(tmp_path / "data", task="ageing", filters=[chosen])
+    data = make_faces(tmp_path / "data", task="ageing", select=chosen)
     facts, notes = evaluated(capsys, make_student(tmp_path / "run"), "--data", data, "--scorer", judge)
     assert facts["scorer"]["selected_data"] is True
     assert "Warning: Attributes: judged by the scorer mine, which also selected this data set" in notes
     assert facts["faces"]["scores"]["target"]["age_wanted"] == 0.5
 
-    other = [{**chosen, "scorer": "builtin", "scorer_sha256": "cd" * 32}]
-    data = make_faces(tmp_path / "other", filters=other)
+    other = {**chosen, "scorer": "builtin", "scorer_sha256": "cd" * 32}
+    data = make_faces(tmp_path / "other", select=other)
     _, notes = evaluated(capsys, make_student(tmp_path / "b"), "--data", data, "--scorer", judge)
     assert "which did not select this data set (builtin did)" in notes
 

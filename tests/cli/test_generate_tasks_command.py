@@ -115,7 +115,7 @@ def test_morphs_go_through_every_command(
         ("gender-swap", ["--direction", "nowhere"], "unknown direction 'nowhere'"),
         ("ageing", ["--direction", "REDDER"], "moves 'gender', this task edits 'age'"),
         ("gender-swap", ["--direction", "REDDER", "--strength", "0"], "--strength"),
-        ("gender-swap", ["--direction", "REDDER", "--strength", "nan"], "delta"),
+        ("gender-swap", ["--direction", "REDDER", "--strength", "nan"], "strength"),
         ("gender-swap", ["--direction", "REDDER", "--min-confidence", "0.3"], "--min-confidence"),
         ("gender-swap", ["--direction", "REDDER", "--min-confidence", "1.5"], "--min-confidence"),
         ("gender-swap", ["--direction", "REDDER", "--max-identity-distance", "0"], "--max-identity-distance"),

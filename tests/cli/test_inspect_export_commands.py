@@ -29,7 +29,11 @@ def test_inspect_takes_other_paths_and_json(tmp_path, capsys):
     assert run([*command, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["complete"] is False
-    assert (facts["rows"], facts["tried"], facts["dropped"]) == (6, 10, {"change.nothing": 2, "face.none": 2})
+    assert (facts["rows"], facts["tried"], facts["dropped"]) == (
+        6,
+        10,
+        {"ssim.nothing-changed": 2, "face.none": 2},
+    )
     assert (facts["page"], facts["sheet"]) == (str(page), str(sheet))
     assert page.exists()
     assert sheet.exists()

@@ -23,15 +23,15 @@ def source(tmp_path: Path) -> Path:
 
 def test_the_table_and_a_data_set_that_all_commands_take(tmp_path, source, capsys):
     out = tmp_path / "kept"
-    assert refiltered(source, "change<0.65 and face_confidence[1] > 0.6", out) == 0
+    assert refiltered(source, "ssim<0.65 and face_confidence[1] > 0.6", out) == 0
     table = capsys.readouterr().out
     assert f"{source} (style-mix, digest {DIGEST}): 9 rows in 3 shards" in table
-    assert "where change < 0.65 and face_confidence[1] > 0.6" in table
+    assert "where ssim < 0.65 and face_confidence[1] > 0.6" in table
     lines = [line.split() for line in table.splitlines()]
     assert ["kept", "3", "33.3%"] in lines
     assert ["dropped", "6", "66.7%"] in lines
-    assert ["not", "change", "<", "0.65", "3", "33.3%"] in lines
-    assert "change is 0.5 to 0.7" in table
+    assert ["not", "ssim", "<", "0.65", "3", "33.3%"] in lines
+    assert "ssim is 0.5 to 0.7" in table
     assert "face_confidence[1] is 0.5714 to 1.214" in table
     assert f"look at them: distill inspect {out}" in table
 
@@ -63,7 +63,7 @@ def test_json_of_plan_and_result(tmp_path, source, capsys):
 
 
 def test_a_dry_run_for_people(tmp_path, source, capsys):
-    assert refiltered(source, "change < 0.65", tmp_path / "kept", "--dry-run") == 0
+    assert refiltered(source, "ssim < 0.65", tmp_path / "kept", "--dry-run") == 0
     assert f"{tmp_path / 'kept'} would take 2 shards, about" in capsys.readouterr().out
     assert not (tmp_path / "kept").exists()
 
@@ -71,9 +71,9 @@ def test_a_dry_run_for_people(tmp_path, source, capsys):
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ("change <", "--where, column 9: the expression ends too early"),
-        ("chance < 1", "did you mean change?; the columns are change, crossover, face_confidence"),
-        ("change < 0.1", "keeps none of the 9 rows of"),
+        ("ssim <", "--where, column 7: the expression ends too early"),
+        ("sim < 1", "did you mean ssim?; the columns are crossover, face_confidence, ssim"),
+        ("ssim < 0.1", "keeps none of the 9 rows of"),
         ("face_confidence < 1", "face_confidence holds 3 numbers a row"),
     ],
 )
@@ -96,7 +96,7 @@ def test_folders_that_cannot_be_used_are_one_line(tmp_path, source, capsys):
         (source, tmp_path / "file"),
         (source, tmp_path / "file" / "below"),
     ):
-        assert refiltered(folder, "change < 0.65", out) == 2
+        assert refiltered(folder, "ssim < 0.65", out) == 2
         assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -104,12 +104,12 @@ def test_generate_does_not_add_to_it(tmp_path, tiny_weights, capsys):
     words = ["--task", "style-mix", "--generator", str(tiny_weights), "--align", "none", "--device", "cpu"]
     data, out = tmp_path / "data", tmp_path / "kept"
     assert run(["generate", *words, "--n", "4", "--out", str(data)]) == 0
-    assert refiltered(data, "change <= 1", out) == 0
+    assert refiltered(data, "ssim <= 1", out) == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     capsys.readouterr()
     assert run(["generate", *words, "--n", "8", "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert "was made by distill refilter from" in error
-    assert "'change <= 1'" in error
+    assert "'ssim <= 1'" in error
     assert error.count("\n") == 1
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

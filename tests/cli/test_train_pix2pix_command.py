@@ -227,7 +227,7 @@ def test_pairs_and_chosen_roles(pairs: Path, tmp_path: Path) -> None:
 
 def test_a_student_keeps_who_selected_its_data(tmp_path: Path) -> None:
     chooser = {"name": "apart", "scorer": "builtin", "scorer_sha256": "ab" * 32, "attribute": "age"}
-    data = make_triplets(tmp_path / "data", filters=[chooser])
+    data = make_triplets(tmp_path / "data", select=chooser)
     run("--data", data, "--out", tmp_path / "run", *epochs(0.5, 0), "--val-fraction", 0)
     facts = load_student(tmp_path / "run").facts
     assert facts.selected_by == {"scorer": "builtin", "scorer_sha256": "ab" * 32}

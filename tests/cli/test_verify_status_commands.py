@@ -36,7 +36,7 @@ def small_shard(index: int) -> ShardContent:
         images=dict(zip(("content", "style", "mixed"), images, strict=True)),
         columns={"candidate": np.array([1, 4])},
         tried={"candidate": np.arange(5), "reason": np.array([2, 0, 2, 1, 0])},
-        reasons=["accepted", "change.nothing", "face.none"],
+        reasons=["accepted", "ssim.nothing-changed", "face.none"],
     )
 
 
@@ -135,7 +135,7 @@ def test_status_of_a_complete_folder(finished: Path, capsys: pytest.CaptureFixtu
         ["tried", "10"],
         ["accepted", "4", "40.0%"],
         ["dropped", "4", "40.0%", "face.none"],
-        ["dropped", "2", "20.0%", "change.nothing"],
+        ["dropped", "2", "20.0%", "ssim.nothing-changed"],
     ]
 
 

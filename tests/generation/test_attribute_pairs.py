@@ -37,7 +37,7 @@ def made(recipe: Recipe, teacher: Generator, rows: int, **options: Any) -> Shard
     return generate_small(recipe, 2, rows, teacher=teacher, max_candidates=2000, **options)
 
 
-def test_a_pair_is_two_steps_along_the_direction_with_their_latents(
+def test_a_pair_is_two_pictures_along_the_direction_with_their_latents(
     tiny_teacher: Generator, directions: dict[str, Direction], scorer: Redness
 ) -> None:
     recipe = bound(task_of("gender-swap"), tiny_teacher, directions["gender"])
@@ -45,19 +45,19 @@ def test_a_pair_is_two_steps_along_the_direction_with_their_latents(
     assert list(content.images) == ["source", "target"]
     strengths = np.array([-3.0, -1.5, 0.0, 1.5, 3.0])
     for row in range(12):
-        z = torch.from_numpy(sample_z(0, 2, [int(content.columns["candidate"][row])], ("source",), 64))
+        z = torch.from_numpy(sample_z(0, 2, [int(content.columns["candidate"][row])], (4,), 64))
         w = tiny_teacher.map(z[:, 0], truncation_psi=0.7)
         scores = content.columns["scores/gender"][row]
         for role in ("source", "target"):
-            step = int(content.columns[f"params/{role}_step"][row])
-            ws = w + float(strengths[step]) * directions["gender"].vector
+            picture = int(content.columns[f"params/{role}_picture"][row])
+            ws = w + float(strengths[picture]) * directions["gender"].vector
             np.testing.assert_allclose(content.columns[f"latents/{role}"][row], ws[0].numpy(), atol=1e-5)
             expected = to_uint8(tiny_teacher.synthesize(ws))[0].numpy().astype(int)
             assert np.abs(content.images[role][row].astype(int) - expected).max() <= 1
-            assert max(scores[step], 1 - scores[step]) >= 0.9
+            assert max(scores[picture], 1 - scores[picture]) >= 0.9
         assert scores.min() <= 0.1
         assert scores.max() >= 0.9
-    before, after = (content.columns[f"params/{role}_step"] for role in ("source", "target"))
+    before, after = (content.columns[f"params/{role}_picture"] for role in ("source", "target"))
     assert 3 <= (before < after).sum() <= 9, "both ways in balance"
     assert content.tried["scores/gender"].shape == (len(content.tried["candidate"]), 5)
 
@@ -69,7 +69,7 @@ def test_age_goes_one_way_by_the_years_asked_for(
     recipe = bound(task_of(task, min_gap=2.0), tiny_teacher, directions["age"])
     content = made(recipe, tiny_teacher, 6, direction=directions["age"], scorer=scorer)
     ages, rows = content.columns["scores/age"], np.arange(6)
-    source, target = (ages[rows, content.columns[f"params/{role}_step"]] for role in ("source", "target"))
+    source, target = (ages[rows, content.columns[f"params/{role}_picture"]] for role in ("source", "target"))
     assert (sign * (target - source) >= 2).all()
     assert content.reasons == ["accepted", "face.none", "age.too-close"]
 

@@ -31,7 +31,7 @@ from pipelines import RECIPES
 @pytest.fixture
 def recipe(tiny_weights: Path) -> Recipe:
     base = RECIPES["style-mix"].without_faces().revised(shard_size=4)
-    window = ({"name": "change", "min_ssim": -1.0, "max_ssim": 1.0},)
+    window = ({"name": "ssim", "min_ssim": -1.0, "max_ssim": 1.0},)
     return base.revised(filters=window).bind(teacher_facts(str(tiny_weights)))
 
 
@@ -197,7 +197,7 @@ def test_a_hopeless_filter_ends_the_run_at_once(recipe: Recipe, tiny_weights: Pa
     fields = json.loads(recipe.to_json())
     fields["filters"][0]["min_ssim"] = 0.999
     job = Job(Recipe.from_json(json.dumps(fields)), tiny_weights, tmp_path / "a")
-    with pytest.raises(DistillError, match="'change' dropped most") as ended:
+    with pytest.raises(DistillError, match="'ssim' dropped most") as ended:
         job(10, max_candidates=8)
     assert ended.value.exit_code == 2
     assert len(job.notes) == 0, "one shard was enough to know"

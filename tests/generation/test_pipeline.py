@@ -12,9 +12,9 @@ from attribute_edits import generate_small
 
 import distill.generation.pipeline as module
 from distill.errors import TooStrict
-from distill.generation.edits import Edit
-from distill.generation.filters.settings import ChangeFilter
+from distill.generation.filters.ssim import SsimFilter
 from distill.generation.recipe import Recipe
+from distill.generation.stages import ShardRun
 from distill.pixels import to_uint8
 from distill.shards.codec import decode_image
 from distill.shards.layout import ShardContent
@@ -34,13 +34,13 @@ def recipe_for(teacher: Generator, *, low: float = -1.0, high: float = 1.0, **ch
         z_dim=teacher.z_dim,
         w_dim=teacher.w_dim,
     )
-    window = ({"name": "change", "min_ssim": low, "max_ssim": high},)
+    window = ({"name": "ssim", "min_ssim": low, "max_ssim": high},)
     base = RECIPES["style-mix"].without_faces().revised(filters=window)
     return base.revised(**choices).bind(facts)
 
 
 def window_that_keeps_half(teacher: Generator) -> float:
-    scores = generate_small(recipe_for(teacher), 0, 40, teacher=teacher).columns["scores/change"]
+    scores = generate_small(recipe_for(teacher), 0, 40, teacher=teacher).columns["scores/ssim"]
     return float(np.median(scores))
 
 
@@ -49,7 +49,7 @@ def test_a_row_is_the_mix_of_its_two_seeds(tiny_teacher: Generator) -> None:
     content = generate_small(recipe, 3, 6, teacher=tiny_teacher)
     for row in range(6):
         candidate = int(content.columns["candidate"][row])
-        z = torch.from_numpy(sample_z(11, 3, [candidate], ("content", "style"), tiny_teacher.z_dim))
+        z = torch.from_numpy(sample_z(11, 3, [candidate], (1, 2), tiny_teacher.z_dim))
         parents = [tiny_teacher.map(z[:, p], truncation_psi=0.7) for p in range(2)]
         k = int(content.columns["params/crossover"][row])
         assert 2 <= k <= 6
@@ -97,8 +97,8 @@ def test_shards_and_seeds_have_their_own_faces(tiny_teacher: Generator) -> None:
 def test_drops_are_counted_and_scores_kept_for_all_candidates(tiny_teacher: Generator) -> None:
     threshold = window_that_keeps_half(tiny_teacher)
     content = generate_small(recipe_for(tiny_teacher, low=threshold), 0, 8, teacher=tiny_teacher)
-    reason, scores = content.tried["reason"], content.tried["scores/change"]
-    assert content.reasons == ["accepted", "change.nothing", "change.everything"]
+    reason, scores = content.tried["reason"], content.tried["scores/ssim"]
+    assert content.reasons == ["accepted", "ssim.nothing-changed", "ssim.all-changed"]
     assert (reason == 0).sum() == 8
     assert reason[-1] == 0, "the ledger ends with the candidate that filled the shard"
     assert set(reason.tolist()) == {0, 2}
@@ -113,7 +113,7 @@ def test_a_hopeless_filter_names_itself_and_its_rate(tiny_teacher: Generator) ->
         generate_small(recipe, 0, 4, teacher=tiny_teacher, max_candidates=20)
     line = str(refused.value)
     assert re.search(r"0 of 20 candidates accepted \(0\.0%\)", line)
-    assert "'change'" in line
+    assert "'ssim'" in line
     assert "--crossover" in line
     assert refused.value.fatal
 
@@ -148,9 +148,9 @@ def test_latents_can_be_stored_in_half_precision(tiny_teacher: Generator) -> Non
     assert content.columns["latents/style"].dtype == np.float16
 
 
-def test_the_change_window_comes_from_the_recipe() -> None:
+def test_the_window_comes_from_the_recipe() -> None:
     window = RECIPES["style-mix"].filters[0]
-    assert isinstance(window, ChangeFilter)
+    assert isinstance(window, SsimFilter)
     assert -1 < window.min_ssim < window.max_ssim < 1
 
 
@@ -159,13 +159,13 @@ def test_threads_change_no_byte_and_draw_no_batch_too_many(
     tiny_teacher: Generator, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     drawn: list[range] = []
-    original = module.draw
+    original = module.sample
 
-    def counted(teacher: Generator, recipe: Recipe, edit: Edit, index: int, ids: range) -> Any:
+    def counted(run: ShardRun, ids: range) -> Any:
         drawn.append(ids)
-        return original(teacher, recipe, edit, index, ids)
+        return original(run, ids)
 
-    monkeypatch.setattr(module, "draw", counted)
+    monkeypatch.setattr(module, "sample", counted)
     recipe = recipe_for(tiny_teacher, low=window_that_keeps_half(tiny_teacher))
     drawn.clear()
     alone = build_shard(generate_small(recipe, 2, 23, teacher=tiny_teacher))

@@ -11,9 +11,11 @@ import torch
 
 from distill.directions.file import Direction
 from distill.errors import DistillError
-from distill.generation.edit_settings import Crossover, DirectionSettings, StyleMixSettings
-from distill.generation.filters.settings import ChangeFilter, FaceFilter, OppositeFilter
+from distill.generation.edits import AlongDirection, Crossover, StyleMix
+from distill.generation.filters.face import FaceFilter
+from distill.generation.filters.ssim import SsimFilter
 from distill.generation.recipe import Recipe, TaskRecipe
+from distill.generation.select import Opposite
 from distill.stylegan2.facts import Teacher
 from pipelines import RECIPES
 
@@ -26,11 +28,12 @@ def bound(teacher: Teacher = TEACHER, **choices: Any) -> Recipe:
 
 def test_a_bound_recipe_has_every_choice_as_a_value() -> None:
     recipe = bound()
-    assert recipe.edit == StyleMixSettings(crossover=Crossover(lo=5, hi=5))
+    assert recipe.edit == StyleMix(crossover=Crossover(lo=5, hi=5))
     assert recipe.resolution == 64
     assert recipe.codec == "raw"
     assert recipe.roles == ("content", "style", "mixed")
-    assert recipe.filters[1].landmarks_sha256 == "cd" * 32  # type: ignore[union-attr]
+    assert recipe.faces is not None
+    assert recipe.faces.landmarks_sha256 == "cd" * 32
 
 
 def test_json_round_trip_keeps_recipe_and_digest() -> None:
@@ -104,7 +107,8 @@ def test_codec_follows_the_stored_resolution() -> None:
 def test_a_teacher_without_faces_gets_no_face_stage() -> None:
     recipe = RECIPES["style-mix"].without_faces()
     assert recipe.align == "none"
-    assert [item.name for item in recipe.filters] == ["change"]
+    assert [item.name for item in recipe.filters] == ["ssim"]
+    assert recipe.bind(TEACHER).faces is None
     with pytest.raises(DistillError, match="needs the face filter"):
         recipe.revised(align="ffhq").bind(TEACHER)
 
@@ -120,12 +124,12 @@ def test_recipes_are_immutable_and_closed() -> None:
 
 def test_tasks_are_listed_under_their_own_names() -> None:
     assert all(name == recipe.task and isinstance(recipe, TaskRecipe) for name, recipe in RECIPES.items())
-    assert isinstance(RECIPES["style-mix"].filters[0], ChangeFilter)
+    assert isinstance(RECIPES["style-mix"].filters[0], SsimFilter)
     assert isinstance(RECIPES["style-mix"].filters[1], FaceFilter)
 
 
 def test_the_digest_of_a_style_mix_changes_only_on_purpose() -> None:
-    assert bound().digest == "b8ebdfc37df4"
+    assert bound().digest == "03aa4d8c13b0"
     assert '"edit":{"crossover":{"hi":5,"lo":5},"name":"style-mix"}' in bound().to_json()
 
 
@@ -156,40 +160,39 @@ def swap(direction: Direction = GENDER, **choices: Any) -> Recipe:
 
 
 def test_an_edit_along_a_direction_goes_to_json_and_back_with_every_hash() -> None:
-    recipe = swap(delta=2.5)
+    recipe = swap(strength=2.5)
     again = Recipe.from_json(recipe.to_json())
     assert again == recipe
-    assert again.edit == DirectionSettings(
+    assert again.edit == AlongDirection(
         direction="toy-gender",
         sha256="12" * 32,
         attribute="gender",
-        delta=2.5,
-        strengths=(-1, -0.5, 0, 0.5, 1),
+        strength=2.5,
+        fractions=(-1, -0.5, 0, 0.5, 1),
     )
-    chooser = again.filters[0]
-    assert isinstance(chooser, OppositeFilter)
-    assert (chooser.scorer_sha256, chooser.landmarks_sha256) == ("ef" * 32, "cd" * 32)
+    assert isinstance(again.select, Opposite)
+    assert again.faces is not None
+    assert (again.select.scorer_sha256, again.faces.landmarks_sha256) == ("ef" * 32, "cd" * 32)
 
 
 def test_direction_scorer_and_strength_are_part_of_the_digest_and_named_as_differences() -> None:
     other = replace(GENDER, sha256="34" * 32)
     assert str(swap().difference(swap(other))).startswith("edit.sha256 is")
-    assert str(swap().difference(swap(delta=2.0))).startswith("edit.delta is 2.0 there")
-    stricter = RECIPES["gender-swap"].refiltered("opposite", min_confidence=0.95)
+    assert str(swap().difference(swap(strength=2.0))).startswith("edit.strength is 2.0 there")
+    stricter = RECIPES["gender-swap"].reselected(min_confidence=0.95)
     models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
     bounds = stricter.bind(TEACHER, direction=GENDER, **models)
-    assert str(swap().difference(bounds)).startswith("filters.0.min_confidence is 0.95 there")
+    assert str(swap().difference(bounds)).startswith("select.min_confidence is 0.95 there")
     assert str(swap().difference(bound())).startswith("task is 'style-mix' there")
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"filters": ()}, "one filter, the first, that chooses its pair"),
         ({"inputs": ("content",)}, "has the roles source, target"),
         ({"edit": {"name": "morph"}}, "has the roles first, second, morph"),
         ({"edit": {"name": "direction", "attribute": "age"}}, "moves 'gender', this task edits 'age'"),
-        ({"edit": {"name": "direction", "attribute": "gender", "strengths": (1.0, 0.0)}}, "must rise"),
+        ({"edit": {"name": "direction", "attribute": "gender", "fractions": (1.0, 0.0)}}, "must rise"),
         ({"edit": {"name": "warp"}}, "edit"),
         ({"crossover": "4"}, "crossover"),
     ],
@@ -207,7 +210,9 @@ def test_filters_that_use_landmarks_stand_behind_the_face_filter() -> None:
         base.without_faces().bind(TEACHER)
 
 
-def test_a_pair_filter_is_for_directions_alone() -> None:
-    filters = ({"name": "opposite", "attribute": "gender"},)
+def test_selections_are_for_directions_alone() -> None:
     with pytest.raises(DistillError, match="for edits along a direction"):
-        bound(filters=filters, align="none")
+        bound(select={"name": "opposite", "attribute": "gender"})
+    unselective = RECIPES["gender-swap"].model_copy(update={"select": None})
+    with pytest.raises(DistillError, match="needs `select`, which chooses its pair"):
+        unselective.bind(TEACHER, direction=GENDER)

@@ -57,7 +57,7 @@ def make_content() -> MakeContent:
                 "latents/content": generator.normal(size=(rows, 4, 6)).astype(np.float16),
                 "latents/style": generator.normal(size=(rows, 4, 6)).astype(np.float32),
                 "params/crossover": np.full(rows, 2, np.int16),
-                "scores/change.ssim": generator.random(rows),
+                "scores/ssim": generator.random(rows),
                 "scores/face.confidence": generator.random((rows, 3)).astype(np.float32),
                 "landmarks/content": (generator.random((rows, 68, 2)) * side).astype(np.float32),
                 "quads/content": (generator.random((rows, 4, 2)) * side).astype(np.float32),
@@ -65,9 +65,9 @@ def make_content() -> MakeContent:
             "tried": {
                 "candidate": candidates,
                 "reason": reason,
-                "scores/change.ssim": generator.random(2 * rows).astype(np.float32),
+                "scores/ssim": generator.random(2 * rows).astype(np.float32),
             },
-            "reasons": ["accepted", "change.nothing"],
+            "reasons": ["accepted", "ssim.nothing-changed"],
         }
         return ShardContent(**{**fields, **changes})
 

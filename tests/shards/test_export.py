@@ -81,7 +81,7 @@ def test_folders_come_with_a_table(data_set, tmp_path):
     assert [row["sample"] for row in rows] == [f"{number:06d}" for number in range(6)]
     fourth = rows[3]
     assert (fourth["shard"], fourth["row"], fourth["candidate"]) == ("1", "0", "0")
-    assert (fourth["params/crossover"], fourth["scores/change"]) == ("2", "0.5")
+    assert (fourth["params/crossover"], fourth["scores/ssim"]) == ("2", "0.5")
     assert {f"scores/face_confidence.{role}" for role in range(3)} <= set(fourth)
 
 
@@ -107,7 +107,7 @@ def test_webdataset_archives_are_deterministic(data_set, tmp_path, monkeypatch):
     assert record["shard"] == 1
     assert record["candidate"] == 2
     assert record["params"] == {"crossover": 3}
-    assert record["scores"]["change"] == 0.6
+    assert record["scores"]["ssim"] == 0.6
     assert (image == images_of(1, 2, 16)[1]).all()
 
 

@@ -67,7 +67,7 @@ def test_the_report_describes_the_file(make_content: Any, tmp_path: Path) -> Non
     data = (tmp_path / "shard-00004.h5").read_bytes()
     assert report == read_report(tmp_path, 4)
     assert (report.bytes, report.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    assert (report.rows, report.tried, report.dropped) == (3, 6, {"change.nothing": 3})
+    assert (report.rows, report.tried, report.dropped) == (3, 6, {"ssim.nothing-changed": 3})
     assert ShardReport.from_json(report.to_json()) == report
     open_shard(tmp_path / "shard-00004.h5", report=report).close()
 

@@ -30,7 +30,7 @@ def test_images_and_columns_come_back(make_content: Any, tmp_path: Path, codec: 
         assert (reader.index, reader.rows, reader.roles) == (7, 3, ("content", "style", "mixed"))
         assert reader.recipe["task"] == "style-mix"
         assert reader.attrs["tried"] == 6
-        assert reader.attrs["dropped"] == {"change.nothing": 3}
+        assert reader.attrs["dropped"] == {"ssim.nothing-changed": 3}
         for role, images in content.images.items():
             for row in range(3):
                 error = np.abs(reader.image(role, row).astype(int) - images[row])
@@ -53,7 +53,7 @@ def test_columns_have_the_documented_types(make_content: Any, tmp_path: Path) ->
         "latents/content": "<f2",
         "latents/style": "<f4",
         "params/crossover": "<i2",
-        "scores/change.ssim": "<f4",
+        "scores/ssim": "<f4",
         "scores/face.confidence": "<f4",
         "landmarks/content": "<f4",
         "quads/content": "<f4",
@@ -131,7 +131,7 @@ def test_every_data_set_has_a_checksum_and_no_date(make_content: Any, tmp_path: 
         ({"codec": "png"}, "no codec"),
         ({"digest": "xyz"}, "digest"),
         ({"reasons": ["accepted"]}, "beyond the 1 reasons"),
-        ({"reasons": ["change.nothing", "accepted"]}, "the first 'accepted'"),
+        ({"reasons": ["ssim.nothing-changed", "accepted"]}, "the first 'accepted'"),
         ({"resolution": 32}, "uint8"),
         ({"recipe_json": "[]"}, "not a JSON object"),
         ({"images": {"a/b": np.zeros((3, 16, 16, 3), np.uint8)}}, "role names"),

@@ -260,7 +260,7 @@ def attribute_more(file: h5py.File) -> None:
 
 
 def counts_that_do_not_add_up(file: h5py.File) -> None:
-    file.attrs["dropped"] = np.bytes_(b'{"change.nothing": 2}')
+    file.attrs["dropped"] = np.bytes_(b'{"ssim.nothing-changed": 2}')
 
 
 HOSTILE: list[tuple[Callable[[h5py.File], None], str]] = [

@@ -36,7 +36,7 @@ def test_items_come_shard_by_shard_and_row_by_row(make_data_set: Any, make_conte
 
 
 def test_roles_float_and_columns_can_be_chosen(make_data_set: Any, make_content: Any) -> None:
-    columns = ("latents/content", "candidate", "scores/change.ssim")
+    columns = ("latents/content", "candidate", "scores/ssim")
     data = TripletDataset(make_data_set(), roles=["mixed"], dtype="float32", columns=columns)
     item, content = data[1], make_content(0)
     assert list(item) == ["mixed", *columns, "index"]
@@ -46,7 +46,7 @@ def test_roles_float_and_columns_can_be_chosen(make_data_set: Any, make_content:
     assert item["latents/content"].dtype == torch.float16
     np.testing.assert_array_equal(item["latents/content"], content.columns["latents/content"][1])
     assert (item["candidate"].dtype, int(item["candidate"])) == (torch.int64, 2)
-    assert item["scores/change.ssim"].shape == ()
+    assert item["scores/ssim"].shape == ()
 
 
 def test_a_smaller_resolution_averages_cells(make_data_set: Any, make_content: Any) -> None:

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar, Literal
+
 import numpy as np
+from pydantic import Field
 
 from distill.errors import DistillError
 from distill.faces.identity import describe, descriptor_distances, descriptor_sha256
-from distill.generation.filters import Batch
-from distill.generation.filters.settings import IdentityFilter
-from distill.generation.recipe import Recipe
+from distill.generation.batch import Batch
+from distill.generation.filters.base import Filter
+
+if TYPE_CHECKING:
+    from distill.generation.recipe import Recipe
 
 
-class IdentityGate:
-    """The distance of dlib's face descriptors of the first input and the target; after the face filter."""
+class IdentityFilter(Filter):
+    """Drop a pair whose dlib face descriptors lie further apart than `max_distance` (0.6 parts two people)."""
 
-    reasons = ("identity.another",)
+    name: Literal["identity"] = "identity"
+    max_distance: float = Field(gt=0, le=10)
+    descriptor_sha256: str = ""
 
-    def __init__(self, settings: IdentityFilter, recipe: Recipe) -> None:
-        self.settings = settings
-        self.before, self.after = recipe.inputs[0], recipe.target
+    reasons: ClassVar = {
+        "identity.another": "take a larger --max-identity-distance, or a smaller --strength",
+    }
+    needs_faces: ClassVar = True
+
+    def prepare(self) -> None:
         found = descriptor_sha256()
-        if found != settings.descriptor_sha256:
+        if found != self.descriptor_sha256:
             raise DistillError(
                 f"the face descriptor model here has sha256 {found[:12]}…, the recipe names"
-                f" {settings.descriptor_sha256[:12]}…"
+                f" {self.descriptor_sha256[:12]}…"
             )
 
-    def __call__(self, batch: Batch) -> None:
-        distance_N = np.full(len(batch.reasons), np.nan, dtype=np.float32)
+    def judge(self, batch: Batch, recipe: Recipe) -> None:
+        distance_N = np.full(len(batch.ids), np.nan, dtype=np.float32)
         for i in batch.kept():
             before, after = (
-                describe(batch.host(role)[i], batch.faces[i][role].landmarks)
-                for role in (self.before, self.after)
+                describe(batch.host(role)[i], batch.landmarks(role, i))
+                for role in (recipe.inputs[0], recipe.target)
             )
             distance_N[i] = descriptor_distances(before[None], after[None])[0, 0]
-            if distance_N[i] > self.settings.max_distance:
+            if distance_N[i] > self.max_distance:
                 batch.drop(i, "identity.another")
         batch.scores["identity"] = distance_N

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from pydantic import Field
 from scipy.spatial import ConvexHull
 
 from distill.faces.alignment import Floats, Pixels
-from distill.generation.filters import Batch
-from distill.generation.filters.settings import OutsideFilter
-from distill.generation.recipe import Recipe
+from distill.generation.batch import Batch
+from distill.generation.filters.base import Filter
+
+if TYPE_CHECKING:
+    from distill.generation.recipe import Recipe
 
 WIDENED = 1.5  # the landmarks end at brows and jaw: wide enough for forehead and cheeks
 
 
-class OutsideGate:
-    """The mean absolute change of the pixels outside the face, in grey levels; after the face filter."""
+class OutsideFilter(Filter):
+    """Drop a pair whose pixels outside the face change by more than `max_change` grey levels (0 to 255) on the mean.
 
-    reasons = ("outside.changed",)
+    The face is the hull of the landmarks of first input and target, widened by half about its middle.
+    """
 
-    def __init__(self, settings: OutsideFilter, recipe: Recipe) -> None:
-        self.settings = settings
-        self.before, self.after = recipe.inputs[0], recipe.target
+    name: Literal["outside"] = "outside"
+    max_change: float = Field(gt=0, le=255)
 
-    def __call__(self, batch: Batch) -> None:
-        change_N = np.full(len(batch.reasons), np.nan, dtype=np.float32)
-        before, after = batch.host(self.before), batch.host(self.after)
+    reasons: ClassVar = {"outside.changed": "take a larger --max-outside-change, or a smaller --strength"}
+    needs_faces: ClassVar = True
+
+    def judge(self, batch: Batch, recipe: Recipe) -> None:
+        change_N = np.full(len(batch.ids), np.nan, dtype=np.float32)
+        roles = (recipe.inputs[0], recipe.target)
+        before, after = (batch.host(role) for role in roles)
         for i in batch.kept():
-            faces = [batch.faces[i][role].landmarks for role in (self.before, self.after)]
-            change_N[i] = change_outside(before[i], after[i], faces)
-            if change_N[i] > self.settings.max_change:
+            change_N[i] = change_outside(before[i], after[i], [batch.landmarks(role, i) for role in roles])
+            if change_N[i] > self.max_change:
                 batch.drop(i, "outside.changed")
         batch.scores["outside"] = change_N
 

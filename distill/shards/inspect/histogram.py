@@ -31,15 +31,15 @@ class Histogram:
         return bool(self.edges[0] <= value <= self.edges[-1])
 
 
-def thresholds_of(score: str, filters: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+def thresholds_of(score: str, rules: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
     """Find the min_… and max_… settings that a score is held against: (setting, value).
 
-    A score belongs to the filter whose name it starts with ("face_framing" to "face"); where words follow the
-    filter's name, the setting must share one ("max_framing_error"). The score of an attribute belongs to the filter
-    that names it: a probability that is held against a confidence, from both sides.
+    A score belongs to the rule whose name it starts with ("face_framing" to "face"); where words follow the rule's
+    name, the setting must share one ("max_framing_error"). The score of an attribute belongs to the selection that
+    names it: a probability that is held against a confidence, from both sides.
     """
     found = []
-    for settings in filters:
+    for settings in rules:
         name = str(settings.get("name", ""))
         confidence = settings.get("min_confidence")
         if settings.get("attribute") == score and isinstance(confidence, int | float):
@@ -59,16 +59,16 @@ def histograms(
     accepted_M: NDArray[np.bool_],
     scores: Mapping[str, NDArray[np.floating[Any]]],
     *,
-    filters: Sequence[Mapping[str, Any]] = (),
+    rules: Sequence[Mapping[str, Any]] = (),
     parts: Sequence[str] = (),
-    steps: Sequence[str] = (),
+    strengths: Sequence[str] = (),
 ) -> list[Histogram]:
-    """Count every score of M candidates; K values a candidate give K histograms, named by `parts` or `steps`."""
+    """Count every score of M candidates; K values a candidate give K histograms, named by `parts` or `strengths`."""
     result = []
     for name, values in scores.items():
-        columns, limits = values.reshape(len(values), -1).T, thresholds_of(name, filters)
+        columns, limits = values.reshape(len(values), -1).T, thresholds_of(name, rules)
         edges = bins(values, limits)
-        names = next((given for given in (parts, steps) if len(given) == len(columns)), None)
+        names = next((given for given in (parts, strengths) if len(given) == len(columns)), None)
         for k, column in enumerate(columns):
             part = names[k] if names else str(k)
             title = name if values.ndim == 1 else f"{name} · {part}"

@@ -24,6 +24,7 @@ from distill.shards.summary import (
     recipe_rows,
     roles_of,
     sample_word,
+    selection_text,
     strengths_of,
     value_text,
 )
@@ -41,9 +42,9 @@ def build_page(found: Survey, samples: Sequence[Sample], ledger: Ledger) -> str:
     drawn = histograms(
         ledger.accepted,
         ledger.scores,
-        filters=filters_of(found.recipe),
+        rules=rules_of(found.recipe),
         parts=roles,
-        steps=[f"{strength:+g}" for strength in strengths_of(found.recipe)],
+        strengths=[f"{strength:+g}" for strength in strengths_of(found.recipe)],
     )
     body = [
         f"<header><h1>{escape(title)}</h1>{_lead(found, roles)}</header>",
@@ -70,6 +71,13 @@ def filters_of(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     filters = recipe.get("filters")
     items = filters if isinstance(filters, list | tuple) else ()
     return [item for item in items if isinstance(item, Mapping)]
+
+
+def rules_of(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what holds scores against bounds: selection, face search and filters."""
+    select, faces = recipe.get("select"), recipe.get("faces")
+    rules = [*filters_of(recipe), select] if isinstance(select, Mapping) else filters_of(recipe)
+    return [{"name": "face", **faces}, *rules] if isinstance(faces, Mapping) else rules
 
 
 def _document(title: str, body: str) -> str:
@@ -112,6 +120,7 @@ def _facts(found: Survey) -> str:
         "Its licence": generator.get("licence"),
         "Truncation ψ": recipe.get("truncation_psi"),
         "Edit": edit_text(recipe),
+        "Selection": selection_text(recipe),
         "Filters": ", ".join(str(item.get("name")) for item in filters_of(recipe)) or "none",
         "Alignment": recipe.get("align"),
         "Seed": recipe.get("seed"),

@@ -165,7 +165,7 @@ def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[
     """Say how the score of the edit's attribute goes from source to target: "gender 0.03 to 0.97"; [] without."""
     attribute = edit_of(recipe).get("attribute")
     values = np.ravel(scores.get(str(attribute), ()))
-    ends = [int(params.get(name, -1)) for name in ("source_step", "target_step")]
+    ends = [int(params.get(name, -1)) for name in ("source_picture", "target_picture")]
     if any(not 0 <= end < len(values) for end in ends):
         return []
     before, after = (values[end] for end in ends)

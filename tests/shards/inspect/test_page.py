@@ -15,7 +15,7 @@ from distill.shards.inspect.page import build_page
 from distill.shards.inspect.survey import look, spread_rows, survey
 
 FILTERS = [
-    {"name": "change", "min_ssim": 0.25, "max_ssim": 0.9},
+    {"name": "ssim", "min_ssim": 0.25, "max_ssim": 0.9},
     {"name": "face", "min_confidence": 0.2, "max_framing_error": 0.15, "detect_size": 256},
 ]
 
@@ -76,9 +76,9 @@ def test_it_gives_the_counts_and_the_numbers_of_each_row(tmp_path):
     text = page_of(tmp_path, rows=6)
     assert "style-mix: 6 triplets, 16 px" in text
     assert '<th scope="row">accepted</th><td>6</td><td>60.0 %</td>' in text
-    assert '<th scope="row">dropped: change.nothing</th><td>2</td><td>20.0 %</td>' in text
+    assert '<th scope="row">dropped: ssim.nothing-changed</th><td>2</td><td>20.0 %</td>' in text
     assert "<b>shard 1, candidate 3</b> · crossover 2" in text
-    assert "<li>change 0.700</li>" in text
+    assert "<li>ssim 0.700</li>" in text
     assert "4 dropped without one" in text
     assert "min_ssim 0.25" in text
     assert "not complete" not in text
@@ -130,7 +130,7 @@ def test_rows_are_spread_evenly_over_shards():
 
 
 def test_thresholds_belong_to_the_scores_of_their_filter():
-    assert thresholds_of("change", FILTERS) == [("min_ssim", 0.25), ("max_ssim", 0.9)]
+    assert thresholds_of("ssim", FILTERS) == [("min_ssim", 0.25), ("max_ssim", 0.9)]
     assert thresholds_of("face_confidence", FILTERS) == [("min_confidence", 0.2)]
     assert thresholds_of("face_framing", FILTERS) == [("max_framing_error", 0.15)]
     assert thresholds_of("sharpness", FILTERS) == []
@@ -139,7 +139,7 @@ def test_thresholds_belong_to_the_scores_of_their_filter():
 def test_a_histogram_counts_every_candidate_once():
     values = np.asarray([[0.1, 0.2], [0.3, np.nan], [0.5, 0.6]], np.float32)
     accepted = np.asarray([True, False, True])
-    one, two = histograms(accepted, {"face_framing": values}, filters=FILTERS, parts=["source", "target"])
+    one, two = histograms(accepted, {"face_framing": values}, rules=FILTERS, parts=["source", "target"])
     assert (one.name, two.name) == ("face_framing · source", "face_framing · target")
     assert (one.accepted.sum(), one.dropped.sum(), one.unscored) == (2, 1, 0)
     assert (two.accepted.sum(), two.dropped.sum(), two.unscored) == (2, 0, 1)

@@ -20,7 +20,7 @@ COLUMNS = {
         ],
         np.float32,
     ),
-    "scores/change.ssim": np.asarray([0.9, 0.5, 0.25, 0.1], np.float32),
+    "scores/ssim": np.asarray([0.9, 0.5, 0.25, 0.1], np.float32),
     "scores/one": np.asarray([[1], [2], [3], [4]], np.float32),
     "scores/step": np.asarray([0, 0, 1, 1], np.float32),
     "params/step": np.asarray([-2, -1, 1, 2], np.int16),
@@ -44,16 +44,16 @@ def chosen(text: str) -> list[int]:
         ("not identity < 0.5", [2, 3]),
         ("0.2 < identity < 0.5", [1]),
         ("0.5 > identity > 0.2 > 0.1", [1]),
-        ("identity < 0.5 or change.ssim < 0.2", [0, 1, 3]),
-        ("identity < 0.5 and smile == 1 or change.ssim < 0.2", [1, 3]),
-        ("identity < 0.5 and (smile == 1 or change.ssim < 0.2)", [1]),
+        ("identity < 0.5 or ssim < 0.2", [0, 1, 3]),
+        ("identity < 0.5 and smile == 1 or ssim < 0.2", [1, 3]),
+        ("identity < 0.5 and (smile == 1 or ssim < 0.2)", [1]),
         ("not (identity < 0.5 or smile == 1)", [3]),
         ("not not identity < 0.5", [0, 1]),
         ("gender[0] < 0.1 and gender[4] > 0.9", [0]),
         ("gender[0] > gender[4]", [2]),
         ("max(gender) > 0.9 and min(gender) < 0.1", [0]),
         ("span(gender) >= 0.5", [0, 2]),
-        ("max(identity, change.ssim) < 0.61", [1, 2]),
+        ("max(identity, ssim) < 0.61", [1, 2]),
         ("abs(params/step) == 2", [0, 3]),
         ("scores/step == 1", [2, 3]),
         ("params/step > -2", [1, 2, 3]),
@@ -73,12 +73,10 @@ def test_what_is_chosen(text, rows):
 
 def test_one_text_for_one_meaning():
     texts = (
-        "identity<0.50 and ((smile==1) and scores/change.ssim<1)",
-        "identity < .5 and smile == 1.0 and change.ssim<1",
+        "identity<0.50 and ((smile==1) and scores/ssim<1)",
+        "identity < .5 and smile == 1.0 and ssim<1",
     )
-    assert {str(parse(text, SHAPES)) for text in texts} == {
-        "identity < 0.5 and smile == 1 and change.ssim < 1"
-    }
+    assert {str(parse(text, SHAPES)) for text in texts} == {"identity < 0.5 and smile == 1 and ssim < 1"}
     assert str(parse("params/step>-1 and not (smile == 1 or 1 < one[0])", SHAPES)) == (
         "params/step > -1 and not (smile == 1 or 1 < one[0])"
     )
@@ -112,7 +110,7 @@ def test_its_terms_and_columns():
         ("identity < 0.5 & smile == 1", 12, "join conditions with and, or"),
         ("identity + 1 < 2", 1, "there is no arithmetic"),
         ("identity < 0.5 smile", 16, "invalid syntax"),
-        ("idenity < 0.5", 1, "did you mean identity?; the columns are change.ssim, gender, identity, one"),
+        ("idenity < 0.5", 1, "did you mean identity?; the columns are gender, identity, one"),
         ("zzz < 0.5", 1, "no column 'zzz'; the columns are"),
         ("scores/smile < 1", 1, "no column 'scores/smile'; did you mean smile?"),
         ("step < 1", 1, "'step' is scores/step and params/step: write one of them"),

@@ -1,4 +1,4 @@
-"""Which two of five pictures become a pair, and what drops a candidate."""
+"""Which two of five pictures are selected, and what drops a candidate."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attribute_edits import Redness, pictures
+from attribute_edits import Redness, batch_of, pictures
 
 from distill.errors import DistillError
-from distill.generation.filters import Batch
-from distill.generation.filters import pair as module
-from distill.generation.filters.outside import change_outside, face_mask
-from distill.generation.filters.pair import distant_ends, opposite_ends, pair_gate
-from distill.generation.filters.settings import ApartFilter, OppositeFilter
+from distill.generation.batch import Batch
+from distill.generation.select import Apart, Opposite, Selection, check_scorer, select_pairs
 
 NAN = float("nan")
 
@@ -34,7 +31,7 @@ NAN = float("nan")
     ],
 )
 def test_opposite_ends_are_the_most_certain_of_either_class(probabilities: list[float], found: Any) -> None:
-    assert opposite_ends(np.float32(probabilities), 0.9) == found
+    assert Opposite(attribute="gender", min_confidence=0.9).choose(np.float32(probabilities)) == found
 
 
 @pytest.mark.parametrize(
@@ -50,12 +47,16 @@ def test_opposite_ends_are_the_most_certain_of_either_class(probabilities: list[
     ],
 )
 def test_distant_ends_rise_along_the_direction(ages: list[float], found: Any) -> None:
-    assert distant_ends(np.float32(ages), 20) == found
+    assert Apart(attribute="age", source="lower", min_gap=20).choose(np.float32(ages)) == found
 
 
-def judged(settings: Any, scorer: Any, *reds: list[int], ends: list[int]) -> Batch:
-    batch = Batch.of(pictures(*reds), params={"source_end": np.array(ends)})
-    pair_gate(settings, scorer)(batch)
+def selected(
+    selection: Selection, scorer: Any, *reds: list[int], ends: list[int], finder: Any = None
+) -> Batch:
+    batch = batch_of(pictures(*reds), source_end=np.array(ends))
+    if finder:
+        batch.find_faces(list(batch.images), finder)
+    select_pairs(batch, selection, scorer)
     return batch
 
 
@@ -66,23 +67,23 @@ def red_of(batch: Batch, role: str) -> list[int]:
 
 
 def test_the_chosen_pictures_become_source_and_target_either_way_round() -> None:
-    settings = OppositeFilter(attribute="gender", find_faces=False)
+    settings = Opposite(attribute="gender", find_faces=False)
     reds = [100, 110, 127, 140, 160], [100, 90, 127, 170, 160], [100, 110, 127, 128, 129]
-    batch = judged(settings, Redness(), *reds, ends=[0, 1, 1])
+    batch = selected(settings, Redness(), *reds, ends=[0, 1, 1])
     assert batch.reasons == [None, None, "gender.uncertain"]
     assert red_of(batch, "source")[:2] == [100, 170]
     assert red_of(batch, "target")[:2] == [160, 90]
-    assert batch.params["source_step"][:2].tolist() == [0, 3]
-    assert batch.params["target_step"][:2].tolist() == [4, 1]
-    assert batch.params.keys() == {"source_step", "target_step"}
+    assert batch.params["source_picture"][:2].tolist() == [0, 3]
+    assert batch.params["target_picture"][:2].tolist() == [4, 1]
+    assert batch.params.keys() == {"source_picture", "target_picture"}
     assert batch.scores["gender"].shape == batch.scores["age"].shape == (3, 5)
     assert np.isfinite(batch.scores["gender"]).all(), "also of candidates that are dropped"
 
 
 @pytest.mark.parametrize(("source", "first"), [("lower", 40), ("higher", 200)])
 def test_age_has_a_source_of_its_own_choice(source: Any, first: int) -> None:
-    settings = ApartFilter(attribute="age", find_faces=False, source=source, min_gap=20)
-    batch = judged(settings, Redness(), [40, 60, 90, 120, 200], [90, 91, 92, 93, 94], ends=[1, 0])
+    settings = Apart(attribute="age", find_faces=False, source=source, min_gap=20)
+    batch = selected(settings, Redness(), [40, 60, 90, 120, 200], [90, 91, 92, 93, 94], ends=[1, 0])
     assert batch.reasons == [None, "age.too-close"]
     assert red_of(batch, "source")[0] == first
 
@@ -105,43 +106,21 @@ class Strict(Redness):
         return {name: np.where(missing, np.float32("nan"), values) for name, values in scores.items()}
 
 
-def test_pictures_without_a_face_have_no_score_and_one_face_is_no_pair(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_pictures_without_a_face_have_no_score_and_one_face_is_no_pair() -> None:
     finder = Finder()
-    monkeypatch.setattr(module, "face_detector", lambda *settings: finder)
     reds = [0, 100, 120, 150, 170], [0, 0, 0, 0, 170], [0, 0, 0, 0, 0]
-    batch = judged(OppositeFilter(attribute="gender"), Strict(), *reds, ends=[0, 0, 0])
+    batch = selected(Opposite(attribute="gender"), Strict(), *reds, ends=[0, 0, 0], finder=finder)
     assert batch.reasons == [None, "face.none", "face.none"]
     assert np.isnan(batch.scores["gender"]).sum(axis=1).tolist() == [1, 4, 5]
     assert red_of(batch, "source")[0] == 100
     assert finder.calls == 15
-    assert batch.faces_in("source", 0, finder) == ["face"]  # type: ignore[arg-type]
-    assert batch.faces_in("target", 0, finder) == ["face"]  # type: ignore[arg-type]
+    batch.find_faces(["source", "target"], finder)  # type: ignore[arg-type]
+    assert batch.faces_in("source", 0) == batch.faces_in("target", 0) == ["face"]
     assert finder.calls == 15, "what was found is not looked for again"
 
 
 def test_an_attribute_that_the_scorer_does_not_give_is_refused_with_those_it_gives() -> None:
     with pytest.raises(DistillError, match=r"unknown attribute 'smile': .*gender, age"):
-        pair_gate(OppositeFilter(attribute="smile", find_faces=False), Redness())
-    with pytest.raises(DistillError, match="needs a scorer"):
-        pair_gate(OppositeFilter(attribute="gender"), None)
-
-
-def oval(side: int) -> Any:
-    angle = np.linspace(0, 2 * np.pi, 68, endpoint=False)
-    return side / 2 + np.stack([np.cos(angle), np.sin(angle)], axis=1) * side / 5
-
-
-def test_change_outside_the_face_counts_only_that() -> None:
-    before = np.full((60, 60, 3), 100, dtype=np.uint8)
-    inside, outside = before.copy(), before.copy()
-    inside[25:35, 25:35] = 255
-    outside[:, :5] = 50
-    face = oval(60)
-    mask = face_mask([face], 60, 60)
-    assert mask.mean() == pytest.approx(np.pi * 0.3**2, rel=0.05), "the hull, half as wide again"
-    assert change_outside(before, inside, [face, face]) == 0
-    assert change_outside(before, outside, [face, face]) == pytest.approx(50 * 300 / (~mask).sum())
-    assert change_outside(outside, before, [face, face]) > 0, "uint8 does not wrap round"
-    assert np.isnan(change_outside(before, before, [face * 10 - 270]))
+        check_scorer(Opposite(attribute="smile", find_faces=False), Redness())
+    with pytest.raises(DistillError, match="need a scorer"):
+        check_scorer(Opposite(attribute="gender"), None)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -15,8 +12,7 @@ from distill.directions.file import Direction
 from distill.errors import DistillError
 from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
-from distill.generation.filters.identity import IdentityGate
-from distill.generation.filters.settings import IdentityFilter
+from distill.generation.filters.identity import IdentityFilter
 from distill.generation.recipe import Recipe
 from distill.stylegan2.facts import teacher_facts
 from distill.stylegan2.generator import Generator
@@ -44,7 +40,7 @@ def somewhere(portraits: Generator) -> Direction:
 
 
 def recipe_for(direction: Direction, **models: str) -> Recipe:
-    base = RECIPES["ageing"].refiltered("apart", min_gap=0.5).revised(delta=1.0)
+    base = RECIPES["ageing"].reselected(min_gap=0.5).revised(strength=1.0)
     base = base.refiltered("outside", max_change=255.0).refiltered("identity", max_distance=2.0)
     models = {"landmarks_sha256": FaceDetector().landmarks_sha256, **models}
     return base.bind(teacher_facts("portraits"), direction=direction, **models)
@@ -64,7 +60,7 @@ def test_pairs_of_faces_have_scores_landmarks_and_distances(
     }
     ages, rows = content.columns["scores/age"], np.arange(4)
     assert ages.shape == (4, 5)
-    before, after = (ages[rows, content.columns[f"params/{role}_step"]] for role in ("source", "target"))
+    before, after = (ages[rows, content.columns[f"params/{role}_picture"]] for role in ("source", "target"))
     assert (after - before >= 0.5).all()
     assert ((ages > 5) & (ages < 80))[np.isfinite(ages)].all()
     distance, outside = content.columns["scores/identity"], content.columns["scores/outside"]
@@ -76,20 +72,11 @@ def test_pairs_of_faces_have_scores_landmarks_and_distances(
 
 def test_another_descriptor_or_landmark_model_than_the_recipe_s_is_refused(somewhere: Direction) -> None:
     with pytest.raises(DistillError, match="face descriptor model here"):
-        IdentityGate(IdentityFilter(max_distance=0.6, descriptor_sha256="0" * 64), recipe_for(somewhere))
-    from distill.generation.filters.pair import pair_gate
-
-    class Nobody:
-        names = ("age",)
-        kinds = MappingProxyType({"age": "value"})
-        sha256, needs_face = "0" * 64, True
-
-        def __call__(self, images: Any, faces: Any, /) -> dict[str, Any]:
-            raise AssertionError("nothing is scored")
-
-    chooser: Any = recipe_for(somewhere, landmarks_sha256="0" * 64).filters[0]
+        IdentityFilter(max_distance=0.6, descriptor_sha256="0" * 64).prepare()
+    faces = recipe_for(somewhere, landmarks_sha256="0" * 64).faces
+    assert faces is not None
     with pytest.raises(DistillError, match="landmark model here"):
-        pair_gate(chooser, Nobody())
+        faces.detector()
 
 
 def test_the_scorer_is_asked_for_what_the_task_edits() -> None:

@@ -1,0 +1,115 @@
+"""The stages of the pipeline, one function each, in its order.
+
+Shapes: N candidates of a batch, P parents, L w+ layers, D latent width, H = W image side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from distill.generation.align import framed
+from distill.generation.batch import Batch, Numbers
+from distill.generation.edits import Edit
+from distill.generation.recipe import Recipe
+from distill.generation.select import select_pairs
+from distill.generation.shard_builder import ShardBuilder
+from distill.pixels import to_device
+from distill.stylegan2.generator import Generator
+from distill.stylegan2.sampling import sample_z
+from distill.timing import StageClock
+
+if TYPE_CHECKING:
+    from distill.attributes.protocol import AttributeScorer
+    from distill.faces.detection import FaceDetector
+
+OnProgress = Callable[[int, int], None]  # (accepted so far, tried so far) in this shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRun:
+    """What the stages of one shard work with; `edit` is the recipe's, ready to be applied."""
+
+    recipe: Recipe
+    edit: Edit
+    teacher: Generator
+    builder: ShardBuilder
+    scorer: AttributeScorer | None
+    detector: FaceDetector | None
+    on_progress: OnProgress | None
+    threads: int
+    clock: StageClock
+
+
+def sample(run: ShardRun, ids: Sequence[int]) -> tuple[Tensor, dict[str, Numbers]]:
+    """Draw z [N, P, Z] of the candidates' parents, and what else the edit needs, by name."""
+    seed, index, streams = run.recipe.seed, run.builder.index, list(run.edit.parents.values())
+    z_NPZ = torch.from_numpy(sample_z(seed, index, ids, streams, run.teacher.z_dim))
+    return to_device(z_NPZ, run.teacher.device), run.edit.sample(seed, index, ids)
+
+
+def map_parents(run: ShardRun, z_NPZ: Tensor) -> Tensor:
+    """Map every parent's z to truncated w+ [N, P, L, D], one parent at a time."""
+    psi, cutoff = run.recipe.truncation_psi, run.recipe.truncation_cutoff
+    parents = z_NPZ.unbind(dim=1)
+    mapped = [run.teacher.map(z_NZ, truncation_psi=psi, truncation_cutoff=cutoff) for z_NZ in parents]
+    return torch.stack(mapped, dim=1)
+
+
+def synthesize(run: ShardRun, ws_by_picture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Draw every picture, float [N, 3, H, W]; layers that several pictures share run once for all of them."""
+    teacher, edit, noise = run.teacher, run.edit, run.recipe.noise
+    images: dict[str, Tensor] = {}
+    if edit.together:
+        ws = [ws_by_picture[name] for name in edit.together]
+        drawn = teacher.synthesize_branches(ws, shared_layers=edit.shared_layers, noise=noise)
+        images |= zip(edit.together, drawn, strict=True)
+    for name, ws_NLD in ws_by_picture.items():
+        if name not in images:
+            images[name] = teacher.synthesize(ws_NLD, noise=noise)
+    return {name: images[name] for name in ws_by_picture}
+
+
+def wait_until_drawn(run: ShardRun, batch: Batch) -> None:
+    """Wait for the GPU, and count its seconds."""
+    if batch.timer:
+        run.clock.add({"synthesis": batch.timer.seconds()})
+
+
+def select(run: ShardRun, batch: Batch) -> None:
+    """Choose source and target where the edit draws more pictures than there are roles."""
+    selection = run.recipe.select
+    if selection is None or run.scorer is None:
+        return
+    with run.clock.stage("select"):
+        if selection.find_faces and run.detector:
+            batch.find_faces(list(batch.images), run.detector, threads=run.threads)
+        select_pairs(batch, selection, run.scorer)
+
+
+def keep_or_drop(run: ShardRun, batch: Batch) -> None:
+    """Ask the filters one after the other."""
+    with run.clock.stage("filter"):
+        for item in run.recipe.filters:
+            if item.needs_faces and run.detector:
+                batch.find_faces(run.recipe.roles, run.detector, threads=run.threads)
+            item.judge(batch, run.recipe)
+
+
+def align(run: ShardRun, batch: Batch) -> None:
+    """Frame the images of the accepted candidates that still fit into the shard."""
+    with run.clock.stage("align"):
+        batch.wanted = run.builder.wanted(batch)
+        batch.framed = framed(batch, batch.wanted, run.recipe)
+
+
+def collect(run: ShardRun, batch: Batch) -> None:
+    """Put the accepted candidates into the shard, and what became of the others into its ledger."""
+    with run.clock.stage("encode"):
+        run.builder.add(batch)
+    if run.on_progress:
+        run.on_progress(run.builder.accepted, run.builder.tried)
