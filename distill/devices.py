@@ -5,13 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import psutil
 import torch
 
 from distill.errors import DistillError
@@ -196,32 +194,3 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEEP), (M_TOP_PAD, AT_ONCE), (M_ARENA_MAX, 1))
     return all(mallopt(name, value) == 1 for name, value in settings)
-
-
-def usable_memory() -> int:
-    """Bytes that are free on this machine, or that its control group may have where that is less."""
-    return min(int(psutil.virtual_memory().available), *group_limits(Path("/proc/self/cgroup")))
-
-
-def group_limits(groups: Path, root: Path = Path("/sys/fs/cgroup")) -> list[int]:
-    """Read the memory limits, in bytes, of the control groups (version 2) that this process is in; at least one."""
-    limits = [sys.maxsize]
-    if groups.is_file():
-        names = [
-            line.removeprefix("0::/") for line in groups.read_text().splitlines() if line.startswith("0::")
-        ]
-        for group in (place for name in names for place in (root / name, *(root / name).parents)):
-            limit = group / "memory.max"
-            if (
-                group.is_relative_to(root)
-                and limit.is_file()
-                and (text := limit.read_text().strip()) != "max"
-            ):
-                limits.append(int(text))
-    return limits
-
-
-def peak_memory() -> int:
-    """The most bytes of memory that this process has held until now."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +76,22 @@ def directions() -> None:
 @options.dry_run
 @click.pass_context
 def fit(
-    context: click.Context, /, attributes: Sequence[str], orthogonal_to: Sequence[str], as_json: bool, dry_run: bool,
-    **given: Any,
-) -> None:  # fmt: skip
+    context: click.Context,
+    /,
+    attributes: Sequence[str],
+    n: int,
+    method: str,
+    layers: str,
+    orthogonal_to: Sequence[str],
+    confidence: float,
+    faces: int,
+    out: Path | None,
+    work: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    dry_run: bool,
+    **where: Any,
+) -> None:
     """Fit a direction to the scores of many drawn faces, try it on others, and say what else it moves.
 
     Beside each direction stand a picture (.png), a card (.md) and all numbers (.json). Its sign is such that the
@@ -90,12 +102,20 @@ def fit(
     from distill.directions.fit_run import FitRun
     from distill.directions.requests import FitRequest
 
-    scored, rest = scored_faces(given)
-    names: dict[str, Any] = {
-        "attributes": split_names(attributes),
-        "orthogonal_to": split_names(orthogonal_to),
-    }
-    request = FitRequest(scored=scored, command=command_line(context), **names, **rest)
+    request = FitRequest(
+        scored=scored_faces(**where),
+        attributes=split_names(attributes),
+        n=n,
+        method=method,
+        layers=layers,
+        orthogonal_to=split_names(orthogonal_to),
+        confidence=confidence,
+        faces=faces,
+        out=out,
+        work=work,
+        overwrite=overwrite,
+        command=command_line(context),
+    )
     run = FitRun(request)
     if dry_run:
         click.echo("\n".join(run.plan_lines()))
@@ -142,7 +162,18 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
               help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @options_of(SCORED, WHERE)
 @click.pass_context
-def import_(context: click.Context, /, as_json: bool, **given: Any) -> None:
+def import_(
+    context: click.Context,
+    /,
+    file: Path,
+    attribute: str,
+    layers: str,
+    faces: int,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    **where: Any,
+) -> None:
     """Read a published direction: FILE.npy, .npz, .pt or .safetensors of shape [D], [1, D] or [L, D].
 
     Published signs and lengths disagree, so it is turned by the scores of edited faces and scaled to the deviation
@@ -152,20 +183,26 @@ def import_(context: click.Context, /, as_json: bool, **given: Any) -> None:
     from distill.directions.import_run import import_direction
     from distill.directions.requests import ImportRequest
 
-    scored, rest = scored_faces(given)
-    request = ImportRequest(scored=scored, command=command_line(context), **rest)
+    request = ImportRequest(
+        scored=scored_faces(**where),
+        file=file,
+        attribute=attribute,
+        layers=layers,
+        faces=faces,
+        out=out,
+        overwrite=overwrite,
+        command=command_line(context),
+    )
     with stop_on_signals() as stop:
         tried = import_direction(request, stop=stop, note=note)
     show_tried(tried, as_json=as_json)
 
 
-def scored_faces(given: dict[str, Any]) -> tuple[ScoredFaces, dict[str, Any]]:
-    """Gather the options of WHERE and SCORED; return them and all others."""
+def scored_faces(*, scorer: str, threads: int | None, **drawn: Any) -> ScoredFaces:
+    """Gather the options of WHERE and SCORED."""
     from distill.directions.requests import DrawnFaces, ScoredFaces
 
-    drawn = {item.name: given.pop(item.name) for item in fields(DrawnFaces)}
-    scored = ScoredFaces(drawn=DrawnFaces(**drawn), scorer=given.pop("scorer"), threads=given.pop("threads"))
-    return scored, given
+    return ScoredFaces(drawn=DrawnFaces(**drawn), scorer=scorer, threads=threads)
 
 
 def note(line: str) -> None:

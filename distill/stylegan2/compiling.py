@@ -1,45 +1,20 @@
-"""torch.compile: for which runs, what it keeps on disk, and what it says when there is no compiler."""
+"""torch.compile: what it keeps on disk, and what to do where there is no compiler."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-import sysconfig
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from distill.errors import DistillError
 
-if TYPE_CHECKING:
-    from distill.generation.recipe import Recipe
-
 KEPT_AT = "TORCHINDUCTOR_CACHE_DIR"  # PyTorch's own variable
 OF_COMPILER = ("torch._dynamo", "torch._inductor")
-# Unasked from so many triplets on, of 256 px or more: compiling takes one to two minutes. In fp32 on a CPU a compiled
-# triplet of 256 px takes a second of a core less, one of 512 px 1.2 seconds; in bf16 0.07 and 0.12. On GPUs nothing
-# is measured.
-LONG_RUNS = {"fp32": 500, "bf16": 5000}
-LARGE = 256  # px
-
-
-def pays(recipe: Recipe, n: int, *, precision: str, device: str) -> bool:
-    """Tell whether to compile the generator for a run of `n` rows unasked."""
-    long = n >= LONG_RUNS.get(precision, sys.maxsize) and recipe.generator.resolution >= LARGE
-    return long and device == "cpu" and has_compiler()
-
-
-def has_compiler() -> bool:
-    """Tell whether this machine has what torch.compile needs for a CPU: a C++ compiler and Python's headers."""
-    name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as PyTorch chooses it
-    headers = Path(sysconfig.get_path("include")) / "Python.h"
-    return shutil.which(name) is not None and headers.is_file()
 
 
 def keep_compiled(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The StyleGAN2 generator as plain PyTorch modules: the reference that every faster path is held against.
+"""The StyleGAN2 generator as plain PyTorch modules: what is trained, and what the fast path is held against.
 
 Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", skip architecture. Parameter and
 buffer names are those of the public PyTorch release, so a state dict of that family loads with strict=True.
@@ -9,7 +9,7 @@ Shapes: N samples, L layers of w+ (`num_ws`), Z and D latent widths, C channels,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -88,51 +88,31 @@ class MappingNetwork(nn.Module):
         return x
 
 
-def blur(x: Tensor, filter_hw: Tensor, *, padding: Sequence[int], gain: float) -> Tensor:
-    """Convolve every channel of x [N, C, H, W] with one small filter; padding is left, right, top, bottom."""
-    channels = x.shape[1]
-    kernel = (filter_hw.flip([0, 1]) * gain).to(x.dtype)[None, None].expand(channels, 1, -1, -1)
-    return F.conv2d(F.pad(x, list(padding)), kernel, groups=channels)
-
-
 def upsample_rgb(rgb: Tensor, filter_hw: Tensor) -> Tensor:
     """Double the size of rgb [N, 3, H, W]: insert zeros, then low-pass (gain 4 makes up for the zeros)."""
-    n, c, h, w = rgb.shape
-    spread = rgb.new_zeros(n, c, h, 2, w, 2)
-    spread[:, :, :, 0, :, 0] = rgb
-    taps = filter_hw.shape[0]
-    before, after = (taps + 1) // 2, (taps - 2) // 2
-    return blur(spread.reshape(n, c, 2 * h, 2 * w), filter_hw, padding=[before, after] * 2, gain=4.0)
+    kernel = (filter_hw * 4.0).to(rgb.dtype).expand(rgb.shape[1], 1, -1, -1)
+    return F.conv_transpose2d(rgb, kernel, stride=2, padding=1, groups=rgb.shape[1])
 
 
-def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, demodulate: bool) -> Tensor:
-    """Convolve x [N, C, H, W] with weight [O, C, k, k] scaled per sample by style [N, C].
-
-    Scaling the input instead of the weight, and the output by the demodulation factor, is the same product
-    (section 2.2 of the paper) and needs one ordinary convolution instead of N grouped ones.
-    """
-    y = F.conv2d(x * style[:, :, None, None], weight, padding=weight.shape[-1] // 2)
-    return y * demodulation(weight, style) if demodulate else y
-
-
-def modulated_conv_up(x: Tensor, weight: Tensor, style: Tensor, filter_hw: Tensor) -> Tensor:
-    """`modulated_conv` to twice the size: transposed convolution, then the low-pass filter (gain 4)."""
-    y = F.conv_transpose2d(x * style[:, :, None, None], weight.transpose(0, 1), stride=2)
-    taps = filter_hw.shape[0]
-    # conv_transpose leaves 2H+1 pixels; these margins bring 2H back with the filter's centre in place.
-    before, after = 1 + (taps + 1) // 2 - 2, 1 + (taps - 2) // 2 - 1
-    y = blur(y, filter_hw, padding=[before, after] * 2, gain=4.0)
-    return y * demodulation(weight, style)
+def convolve_up(x: Tensor, weight: Tensor, filter_hw: Tensor) -> Tensor:
+    """Convolve x [N, C, H, W] with 3x3 taps to twice the size: transposed, then the low-pass filter (gain 4)."""
+    y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+    kernel = (filter_hw.flip([0, 1]) * 4.0).to(y.dtype).expand(y.shape[1], 1, -1, -1)
+    return F.conv2d(y, kernel, padding=1, groups=y.shape[1])
 
 
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:
-    """1 / standard deviation of each output map [N, O, 1, 1], as one small matrix product."""
+    """1 / standard deviation of each output map [N, O], as one small matrix product."""
     energy = style.square() @ weight.square().sum(dim=[2, 3]).t()
-    return (energy + EPS).rsqrt()[:, :, None, None]
+    return (energy + EPS).rsqrt()
 
 
 class SynthesisLayer(nn.Module):
-    """Style -> modulated 3x3 convolution (optionally to twice the size) -> noise -> bias -> leaky ReLU."""
+    """Style -> modulated 3x3 convolution (optionally to twice the size) -> noise -> bias -> leaky ReLU.
+
+    Scaling the input instead of the weight, and the output by the demodulation, is the same product (section 2.2 of
+    the paper) and needs one ordinary convolution instead of N grouped ones.
+    """
 
     resample_filter: Tensor
     noise_const: Tensor
@@ -151,19 +131,24 @@ class SynthesisLayer(nn.Module):
 
     def forward(self, x: Tensor, w_ND: Tensor, noise: str) -> Tensor:
         style = self.affine(w_ND)
-        if self.up:
-            x = modulated_conv_up(x, self.weight, style, self.resample_filter)
-        else:
-            x = modulated_conv(x, self.weight, style, demodulate=True)
-        if noise == "const":
-            x = x + self.noise_const * self.noise_strength
-        elif noise == "random":
-            x = x + torch.randn_like(x[:, :1]) * self.noise_strength
-        return activate(x + self.bias[:, None, None], self.clamp)
+        # The demodulation takes a common factor of the style out again. To take its peak out before the convolution
+        # keeps half precision in range.
+        peak = style.detach().abs().amax(dim=1, keepdim=True).clamp(min=EPS)
+        x = x * (style / peak).to(x.dtype)[:, :, None, None]
+        weight = self.weight.to(x.dtype)
+        y = convolve_up(x, weight, self.resample_filter) if self.up else F.conv2d(x, weight, padding=1)
+        # Leaky ReLU commutes with a positive factor: its gain is taken here, where it costs nothing.
+        gain = demodulation(self.weight, style) * peak * ACT_GAIN
+        shift = (self.bias * ACT_GAIN).to(y.dtype)[:, None, None]
+        if noise != "none":
+            drawn = self.noise_const if noise == "const" else torch.randn_like(y[:, :1], dtype=style.dtype)
+            shift = shift + (drawn * (self.noise_strength * ACT_GAIN)).to(y.dtype)
+        y = torch.addcmul(shift, y, gain.to(y.dtype)[:, :, None, None])
+        return clamped(F.leaky_relu(y, SLOPE, inplace=True), self.clamp)
 
 
 class ToRGB(nn.Module):
-    """Style -> modulated 1x1 convolution to three channels, without demodulation."""
+    """Style -> modulated 1x1 convolution to three channels, without demodulation; bias and sum in float32."""
 
     def __init__(self, inputs: int, *, w_dim: int, clamp: float | None) -> None:
         super().__init__()
@@ -174,9 +159,9 @@ class ToRGB(nn.Module):
         self.weight_gain = 1.0 / math.sqrt(inputs)
 
     def forward(self, x: Tensor, w_ND: Tensor) -> Tensor:
-        style = self.affine(w_ND) * self.weight_gain
-        y = modulated_conv(x, self.weight, style, demodulate=False) + self.bias[:, None, None]
-        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+        style = (self.affine(w_ND) * self.weight_gain).to(x.dtype)
+        y = F.conv2d(x * style[:, :, None, None], self.weight.to(x.dtype)).to(self.bias.dtype)
+        return clamped(y + self.bias[:, None, None], self.clamp)
 
 
 class SynthesisBlock(nn.Module):
@@ -216,13 +201,15 @@ class SynthesisNetwork(nn.Module):
                 self.layers.append((name, "conv0", 2 * i - 1))
             self.layers += [(name, "conv1", 2 * i), (name, "torgb", 2 * i + 1)]
 
-    def forward(self, ws_NLD: Tensor, noise: str = "const") -> Tensor:
-        return self.finish(self.run(self.begin(len(ws_NLD)), ws_NLD, 0, self.num_ws, noise))
+    def forward(self, ws_NLD: Tensor, noise: str = "const", dtype: torch.dtype | None = None) -> Tensor:
+        """Draw w+; `dtype` is that of the features and their convolutions, by default that of the weights."""
+        return self.finish(self.run(self.begin(len(ws_NLD), dtype), ws_NLD, 0, self.num_ws, noise))
 
-    def begin(self, samples: int) -> Partial:
-        """Start from the learnt 4x4 constant."""
+    def begin(self, samples: int, dtype: torch.dtype | None = None) -> Partial:
+        """Start from the learnt 4x4 constant; features lie channels last, which CPUs and GPUs convolve fastest."""
         const: Tensor = self.get_parameter("b4.const")
-        return Partial(const.expand(samples, -1, -1, -1), None)
+        features = const.to(dtype or const.dtype).expand(samples, -1, -1, -1)
+        return Partial(features.contiguous(memory_format=torch.channels_last), None)
 
     def run(self, state: Partial, ws_NLD: Tensor, start: int, stop: int, noise: str) -> Partial:
         """Run the layers that read w number `start` up to, not including, `stop`."""
@@ -258,8 +245,12 @@ class GeneratorNetwork(nn.Module):
 
 def activate(x: Tensor, clamp: float | None) -> Tensor:
     """Leaky ReLU with unit-variance gain, clamped where the checkpoint was trained with a clamp."""
-    x = F.leaky_relu(x, SLOPE) * ACT_GAIN
-    return x if clamp is None else x.clamp(-clamp, clamp)
+    return clamped(F.leaky_relu(x, SLOPE) * ACT_GAIN, clamp)
+
+
+def clamped(x: Tensor, limit: float | None) -> Tensor:
+    """Clamp to [-limit, limit], where there is a limit."""
+    return x if limit is None else x.clamp(-limit, limit)
 
 
 def standard_filter() -> Tensor:

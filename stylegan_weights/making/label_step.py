@@ -24,7 +24,6 @@ from distill.training.position import RunPosition
 from distill.training.stylegan2.export import set_centre
 from distill.training.stylegan2.optimise import lazy_adam, seeded
 from distill.training.stylegan2.presets import StyleGAN2Preset
-from distill.training.stylegan2.synthesis import draw
 from stylegan_weights.making.label_codes import LabelCodes
 from stylegan_weights.making.written_mapping import write_mapping
 
@@ -76,7 +75,7 @@ class LabelStep:
         mapping = self.generator.mapping
         w = mapping.w_avg.lerp(mapping(z), psi)[:, None].expand(-1, self.generator.shape.num_ws, -1)
         with seeded(place.generator(f"noise-{processes.rank()}"), self.device, self.preset.noise):
-            drawn = draw(self.generator.synthesis, w, dtype=self.half, noise=self.preset.noise)
+            drawn = self.generator.synthesis(w, "random" if self.preset.noise else "none", self.half)
         error = drawn - reals.to(self.device)
         l1, l2 = error.abs().mean(), error.square().mean()
         self.optimiser.apply(l1 + L2_WEIGHT * l2)

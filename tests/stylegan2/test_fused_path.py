@@ -13,16 +13,14 @@ from torch import Tensor
 from distill.devices import Format
 from distill.pixels import to_uint8
 from distill.stylegan2.fused import FusedSynthesis
-from distill.stylegan2.fused.polyphase import woven
-from distill.stylegan2.fused.prepared import Convolution
-from distill.stylegan2.fused.upsampling import Doubling, UpForm, arranged_for, convolve_up
+from distill.stylegan2.fused.upsampling import UpForm
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorNetwork, GeneratorShape
 
 RESOLUTIONS = [8, 16, 32, 64, 128, 256]
 LATENT = 16
-FLOAT32_DIFFERENCE = 1e-5  # images are of order 1
+FLOAT32_DIFFERENCE = 2e-5  # images are of order 1
 DECIBELS = {"bf16": 48.0, "fp16": 55.0}
 GREY_LEVELS = 1.0  # on average
 
@@ -113,7 +111,7 @@ def test_trained_weights(portraits: Generator) -> None:
         assert grey_levels(fast[precision], slow) < GREY_LEVELS
 
 
-@pytest.mark.parametrize("resolution", [16, 256])  # all layers in batches; some of them sample by sample
+@pytest.mark.parametrize("resolution", [16, 256])  # in batches; the last ones sample by sample
 def test_random_noise_is_that_of_the_reference(resolution: int) -> None:
     net = network(resolution)
     with torch.random.fork_rng():
@@ -135,7 +133,7 @@ def test_sleeping_noise_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("resolution", [16, 256])  # all layers in batches; some of them sample by sample
+@pytest.mark.parametrize("resolution", [16, 256])  # in batches; the last ones sample by sample
 def test_layers_shared_by_two_images_are_exact(resolution: int, precision: str) -> None:
     net = network(resolution)
     fast = FusedSynthesis(net, precision)  # type: ignore[arg-type]
@@ -168,25 +166,6 @@ def test_every_form_of_an_up_convolution_is_the_reference(precision: Format, for
         assert (fast - slow).abs().max() <= FLOAT32_DIFFERENCE
     else:
         assert decibels(fast, slow) >= DECIBELS[precision]
-
-
-@pytest.mark.parametrize("taps", range(1, 8))
-def test_the_forms_agree_on_filters_of_any_length(taps: int) -> None:
-    """On sides that differ and a filter that has no symmetry."""
-    generator = torch.Generator().manual_seed(taps)
-
-    def random(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    x, weight, filter_hw, bias = random(2, 3, 6, 7), random(5, 3, 3, 3), random(taps, taps), random(5)
-    drawn = {}
-    for form in get_args(UpForm):
-        weights = arranged_for(form, weight, filter_hw)
-        parts = convolve_up(x, weights, Doubling.of(form, filter_hw, len(bias), x.dtype), bias)
-        drawn[form] = parts[0] if len(parts) == 1 else woven(parts)
-    for fast in drawn.values():
-        assert fast.shape == (2, 5, 12, 14)
-        torch.testing.assert_close(fast, drawn["transposed"], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("form", get_args(UpForm))
@@ -245,49 +224,12 @@ def test_the_reference_is_left_as_it_was() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
 
 
-@pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a compiled path computes, without the minutes of compiling."""
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
-
-
-@pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("noise", ["const", "none", "random"])
-@pytest.mark.parametrize("resolution", [32, 64, 128, 256])
-def test_float32_by_tiles_is_the_reference(resolution: int, noise: str) -> None:
-    net = network(resolution)
-    fast = FusedSynthesis(net, "fp32", compiled=True)
-    assert "tiles" in {step.layer.manner for step in fast.steps if isinstance(step.layer, Convolution)}
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        slow = drawn(net, latents(net), noise)
-        torch.manual_seed(3)
-        assert (fast(latents(net), noise) - slow).abs().max() <= FLOAT32_DIFFERENCE
-
-
-@pytest.mark.usefixtures("uncompiled")
-def test_trained_weights_by_tiles(portraits: Generator) -> None:
-    z = torch.randn(16, portraits.z_dim, generator=torch.Generator().manual_seed(0))
-    ws = portraits.map(z, truncation_psi=0.7)
-    exact = drawn(deepcopy(portraits.network).double(), ws.double())
-    fast = FusedSynthesis(portraits.network, "fp32", compiled=True)(ws)
-    assert (fast - exact).abs().max() <= FLOAT32_DIFFERENCE
-
-
-@pytest.mark.usefixtures("uncompiled")
-def test_tiles_keep_a_clamp() -> None:
-    net = network(64, clamp=0.5)
-    fast = FusedSynthesis(net, "fp32", compiled=True)(latents(net))
-    assert (fast - drawn(net, latents(net))).abs().max() <= FLOAT32_DIFFERENCE
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
-@pytest.mark.parametrize("form", [None, "stencil", "polyphase"])  # of which CPUs and GPUs take one or other
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_compiled_layers(precision: Format, form: UpForm | None) -> None:
+def test_compiled_layers(precision: Format) -> None:
     net = network(64)
-    fast = FusedSynthesis(net, precision, up_form=form, compiled=True)(latents(net))
+    fast = FusedSynthesis(net, precision, compiled=True)(latents(net))
     slow = drawn(net, latents(net))
     assert decibels(fast, slow) >= {"fp32": 80.0, "bf16": DECIBELS["bf16"]}[precision]
     assert precision == "bf16" or (fast - slow).abs().max() <= FLOAT32_DIFFERENCE

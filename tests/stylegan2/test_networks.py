@@ -101,3 +101,19 @@ def test_networks_from_4_to_1024_px(resolution: int) -> None:
     g = Generator(GeneratorNetwork(shape), sha256="0" * 64)
     assert g.num_ws == {4: 2, 8: 4, 1024: 18}[resolution]
     assert g.synthesize(g.map(torch.randn(1, 8))).shape == (1, 3, resolution, resolution)
+
+
+def test_gradients_of_an_image_and_their_gradients_are_right() -> None:
+    """As training and projection need them, path lengths twice."""
+    torch.manual_seed(0)
+    shape = GeneratorShape(z_dim=2, w_dim=2, mapping_layers=1, channels={4: 2, 8: 2})
+    net = GeneratorNetwork(shape).double()
+    ws = torch.randn(1, shape.num_ws, 2, dtype=torch.float64, requires_grad=True)
+    weight = net.get_parameter("synthesis.b8.conv0.weight")
+
+    def image(ws_NLD: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        drawn: torch.Tensor = net.synthesis(ws_NLD, "const")
+        return drawn
+
+    assert torch.autograd.gradcheck(image, (ws, weight), fast_mode=True)
+    assert torch.autograd.gradgradcheck(image, (ws, weight), fast_mode=True)

@@ -1,96 +1,130 @@
-"""The arithmetic of one prepared layer.
+"""One layer, ready to run: what can be computed once from its tensors, and the arithmetic.
 
-Demodulation makes the style's effect on a layer two vectors: one over its inputs, one over its outputs. Either the
-activations are multiplied by them before and after an ordinary convolution of the whole batch ("scale"), or the
-weight is, sample by sample ("modulate"): no pass over the activations, but a weight to rewrite for each.
+Demodulation makes the style's effect on a layer two vectors: one over its inputs, one over its outputs. The
+features are multiplied by them before and after an ordinary convolution of the whole batch. Every layer's gain (the
+square root of two of its leaky ReLU) is moved into the numbers before the ReLU, which it passes through unchanged.
+
+Shapes: N samples, D latent width, I and O channels in and out, H W the layer's own size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.stylegan2.fused.polyphase import unwoven, woven
-from distill.stylegan2.fused.prepared import Colour, Convolution, Manner, channels_last, power_of_two
-from distill.stylegan2.fused.upsampling import convolve_up, for_weights
-from distill.stylegan2.fused.winograd import suits
-from distill.stylegan2.networks import SLOPE, SynthesisLayer
+from distill.stylegan2.fused.upsampling import UpForm, arranged_for, convolve_up
+from distill.stylegan2.networks import ACT_GAIN, EPS, SLOPE, EqualizedLinear, SynthesisLayer, ToRGB
 
-RunConvolution = Callable[[Convolution, Tensor, Tensor, Tensor | None], Tensor]
-RunColour = Callable[[Colour, Tensor, Tensor], Tensor]
-SAMPLE = 300_000
-COLOUR_ROWS = 4096  # pixels whose colours are summed at once: their features stay in the cache as float32
+HALF_LIMIT = 2048.0  # of features in float16
+WEIGHT_LENGTH = 1 / 16  # of the weight of each output
+COLOUR_ROWS = (
+    4096  # pixels whose colours are summed at once on a CPU: as float32 their features stay in the cache
+)
 
 
-def manner_for(
-    layer: SynthesisLayer, *, device: torch.device, dtype: torch.dtype, compiled: bool = False
-) -> Manner:
-    """Choose where the style goes: into the weight where that is the smaller thing to rewrite, on a CPU.
+@dataclass(frozen=True)
+class Affine:
+    """w [N, D] -> style [N, I] in float32, with the run-time gains already in the numbers."""
 
-    Measured: to rewrite a number of a weight costs as much as three activations' two multiplications, and to run a
-    sample by itself as much as 300,000. On a GPU one batch is better than its samples; float16 needs "scale",
-    which keeps the products in range. What is compiled goes by tiles where they are faster still.
+    weight: Tensor  # [D, I]
+    bias: Tensor  # [I]
+
+    @classmethod
+    def of(cls, layer: EqualizedLinear, gain: float = 1.0) -> Affine:
+        weight = layer.weight.detach().float() * (layer.weight_gain * gain)
+        return cls(weight.t().contiguous(), layer.bias.detach().float() * (layer.bias_gain * gain))
+
+    def __call__(self, w_ND: Tensor) -> Tensor:
+        return torch.addmm(self.bias, w_ND.float(), self.weight)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One 3x3 layer; weights, bias and noise are in the format of the features, the rest is float32."""
+
+    affine: Affine
+    weights: tuple[Tensor, ...]  # [O, I, 3, 3], each output's of length 1/16; or as `arranged_for` orders it
+    gain: Tensor  # [O], what that took out of the weight, times the gain of the activation
+    energy: Tensor  # [I, O], sum of squares of the unscaled weight over its taps
+    bias: Tensor  # [O]
+    noise: Tensor | None  # [1, 1, H, W]; None where the strength is zero
+    strength: Tensor  # of random noise
+    resolution: int
+    filters: Tensor | None  # [O, 1, 4, 4], of an up-convolution
+    clamp: float | None
+
+    @classmethod
+    def of(cls, layer: SynthesisLayer, dtype: torch.dtype, up_form: UpForm) -> Convolution:
+        weight, bias = layer.weight.detach().float(), layer.bias.detach().float()
+        length_O = weight.flatten(1).norm(dim=1).clamp(min=EPS) / WEIGHT_LENGTH
+        parts, filters = [weight / length_O[:, None, None, None]], None
+        if layer.up:
+            filter_hw = layer.resample_filter.detach().float().flip([0, 1]) * 4.0  # makes up for the zeros
+            parts = arranged_for(up_form, parts[0], filter_hw)
+            filters = filter_hw.to(dtype).expand(len(bias), 1, -1, -1).contiguous()
+        strength = (layer.noise_strength.detach() * ACT_GAIN).float()
+        noise = (layer.noise_const.detach() * strength).to(dtype)[None, None]
+        return cls(
+            affine=Affine.of(layer.affine),
+            weights=tuple(part.to(dtype).contiguous(memory_format=torch.channels_last) for part in parts),
+            gain=length_O * ACT_GAIN,
+            energy=weight.square().sum(dim=[2, 3]).t().contiguous(),
+            bias=(bias * ACT_GAIN).to(dtype),
+            noise=noise if bool(strength != 0) else None,
+            strength=strength,
+            resolution=layer.noise_const.shape[-1],
+            filters=filters,
+            clamp=clamp_of(layer, dtype),
+        )
+
+
+def clamp_of(layer: SynthesisLayer, dtype: torch.dtype) -> float | None:
+    """The checkpoint's clamp; float16 always has one, far above what a network draws with.
+
+    A weight of length 1/16 over 9 I inputs of at most 2048 gives at most 2048 / 16 * sqrt(9 I) (Cauchy-Schwarz)
+    and the filter of an up-convolution 4 times that: 35,000 with I = 512 channels, where float16 ends at 65,504.
     """
-    if device.type != "cpu" or dtype == torch.float16:
-        return "scale"
-    if compiled and suits(layer, dtype=dtype):
-        return "tiles"
-    outputs, inputs = layer.weight.shape[:2]
-    pixels = layer.noise_const.numel()
-    activations = inputs * (pixels // 4 if layer.up else pixels) + outputs * pixels
-    return "modulate" if activations > 3 * layer.weight.numel() + SAMPLE else "scale"
+    if dtype != torch.float16:
+        return layer.clamp
+    return HALF_LIMIT if layer.clamp is None else min(HALF_LIMIT, layer.clamp)
 
 
 def run_convolution(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor | None) -> Tensor:
-    """x [N, I, h, w] -> [N, O, H, W] in the layer's format; "modulate" takes one sample at a time (N = 1)."""
-    x = x.to(layer.bias.dtype)
+    """x [N, I, h, w] -> [N, O, H, W] in the same format, with `noise` [1 or N, 1, H, W]."""
     style = layer.affine(w_ND)
-    gain = layer.gain(style)
-    parts = modulated(layer, x, style, gain) if layer.manner == "modulate" else scaled(layer, x, style, gain)
-    if len(parts) == 1:
-        return activated(layer, parts[0], noise)
-    noises = [None] * len(parts) if noise is None else unwoven(noise)
-    return woven([activated(layer, *part) for part in zip(parts, noises, strict=True)])
-
-
-def activated(layer: Convolution, y: Tensor, noise: Tensor | None) -> Tensor:
-    """Add the noise [1 or N, 1, H, W], then leaky ReLU and clamp; `y` is overwritten."""
+    peak = style.abs().amax(dim=1, keepdim=True).clamp(min=EPS)
+    x = x * (style / peak).to(x.dtype)[:, :, None, None]
+    if layer.filters is None:
+        y = F.conv2d(x, layer.weights[0], padding=1)
+    else:
+        y = convolve_up(x, layer.weights, layer.filters)
+    gain = torch.rsqrt(style.square() @ layer.energy + EPS) * peak * layer.gain
+    y = torch.addcmul(layer.bias[:, None, None], y, gain.to(x.dtype)[:, :, None, None])
     if noise is not None:
         y = y.add_(noise)
-    return clamped(F.leaky_relu_(y, SLOPE), layer.clamp).to(layer.bias.dtype)
+    return clamped(F.leaky_relu_(y, SLOPE), layer.clamp)
 
 
-def modulated(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> list[Tensor]:
-    """Convolve one sample with its own weight; the bias rides along."""
-    factors = gain.reshape(-1, 1) * style
-    if layer.up is not None:
-        factors = for_weights(layer.up.form, factors)
-    weights = [channels_last((weight * factors[:, :, None, None]).to(x.dtype)) for weight in layer.weights]
-    return convolve(layer, x, weights, layer.bias)
+@dataclass(frozen=True)
+class Colour:
+    """One ToRGB layer, in float32."""
 
+    affine: Affine
+    weight: Tensor  # [3, I]
+    bias: Tensor  # [3]
+    clamp: float | None
 
-def scaled(layer: Convolution, x: Tensor, style: Tensor, gain: Tensor) -> list[Tensor]:
-    """Convolve a batch with one weight, between two multiplications of the activations.
-
-    Style and weight are divided by powers of two and the products multiplied by them again, so that no format
-    overflows in between.
-    """
-    style_scale = power_of_two(style.abs().amax(dim=1, keepdim=True))
-    x = x * (style / style_scale).to(x.dtype)[:, :, None, None]
-    after = (gain * style_scale * layer.weight_scale).to(x.dtype)[:, :, None, None]
-    bias = layer.bias[:, None, None]
-    return [torch.addcmul(bias, y, after) for y in convolve(layer, x, layer.weights, None)]
-
-
-def convolve(layer: Convolution, x: Tensor, weights: Sequence[Tensor], bias: Tensor | None) -> list[Tensor]:
-    """Convolve with weights ordered as the layer's own: to one image, or to the four kinds of its pixels."""
-    if layer.up is None:
-        return [F.conv2d(x, weights[0], bias, padding=1)]
-    return convolve_up(x, weights, layer.up, bias)
+    @classmethod
+    def of(cls, layer: ToRGB) -> Colour:
+        return cls(
+            affine=Affine.of(layer.affine, gain=layer.weight_gain),
+            weight=layer.weight.detach().float().flatten(1),
+            bias=layer.bias.detach().float(),
+            clamp=layer.clamp,
+        )
 
 
 def run_colour(layer: Colour, x: Tensor, w_ND: Tensor) -> Tensor:
@@ -106,22 +140,6 @@ def run_colour(layer: Colour, x: Tensor, w_ND: Tensor) -> Tensor:
     return clamped(y.reshape(n, 3, height, width), layer.clamp)
 
 
-def sum_colours(layer: Colour, x: Tensor, w_ND: Tensor) -> Tensor:
-    """As `run_colour`, for a compiler: it reads the features once, and turns them into float32 as it adds them up."""
-    weight_N3I = layer.weight * layer.affine(w_ND)[:, None]
-    x_NHWI = x.permute(0, 2, 3, 1).float()
-    colours = [(x_NHWI * weight_N3I[:, i, None, None]).sum(dim=-1) + layer.bias[i] for i in range(3)]
-    return clamped(torch.stack(colours, dim=1), layer.clamp)
-
-
 def clamped(y: Tensor, limit: float | None) -> Tensor:
     """Clamp in place, where there is a limit."""
     return y if limit is None else y.clamp_(-limit, limit)
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """What computes the two kinds of layers."""
-
-    convolution: RunConvolution = run_convolution
-    colour: RunColour = run_colour

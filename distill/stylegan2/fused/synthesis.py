@@ -5,7 +5,7 @@ Shapes: N samples, L layers of w+, D latent width, C channels, H W image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,16 +13,7 @@ from torch import Tensor
 
 from distill.devices import DTYPES, Format
 from distill.pixels import to_uint8
-from distill.stylegan2.fused.compiled import compile_layers
-from distill.stylegan2.fused.layers import Arithmetic, manner_for
-from distill.stylegan2.fused.prepared import (
-    Colour,
-    Convolution,
-    double_bilinear,
-    is_standard,
-    prepare_colour,
-    prepare_convolution,
-)
+from distill.stylegan2.fused.layers import Colour, Convolution, run_colour, run_convolution
 from distill.stylegan2.fused.upsampling import UpForm, form_for
 from distill.stylegan2.networks import (
     GeneratorNetwork,
@@ -33,25 +24,29 @@ from distill.stylegan2.networks import (
     upsample_rgb,
 )
 
+LARGEST_BATCHED = (
+    64  # px: on a CPU, larger layers run for one sample at a time, in less memory and no more time
+)
+COMPILED_SHAPES = 128  # variants of one compiled function: a layer each, times batch sizes
+
 
 @dataclass(frozen=True)
-class Step:
+class LayerStep:
     """One layer of the list that `run` walks, and the number of the w it reads."""
 
     index: int
     layer: Convolution | Colour
-    alone: bool  # run for one sample at a time: as every layer from the first that rewrites its weight
+    alone: bool  # runs for one sample at a time, as every layer after it
 
 
 class FusedSynthesis:
     """The synthesis network of a generator for inference, in `precision`; begin, run, finish as the reference has.
 
     Takes the weights as they are now, on the device where they are; later changes of the network do not reach it.
-    "fp32" differs from the reference by rounding only (under 1e-5 in images of order 1). In "bf16" and "fp16" the
+    "fp32" differs from the reference by rounding only (under 2e-5 in images of order 1). In "bf16" and "fp16" the
     features are held in that format; styles, demodulation, noise times strength and RGB stay float32.
-    `compiled` lets torch.compile fuse the elementwise arithmetic, and float32 on a CPU convolve by tiles (see
-    `winograd`): minutes to build, seconds from its cache on disk (TORCHINDUCTOR_CACHE_DIR), and other roundings
-    than without.
+    `compiled` lets torch.compile fuse the elementwise arithmetic: minutes to build, seconds from its cache on disk
+    (TORCHINDUCTOR_CACHE_DIR), and other roundings than without. `up_form` is by default the device's.
     """
 
     def __init__(
@@ -67,11 +62,9 @@ class FusedSynthesis:
         self.num_ws = reference.num_ws
         self.device, self.dtype = const.device, DTYPES[precision]
         self.const = const.detach().to(self.dtype)
-        up_form = up_form or form_for(self.device, self.dtype, compiled=compiled)
-        self.steps = prepare_steps(reference, self.dtype, up_form, compiled=compiled)
-        filter_hw = reference.get_buffer("b4.resample_filter")
-        self.filter_hw = None if is_standard(filter_hw) else filter_hw.float()
-        self.arithmetic = compile_layers(self.device) if compiled else Arithmetic()
+        self.steps = prepare_steps(reference, self.dtype, up_form or form_for(self.device))
+        self.filter_hw = reference.get_buffer("b4.resample_filter").detach().float()
+        self.run_convolution = compiled_convolution() if compiled else run_convolution
 
     @torch.inference_mode()
     def __call__(self, ws_NLD: Tensor, noise: str = "const") -> Tensor:
@@ -116,7 +109,7 @@ class FusedSynthesis:
         self,
         state: Partial,
         ws_NLD: Tensor,
-        steps: Sequence[Step],
+        steps: Sequence[LayerStep],
         noises: Sequence[Tensor | None],
         *,
         last: bool = False,
@@ -126,45 +119,38 @@ class FusedSynthesis:
         for step, noise in zip(steps, noises, strict=True):
             w_ND = ws_NLD[:, step.index]
             if isinstance(step.layer, Convolution):
-                x = self.arithmetic.convolution(step.layer, x, w_ND, noise)
+                x = self.run_convolution(step.layer, x, w_ND, noise)
             else:
-                y = self.arithmetic.colour(step.layer, x, w_ND)
-                rgb = y if rgb is None else self.double(rgb).add_(y)
+                y = run_colour(step.layer, x, w_ND)
+                rgb = y if rgb is None else upsample_rgb(rgb, self.filter_hw).add_(y)
         return Partial(x[:, :0] if last else x, rgb)
 
-    def noise_of(self, step: Step, samples: int, noise: str) -> Tensor | None:
+    def noise_of(self, step: LayerStep, samples: int, noise: str) -> Tensor | None:
         """Noise times strength times gain, [1 or N, 1, H, W]; None where there is none to add."""
         layer = step.layer
         if isinstance(layer, Colour) or noise == "none":
             return None
         if noise == "const":
-            return None if layer.noise is None else layer.noise[None, None]
+            return layer.noise
         drawn = torch.randn(samples, 1, layer.resolution, layer.resolution, device=self.device)
         return (drawn * layer.strength).to(self.dtype)
-
-    def double(self, rgb: Tensor) -> Tensor:
-        return double_bilinear(rgb) if self.filter_hw is None else upsample_rgb(rgb, self.filter_hw)
 
     @staticmethod
     def finish(state: Partial) -> Tensor:
         return SynthesisNetwork.finish(state)
 
 
-def prepare_steps(
-    reference: SynthesisNetwork, dtype: torch.dtype, up_form: UpForm, *, compiled: bool
-) -> list[Step]:
+def prepare_steps(reference: SynthesisNetwork, dtype: torch.dtype, up_form: UpForm) -> list[LayerStep]:
     """Prepare every layer, in the order in which the reference runs them."""
-    steps: list[Step] = []
-    alone = False
+    on_cpu = reference.get_parameter("b4.const").device.type == "cpu"
+    steps: list[LayerStep] = []
     for block, name, index in reference.layers:
         layer = reference.get_submodule(f"{block}.{name}")
+        alone = on_cpu and int(block.removeprefix("b")) > LARGEST_BATCHED
         if isinstance(layer, SynthesisLayer):
-            manner = manner_for(layer, device=layer.weight.device, dtype=dtype, compiled=compiled)
-            prepared = prepare_convolution(layer, dtype=dtype, manner=manner, up_form=up_form)
-            alone = alone or manner == "modulate"
-            steps.append(Step(index, prepared, alone))
+            steps.append(LayerStep(index, Convolution.of(layer, dtype, up_form), alone))
         elif isinstance(layer, ToRGB):
-            steps.append(Step(index, prepare_colour(layer), alone))
+            steps.append(LayerStep(index, Colour.of(layer), alone))
     return steps
 
 
@@ -174,3 +160,12 @@ def join(parts: Sequence[Partial]) -> Partial:
         return parts[0]
     rgbs = [part.rgb for part in parts if part.rgb is not None]
     return Partial(torch.cat([part.features for part in parts]), torch.cat(rgbs) if rgbs else None)
+
+
+def compiled_convolution() -> Callable[[Convolution, Tensor, Tensor, Tensor | None], Tensor]:
+    """The arithmetic of the layers through torch.compile, built when each shape first comes."""
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_SHAPES)
+    compiled: Callable[[Convolution, Tensor, Tensor, Tensor | None], Tensor] = torch.compile(
+        run_convolution, dynamic=False, fullgraph=True
+    )
+    return compiled

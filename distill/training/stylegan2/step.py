@@ -22,7 +22,6 @@ from distill.training.stylegan2.augment import AdaptiveProbability, apply_change
 from distill.training.stylegan2.critics import Report, make_critic
 from distill.training.stylegan2.optimise import lazy_adam, seeded
 from distill.training.stylegan2.presets import StyleGAN2Preset
-from distill.training.stylegan2.synthesis import draw
 
 PATH_MEAN_DECAY = 0.01  # how fast the running mean of path lengths follows
 
@@ -137,7 +136,8 @@ class StyleGAN2Step:
         return values.narrow(dim, processes.rank() * self.share, self.share).to(self.device)
 
     def _draw(self, ws_BLD: Tensor, dtype: torch.dtype) -> Tensor:
-        return draw(self.generator.synthesis, ws_BLD, dtype=dtype, noise=self.preset.noise)
+        images: Tensor = self.generator.synthesis(ws_BLD, "random" if self.preset.noise else "none", dtype)
+        return images
 
     def _augment(self, images: Tensor, place: RunPosition, phase: str) -> Tensor:
         """What the critic sees of images."""
