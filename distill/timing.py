@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 WARM_UPS, LEAST, MOST = 2, 5, 50  # runs before the clock starts, and under it
 SECONDS = 3.0  # after which no new run begins, but for the least number
@@ -20,8 +21,12 @@ class DeviceTimer:
     """Times work that a GPU may still be doing when the call returns; on a CPU, an ordinary stopwatch."""
 
     def __init__(self, device: torch.device) -> None:
-        event: Any = torch.cuda.Event
-        self._events = [event(enable_timing=True) for _ in range(2)] if device.type == "cuda" else []
+        self._events: list[Any] = []
+        if device.type == "cuda":
+            import torch
+
+            event: Any = torch.cuda.Event
+            self._events = [event(enable_timing=True) for _ in range(2)]
 
     def __enter__(self) -> Self:
         self._start = time.perf_counter()

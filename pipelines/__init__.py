@@ -1,16 +1,12 @@
-"""Choices, no logic: one frozen recipe per task."""
+"""Choices, no logic: one frozen recipe per task, each the RECIPE of a file of this folder."""
 
 from __future__ import annotations
 
-from pipelines import ageing, gender_swap, morph, rejuvenation, style_mix
+from importlib import import_module
+from pkgutil import iter_modules
 
-RECIPES = {
-    recipe.task: recipe
-    for recipe in (
-        style_mix.RECIPE,
-        gender_swap.RECIPE,
-        ageing.RECIPE,
-        rejuvenation.RECIPE,
-        morph.RECIPE,
-    )
-}
+from distill.generation.recipe import TaskRecipe
+
+_FILES = sorted(module.name for module in iter_modules(__path__) if not module.ispkg)
+_FOUND: list[TaskRecipe] = [import_module(f"{__name__}.{name}").RECIPE for name in _FILES]
+RECIPES = {recipe.task: recipe for recipe in _FOUND}

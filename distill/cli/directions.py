@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,22 +77,9 @@ def directions() -> None:
 @options.dry_run
 @click.pass_context
 def fit(
-    context: click.Context,
-    /,
-    attributes: Sequence[str],
-    n: int,
-    method: str,
-    layers: str,
-    orthogonal_to: Sequence[str],
-    confidence: float,
-    faces: int,
-    out: Path | None,
-    work: Path | None,
-    overwrite: bool,
-    as_json: bool,
-    dry_run: bool,
-    **where: Any,
-) -> None:
+    context: click.Context, /, attributes: Sequence[str], orthogonal_to: Sequence[str], as_json: bool, dry_run: bool,
+    **given: Any,
+) -> None:  # fmt: skip
     """Fit a direction to the scores of many drawn faces, try it on others, and say what else it moves.
 
     Beside each direction stand a picture (.png), a card (.md) and all numbers (.json). Its sign is such that the
@@ -102,20 +90,12 @@ def fit(
     from distill.directions.fit_run import FitRun
     from distill.directions.requests import FitRequest
 
-    request = FitRequest(
-        scored=scored_faces(**where),
-        attributes=split_names(attributes),
-        n=n,
-        method=method,
-        layers=layers,
-        orthogonal_to=split_names(orthogonal_to),
-        confidence=confidence,
-        faces=faces,
-        out=out,
-        work=work,
-        overwrite=overwrite,
-        command=command_line(context),
-    )
+    scored, rest = scored_faces(given)
+    names: dict[str, Any] = {
+        "attributes": split_names(attributes),
+        "orthogonal_to": split_names(orthogonal_to),
+    }
+    request = FitRequest(scored=scored, command=command_line(context), **names, **rest)
     run = FitRun(request)
     if dry_run:
         click.echo("\n".join(run.plan_lines()))
@@ -162,18 +142,7 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
               help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @options_of(SCORED, WHERE)
 @click.pass_context
-def import_(
-    context: click.Context,
-    /,
-    file: Path,
-    attribute: str,
-    layers: str,
-    faces: int,
-    out: Path | None,
-    overwrite: bool,
-    as_json: bool,
-    **where: Any,
-) -> None:
+def import_(context: click.Context, /, as_json: bool, **given: Any) -> None:
     """Read a published direction: FILE.npy, .npz, .pt or .safetensors of shape [D], [1, D] or [L, D].
 
     Published signs and lengths disagree, so it is turned by the scores of edited faces and scaled to the deviation
@@ -183,26 +152,20 @@ def import_(
     from distill.directions.import_run import import_direction
     from distill.directions.requests import ImportRequest
 
-    request = ImportRequest(
-        scored=scored_faces(**where),
-        file=file,
-        attribute=attribute,
-        layers=layers,
-        faces=faces,
-        out=out,
-        overwrite=overwrite,
-        command=command_line(context),
-    )
+    scored, rest = scored_faces(given)
+    request = ImportRequest(scored=scored, command=command_line(context), **rest)
     with stop_on_signals() as stop:
         tried = import_direction(request, stop=stop, note=note)
     show_tried(tried, as_json=as_json)
 
 
-def scored_faces(*, scorer: str, threads: int | None, **drawn: Any) -> ScoredFaces:
-    """Gather the options of WHERE and SCORED."""
+def scored_faces(given: dict[str, Any]) -> tuple[ScoredFaces, dict[str, Any]]:
+    """Gather the options of WHERE and SCORED; return them and all others."""
     from distill.directions.requests import DrawnFaces, ScoredFaces
 
-    return ScoredFaces(drawn=DrawnFaces(**drawn), scorer=scorer, threads=threads)
+    drawn = {item.name: given.pop(item.name) for item in fields(DrawnFaces)}
+    scored = ScoredFaces(drawn=DrawnFaces(**drawn), scorer=given.pop("scorer"), threads=given.pop("threads"))
+    return scored, given
 
 
 def note(line: str) -> None:

@@ -13,6 +13,7 @@ from distill.cli.tasks import task_recipe
 
 if TYPE_CHECKING:
     from distill.devices import Precision
+    from distill.generation.request import GenerateRequest
     from distill.progress import Progress
 
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
@@ -76,23 +77,7 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
 )
 @options.dry_run
 @options.as_json
-def generate(
-    *,
-    task: str,
-    n: int,
-    out: Path | None,
-    generator: str,
-    precision: Precision,
-    batch_size: int | None,
-    compiled: bool | None,
-    max_candidates: int | None,
-    workers: int | None,
-    cluster: str | None,
-    device: str,
-    dry_run: bool,
-    as_json: bool,
-    **choices: Any,
-) -> None:
+def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     """Make a data set of accepted triplets from a StyleGAN2 generator, as a folder of HDF5 shards.
 
     The same command resumes an interrupted run; a larger --n adds to it. The result does not depend on the number
@@ -106,15 +91,45 @@ def generate(
     from distill.cli.report import opening_line, print_plan, print_result
     from distill.cli.signals import stop_on_signals
     from distill.devices import keep_freed_memory
-    from distill.generation.conditions import ChosenConditions
     from distill.generation.job import RunCallbacks, prepare, run_job
-    from distill.generation.request import GenerateRequest, TaskChoices
     from distill.progress import Progress
     from distill.shards.summary import sample_word
     from distill.timing import StageClock
 
     keep_freed_memory()  # before any thread begins
-    request = GenerateRequest(
+    run = prepare(request_of(task, **given))
+    if dry_run:
+        print_plan(run, as_json=as_json)
+        return
+    if not as_json:
+        click.echo("\n".join(opening_line(run)), err=True)
+    clock, noun = StageClock(), sample_word(run.plan.recipe.roles)
+    with stop_on_signals() as stop, Progress(run.plan.n, noun=noun, done=run.plan.rows_done) as progress:
+        callbacks = RunCallbacks(count=counted(progress), spent=clock.add, note=progress.note)
+        reports = run_job(run, stop=stop, callbacks=callbacks)
+    print_result(run.plan, reports, progress, clock, as_json=as_json)
+
+
+def request_of(
+    task: str,
+    *,
+    n: int,
+    out: Path | None,
+    generator: str,
+    precision: Precision,
+    batch_size: int | None,
+    compiled: bool | None,
+    max_candidates: int | None,
+    workers: int | None,
+    cluster: str | None,
+    device: str,
+    **choices: Any,
+) -> GenerateRequest:
+    """Gather the options of the command; `choices` change the recipe of the task."""
+    from distill.generation.conditions import ChosenConditions
+    from distill.generation.request import GenerateRequest, TaskChoices
+
+    return GenerateRequest(
         task=task_recipe(task),
         n=n,
         generator=generator,
@@ -126,17 +141,6 @@ def generate(
         cluster=cluster,
         device=device,
     )
-    run = prepare(request)
-    if dry_run:
-        print_plan(run, as_json=as_json)
-        return
-    if not as_json:
-        click.echo("\n".join(opening_line(run)), err=True)
-    clock, noun = StageClock(), sample_word(run.plan.recipe.roles)
-    with stop_on_signals() as stop, Progress(run.plan.n, noun=noun, done=run.plan.rows_done) as progress:
-        callbacks = RunCallbacks(count=counted(progress), spent=clock.add, note=progress.note)
-        reports = run_job(run, stop=stop, callbacks=callbacks)
-    print_result(run.plan, reports, progress, clock, as_json=as_json)
 
 
 def counted(progress: Progress) -> Callable[[int, int], None]:

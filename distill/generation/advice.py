@@ -7,10 +7,15 @@ from distill.generation.shard_builder import ShardBuilder
 
 def too_strict(builder: ShardBuilder, cap: int) -> str:
     """Say what starves the shard, how much it lets through, and what to change."""
-    reason, count = max(builder.dropped.items(), key=lambda item: item[1])
     rate = builder.accepted / builder.tried
-    return (
+    text = (
         f"shard {builder.index}: {builder.accepted} of {builder.tried} candidates accepted ({rate:.1%}),"
-        f" {builder.rows} needed within {cap}; the filter {reason.split('.')[0]!r} dropped most"
-        f" ({reason}: {count}): {builder.recipe.reasons[reason]}, or raise --max-candidates"
+        f" {builder.rows} needed within {cap}"
+    )
+    if not builder.dropped:
+        return f"{text}: raise --max-candidates"
+    reason, count = max(builder.dropped.items(), key=lambda item: item[1])
+    return (
+        f"{text}; the filter {reason.split('.')[0]!r} dropped most ({reason}: {count}):"
+        f" {builder.recipe.reasons[reason]}, or raise --max-candidates"
     )

@@ -83,8 +83,8 @@ class InceptionV3(nn.Module):
         return features
 
 
-class Convolution(nn.Module):
-    """Convolution with its batch normalisation folded in, then ReLU."""
+class NormedConvolution(nn.Module):
+    """NormedConvolution with its batch normalisation folded in, then ReLU."""
 
     weight: Tensor
     bias: Tensor
@@ -217,6 +217,6 @@ class _Builder:
             conv = f"{self.prefix}{name}"
             weight, bias = fold(self.tensors, f"{conv}.conv", f"{conv}.bn", (outputs, inputs, height, width))
             padding = (height // 2, width // 2) if padded else (0, 0)
-            chain.append(Convolution(weight, bias, stride=stride[0] if stride else 1, padding=padding))
+            chain.append(NormedConvolution(weight, bias, stride=stride[0] if stride else 1, padding=padding))
             inputs = outputs
         return chain

@@ -50,6 +50,11 @@ class AcceptanceRow:
     share: float
 
     @property
+    def kind(self) -> str:
+        """The first word: tried, accepted or dropped."""
+        return self.what.split(":")[0]
+
+    @property
     def percent(self) -> str:
         return f"{100 * self.share:.1f} %"
 

@@ -180,3 +180,8 @@ def test_a_cap_is_kept_with_threads(tiny_teacher: Generator) -> None:
         generate_small(
             recipe_for(tiny_teacher, low=0.9999), 0, 40, teacher=tiny_teacher, max_candidates=20, threads=3
         )
+
+
+def test_a_cap_below_the_rows_is_refused_even_where_nothing_is_dropped(tiny_teacher: Generator) -> None:
+    with pytest.raises(TooStrict, match=r"8 of 8 .* 10 needed within 8: raise --max-candidates"):
+        generate_small(recipe_for(tiny_teacher), 0, 10, teacher=tiny_teacher, max_candidates=8)

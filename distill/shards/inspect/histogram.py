@@ -1,18 +1,23 @@
-"""Score histograms as inline SVG: accepted and dropped candidates stacked, thresholds as lines."""
+"""Score histograms: accepted and dropped candidates stacked, thresholds as lines."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from distill.shards.inspect.page_style import ACCEPTED, DROPPED, FAINT, GRID, THRESHOLD
+
 BINS = 40
-WIDTH, HEIGHT = 420, 210  # of the drawing, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 36, 30  # margins around the bars
+SIZE = (4.2, 2.1)  # inches
+ROUND = (1, 2, 5, 10)  # times a power of ten, between two ticks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,81 +112,31 @@ def count(
     )
 
 
-def svg(histogram: Histogram) -> str:
-    """Draw a histogram; bars are stacked, accepted below; thresholds outside the range are left out."""
+def draw_svg(histogram: Histogram) -> bytes:
+    """Draw a histogram as SVG; bars are stacked, accepted below; thresholds outside the range are left out.
+
+    The same histogram gives the same bytes. Its words stand in the page, where they are escaped.
+    """
+    figure: Any = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    left, widths = histogram.edges[:-1], np.diff(histogram.edges)
+    bars = {"align": "edge", "edgecolor": "white", "linewidth": 0.5}
+    axes.bar(left, histogram.accepted, widths, color=ACCEPTED, **bars)
+    axes.bar(left, histogram.dropped, widths, bottom=histogram.accepted, color=DROPPED, **bars)
+    for _, value in histogram.thresholds:
+        if histogram.shows(value):
+            axes.axvline(value, color=THRESHOLD, linewidth=1.2, linestyle="--")
     top = max(1, int((histogram.accepted + histogram.dropped).max()))
-    total = int((histogram.accepted + histogram.dropped).sum())
-    label = f"{histogram.name}: {total} candidates scored"
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">',
-        *_axes(histogram, top),
-        *_bars(histogram, top),
-        *_threshold_lines(histogram),
-        "</svg>",
-    ]
-    return "\n".join(parts)
-
-
-def _x(histogram: Histogram, value: float) -> float:
-    low, high = histogram.edges[0], histogram.edges[-1]
-    return float(LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT))
-
-
-def _y(count: float, top: int) -> float:
-    return HEIGHT - BOTTOM - count / top * (HEIGHT - TOP - BOTTOM)
-
-
-def _bars(histogram: Histogram, top: int) -> list[str]:
-    bars = []
-    for k in range(BINS):
-        left, right = _x(histogram, histogram.edges[k]), _x(histogram, histogram.edges[k + 1])
-        base = 0
-        for kind, n in (("accepted", histogram.accepted[k]), ("dropped", histogram.dropped[k])):
-            if n:
-                y, height = _y(base + n, top), _y(base, top) - _y(base + n, top)
-                bars.append(
-                    f'<rect class="{kind}" x="{left + 0.5:.1f}" y="{y:.1f}"'
-                    f' width="{right - left - 1:.1f}" height="{height:.1f}"/>'
-                )
-            base += int(n)
-    return bars
-
-
-def _axes(histogram: Histogram, top: int) -> list[str]:
-    floor = HEIGHT - BOTTOM
-    lines = [f'<line class="axis" x1="{LEFT}" y1="{floor}" x2="{WIDTH - RIGHT}" y2="{floor}"/>']
-    for n in ticks(0, top, 3):
-        y = _y(n, top)
-        lines.append(f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
-        lines.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{n:,.0f}</text>')
-    for value in ticks(histogram.edges[0], histogram.edges[-1], 5):
-        x = _x(histogram, value)
-        text = f"{value:.6g}"
-        lines.append(f'<text class="tick" x="{x:.1f}" y="{floor + 17}" text-anchor="middle">{text}</text>')
-    return lines
-
-
-def _threshold_lines(histogram: Histogram) -> list[str]:
-    lines = []
-    for k, (name, value) in enumerate(histogram.thresholds):
-        if not histogram.shows(value):
-            continue
-        x = _x(histogram, value)
-        anchor, dx = ("start", 4) if x < WIDTH / 2 else ("end", -4)
-        lines.append(
-            f'<line class="threshold" x1="{x:.1f}" y1="{TOP - 28}" x2="{x:.1f}" y2="{HEIGHT - BOTTOM}"/>'
-        )
-        lines.append(
-            f'<text class="limit" x="{x + dx:.1f}" y="{TOP - 18 + 12 * (k % 2)}" text-anchor="{anchor}">'
-            f"{escape(name)} {value:.6g}</text>"
-        )
-    return lines
-
-
-def ticks(low: float, high: float, about: int) -> list[float]:
-    """Choose round values inside [low, high], 1, 2 or 5 times a power of ten apart, at most `about` steps."""
-    span = max(high - low, 1e-12)
-    power = 10.0 ** np.floor(np.log10(span / about))
-    step = next(power * k for k in (1, 2, 5, 10) if span / (power * k) <= about)
-    first = np.ceil(low / step - 1e-9) + 0.0  # no -0
-    return [float(round(k * step, 12)) for k in np.arange(first, np.floor(high / step + 1e-9) + 1)]
+    axes.set_xlim(histogram.edges[0], histogram.edges[-1])
+    axes.set_ylim(0, 1.05 * top)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True, steps=ROUND))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=ROUND))
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelcolor=FAINT, labelsize=8)
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    axes.spines["bottom"].set_color(GRID)
+    buffer = io.BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "distill", "font.family": "sans-serif"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()

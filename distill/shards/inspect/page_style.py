@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-CSS = """\
-:root { --ink: #20242a; --faint: #68707a; --line: #e3e6ea; --good: #2f7fb8; --bad: #e0a458;
-  --limit: #b3261e; }
+INK, FAINT, GRID = "#20242a", "#68707a", "#e3e6ea"
+ACCEPTED, DROPPED, THRESHOLD = "#2f7fb8", "#e0a458", "#b3261e"
+_COLOURS = f"""\
+:root {{ --ink: {INK}; --faint: {FAINT}; --line: {GRID}; --good: {ACCEPTED}; --bad: {DROPPED};
+  --limit: {THRESHOLD}; }}
+"""
+CSS = (
+    _COLOURS
+    + """\
 * { box-sizing: border-box; }
 body { margin: 0; background: #f6f7f9; color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 1240px; margin: 0 auto; padding: 24px 16px 64px; }
@@ -43,15 +49,8 @@ figure { margin: 0; min-width: 0; }
 figcaption { font-size: .85rem; overflow-wrap: anywhere; }
 figcaption ul { list-style: none; margin: 0; padding: 0; color: var(--faint); font-size: .8rem; }
 .charts { display: grid; gap: 24px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); }
+.charts img { display: block; width: 100%; height: auto; }
 .charts figcaption { color: var(--faint); }
-svg { display: block; width: 100%; height: auto; font: 11px system-ui, sans-serif; }
-svg .accepted { fill: var(--good); }
-svg .dropped { fill: var(--bad); }
-svg .axis { stroke: #9aa2ac; }
-svg .grid { stroke: var(--line); }
-svg .tick { fill: var(--faint); }
-svg .threshold { stroke: var(--limit); stroke-width: 1.5; stroke-dasharray: 4 3; }
-svg .limit { fill: var(--limit); }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 2px; margin: 0 4px 0 10px;
   vertical-align: -1px; }
 .legend i:first-child { margin-left: 0; }
@@ -70,3 +69,4 @@ summary { cursor: pointer; }
   .settings th { width: 9rem; overflow-wrap: anywhere; }
 }
 """
+)
