@@ -62,7 +62,8 @@ def generate_shard(
     `scorer` are those that the recipe names. Raises `TooStrict` when `max_candidates` (default 20 a row) were tried
     and the shard is not full.
     """
-    cap = max_candidates or CANDIDATES_PER_ROW * rows
+    for item in recipe.filters:
+        item.prepare()
     run = ShardRun(
         recipe=recipe,
         edit=recipe.edit.ready(direction),
@@ -74,11 +75,15 @@ def generate_shard(
         threads=threads,
         clock=clock or StageClock(),
     )
-    for item in recipe.filters:
-        item.prepare()
-    with BackgroundThread(beside=threads > 1, device=teacher.device) as background:
+    fill_shard(run, batch_size, cap=max_candidates or CANDIDATES_PER_ROW * rows)
+    return run.builder.content()  # which the worker writes
+
+
+def fill_shard(run: ShardRun, batch_size: int, *, cap: int) -> None:
+    """Take batches of candidates through the stages until the shard is full; at most `cap` candidates."""
+    with BackgroundThread(beside=run.threads > 1, device=run.teacher.device) as background:
         for ids in canonical_batches(batch_size):
-            with DeviceTimer(teacher.device) as timer:
+            with DeviceTimer(run.teacher.device) as timer:
                 z_NPZ, params = sample(run, ids)
                 parents_NPLD = map_parents(run, z_NPZ)
                 ws_by_picture = run.edit.apply(parents_NPLD, params)
@@ -91,10 +96,9 @@ def generate_shard(
             ):
                 background.wait()
             if run.builder.full:
-                return run.builder.content()  # which the worker writes
+                return
             if run.builder.tried >= cap:
                 raise TooStrict(too_strict(run.builder, cap))
-    raise AssertionError("the stream of candidates is endless")
 
 
 def canonical_batches(size: int) -> Iterator[range]:
