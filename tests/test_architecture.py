@@ -1,15 +1,34 @@
-"""Which part of the project may import which."""
+"""The plan of the house: which room may import which, and that names and sizes stay readable."""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for top in ("distill", "pipelines") for path in (ROOT / top).rglob("*.py"))
-GENERATION = ("distill.generation",)
+PACKAGE = [path for path in SOURCES if path.is_relative_to(ROOT / "distill")]
+
+# From the roof to the ground floor, which is whatever stands loose in the package.
+ROOMS = (
+    "cli",
+    "serve",
+    "evaluation",
+    "editing",
+    "generation",
+    "training",
+    "directions",
+    "attributes",
+    "shards",
+    "metrics",
+    "faces",
+    "stylegan2",
+    "networks",
+    "weights",
+)
+ENTRANCES = ("__init__", "__main__")  # of the package: they open the rooms to a user
+LOOSE, MODULE, NETWORKS, FUNCTION = 10, 300, 400, 45  # modules on the ground floor; lines
 
 
 def imports_of(path: Path) -> set[str]:
@@ -34,10 +53,51 @@ def users_of(*packages: str, among: list[Path] = SOURCES) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("package", ["click", "pipelines"])
-def test_only_the_command_line_imports(package):
-    users = {name for name in users_of(package) if not name.startswith(("distill/cli/", f"{package}/"))}
-    assert users == set()
+def room_of(dotted: str) -> str:
+    """The room that a module of the package is in; "" for the ground floor."""
+    parts = dotted.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else ""
+
+
+def dotted_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_every_folder_of_the_package_is_a_room():
+    folders = {
+        path.parent.relative_to(ROOT / "distill").parts[0]
+        for path in PACKAGE
+        if path.parent.name != "distill"
+    }
+    assert folders <= set(ROOMS)
+
+
+def test_imports_go_down_the_list_of_rooms():
+    floor = {room: level for level, room in enumerate((*ROOMS, ""))}
+    upwards = [
+        f"{dotted_name(path)} -> {name}"
+        for path in PACKAGE
+        if path.stem not in ENTRANCES or path.parent.name != "distill"
+        for name in sorted(imports_of(path))
+        if name.startswith("distill.") and floor[room_of(name)] < floor[room_of(dotted_name(path))]
+    ]
+    assert upwards == []
+
+
+def test_training_and_generation_do_not_know_each_other():
+    training = [path for path in PACKAGE if room_of(dotted_name(path)) == "training"]
+    generation = [path for path in PACKAGE if room_of(dotted_name(path)) == "generation"]
+    assert users_of("distill.generation", among=training) == set()
+    assert users_of("distill.training", among=generation) == set()
+
+
+def test_only_the_command_line_imports_click():
+    assert {name for name in users_of("click") if not name.startswith("distill/cli/")} == set()
+
+
+def test_only_the_command_line_and_the_api_import_the_pipelines():
+    users = {name for name in users_of("pipelines") if not name.startswith(("distill/cli/", "pipelines/"))}
+    assert users <= {"distill/__init__.py"}
 
 
 def test_only_the_cluster_modules_import_dask():
@@ -49,8 +109,35 @@ def test_nothing_imports_torchvision():
     assert users_of("torchvision") == set()
 
 
-def test_training_and_generation_do_not_know_each_other():
-    training = [path for path in SOURCES if path.is_relative_to(ROOT / "distill" / "training")]
-    assert users_of(*GENERATION, among=training) == set()
-    generation = [path for path in SOURCES if path.is_relative_to(ROOT / "distill" / "generation")]
-    assert users_of("distill.training", among=generation) == set()
+def test_few_modules_stand_on_the_ground_floor():
+    loose = sorted(path.name for path in (ROOT / "distill").glob("*.py"))
+    assert len(loose) <= LOOSE, loose
+
+
+def test_no_public_class_name_is_used_twice():
+    places = defaultdict(list)
+    for path in PACKAGE:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(dotted_name(path))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_modules_stay_small():
+    long = {}
+    for path in PACKAGE:
+        lines = len(path.read_text().splitlines())
+        if lines > (NETWORKS if "networks" in path.parts or path.stem == "networks" else MODULE):
+            long[dotted_name(path)] = lines
+    assert long == {}
+
+
+def test_functions_stay_small():
+    long = {
+        f"{dotted_name(path)}.{node.name}": lines
+        for path in PACKAGE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION
+    }
+    assert long == {}
