@@ -196,7 +196,7 @@ def _contexts(layer: nn.Module) -> tuple[AbstractContextManager[None], AbstractC
 @contextmanager
 def _still_statistics(layer: nn.Module) -> Iterator[None]:
     """Keep the running statistics of batch normalisation as they are."""
-    norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in layer.modules() if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm))]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

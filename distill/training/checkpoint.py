@@ -63,7 +63,7 @@ def _load(folder: Path, name: str) -> dict[str, Any]:
     try:
         facts = json.loads(index.read_text())
         if facts.get("format") != FORMAT:
-            raise DistillError(f"{index} is of another version of distill: choose another --out")
+            raise DistillError(f"{index} is of another version of distill")
         path = folder / Path(facts["file"]).name
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:

@@ -19,7 +19,7 @@ from distill.progress import Progress
 from distill.training import processes
 from distill.training.checkpoint import check_settings, load_checkpoint, save_checkpoint
 from distill.training.position import RunPosition
-from distill.training.stats import Means, StatsFile
+from distill.training.stats import LossMeans, StatsFile
 
 Batch = TypeVar("Batch", contravariant=True)
 Drawn = TypeVar("Drawn")
@@ -88,7 +88,7 @@ def train(run: Run[Drawn], place: RunPosition, *, stop: threading.Event, progres
 
     Raises Interrupted when `stop` is set, after saving, and Diverged for losses that are not finite, without.
     """
-    means, lap = Means(), _Lap(place.samples)
+    means, lap = LossMeans(), _Lap(place.samples)
     stats = StatsFile(run.folder, samples=place.samples) if processes.rank() == 0 else None
     with ThreadPoolExecutor(1) as ahead:
         batch: Future[Drawn] = ahead.submit(run.draw, place)
@@ -122,7 +122,7 @@ def latest(values: Mapping[str, float]) -> str:
 def _after_update(
     run: Run[Drawn],
     place: RunPosition,
-    means: Means,
+    means: LossMeans,
     stats: StatsFile | None,
     lap: _Lap,
     progress: Progress,

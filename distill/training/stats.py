@@ -17,7 +17,7 @@ from distill.files import atomic_write
 FILE = "stats.jsonl"
 
 
-class Means:
+class LossMeans:
     """Adds up losses by name without waiting for the device; `take` returns their means and starts anew."""
 
     def __init__(self) -> None:

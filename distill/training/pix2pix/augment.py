@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from distill.errors import DistillError
 
 KINDS = ("flip", "crop", "geometry", "colour")
-SHARE = 0.5  # of the triplets that a kind of change befalls: the others stay as sharp as they are
+SHARE = 0.5  # of the triplets get a kind of change; the others stay as sharp as they are
 CROP = 0.9  # smallest side of a crop, of the whole (the public Pix2PixHD: 256 of 286)
 ANGLE, STRETCH, SHIFT = math.radians(5), 0.05, 0.04  # largest turn, change of size, way as a part of the side
 GAMMA, SATURATION, HUE = 0.35, 0.35, math.radians(10)  # gamma and saturation as powers of 2
@@ -27,7 +27,7 @@ GREY = 0.15  # of the triplets whose colours change: they lose them, so that a s
 
 @dataclass(frozen=True)
 class Changes:
-    """What befalls each triplet. `affine` [N, 2, 3] leads from an output's place to an input's, sides at ±1."""
+    """The change of each triplet. `affine` [N, 2, 3] leads from an output's place to an input's, sides at ±1."""
 
     affine: Tensor
     colour: Tensor  # [N, 3, 3], about 0

@@ -45,7 +45,6 @@ def write_page(folder: Path, page: Page, scores: Mapping[str, Mapping[str, float
         names=names,
         best=best,
         curves=_curves(folder, baselines),
-        baselines=list(baselines),
         running=running,
         every=EVERY,
         css=CSS,

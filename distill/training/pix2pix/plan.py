@@ -15,7 +15,7 @@ from distill.attributes.judge import selection
 from distill.devices import Format, resolve_training_precision
 from distill.errors import DistillError
 from distill.networks.perceptual import default_perceptual
-from distill.networks.pix2pixhd import Architecture, MultiscaleDiscriminator
+from distill.networks.pix2pixhd import Architecture, MultiscaleDiscriminator, Norm
 from distill.networks.pix2pixhd_files import GeneratorFile, read_generator
 from distill.networks.student import StudentFacts
 from distill.shards.dataset import TripletDataset, recipe_roles
@@ -144,10 +144,10 @@ def make_plan(request: TrainPix2PixRequest, *, device: str) -> StudentPlan:
     name = request.preset or ("seed" if dataset.resolution >= SEED_SIDE else "demo")
     preset = choose(request, PRESETS[name])
     check_shares(preset.batch, request.accumulate)
-    check_norm(preset.norm, device)
     inputs = len(dataset.roles) - 1
     init = read_init(request.init, request, inputs) if request.init else None
     architecture = init.architecture if init else preset.architecture(inputs)
+    check_norm(architecture.norm, device)
     dataset = at_resolution(dataset, request.resolution, preset)
     architecture.check_sides(dataset.resolution, dataset.resolution)
     train_on, held_out = split_rows(dataset, fraction=request.val_fraction, seed=request.seed)
@@ -237,7 +237,7 @@ def check_shares(batch: int, accumulate: int) -> None:
         )
 
 
-def check_norm(norm: str, device: str) -> None:
+def check_norm(norm: Norm, device: str) -> None:
     """Refuse batch normalisation over several processes on CPUs, where PyTorch cannot share its statistics."""
     if norm == "batch" and processes.world_size() > 1 and not device.startswith("cuda"):
         raise DistillError(
