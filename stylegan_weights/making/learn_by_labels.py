@@ -1,10 +1,12 @@
-"""Learn a labelled image set by heart: how `avatars` was made, for any pictures that labels decide.
+"""Learn a labelled image set by heart, then sharpen it with a critic. The teacher `avatars` was made so.
 
-distill render-avatars --style toon-head --n 20000 --out avatars.h5
-python -m stylegan_weights.making.learn_by_labels --data avatars.h5 --out runs/by-heart --kimg 120
-distill train-stylegan2 --data avatars.h5 --init runs/by-heart/generator.safetensors --out runs/sharper  # if need be
+    python -m stylegan_weights.making.learn_by_labels --data avatars.h5 --render 20000 --held-out 1000 \\
+        --seed 1 --kimg 72 --precision bf16 --out runs/avatars
+    python -m stylegan_weights.making.learn_by_labels --data people.h5 --kimg 120 --sharpen-kimg 200 --out runs/people
 
-The same command goes on where it was stopped. --out gets what `distill train-stylegan2` writes.
+Any image set with labels will do; --render draws that of the avatars first, unless the file is there. --out gets what
+`distill train-stylegan2` writes, and --out/sharper the same of the second part (`avatars` had none). The same command
+goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -12,63 +14,146 @@ from __future__ import annotations
 import argparse
 import math
 import threading
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from distill.devices import resolve_device
+from distill import __version__
+from distill.cli.signals import stop_on_signals
+from distill.devices import DTYPES, Precision, resolve_device, resolve_training_precision
+from distill.errors import DistillError
 from distill.progress import Progress
-from distill.training.images import open_images
+from distill.shards.images.avatar_set import RenderAvatarsRequest, plan_avatars, render
+from distill.training.images import Images, open_images
 from distill.training.loop import Event, Run, open_run, train
-from distill.training.pictures import Pictures, grid, save_png
+from distill.training.pictures import Numbers, Pictures, grid, hold_out, save_png
 from distill.training.position import RunPosition
 from distill.training.sampler import Sampler
 from distill.training.stylegan2.export import as_images, pictures, save_generator, set_centre
-from distill.training.stylegan2.presets import PRESETS
+from distill.training.stylegan2.plan import make_plan
+from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset
+from distill.training.stylegan2.request import TrainStyleGAN2Request
+from distill.training.stylegan2.run import run_plan
 from stylegan_weights.making.label_codes import codes_of
 from stylegan_weights.making.label_step import LabelStep
 
 GRID, GRID_PSI = 8, 0.7
+STYLE = "toon-head"
 AVERAGE_KIMG = 2.0  # at most: the pictures stand still, so a short memory is enough
 BATCH = 8  # many small updates
 
 
-def learn(data: Path, out: Path, *, preset_name: str, kimg: float, seed: int, device: str) -> Path:
-    """Train until `kimg` thousand pictures were seen; return the generator file."""
-    images = open_images(data, resolution=None, skipped=print)
-    base = PRESETS[preset_name]
-    preset = replace(base, batch=BATCH, average_kimg=min(base.average_kimg, AVERAGE_KIMG), ada_target=None)
-    codes = codes_of(images.labels, preset.latent, str(data))
-    step = LabelStep(preset, images.resolution, codes, seed=seed, device=device)
-    numbers = np.arange(len(images))
-    reader = Pictures(images, numbers, Sampler(images.weights, seed, False), preset.batch, 0, 1)
-    generator = out / "generator.safetensors"
+@dataclass(frozen=True, kw_only=True)
+class LearnByLabelsRequest:
+    """A generator to train on the pictures and labels of `data`. `*_kimg`: thousands of pictures; 0: leave out."""
+
+    data: Path
+    out: Path
+    preset: str = "small"
+    kimg: float = 120.0
+    sharpen_kimg: float = 0.0
+    held_out: int = 0
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "auto"
+    tick_kimg: float = 1.0
+    snapshot_kimg: float = 10.0
+
+
+def learn(request: LearnByLabelsRequest, *, stop: threading.Event) -> Path:
+    """Train until `kimg` thousand pictures were seen; return the generator file. Raises Interrupted after saving."""
+    device = resolve_device(request.device)
+    precision = resolve_training_precision(request.precision, device)
+    images = open_images(request.data, skipped=print)
+    train_on, _ = hold_out(len(images), request.held_out, request.seed)
+    preset = by_heart(PRESETS[request.preset])
+    codes = codes_of(images.labels, preset.latent, str(request.data))
+    step = LabelStep(
+        preset, images.resolution, codes, seed=request.seed, device=device, half=DTYPES[precision]
+    )
+    facts: dict[str, Any] = {
+        "critic": "labels",
+        "labels": ", ".join(codes.names),
+        "preset": request.preset,
+        "lr": preset.lr,
+        "batch": preset.batch,
+        "data_digest": images.digest,
+        "training_images": len(train_on),
+        "seed": request.seed,
+        "precision": precision,
+    }
+    run = make_run(request, images, train_on, step, facts)
+    place, _ = open_run(run, resume=True)
+    with Progress(run.samples, noun="image", done=place.samples) as progress:
+        train(run, place, stop=stop, progress=progress)
+    return request.out / "generator.safetensors"
+
+
+def by_heart(preset: StyleGAN2Preset) -> StyleGAN2Preset:
+    """Return the preset as it suits learning pictures by heart."""
+    return replace(preset, batch=BATCH, average_kimg=min(preset.average_kimg, AVERAGE_KIMG), ada_target=None)
+
+
+def make_run(
+    request: LearnByLabelsRequest,
+    images: Images,
+    train_on: Numbers,
+    step: LabelStep,
+    facts: Mapping[str, Any],
+) -> Run[Any]:
+    sampler = Sampler(images.weights[train_on], request.seed)
+    reader = Pictures(images, train_on, sampler, step.preset.batch)
 
     def show(place: RunPosition) -> None:
         set_centre(step.average)
-        drawn = as_images(pictures(step.average, GRID * GRID, seed=seed, psi=GRID_PSI))
-        save_png(out / f"fakes{place.samples // 1000:06d}.png", grid(drawn, GRID))
-        facts = {"kimg": place.samples / 1000, "data": data.name, "labels": ", ".join(codes.names)}
-        save_generator(generator, step.average, facts, half=False)
+        drawn = as_images(pictures(step.average, GRID * GRID, seed=request.seed, psi=GRID_PSI))
+        save_png(request.out / f"fakes{place.samples // 1000:06d}.png", grid(drawn, GRID))
+        now = {"kimg": place.samples / 1000, "data": request.data.name, "distill": __version__, **facts}
+        save_generator(request.out / "generator.safetensors", step.average, now, half=True)
 
-    settings = {**preset.settings(), "labels": list(codes.names), "data_digest": images.digest, "seed": seed}
-    run = Run(
-        folder=out,
+    snapshot = max(round(1000 * request.snapshot_kimg), 1)
+    return Run(
+        folder=request.out,
         step=step,
         draw=reader.draw_numbered,
-        batch=preset.batch,
-        samples=math.ceil(1000 * kimg),
-        settings=settings,
-        seed=seed,
-        tick=1000,
-        save=10_000,
-        events=[Event(every=10_000, act=show)],
+        batch=step.preset.batch,
+        samples=math.ceil(1000 * request.kimg),
+        settings={**step.preset.settings(), **facts},
+        seed=request.seed,
+        tick=max(round(1000 * request.tick_kimg), 1),
+        save=snapshot,
+        events=[Event(every=snapshot, act=show)],
     )
-    place, _ = open_run(run, resume=True)
-    with Progress(run.samples, noun="image", done=place.samples) as progress:
-        train(run, place, stop=threading.Event(), progress=progress)
-    return generator
+
+
+def sharpen(request: LearnByLabelsRequest, generator: Path, *, stop: threading.Event) -> Path:
+    """Go on from the generator with a critic; return the sharper one's file."""
+    asked = TrainStyleGAN2Request(
+        data=request.data,
+        out=request.out / "sharper",
+        init=str(generator),
+        preset=request.preset,
+        kimg=request.sharpen_kimg,
+        held_out=request.held_out,
+        features="auto" if request.held_out else "none",
+        seed=request.seed,
+        precision=request.precision,
+        tick_kimg=request.tick_kimg,
+        snapshot_kimg=request.snapshot_kimg,
+        float16=True,
+        resume=True,
+    )
+    plan = make_plan(asked, device=resolve_device(request.device), note=print)
+    return Path(run_plan(plan, asked, stop=stop)["generator"])
+
+
+def draw_avatars(data: Path, count: int, stop: threading.Event) -> None:
+    """Render the avatars that `avatars` learned from, where `data` is not there yet."""
+    if not data.exists():
+        plan = plan_avatars(RenderAvatarsRequest(style=STYLE, n=count, out=data))
+        with Progress(count, noun="picture", keep=False) as progress:
+            render(plan, stop=stop, progress=progress.advance)
 
 
 def main() -> None:
@@ -77,17 +162,27 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="image set with labels")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--render", type=int, metavar="N", help="draw N avatars into --data first")
     parser.add_argument("--preset", choices=PRESETS, default="small")
-    parser.add_argument("--kimg", type=float, default=120.0)
+    parser.add_argument("--kimg", type=float, default=120.0, help="to learn by heart")
+    parser.add_argument("--sharpen-kimg", type=float, default=0.0, help="with a critic after that")
+    parser.add_argument("--held-out", type=int, default=0, help="pictures kept apart, for scores")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    asked = parser.parse_args()
-    device = resolve_device(asked.device)
-    print(
-        learn(
-            asked.data, asked.out, preset_name=asked.preset, kimg=asked.kimg, seed=asked.seed, device=device
-        )
-    )
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto")
+    parser.add_argument("--tick-kimg", type=float, default=1.0, help="between lines of stats")
+    parser.add_argument("--snapshot-kimg", type=float, default=10.0, help="between grids and saves")
+    asked = vars(parser.parse_args())
+    count = asked.pop("render")
+    request = LearnByLabelsRequest(**asked)
+    try:
+        with stop_on_signals() as stop:
+            if count:
+                draw_avatars(request.data, count, stop)
+            generator = learn(request, stop=stop)
+            print(sharpen(request, generator, stop=stop) if request.sharpen_kimg else generator)
+    except DistillError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -150,9 +150,21 @@ def test_two_processes_lose_what_one_loses(data: Path, tmp_path: Path) -> None:
 def test_batch_normalisation_over_processes_needs_gpus(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    published = tmp_path / "latest_net_G.pth"
+    save_pth(
+        published, create(Architecture(inputs=6, ngf=4, downsamplings=1, blocks=2, norm="batch"), seed=0)
+    )
     monkeypatch.setattr("distill.training.processes.world_size", lambda: 2)
-    error = failure("--data", data, "--out", tmp_path / "run", "--norm", "batch", "--batch", 8, *epochs(1, 0))
-    assert "over several processes needs GPUs" in str(error)
+    options = ["--data", data, "--out", tmp_path / "run", "--batch", 8, *epochs(1, 0)]
+    start = [*COMMON[COMMON.index("--perceptual") :], "--init", published]
+    for words in ([*COMMON, "--norm", "batch"], start):
+        with pytest.raises(DistillError, match="over several processes needs GPUs"):
+            CliRunner().invoke(
+                train_pix2pix,
+                [str(a) for a in [*words, *options]],
+                standalone_mode=False,
+                catch_exceptions=False,
+            )
     assert not (tmp_path / "run").exists()
 
 

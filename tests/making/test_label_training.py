@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,12 @@ from distill.shards.images.write import ImageWriter
 from distill.stylegan2.networks import MappingNetwork
 from distill.training.checkpoint import load_checkpoint
 from distill.training.position import RunPosition
+from distill.training.stats import read_stats
 from distill.training.stylegan2.presets import PRESETS
+from distill.weights.checkpoint import read_checkpoint
 from stylegan_weights.making.label_codes import LabelCodes, codes_of
 from stylegan_weights.making.label_step import LabelStep
-from stylegan_weights.making.learn_by_labels import learn
+from stylegan_weights.making.learn_by_labels import LearnByLabelsRequest, learn, main
 from stylegan_weights.making.written_mapping import write_mapping
 
 TINY = replace(PRESETS["tiny"], batch=8)
@@ -46,12 +50,12 @@ def pictures(labels: dict[str, np.ndarray]) -> np.ndarray:
     return images
 
 
-def a_codes() -> LabelCodes:
+def some_codes() -> LabelCodes:
     return codes_of(columns(), 32, "a.h5")
 
 
 def test_latents_of_a_picture_spell_its_labels() -> None:
-    codes = a_codes()
+    codes = some_codes()
     assert (codes.names, codes.sizes) == (["colour", "bar"], [3, 2])  # the measure is left out
     numbers = np.arange(600)
     z = codes.latents(numbers, 32, torch.Generator().manual_seed(1))
@@ -59,14 +63,14 @@ def test_latents_of_a_picture_spell_its_labels() -> None:
 
 
 def test_normal_latents_spell_values_as_often_as_the_pictures_have_them() -> None:
-    read = a_codes().read(torch.randn(50_000, 32, generator=torch.Generator().manual_seed(2)))
+    read = some_codes().read(torch.randn(50_000, 32, generator=torch.Generator().manual_seed(2)))
     shares = [np.bincount(read[:, place]) / 50_000 for place in (0, 1)]
     assert shares[0] == pytest.approx([1 / 6, 1 / 3, 1 / 2], abs=0.01)  # blue, green, red
     assert shares[1] == pytest.approx([3 / 4, 1 / 4], abs=0.01)
 
 
 def test_latents_of_all_pictures_together_are_normal() -> None:
-    codes = a_codes()
+    codes = some_codes()
     numbers = np.random.default_rng(3).integers(0, 600, 20_000)
     z = codes.latents(numbers, 32, torch.Generator().manual_seed(3))
     assert z.mean(dim=0).abs().max() < 0.04
@@ -93,7 +97,7 @@ def test_labels_that_cannot_be_drawn_by_are_refused(labels: dict[str, Any], word
 
 @pytest.mark.parametrize("layers", [2, 3, 4, 8])
 def test_a_written_mapping_lights_the_numbers_of_the_values_that_are_spelled(layers: int) -> None:
-    codes = a_codes()
+    codes = some_codes()
     mapping = MappingNetwork(replace(TINY.shape(8), mapping_layers=layers))
     write_mapping(mapping, codes)
     z = torch.randn(4096, 32, generator=torch.Generator().manual_seed(4))
@@ -135,10 +139,16 @@ def an_image_set(path: Path) -> Path:
     return path
 
 
+def request(data: Path, out: Path, kimg: float) -> LearnByLabelsRequest:
+    return LearnByLabelsRequest(
+        data=data, out=out, preset="tiny", kimg=kimg, device="cpu", precision="fp32", tick_kimg=0.08
+    )
+
+
 def test_two_halves_give_the_weights_of_the_whole(tmp_path: Path) -> None:
     data, whole, halves = an_image_set(tmp_path / "a.h5"), tmp_path / "whole", tmp_path / "halves"
     for folder, kimg in ((whole, 0.16), (halves, 0.08), (halves, 0.16)):
-        learn(data, folder, preset_name="tiny", kimg=kimg, seed=0, device="cpu")
+        learn(request(data, folder, kimg), stop=threading.Event())
     states = [load_checkpoint(folder) for folder in (whole, halves)]
     assert states[0] is not None
     assert states[1] is not None
@@ -147,9 +157,26 @@ def test_two_halves_give_the_weights_of_the_whole(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
-def test_a_folder_has_no_labels_to_draw_by(tmp_path: Path) -> None:
+def test_the_script_learns_and_sharpens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["--data", an_image_set(tmp_path / "a.h5"), "--out", out, "--preset", "tiny", "--device", "cpu"]
+    words += ["--precision", "fp32", "--kimg", 0.8, "--sharpen-kimg", 0.032, "--tick-kimg", 0.08]
+    monkeypatch.setattr(sys, "argv", ["learn_by_labels", *map(str, words)])
+    main()
+    losses = [line["l1"] for line in read_stats(out)]
+    assert losses[-1] < 0.7 * losses[0]
+    assert capsys.readouterr().out.strip() == str(out / "sharper" / "generator.safetensors")
+    heart, sharper = (read_checkpoint(folder / "generator.safetensors") for folder in (out, out / "sharper"))
+    assert sharper.facts["init_sha256"] == heart.sha256
+
+
+def test_a_folder_has_no_labels_to_draw_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "images").mkdir()
     for i in range(4):
         Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "images" / f"{i}.png")
-    with pytest.raises(DistillError, match="images has no labels to draw by"):
-        learn(tmp_path / "images", tmp_path / "out", preset_name="tiny", kimg=1, seed=0, device="cpu")
+    words = ["--data", tmp_path / "images", "--out", tmp_path / "out", "--preset", "tiny"]
+    monkeypatch.setattr(sys, "argv", ["learn_by_labels", *map(str, words)])
+    with pytest.raises(SystemExit, match="images has no labels to draw by"):
+        main()

@@ -98,14 +98,17 @@ def test_recomputing_the_blocks_gives_the_same_gradients_from_fewer_kept_tensors
     assert kept[1] < kept[0]
 
 
-def test_recomputing_the_blocks_counts_a_batch_once() -> None:
+@pytest.mark.parametrize("shared", [False, True], ids=["one process", "several"])
+def test_recomputing_the_blocks_counts_a_batch_once(shared: bool) -> None:
     """Running statistics are those of one forward pass."""
     states = []
     for lean in (False, True):
         network = create(replace(SMALL, norm="batch"), seed=1)
+        if shared:
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         network(images(), lean=lean).square().mean().backward()
         states.append({name: b for name, b in network.named_buffers() if b.is_floating_point()})
-        assert {m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)} == {0.1}
+        assert {m.momentum for m in network.modules() if hasattr(m, "momentum")} == {0.1}
     assert all(torch.equal(states[1][name], tensor) for name, tensor in states[0].items())
 
 

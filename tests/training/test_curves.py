@@ -93,3 +93,13 @@ def test_the_picture_shows_a_panel_for_each_number(tmp_path: Path) -> None:
         near = np.abs(np.asarray(one.convert("RGB")).astype(int) - wanted).sum(axis=-1) < 30
         assert near.sum() > 50, f"no line of colour {colour}"
     assert draw_curves(runs, form="svg").startswith(b"<?xml")
+
+
+def test_a_baseline_is_dashed_where_it_leaves_the_curve_readable(tmp_path: Path) -> None:
+    runs = [read_curves(write_run(tmp_path / "run"))]
+
+    def dashes(l1: float) -> int:
+        drawn = draw_curves(runs, only=["l1"], form="svg", baselines={"copy the content": {"l1": l1}})
+        return drawn.count(b"stroke-dasharray")
+
+    assert dashes(0.15) == dashes(9.0) + 1

@@ -202,8 +202,10 @@ class Pix2PixHDStep:
 def compile_network(network: nn.Module) -> nn.Module:
     """Compile a network that is differentiated twice from one forward pass. The first update takes minutes."""
     for module in network.modules():
-        if isinstance(module, nn.SyncBatchNorm):  # it waits for other processes, which no compiled graph should
-            module.forward = torch.compiler.disable(module.forward)  # type: ignore[method-assign]
+        if isinstance(
+            module, nn.SyncBatchNorm
+        ):  # it waits for other processes, which no compiled graph should
+            module.forward = torch.compiler.disable(module.forward)  # type: ignore[method-assign, no-untyped-call]
     torch._functorch.config.donated_buffer = False  # else the first backward pass frees what the second needs
     return cast(nn.Module, torch.compile(network))
 
