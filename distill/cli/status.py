@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from distill.shards.status import Driver, FolderStatus
+    from distill.shards.lock import Driver
+    from distill.shards.status import FolderStatus
 
 
 @click.command()

@@ -16,16 +16,29 @@ import secrets
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from distill.errors import DiskFull, DistillError
+from distill.shards.folder import LOCK_FILE
 
-LOCK_NAME = ".lock"
 HEARTBEAT_S = 10.0
 STALE_S = 120.0  # without a heartbeat, where one cannot look at the process itself
+MAX_LOCK_BYTES = 1 << 20
 _TRIES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """Who holds, or held, the lock of a folder; `alive` as far as one can tell from here."""
+
+    host: str
+    pid: int | None
+    alive: bool
+    silent_s: float  # since the last heartbeat
+    n: int | None
 
 
 class FolderLock:
@@ -39,7 +52,7 @@ class FolderLock:
 
     def __init__(self, folder: Path, *, info: dict[str, Any] | None = None) -> None:
         self.folder = Path(folder)
-        self.path = self.folder / LOCK_NAME
+        self.path = self.folder / LOCK_FILE
         self._facts = {**(info or {}), **_identity(), "nonce": secrets.token_hex(8)}
         self._progress: dict[str, Any] = {}
         self._ended = threading.Event()
@@ -60,7 +73,7 @@ class FolderLock:
             raise DistillError(
                 f"{self.folder}: cannot write there ({error.strerror}); choose another folder"
             ) from error
-        for claim in self.folder.glob(f"{LOCK_NAME}.*.claim"):  # on locks that are history by now
+        for claim in self.folder.glob(f"{LOCK_FILE}.*.claim"):  # on locks that are history by now
             claim.unlink(missing_ok=True)
         self._pulse.start()
         return self
@@ -93,7 +106,7 @@ class FolderLock:
 
     def _take_over(self, found: _Found, mine: Path) -> bool:
         """Replace a stale lock by `mine`. One taker can claim a given lock; it looks once more, then acts."""
-        claim = self.folder / f"{LOCK_NAME}.{found.fingerprint}.claim"
+        claim = self.folder / f"{LOCK_FILE}.{found.fingerprint}.claim"
         try:
             os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
@@ -125,7 +138,7 @@ class FolderLock:
         return found is not None and found.facts.get("nonce") == self._facts["nonce"]
 
     def _write_aside(self) -> Path:
-        path = self.folder / f".{LOCK_NAME}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        path = self.folder / f".{LOCK_FILE}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
         content = {**self._progress, **self._facts, "heartbeat": time.time()}
         try:
             path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -143,40 +156,66 @@ class _Found:
         self.fingerprint = hashlib.sha256(data).hexdigest()[:16]
         try:
             facts = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             facts = {}
         self.facts: dict[str, Any] = facts if isinstance(facts, dict) else {}
-        self.host, self.pid = self.facts.get("host"), self.facts.get("pid")
+        self.host, self.pid = self.facts.get("host"), whole_number(self.facts.get("pid"))
+
+    def is_from_here(self) -> bool:
+        """Tell whether its process is, or was, one of this machine since its start, and of this container."""
+        here = _identity()
+        return self.pid is not None and all(
+            self.facts.get(name) == here[name] for name in ("host", "boot", "space")
+        )
+
+    def is_alive(self, age_s: float) -> bool:
+        """Tell whether somebody works there: by the process where one can look at it, else by the heartbeat."""
+        if self.pid is not None and self.is_from_here():
+            start = _process_start(self.pid)
+            return start is not None and start == self.facts.get("start")
+        return age_s <= STALE_S
 
 
-def read_lock(folder: Path) -> dict[str, Any] | None:
-    """Return the values in the folder's lock file; None without a readable one."""
-    found = _read(Path(folder) / LOCK_NAME)
-    return found.facts or None if found else None
+def read_driver(folder: Path) -> Driver | None:
+    """Return who holds the lock of a folder; None where there is no lock that one can read."""
+    try:
+        found = _read(folder / LOCK_FILE)
+    except OSError:
+        return None
+    if found is None:
+        return None
+    age_s = time.time() - found.mtime
+    return Driver(
+        host=str(found.facts.get("host", "unknown")),
+        pid=found.pid,
+        alive=found.is_alive(age_s),
+        silent_s=max(0.0, round(age_s, 1)),
+        n=whole_number(found.facts.get("n")),
+    )
+
+
+def whole_number(value: Any) -> int | None:
+    """Return a whole number above 0 as it is; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _read(path: Path) -> _Found | None:
     try:
         with path.open("rb") as file:
-            return _Found(file.read(1 << 20), os.fstat(file.fileno()).st_mtime)
+            return _Found(file.read(MAX_LOCK_BYTES), os.fstat(file.fileno()).st_mtime)
     except FileNotFoundError:
         return None
 
 
 def _refuse_living(folder: Path, found: _Found, *, age_s: float) -> None:
     """Raise DistillError unless the lock is stale. `age_s`: by the file system's clock, the same for all."""
-    here = _identity()
-    if isinstance(found.pid, int) and all(
-        found.facts.get(name) == here[name] for name in ("host", "boot", "space")
-    ):
-        if _process_start(found.pid) != found.facts.get("start"):
-            return
+    if not found.is_alive(age_s):
+        return
+    if found.is_from_here():
         raise DistillError(
             f"{folder} is in use by pid {found.pid} on host {found.host}; "
             "wait for it, or choose another folder"
         )
-    if age_s > STALE_S:
-        return
     who = f"pid {found.pid} on host {found.host}" if found.host else "an unreadable lock"
     raise DistillError(
         f"{folder} is in use by {who}, last heard of {max(age_s, 0):.0f} s ago; "

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +9,6 @@ from typing import Any
 
 from distill.errors import DistillError
 from distill.shards.folder import (
-    LOCK_FILE,
     RECIPE_FILE,
     ShardReport,
     read_json,
@@ -23,20 +18,7 @@ from distill.shards.folder import (
     shard_indices,
     shard_is_valid,
 )
-
-STALE_S = 120.0  # a driver on another machine renews its lock every 10 s
-MAX_LOCK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Driver:
-    """Who holds, or held, the lock of a folder; `alive` as far as one can tell from here."""
-
-    host: str
-    pid: int | None
-    alive: bool
-    silent_s: float  # since the last heartbeat
-    n: int | None
+from distill.shards.lock import Driver, read_driver, whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,53 +71,6 @@ def folder_status(folder: Path) -> FolderStatus:
     )
 
 
-def read_driver(folder: Path) -> Driver | None:
-    """Return who holds the lock of a folder; None where there is no lock."""
-    path = folder / LOCK_FILE
-    try:
-        with path.open("rb") as file:
-            data, age = file.read(MAX_LOCK_BYTES), time.time() - os.fstat(file.fileno()).st_mtime
-    except OSError:
-        return None
-    try:
-        facts = json.loads(data)
-    except (ValueError, RecursionError):
-        facts = {}
-    facts = facts if isinstance(facts, dict) else {}
-    pid, n = _whole(facts.get("pid")), _whole(facts.get("n"))
-    host = str(facts.get("host", "unknown"))
-    alive = _is_alive(pid, facts.get("start")) if _is_here(facts) and pid else age < STALE_S
-    return Driver(host=host, pid=pid, alive=alive, silent_s=max(0.0, round(age, 1)), n=n)
-
-
-def _is_here(facts: dict[str, Any]) -> bool:
-    """Tell whether a lock was taken on this machine, and in this container where it says so."""
-    if facts.get("host") != socket.gethostname():
-        return False
-    try:
-        here = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
-    except OSError:
-        return True
-    return facts.get("space") in (None, here)
-
-
-def _is_alive(pid: int, start: Any) -> bool:
-    """Tell whether a process lives; `start`, ticks since boot, tells it from a later one of its number."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        fields = []
-    if fields:
-        return fields[0] not in ("Z", "X") and (not isinstance(start, int) or int(fields[19]) == start)
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _manifest_or_none(folder: Path) -> dict[str, Any] | None:
     try:
         return read_manifest(folder)
@@ -161,9 +96,5 @@ def _digest(done: list[ShardReport]) -> str | None:
 
 
 def _expected_shards(n: int | None, recipe: dict[str, Any]) -> int | None:
-    size = _whole(recipe.get("shard_size"))
+    size = whole_number(recipe.get("shard_size"))
     return -(-n // size) if n and size else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

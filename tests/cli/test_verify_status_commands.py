@@ -164,8 +164,9 @@ def test_status_tells_a_lock_that_a_dead_driver_left(
 ) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    lock = {"host": socket.gethostname(), "pid": dead.pid, "start": 1, "n": 7}
-    (unfinished / ".lock").write_text(json.dumps(lock))
+    with FolderLock(unfinished, info={"n": 7}):
+        lock = json.loads((unfinished / ".lock").read_text())
+    (unfinished / ".lock").write_text(json.dumps({**lock, "pid": dead.pid}))
     assert status_of(unfinished, capsys)["driver"]["alive"] is False
     assert run(["status", str(unfinished)]) == 0
     assert f"none; a lock was left by pid {dead.pid}" in capsys.readouterr().out

@@ -16,9 +16,16 @@ import pytest
 
 from distill.errors import DiskFull, DistillError
 from distill.shards import lock
-from distill.shards.lock import FolderLock, read_lock
+from distill.shards.lock import FolderLock
 
 ROOT = Path(__file__).parents[2]
+
+
+def read_lock(folder: Path) -> dict[str, Any] | None:
+    """Return the values in the folder's lock file; None without one."""
+    path = folder / ".lock"
+    facts: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    return facts
 
 
 def leave_behind(folder: Path, *, age_s: float = 0.0, **changes: Any) -> None:
