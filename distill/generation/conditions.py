@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+import torch
 from pydantic import Field
 
 from distill.devices import Format, Precision, processor_name, resolve_precision
@@ -39,9 +40,11 @@ class Conditions(Frozen):
     model: str
     versions: dict[str, str]
 
+    def to_json(self) -> str:
+        return canonical_json(self.model_dump(mode="json"))
+
     def write(self, folder: Path) -> None:
-        text = canonical_json(self.model_dump(mode="json")) + "\n"
-        atomic_write(folder / CONDITIONS_FILE, text.encode())
+        atomic_write(folder / CONDITIONS_FILE, f"{self.to_json()}\n".encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +59,8 @@ class ChosenConditions:
 def read_conditions(folder: Path) -> Conditions | None:
     """Return how the data set in a folder is drawn; None where none is recorded. Raises DistillError if damaged."""
     path = folder / CONDITIONS_FILE
-    return validated_conditions(path) if path.is_file() else None
-
-
-def validated_conditions(path: Path) -> Conditions:
+    if not path.is_file():
+        return None
     try:
         return validated(Conditions, read_json(path))
     except DistillError as error:
@@ -77,25 +78,37 @@ def choose_conditions(
     """Settle how to draw images of `resolution` px on `device` ("cpu", "cuda", "cuda:1").
 
     What is recorded `there` holds; without it the user's choice, else what is best on the device. `elsewhere`: the
-    device is another machine's. Raises DistillError where the user asks for something else than what is recorded,
-    and where the device cannot draw so.
+    device is another machine's, of which this one knows nothing. Raises DistillError where the user asks for
+    something else than what is recorded, and where the device cannot draw so.
     """
-    kind: Literal["cpu", "cuda"] = "cuda" if device.startswith("cuda") else "cpu"
-    model = ELSEWHERE if elsewhere else device_model(kind)
+    model = ELSEWHERE if elsewhere else device_model(device)
     if there is not None:
         _check_same(chosen, there)
-        if there.precision == "fp16" and kind == "cpu":
+        if there.precision == "fp16" and device == "cpu" and not elsewhere:
             raise DistillError(
                 f"the data set was begun in fp16 on {there.model}, which {model} cannot draw in: go on on a GPU, or"
                 " choose another --out"
             )
-        return there.model_copy(update={"device": kind, "model": model, "versions": library_versions()})
-    return Conditions(
-        precision=resolve_precision(chosen.precision, device),
-        batch_size=chosen.batch_size or default_batch_size(kind, resolution),
+        return conditions_on(device, there.precision, there.batch_size, compiled=there.compiled, model=model)
+    return conditions_on(
+        device,
+        resolve_precision(chosen.precision, device),
+        chosen.batch_size or default_batch_size(kind_of(device), resolution),
         compiled=bool(chosen.compiled),
-        device=kind,
         model=model,
+    )
+
+
+def conditions_on(
+    device: str, precision: Format, batch_size: int, *, compiled: bool, model: str | None = None
+) -> Conditions:
+    """Describe how images are drawn on a device, by default one of this machine."""
+    return Conditions(
+        precision=precision,
+        batch_size=batch_size,
+        compiled=compiled,
+        device=kind_of(device),
+        model=device_model(device) if model is None else model,
         versions=library_versions(),
     )
 
@@ -133,13 +146,13 @@ def default_batch_size(kind: str, resolution: int) -> int:
     return next((size for side, size in sizes if resolution <= side), sizes[-1][1])
 
 
-def device_model(kind: str) -> str:
-    """The name of this machine's processor or first GPU."""
-    if kind == "cpu":
-        return processor_name()
-    import torch
+def kind_of(device: str) -> Literal["cpu", "cuda"]:
+    return "cuda" if device.startswith("cuda") else "cpu"
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else ELSEWHERE
+
+def device_model(device: str) -> str:
+    """The name of this machine's processor, or of one of its GPUs."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else processor_name()
 
 
 def library_versions() -> dict[str, str]:

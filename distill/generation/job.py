@@ -67,7 +67,7 @@ def prepare(request: GenerateRequest) -> GenerationRun:
     conditions = choose_conditions(
         request.conditions,
         there,
-        device=resolve_device(placement.device) if placement.here else placement.device,
+        device=resolve_device("auto") if placement.device == "auto" else placement.device,
         resolution=recipe.generator.resolution,
         elsewhere=not placement.here,
     )

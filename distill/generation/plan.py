@@ -8,13 +8,14 @@ from pathlib import Path
 
 from distill.errors import DiskFull, DistillError
 from distill.files import atomic_write, size_text
-from distill.generation.conditions import Conditions
+from distill.generation.conditions import Conditions, read_conditions
 from distill.generation.recipe import Recipe
 from distill.schema import canonical_json
 from distill.shards.folder import (
     CONDITIONS_FILE,
     RECIPE_FILE,
     ShardReport,
+    read_json,
     read_report,
     shard_indices,
     shard_is_valid,
@@ -92,12 +93,13 @@ def recipe_there(folder: Path) -> Recipe | None:
     """
     if not check_place(folder):
         return None
-    if step := refiltered(folder):
+    fields = read_json(folder / RECIPE_FILE)
+    if step := refiltered(fields):
         raise DistillError(
             f"{folder} was made by distill refilter from {step['from']} by {step['where']!r}: distill generate"
             " cannot add to it; choose another --out"
         )
-    return Recipe.from_json((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+    return Recipe.from_json(canonical_json(fields))
 
 
 def check_folder(folder: Path, recipe: Recipe) -> bool:
@@ -111,13 +113,15 @@ def check_folder(folder: Path, recipe: Recipe) -> bool:
 def claim_folder(plan: ShardPlan, conditions: Conditions) -> None:
     """Write recipe and conditions into the folder, where they are not there yet.
 
-    Raises DistillError where another driver has begun another data set there since the plan was made.
+    Raises DistillError where another driver has begun another data set there since the plan was made, or this one
+    under other conditions.
     """
     if not (plan.begun or check_folder(plan.folder, plan.recipe)):
-        written = canonical_json(plan.recipe.model_dump(mode="json")) + "\n"
-        atomic_write(plan.folder / RECIPE_FILE, written.encode())
+        atomic_write(plan.folder / RECIPE_FILE, f"{plan.recipe.to_json()}\n".encode())
     if not (plan.folder / CONDITIONS_FILE).exists():
         conditions.write(plan.folder)
+    elif not plan.begun and read_conditions(plan.folder) != conditions:
+        raise DistillError(f"{plan.folder} was begun by another run just now: run the same command again")
 
 
 def check_space(plan: ShardPlan) -> None:

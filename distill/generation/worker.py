@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from distill.attributes.open import open_scorer
 from distill.attributes.protocol import AttributeScorer
-from distill.devices import Precision, be_reproducible, keep_freed_memory, usable_cores
+from distill.devices import Format, be_reproducible, keep_freed_memory, usable_cores
 from distill.directions.file import read_direction
 from distill.errors import DistillError
+from distill.generation.conditions import conditions_on
 from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
 from distill.generation.stages import OnProgress
@@ -36,7 +37,7 @@ class ShardTask:
     device: str
     direction: str = ""  # its file or name, and
     scorer: str = ""  # who scores the images: both for attribute edits alone
-    precision: Precision = "fp32"
+    precision: Format = "fp32"
     batch_size: int = 16
     compiled: bool = False
     max_candidates: int | None = None
@@ -78,7 +79,7 @@ def draw_shard(
             f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
         )
     with compiler_advice(compiled=task.compiled, instead="begin another folder without --compile"):
-        return generate_shard(
+        content = generate_shard(
             recipe,
             task.index,
             task.rows,
@@ -91,6 +92,8 @@ def draw_shard(
             threads=task.threads or usable_cores(),
             clock=clock,
         )
+    drawn = conditions_on(str(teacher.device), task.precision, task.batch_size, compiled=task.compiled)
+    return replace(content, conditions_json=drawn.to_json())
 
 
 def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
@@ -110,7 +113,7 @@ cached_scorer = lru_cache(maxsize=1)(open_scorer)
 
 
 @lru_cache(maxsize=1)
-def teacher_of(source: str, device: str, precision: Precision, *, compiled: bool = False) -> Generator:
+def teacher_of(source: str, device: str, precision: Format, *, compiled: bool = False) -> Generator:
     """Load the teacher once per process."""
     if compiled:
         keep_compiled(cache_dir() / "compiled")

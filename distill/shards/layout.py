@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "distill-shard"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ACCEPTED = "accepted"  # reasons[0]
 CODECS = ("raw", "jpeg", "webp")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -33,7 +33,7 @@ class ShardContent:
 
     `images`: role → uint8 [n, H, W, 3], or n encoded images where the codec is jpeg or webp. `columns`: name
     → first axis n. `tried`: the ledger of all candidates, first axis m; `reason` indexes `reasons`, 0 =
-    accepted.
+    accepted. `conditions_json`: an object that says how it was drawn, {} where nobody knows.
     """
 
     index: int
@@ -45,6 +45,7 @@ class ShardContent:
     columns: Mapping[str, NDArray[np.generic]]
     tried: Mapping[str, NDArray[np.generic]]
     reasons: Sequence[str]
+    conditions_json: str = "{}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Attributes:
     schema_version: int
     digest: str
     recipe: str
+    conditions: str
     index: int
     rows: int
     codec: str

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from distill.errors import DistillError
-from distill.shards.folder import RECIPE_FILE, read_json
+from distill.shards.folder import RECIPE_FILE
 
 
 def check_place(folder: Path) -> bool:
@@ -53,9 +54,9 @@ def made_folder(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def refiltered(folder: Path) -> Mapping[str, str] | None:
-    """Return how `distill refilter` made the data set in a folder: `from` which digest, `where`; None for others."""
-    steps = read_json(folder / RECIPE_FILE).get("refiltered")
+def refiltered(recipe: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """Return how `distill refilter` made the data set of a recipe: `from` which digest, `where`; None for others."""
+    steps = recipe.get("refiltered")
     last = steps[-1] if isinstance(steps, list) and steps else None
     if not isinstance(last, dict) or last.keys() != {"from", "where"}:
         return None

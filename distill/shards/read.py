@@ -64,6 +64,7 @@ class ShardReader:
         self.roles, self.reasons = tuple(checked.roles), tuple(checked.reasons)
         self.attrs: dict[str, Any] = asdict(checked)
         self.recipe: dict[str, Any] = json.loads(checked.recipe)
+        self.conditions: dict[str, Any] = json.loads(checked.conditions)
 
     def image(self, role: str, row: int) -> NDArray[np.uint8]:
         """Return one image, uint8 [H, W, 3]; KeyError for an unknown role, IndexError outside 0..rows-1."""

@@ -34,11 +34,14 @@ from distill.shards.layout import (
 )
 
 CHECKSUM_BYTES = 4  # fletcher32 adds them to every chunk
-TEXT = ("format", "digest", "recipe", "codec", "roles", "dropped", "reasons")
+TEXT = ("format", "digest", "recipe", "conditions", "codec", "roles", "dropped", "reasons")
 
 
 def read_attributes(file: h5py.File) -> Attributes:
     """Read the attributes on the root, each of the type, size and range that the writer gives it."""
+    version = read_attribute(file, "schema_version", is_text=False, max_bytes=MAX_ATTRIBUTE_BYTES)
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"its schema version is {version}, this distill reads {SCHEMA_VERSION}")
     if h5py.h5a.get_num_attrs(file.id) != len(ATTRIBUTE_NAMES):
         raise ValueError(
             f"{h5py.h5a.get_num_attrs(file.id)} attributes on the root, not {len(ATTRIBUTE_NAMES)}"
@@ -60,11 +63,9 @@ def attributes_problem(found: Attributes) -> str | None:
     """Say what is wrong with the attributes of a shard, or None."""
     checks = {
         f"its format is {found.format[:40]!r}, not {FORMAT!r}": found.format == FORMAT,
-        f"its schema version is {found.schema_version}, this distill reads {SCHEMA_VERSION}": (
-            found.schema_version == SCHEMA_VERSION
-        ),
         "its digest is not 12 hex digits": DIGEST.fullmatch(found.digest) is not None,
         "its recipe is not a JSON object": isinstance(json.loads(found.recipe), dict),
+        "its conditions are not a JSON object": isinstance(json.loads(found.conditions), dict),
         f"index {found.index}, rows {found.rows}, resolution {found.resolution}: out of range": (
             found.index >= 0 and found.rows >= 1 and 1 <= found.resolution <= MAX_RESOLUTION
         ),

@@ -142,8 +142,9 @@ def _attributes(content: ShardContent) -> Attributes:
         raise ValueError(
             f"digest {content.digest!r} is not 12 hex digits, or index {content.index} is negative"
         )
-    if not isinstance(json.loads(content.recipe_json), dict):
-        raise ValueError("the recipe is not a JSON object")
+    for what, text in (("recipe is", content.recipe_json), ("conditions are", content.conditions_json)):
+        if not isinstance(json.loads(text), dict):
+            raise ValueError(f"the {what} not a JSON object")
     _check_names("role", list(content.images))
     _check_ledger(content)
     return Attributes(
@@ -151,6 +152,7 @@ def _attributes(content: ShardContent) -> Attributes:
         schema_version=SCHEMA_VERSION,
         digest=content.digest,
         recipe=content.recipe_json,
+        conditions=content.conditions_json,
         index=content.index,
         rows=_rows(content),
         codec=content.codec,

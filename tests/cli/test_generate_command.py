@@ -211,12 +211,12 @@ def test_other_versions_are_said_and_go_on(
 
 def test_another_package_named_pipelines_gets_one_line(tiny_weights: Path, tmp_path: Path) -> None:
     (tmp_path / "pipelines").mkdir()
-    (tmp_path / "pipelines" / "__init__.py").write_text("")
+    (tmp_path / "pipelines" / "__init__.py").write_text("raise ImportError")
     command = [sys.executable, "-m", "distill", "generate", "--task", "style-mix", "--n", "4", "--dry-run"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert found.returncode == 2
     assert found.stderr.count("\n") == 1
-    assert f"is hidden by {tmp_path / 'pipelines'}" in found.stderr
+    assert f"is hidden by {tmp_path / 'pipelines' / '__init__.py'}" in found.stderr
 
 
 @pytest.mark.parametrize("size", ["many", "0", "1025", "auto"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from distill.generation import worker as module
 from distill.generation.conditions import ChosenConditions, choose_conditions, read_conditions
 from distill.generation.job import GenerationRun, RunCallbacks, run_job
 from distill.generation.placement import Placement
-from distill.generation.plan import plan_job
+from distill.generation.plan import claim_folder, plan_job
 from distill.generation.recipe import Recipe
 from distill.generation.request import RecipeFiles
 from distill.generation.worker import ShardTask, make_shard
 from distill.shards.folder import ShardReport
+from distill.shards.read import open_shard
 from distill.shards.verify import verify_folder
 from distill.stylegan2.facts import teacher_facts
 from pipelines import RECIPES
@@ -88,6 +90,25 @@ def test_a_run_leaves_a_verified_data_set_and_nothing_else(new_job: Callable[[st
     shards = {f"shard-0000{i}.{end}" for i in range(3) for end in ("h5", "json")}
     assert job.tree().keys() == shards | {"recipe.json", "conditions.json", "manifest.json", "README.md"}
     assert not verify_folder(job.folder, full=True).problems
+
+
+def test_a_shard_says_how_it_was_drawn(new_job: Callable[[str], Job]) -> None:
+    job = new_job("a")
+    job(4)
+    with open_shard(job.folder / "shard-00000.h5") as shard:
+        assert shard.conditions == json.loads((job.folder / "conditions.json").read_text())
+        assert (shard.conditions["precision"], shard.conditions["batch_size"]) == ("fp32", 4)
+
+
+def test_another_run_that_has_begun_the_folder_meanwhile_is_not_drawn_into(
+    new_job: Callable[[str], Job], recipe: Recipe
+) -> None:
+    job = new_job("a")
+    job(4)
+    plan = replace(plan_job(recipe, 8, job.folder), begun=False)  # as it was seen before
+    conditions = choose_conditions(ChosenConditions(batch_size=5), None, device="cpu", resolution=32)
+    with pytest.raises(DistillError, match="begun by another run just now"):
+        claim_folder(plan, conditions)
 
 
 def test_running_again_makes_nothing_anew(new_job: Callable[[str], Job]) -> None:

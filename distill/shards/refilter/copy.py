@@ -36,6 +36,7 @@ def content_of(plan: Refilter, index: int) -> ShardContent:
         index=index,
         digest=plan.digest,
         recipe_json=canonical(plan.recipe),
+        conditions_json=canonical(rows.conditions),
         codec=rows.codec,
         resolution=rows.resolution,
         images={role: np.stack(some) if rows.codec == "raw" else some for role, some in rows.images.items()},
@@ -47,10 +48,11 @@ def content_of(plan: Refilter, index: int) -> ShardContent:
 
 @dataclass(eq=False)
 class _Rows:
-    """Rows of several shards: images by role as they are stored, and pieces of each column."""
+    """Rows of several shards: images by role as they are stored, pieces of each column, conditions of them all."""
 
     codec: str = ""
     resolution: int = 0
+    conditions: dict[str, Any] = field(default_factory=dict)
     images: dict[str, list[Any]] = field(default_factory=dict)
     columns: dict[str, list[Array]] = field(default_factory=dict)
 
@@ -59,6 +61,7 @@ class _Rows:
         pieces.setdefault(ORIGIN, np.full(len(part.rows), part.shard, np.int32))
         if not self.codec:
             self.codec, self.resolution = reader.codec, reader.resolution
+            self.conditions = reader.conditions
             self.images = {role: [] for role in reader.roles}
             self.columns = {name: [] for name in pieces}
         mine = (self.codec, self.resolution, [*self.images], set(self.columns))
@@ -66,11 +69,17 @@ class _Rows:
             raise ShardCorrupt(
                 reader.path, "its codec, size, roles or columns are not those of the shards before it"
             )
+        self.conditions = _shared(self.conditions, reader.conditions)
         for name, values in pieces.items():
             self.columns[name].append(values)
         read = reader.image if reader.codec == "raw" else reader.encoded
         for role, some in self.images.items():
             some += [read(role, int(row)) for row in part.rows]
+
+
+def _shared(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What two shards say alike."""
+    return {key: value for key, value in one.items() if other.get(key) == value}
 
 
 @dataclass(eq=False)

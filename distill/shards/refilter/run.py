@@ -15,6 +15,7 @@ from distill.errors import DiskFull, DistillError, Interrupted
 from distill.files import atomic_write, size_text
 from distill.shards.card import write_card
 from distill.shards.folder import (
+    CONDITIONS_FILE,
     MANIFEST_FILE,
     RECIPE_FILE,
     ShardReport,
@@ -29,6 +30,7 @@ from distill.shards.lock import FolderLock
 from distill.shards.place import check_place, made_folder, refiltered
 from distill.shards.refilter.copy import content_of
 from distill.shards.refilter.plan import Refilter, canonical
+from distill.shards.summary import conditions_of
 from distill.shards.verify import decisive
 from distill.shards.write import commit_shard
 
@@ -91,7 +93,7 @@ def check_out(plan: Refilter) -> None:
 
 def _difference(plan: Refilter, found: Mapping[str, Any]) -> str:
     """Say in words what another data set in the folder is."""
-    there, here = refiltered(plan.out), plan.recipe["refiltered"][-1]
+    there, here = refiltered(found), plan.recipe["refiltered"][-1]
     if there is None:
         return (
             f"holds another data set ({found.get('task', 'unknown task')}) that distill refilter did not make"
@@ -116,9 +118,11 @@ def check_space(plan: Refilter) -> None:
 
 @contextmanager
 def claimed(plan: Refilter) -> Iterator[None]:
-    """Put the recipe into the folder; leave no recipe without a shard."""
+    """Put the recipe into the folder, and how the source was drawn; leave neither without a shard."""
     if not (plan.out / RECIPE_FILE).exists():
         atomic_write(plan.out / RECIPE_FILE, (canonical(plan.recipe) + "\n").encode())
+    if conditions := conditions_of(plan.source):
+        atomic_write(plan.out / CONDITIONS_FILE, (canonical(conditions) + "\n").encode())
     sweep(plan.out)
     if todo(plan):
         (plan.out / MANIFEST_FILE).unlink(missing_ok=True)
@@ -127,6 +131,7 @@ def claimed(plan: Refilter) -> Iterator[None]:
     finally:
         if not shard_indices(plan.out):
             (plan.out / RECIPE_FILE).unlink(missing_ok=True)
+            (plan.out / CONDITIONS_FILE).unlink(missing_ok=True)
 
 
 def close_data_set(plan: Refilter) -> list[ShardReport]:

@@ -106,6 +106,23 @@ def all_rows(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def test_how_the_rows_were_drawn_is_told_as_far_as_their_shards_agree(tmp_path):
+    source, out = make_source(tmp_path / "a", shards=2), tmp_path / "b"
+    recipe, begun = {**RECIPE, "codec": "jpeg"}, {"precision": "fp16", "model": "A"}
+    reports = [
+        write_shard(source, index, recipe, conditions_json=json.dumps({**begun, "model": model}))
+        for index, model in enumerate("AB")
+    ]
+    n = sum(report.rows for report in reports)
+    write_manifest(source, recipe=recipe, digest=DIGEST, n=n, reports=reports)
+    (source / "conditions.json").write_text(json.dumps(begun))
+    carried_out(source, "identity != 0.01", out)
+    assert json.loads((out / "conditions.json").read_text()) == begun
+    assert "fp16" in (out / "README.md").read_text()
+    with open_shard(shard_path(out, 0)) as reader:  # full: a row of the second shard takes the place of 0.01
+        assert reader.conditions == {"precision": "fp16"}
+
+
 @pytest.mark.parametrize("codec", ["raw", "jpeg", "webp"])
 def test_rows_are_kept_as_they_are_in_a_sound_data_set(tmp_path, codec):
     source, out = make_source(tmp_path / "a", codec=codec), tmp_path / "b"
