@@ -22,21 +22,22 @@ import torch
 from side_by_side import as_in_a_run, print_table, race, seconds_of, write_json
 from torch import Tensor
 from torch.nn import functional as F
+from triplets import BATCHES, CROSSOVER, build, latents, sharing, triplet_flops
 
-from distill.stylegan2.networks import GeneratorShape
+from distill.devices import DTYPES
+from distill.stylegan2.fused import FusedSynthesis
 
 MATRICES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
 CONVOLUTIONS = {  # channels, side, batch
     "cpu": ((512, 32, 1), (512, 64, 1), (256, 128, 1), (128, 256, 1), (64, 512, 1)),
     "cuda": ((512, 32, 64), (512, 64, 32), (256, 128, 32), (128, 256, 16), (64, 512, 16), (32, 1024, 8)),
 }
-FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def main() -> int:
     options = parse()
     device, facts = as_in_a_run(options.device, options.threads)
-    peaks = {name: measure_peak(FORMATS[name], device, options.rounds) for name in options.precision}
+    peaks = {name: measure_peak(DTYPES[name], device, options.rounds) for name in options.precision}
     print_table(
         ("format", "work", "GFLOP/s"), [row for name, peak in peaks.items() for row in peak_rows(name, peak)]
     )
@@ -49,7 +50,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="This device's peak, and the share that a triplet reaches.")
     parser.add_argument("networks", nargs="*", help="256, 512, 1024; default: all three")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--precision", nargs="+", choices=list(FORMATS))
+    parser.add_argument("--precision", nargs="+", choices=list(DTYPES))
     parser.add_argument("--compiled", action="store_true", help="draw with torch.compile: minutes to build")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -59,7 +60,7 @@ def parse() -> argparse.Namespace:
     if unknown := set(options.networks) - {"256", "512", "1024"}:
         parser.error(f"unknown network {sorted(unknown)[0]!r}: take 256, 512 or 1024")
     if options.precision is None:
-        options.precision = list(FORMATS) if options.device.startswith("cuda") else ["fp32", "bf16"]
+        options.precision = list(DTYPES) if options.device.startswith("cuda") else ["fp32", "bf16"]
     return options
 
 
@@ -93,10 +94,6 @@ def measure_shares(
     name: str, peaks: dict[str, dict[str, float]], options: argparse.Namespace, device: torch.device
 ) -> list[dict[str, Any]]:
     """Draw triplets of config F in each format; print and return rates and shares."""
-    from generate import BATCHES, CROSSOVER, build, latents, sharing
-
-    from distill.stylegan2.fused import FusedSynthesis
-
     network = build(name).to(device)
     batch = BATCHES["cuda" if device.type == "cuda" else "cpu"][int(name)]
     content, style = latents(network, batch, device)
@@ -135,25 +132,6 @@ def measure_shares(
         ],
     )
     return shares
-
-
-def triplet_flops(shape: GeneratorShape, *, shared_layers: int) -> float:
-    """Floating-point operations of content, style and mixed, the layers below `shared_layers` once for two."""
-    layers = layer_flops(shape)
-    return sum(flops * (2 if index < shared_layers else 3) for index, flops in layers)
-
-
-def layer_flops(shape: GeneratorShape) -> list[tuple[int, float]]:
-    """(number of the w it reads, operations) of every layer: convolution, filter, colours; no elementwise work."""
-    layers: list[tuple[int, float]] = []
-    for i, (size, outputs) in enumerate(sorted(shape.channels.items())):
-        pixels = float(size**2)
-        if size > 4:
-            inputs = shape.channels[size // 2]
-            products = 9 * inputs * outputs * pixels / 4 + 16 * outputs * pixels
-            layers.append((2 * i - 1, 2 * products))
-        layers += [(2 * i, 2 * 9 * outputs**2 * pixels), (2 * i + 1, 2 * 3 * outputs * pixels)]
-    return layers
 
 
 if __name__ == "__main__":

@@ -15,29 +15,21 @@ Synthesis only, on one thread unless --threads says otherwise (the workers of a 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from floor import triplet_flops
 from side_by_side import as_in_a_run, print_table, race, write_json
 from torch import Tensor
 from transcription import Transcription
+from triplets import BATCHES, CROSSOVER, Triplet, build, latents, mix, sharing, triplet_flops
 
 from distill.pixels import to_uint8
 from distill.stylegan2.fused import FusedSynthesis
-from distill.stylegan2.fused.upsampling import UpForm
-from distill.stylegan2.load import load_generator
-from distill.stylegan2.networks import GeneratorNetwork, GeneratorShape, SynthesisNetwork
+from distill.stylegan2.networks import GeneratorNetwork
 
-CONFIG_F = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
-CROSSOVER = 8
-BATCHES = {"cpu": {64: 16, 256: 2, 512: 1, 1024: 1}, "cuda": {64: 64, 256: 32, 512: 16, 1024: 8}}
-Triplet = Callable[[Tensor, Tensor], Sequence[Tensor]]  # content's w+ and style's -> three batches of images
 HEADER = ("way", "triplets/s", "s each", "best s", "faster", "GFLOP/s", "PSNR", "grey levels")
 
 
@@ -57,9 +49,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16", "fp16"])
     parser.add_argument("--compiled", action="store_true", help="also with torch.compile: minutes to build")
-    parser.add_argument(
-        "--up-forms", action="store_true", help="also each way to double the size, see upsampling"
-    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, help="triplets at once; default: by resolution")
     parser.add_argument("--threads", type=int, default=1)
@@ -150,67 +139,16 @@ def all_ways(network: GeneratorNetwork, options: argparse.Namespace) -> dict[str
         ways["grouped fp16"] = three_images(Transcription(network, grouped=True, half=True))
         ways["plain fp16"] = three_images(Transcription(network, grouped=False, half=True))
     ways["reference"] = sharing(network.synthesis)
-    choices = itertools.product(
-        (False, True) if options.compiled else (False,),
-        get_args(UpForm) if options.up_forms else (None,),
-        options.precision,
-    )
-    for compiled, form, precision in choices:
-        words = ("fused", precision, form, "compiled" if compiled else None)
-        fused = FusedSynthesis(network, precision, up_form=form, compiled=compiled)
-        ways[" ".join(word for word in words if word)] = sharing(fused)
+    for compiled in (False, True) if options.compiled else (False,):
+        for precision in options.precision:
+            name = f"fused {precision} compiled" if compiled else f"fused {precision}"
+            ways[name] = sharing(FusedSynthesis(network, precision, compiled=compiled))
     return ways
 
 
 def three_images(draw: Transcription) -> Triplet:
     """Draw every role by itself."""
     return lambda content, style: [draw(content), draw(style), draw(mix(content, style))]
-
-
-def sharing(net: SynthesisNetwork | FusedSynthesis) -> Triplet:
-    """Draw content and mixed from one trunk."""
-
-    @torch.inference_mode()
-    def draw(content: Tensor, style: Tensor) -> list[Tensor]:
-        trunk = net.run(net.begin(len(content)), content, 0, CROSSOVER, "const")
-        ends = [
-            net.finish(net.run(trunk, ws, CROSSOVER, net.num_ws, "const"))
-            for ws in (content, mix(content, style))
-        ]
-        return [ends[0], net(style, "const"), ends[1]]
-
-    return draw
-
-
-def mix(content: Tensor, style: Tensor) -> Tensor:
-    return torch.cat([content[:, :CROSSOVER], style[:, CROSSOVER:]], dim=1)
-
-
-def build(name: str) -> GeneratorNetwork:
-    """The embedded teacher, or config F with random weights, noise and biases awake, images in range."""
-    if name == "portraits":
-        return load_generator("portraits").network
-    torch.manual_seed(0)
-    channels = {size: width for size, width in CONFIG_F.items() if size <= int(name)}
-    network = GeneratorNetwork(GeneratorShape(z_dim=512, w_dim=512, mapping_layers=8, channels=channels))
-    for key, parameter in network.synthesis.named_parameters():
-        if key.endswith("noise_strength"):
-            parameter.data.uniform_(0.05, 0.2)
-        elif key.endswith("bias") and "affine" not in key:
-            parameter.data.normal_(0, 0.1)
-        elif key.endswith("torgb.weight"):
-            parameter.data.mul_(0.2)
-    return network.eval().requires_grad_(False)
-
-
-def latents(network: GeneratorNetwork, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Content's w+ and style's, [N, L, D] each."""
-    z = torch.randn(2 * batch, network.shape.z_dim, generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        w_ND = network.mapping(z.to(device))
-        w_ND = network.mapping.w_avg.lerp(w_ND, 0.7)
-        content, style = w_ND[:, None].repeat(1, network.shape.num_ws, 1).split(batch)
-    return content, style
 
 
 def compare(images: Tensor, reference: Tensor) -> tuple[float, float]:

@@ -11,17 +11,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from generate import BATCHES, build, latents, sharing
 from side_by_side import as_in_a_run, print_table, wait_for, write_json
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
+from triplets import BATCHES, build, latents, sharing
 
 from distill.devices import resolve_precision
 from distill.stylegan2.fused import FusedSynthesis
-from distill.stylegan2.fused.upsampling import UpForm
 
 WIDTH = 70  # characters of a kernel's name
 
@@ -39,7 +38,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("networks", nargs="*", default=["1024"], help="portraits, 256, 512, 1024")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
-    parser.add_argument("--up-form", choices=get_args(UpForm), help="default: the device's")
     parser.add_argument("--compiled", action="store_true", help="with torch.compile: minutes to build")
     parser.add_argument("--batch", type=int, help="triplets at once; default: by resolution")
     parser.add_argument("--repeats", type=int, default=3)
@@ -54,8 +52,7 @@ def measure(name: str, options: argparse.Namespace, device: torch.device) -> dic
     batch = options.batch or BATCHES["cuda" if device.type == "cuda" else "cpu"][network.shape.resolution]
     content, style = latents(network, batch, device)
     precision = resolve_precision(options.precision, device)
-    fused = FusedSynthesis(network, precision, up_form=options.up_form, compiled=options.compiled)
-    draw = sharing(fused)
+    draw = sharing(FusedSynthesis(network, precision, compiled=options.compiled))
     for _ in range(2):  # compiles, chooses kernels, fills the caches of memory
         draw(content, style)
     wait_for(device)

@@ -27,8 +27,8 @@ from typing import Any
 
 import psutil
 import torch
-from generate import build
 from side_by_side import machine, print_table, sentence, write_json
+from triplets import build
 
 from distill.devices import visible_devices
 from distill.weights.checkpoint import Checkpoint, save_safetensors
