@@ -91,13 +91,15 @@ def placement_of(request: GenerateRequest, *, tasks: int) -> Placement:
     return replace(placement, device=resolve_device(placement.device)) if placement.here else placement
 
 
-def run_job(run: GenerationRun, *, stop: threading.Event, callbacks: RunCallbacks) -> list[ShardReport]:
+def run_job(
+    run: GenerationRun, *, stop: threading.Event | None = None, callbacks: RunCallbacks | None = None
+) -> list[ShardReport]:
     """Make what the plan lacks and write manifest and card; return the reports of all shards.
 
     Raises `Interrupted` when `stop` was set, `Incomplete` when shards failed, `DiskFull`, and `DistillError` for
     an error that concerns every shard. In each case what is complete stays, and the same call goes on from there.
     """
-    plan = run.plan
+    plan, stop, callbacks = run.plan, stop or threading.Event(), callbacks or RunCallbacks()
     check_space(plan)
     with made_folder(plan.folder), FolderLock(plan.folder, info={"n": plan.n}), claimed_folder(run):
         failed = make_missing(run, stop=stop, callbacks=callbacks)

@@ -69,7 +69,8 @@ class GenerateRequest:
         if self.out is not None:
             return self.out
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.generator).stem).strip("-.") or "generator"
-        return Path("data") / f"{self.task.task}-{name}-seed{self.choices.seed or self.task.seed}"
+        seed = self.task.seed if self.choices.seed is None else self.choices.seed
+        return Path("data") / f"{self.task.task}-{name}-seed{seed}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,11 @@ import pytest
 from distill.errors import DiskFull, DistillError, Incomplete, Interrupted
 from distill.generation import worker as module
 from distill.generation.conditions import ChosenConditions, choose_conditions, read_conditions
-from distill.generation.job import GenerationRun, RunCallbacks, run_job
+from distill.generation.job import GenerationRun, RunCallbacks, prepare, run_job
 from distill.generation.placement import Placement
 from distill.generation.plan import claim_folder, plan_job
 from distill.generation.recipe import Recipe
-from distill.generation.request import RecipeFiles
+from distill.generation.request import GenerateRequest, RecipeFiles, TaskChoices
 from distill.generation.worker import ShardTask, make_shard
 from distill.shards.folder import ShardReport
 from distill.shards.read import open_shard
@@ -90,6 +90,20 @@ def test_a_run_leaves_a_verified_data_set_and_nothing_else(new_job: Callable[[st
     shards = {f"shard-0000{i}.{end}" for i in range(3) for end in ("h5", "json")}
     assert job.tree().keys() == shards | {"recipe.json", "conditions.json", "manifest.json", "README.md"}
     assert not verify_folder(job.folder, full=True).problems
+
+
+def test_a_request_from_python_needs_nothing_else(tiny_weights: Path, tmp_path: Path) -> None:
+    request = GenerateRequest(
+        task=RECIPES["style-mix"],
+        n=6,
+        generator=str(tiny_weights),
+        out=tmp_path / "a",
+        choices=TaskChoices(align="none", shard_size=4),
+        cluster="none",
+        device="cpu",
+    )
+    assert [report.rows for report in run_job(prepare(request))] == [4, 2]
+    assert not verify_folder(tmp_path / "a", full=True).problems
 
 
 def test_a_shard_says_how_it_was_drawn(new_job: Callable[[str], Job]) -> None:
