@@ -6,6 +6,7 @@ Shapes: N candidates, P parents, L w+ layers, D latent width.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
@@ -61,9 +62,9 @@ class Edit(Frozen):
         """Draw what else the edit needs, by name."""
         return {}
 
+    @abstractmethod
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
         """Return the w+ [N, L, D] of each picture, from those of the parents and what was drawn."""
-        raise NotImplementedError
 
 
 class Crossover(Frozen):

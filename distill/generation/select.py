@@ -5,6 +5,7 @@ N candidates with K pictures each, in the order of their strengths.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -39,13 +40,13 @@ class Selection(Frozen):
     faults: ClassVar[Mapping[str, str]]
 
     @property
+    @abstractmethod
     def source_end(self) -> int | None:
         """0 where the source is the lower end, 1 where it is the higher; None leaves it to what was drawn."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choose(self, scores_K: Floats) -> Ends | str:
         """Name the ends of one candidate, or its fault; scores are NaN without a face, and two or more are not."""
-        raise NotImplementedError
 
     @property
     def reasons(self) -> dict[str, str]:

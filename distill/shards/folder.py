@@ -172,7 +172,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     problem = manifest_problem(manifest)
     if problem:
         raise DistillError(
-            f"{path}: {problem}; run the same distill generate or refilter again to write it anew"
+            f"{path}: {problem}; where it is only damaged, the same distill generate or refilter writes it anew"
         )
     return manifest
 
@@ -187,7 +187,8 @@ def manifest_problem(manifest: Mapping[str, Any]) -> str | None:
         return f"its format is {manifest.get('format')!r}, not {MANIFEST_FORMAT!r}"
     if manifest.get("schema_version") != SCHEMA_VERSION:
         return (
-            f"its schema version is {manifest.get('schema_version')!r}, this distill reads {SCHEMA_VERSION}"
+            f"its schema version is {manifest.get('schema_version')!r}, this distill reads {SCHEMA_VERSION}:"
+            " if another version of distill made the data set, make it again in a new folder"
         )
     if not isinstance(manifest.get("recipe"), dict) or not isinstance(manifest.get("shards"), list):
         return "it has no recipe or no list of shards"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -244,9 +243,6 @@ def write_stats(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("matplotlib") is None, reason="matplotlib (extra 'train') is not installed"
-)
 def test_plot_writes_a_picture_beside_the_run_or_where_it_is_told(tmp_path, capsys):
     a, b = write_stats(tmp_path / "a"), write_stats(tmp_path / "b")
     assert run(["plot", str(a)]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,9 +22,9 @@ class Filter(Frozen):
     reasons: ClassVar[Mapping[str, str]]
     needs_faces: ClassVar[bool] = False  # of each role; then `batch.faces_in` knows them
 
+    @abstractmethod
     def judge(self, batch: Batch, recipe: Recipe) -> None:
         """Write scores into `batch.scores`, and drop candidates among those that are kept, each for a reason."""
-        raise NotImplementedError
 
     def prepare(self) -> None:
         """Open what the filter looks with. Raises DistillError where it is not what the recipe names."""
