@@ -22,6 +22,7 @@ from distill.shards.summary import (
 from distill.shards.write import atomic_write
 
 CARD_NAME = "README.md"
+GENERATOR_KEYS = ("generator.name", "generator.sha256", "generator.licence", "generator.origin")
 
 
 def write_card(
@@ -43,7 +44,7 @@ def card_text(
     """Return the card as Markdown; every text from recipe and conditions is escaped."""
     sections = [
         _opening(recipe, digest, n),
-        _weights(generator_of(recipe)),
+        _origin(recipe),
         _recipe(recipe, conditions),
         _acceptance(reports),
         _files(reports),
@@ -85,18 +86,26 @@ print({{role: image.shape for role, image in images.items()}})"""
 def _opening(recipe: Mapping[str, Any], digest: str, n: int) -> str:
     roles, side = roles_of(recipe), value_text(recipe.get("resolution"))
     inputs = " and ".join(code(role) for role in roles[:-1]) or "noise"
+    origin = "Every image was drawn by a generator network; no image is a photograph."
+    if "source" in recipe:
+        origin = "Every image was there before: none was drawn for this data set."
     return "\n\n".join(
         [
             f"# {escape(value_text(recipe.get('task')))}: {n:,} {sample_word(roles)}s",
-            f"Synthetic images of {escape(side)} × {escape(side)} pixels for training an image-to-image "
-            f"network: {inputs} go in, {code(roles[-1])} should come out. "
-            "Every image was drawn by a generator network; no image is a photograph.",
-            f"Digest of the recipe and its weights: {code(digest)}.",
+            f"{'Images' if 'source' in recipe else 'Synthetic images'} of {escape(side)} × {escape(side)} pixels for "
+            f"training: {inputs} go in, {code(roles[-1])} should come out. {origin}",
+            f"Digest of the recipe and its {'source' if 'source' in recipe else 'weights'}: {code(digest)}.",
         ]
     )
 
 
-def _weights(generator: Mapping[str, Any]) -> str:
+def _origin(recipe: Mapping[str, Any]) -> str:
+    """Say what the images were made with, or of."""
+    source = recipe.get("source")
+    if isinstance(source, Mapping):
+        rows = [(code(key), escape(text)) for key, text in recipe_rows(source)]
+        return f"## Source\n\n{table(('key', 'value'), rows)}"
+    generator = generator_of(recipe)
     rows = [
         ("name", escape(value_text(generator.get("name")))),
         ("sha256", code(value_text(generator.get("sha256")))),
@@ -111,7 +120,7 @@ def _recipe(recipe: Mapping[str, Any], conditions: Mapping[str, Any]) -> str:
     rows = [
         (code(key), escape(text))
         for key, text in recipe_rows(recipe)
-        if key not in ("generator.name", "generator.sha256", "generator.licence", "generator.origin")
+        if not key.startswith("source.") and key not in GENERATOR_KEYS
     ]
     text = f"## Recipe\n\n{table(('key', 'value'), rows)}"
     if not conditions:
@@ -143,9 +152,9 @@ def _how_to_read(recipe: Mapping[str, Any], reports: Sequence[ShardReport]) -> s
     example = reading_example(codec=str(recipe.get("codec", "raw")), shard=f"shard-{first:05d}.h5")
     return (
         f"## Reading it\n\nWith h5py alone, in this folder:\n\n```python\n{example}\n```\n\n"
-        "Besides `images/` a shard may hold `latents/`, `params/`, `scores/`, `landmarks/` and `quads/`, "
-        "one entry a row, and under `tried/` the fate of every candidate. `distill verify .` checks all "
-        "checksums."
+        "Besides `images/` a shard may hold `name`, `weight`, `labels/`, `latents/`, `params/`, `scores/`, "
+        "`landmarks/` and `quads/`, one entry a row, and under `tried/` the fate of every candidate. "
+        "`distill verify .` checks all checksums."
     )
 
 

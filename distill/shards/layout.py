@@ -22,6 +22,8 @@ DIGEST = re.compile(r"[0-9a-f]{12}")
 CHUNK_BYTES = 65536  # one read of a row should not fetch and check much more than the row
 MAX_ATTRIBUTE_BYTES = 1 << 20
 MAX_RESOLUTION = 16384
+MAX_TEXT_BYTES = 4096  # of one label or name
+TEXT = "|S"
 MAX_NAMES = 64  # roles, or data sets in a group
 
 Images = NDArray[np.uint8] | Sequence[bytes]
@@ -72,13 +74,19 @@ ATTRIBUTE_NAMES = tuple(field.name for field in fields(Attributes))
 
 @dataclass(frozen=True)
 class Kind:
-    """Types a column may have, and its shapes after the first axis; None stands for any length."""
+    """Types a column may have, and its shapes after the first axis; None stands for any length.
+
+    The type TEXT stands for utf-8 of any fixed length up to MAX_TEXT_BYTES, padded with zeros.
+    """
 
     dtypes: tuple[str, ...]
     tails: tuple[tuple[int | None, ...], ...]
 
     def accepts(self, dtype: np.dtype[np.generic], tail: tuple[int, ...]) -> bool:
-        return dtype.str in self.dtypes and any(_fits(tail, pattern) for pattern in self.tails)
+        known = dtype.str in self.dtypes or (
+            TEXT in self.dtypes and dtype.kind == "S" and dtype.itemsize <= MAX_TEXT_BYTES
+        )
+        return known and any(_fits(tail, pattern) for pattern in self.tails)
 
 
 _FLAT_OR_FEW: tuple[tuple[int | None, ...], ...] = ((), (None,))
@@ -87,6 +95,9 @@ _NUMBERS = ("|u1", "<i2", "<i4", "<i8", "<f4", "<f8")
 # A name without "/" is the data set itself; any other key is a group of data sets of that kind.
 KINDS: dict[str, Kind] = {
     "candidate": Kind(("<i8",), ((),)),
+    "name": Kind((TEXT,), ((),)),  # of the picture that a row was made of
+    "weight": Kind(("<f4",), ((),)),  # how often a row is drawn in training, relative to the others; above 0
+    "labels/": Kind(("<i2", "<f4", TEXT), ((),)),  # NaN or "": not known
     "latents/": Kind(("<f2", "<f4"), ((None, None),)),
     "params/": Kind(_NUMBERS, _FLAT_OR_FEW),
     "scores/": Kind(("<f4",), _FLAT_OR_FEW),
@@ -96,7 +107,10 @@ KINDS: dict[str, Kind] = {
     "tried/reason": Kind(("|u1",), ((),)),
     "tried/scores/": Kind(("<f4",), _FLAT_OR_FEW),
 }
-GROUPS = ("images", "offsets", "latents", "params", "scores", "landmarks", "quads", "tried", "tried/scores")
+GROUPS = (
+    *("images", "offsets", "labels", "latents", "params", "scores", "landmarks", "quads"),
+    *("tried", "tried/scores"),
+)
 
 
 def kind_of(name: str) -> Kind | None:

@@ -133,8 +133,8 @@ def crossover_text(crossover: Any) -> str | None:
 
 
 def sample_word(roles: Sequence[str]) -> str:
-    """Name one sample by its number of images: "pair" or "triplet"."""
-    return {2: "pair", 3: "triplet"}.get(len(roles), "sample")
+    """Name one sample by its number of images: "image", "pair" or "triplet"."""
+    return {1: "image", 2: "pair", 3: "triplet"}.get(len(roles), "sample")
 
 
 def conditions_of(folder: Path) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ every file, every column, every image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.shards.digest import decisive
 from distill.shards.folder import (
     MANIFEST_FILE,
     RECIPE_FILE,
@@ -33,7 +34,6 @@ from distill.shards.folder import (
 from distill.shards.read import ShardReader, open_shard
 
 Progress = Callable[[int, int], None]  # (bytes checked so far, bytes to check)
-INFORMATIVE = ("name", "licence", "origin")  # of a recipe's generator: may differ between two runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,15 +181,6 @@ def _check_ledger(reader: ShardReader) -> None:
         raise ShardCorrupt(reader.path, "its ledger of candidates does not give the counts it states")
     if not np.array_equal(candidate[reason == 0], reader.column("candidate")):
         raise ShardCorrupt(reader.path, "its rows are not the accepted candidates of its ledger")
-
-
-def decisive(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe without what only informs, as its digest does."""
-    generator = recipe.get("generator")
-    if not isinstance(generator, dict):
-        return dict(recipe)
-    kept = {key: value for key, value in generator.items() if key not in INFORMATIVE}
-    return {**recipe, "generator": kept}
 
 
 def _difference(mine: ShardReport, theirs: ShardReport) -> str:

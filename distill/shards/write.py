@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -117,7 +118,13 @@ def _write_array(file: h5py.File, name: str, array: Array) -> None:
     if chunks is None:
         file.create_dataset(name, shape=array.shape, dtype=array.dtype, track_times=False)
     else:
-        dataset = file.create_dataset(name, data=array, chunks=chunks, fletcher32=True, track_times=False)
+        dtype: Any = array.dtype
+        if dtype.kind == "S":  # which h5py would call ascii
+            dtype = h5py.string_dtype("utf-8", dtype.itemsize)
+            array = array.astype(dtype)
+        dataset = file.create_dataset(
+            name, data=array, dtype=dtype, chunks=chunks, fletcher32=True, track_times=False
+        )
         # HDF5 gives chunks their place when a data set is closed, which is when Python lets go of it: a profiler
         # that looks at this frame can put that off. Flushing settles the place now.
         dataset.flush()

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import ShardCorrupt
+from distill.schema import canonical_json
 from distill.shards.folder import shard_path
 from distill.shards.layout import ACCEPTED, ShardContent
 from distill.shards.read import ShardReader, open_shard
-from distill.shards.refilter.plan import REASON, Part, Refilter, canonical
+from distill.shards.refilter.plan import REASON, Part, Refilter
 
 ORIGIN = (
     "params/from_shard"  # the shard of the drawn data set in whose stream a row's candidate has its number
@@ -35,8 +36,8 @@ def content_of(plan: Refilter, index: int) -> ShardContent:
     return ShardContent(
         index=index,
         digest=plan.digest,
-        recipe_json=canonical(plan.recipe),
-        conditions_json=canonical(rows.conditions),
+        recipe_json=canonical_json(plan.recipe),
+        conditions_json=canonical_json(rows.conditions),
         codec=rows.codec,
         resolution=rows.resolution,
         images={role: np.stack(some) if rows.codec == "raw" else some for role, some in rows.images.items()},

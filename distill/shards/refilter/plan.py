@@ -7,8 +7,6 @@ are. n rows of a source shard, m entries of its ledger.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.shards.digest import digest_of
 from distill.shards.folder import ShardReport, manifest_reports, read_manifest, shard_path
 from distill.shards.read import ShardReader, open_shard
 from distill.shards.refilter.expression import Expression
 from distill.shards.refilter.parse import ExpressionError, parse
-from distill.shards.verify import decisive
 
 REASON = "refilter"  # of candidates that were accepted once
 Array = NDArray[np.generic]
@@ -211,16 +209,6 @@ def refiltered_recipe(recipe: Mapping[str, Any], digest: str, where: str) -> dic
     """Return the recipe of the new data set: that of the old one and, under `refiltered`, each step since."""
     steps = recipe.get("refiltered", [])
     return {**recipe, "refiltered": [*steps, {"from": digest, "where": where}]}
-
-
-def digest_of(recipe: Mapping[str, Any]) -> str:
-    """First 12 hex digits of sha256 over the canonical JSON, without what only informs, as for any recipe."""
-    return hashlib.sha256(canonical(decisive(recipe)).encode()).hexdigest()[:12]
-
-
-def canonical(value: Mapping[str, Any]) -> str:
-    """Write plain values as the one JSON text they have."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def nothing_left(found: Refilter) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 
 from distill.errors import DiskFull, DistillError, Interrupted
 from distill.files import atomic_write, size_text
+from distill.schema import canonical_json
 from distill.shards.card import write_card
+from distill.shards.digest import decisive
 from distill.shards.folder import (
     CONDITIONS_FILE,
     MANIFEST_FILE,
@@ -29,9 +31,8 @@ from distill.shards.folder import (
 from distill.shards.lock import FolderLock
 from distill.shards.place import check_place, made_folder, refiltered
 from distill.shards.refilter.copy import content_of
-from distill.shards.refilter.plan import Refilter, canonical
+from distill.shards.refilter.plan import Refilter
 from distill.shards.summary import conditions_of
-from distill.shards.verify import decisive
 from distill.shards.write import commit_shard
 
 SAFETY = 1.1  # free space asked for, over the estimate
@@ -120,9 +121,9 @@ def check_space(plan: Refilter) -> None:
 def claimed(plan: Refilter) -> Iterator[None]:
     """Put the recipe into the folder, and how the source was drawn; leave neither without a shard."""
     if not (plan.out / RECIPE_FILE).exists():
-        atomic_write(plan.out / RECIPE_FILE, (canonical(plan.recipe) + "\n").encode())
+        atomic_write(plan.out / RECIPE_FILE, (canonical_json(plan.recipe) + "\n").encode())
     if conditions := conditions_of(plan.source):
-        atomic_write(plan.out / CONDITIONS_FILE, (canonical(conditions) + "\n").encode())
+        atomic_write(plan.out / CONDITIONS_FILE, (canonical_json(conditions) + "\n").encode())
     sweep(plan.out)
     if todo(plan):
         (plan.out / MANIFEST_FILE).unlink(missing_ok=True)

@@ -1,0 +1,201 @@
+"""Make a data set of images that are there already: entry by entry from a source into shards.
+
+The disk is the truth: shards that are done are kept, so the same command resumes. N rows of a shard, M entries of
+its ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.errors import DiskFull, DistillError, Interrupted
+from distill.files import atomic_write, sweep
+from distill.schema import canonical_json
+from distill.shards.card import write_card
+from distill.shards.digest import digest_of
+from distill.shards.folder import (
+    MANIFEST_FILE,
+    RECIPE_FILE,
+    ShardReport,
+    read_json,
+    read_report,
+    shard_indices,
+    shard_is_valid,
+    shard_path,
+    sidecar_path,
+    write_manifest,
+)
+from distill.shards.layout import ACCEPTED, MAX_TEXT_BYTES, ShardContent
+from distill.shards.lock import FolderLock
+from distill.shards.place import check_place, made_folder
+from distill.shards.read import open_shard
+from distill.shards.write import commit_shard
+
+Pixels = NDArray[np.uint8]
+Advance = Callable[[int], object]  # called with the number of entries taken since the last call
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entry:
+    """One entry of a source: the images and columns of a row, or the reason why it makes none.
+
+    `candidate`: its number in the source. `images`: role → uint8 [H, W, 3]. `columns`: name → its value, such as
+    "labels/age"; the same names and types in every entry that is accepted.
+    """
+
+    candidate: int
+    images: Mapping[str, Pixels] = field(default_factory=dict)
+    columns: Mapping[str, np.generic] = field(default_factory=dict)
+    reason: str = ACCEPTED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """A data set to make of a source.
+
+    `recipe`: plain values that decide what comes out, among them inputs, target, resolution, codec, shard_size, and
+    `source`, which names the source and a hash of its content. `entries`: from a candidate on, all entries of the
+    source in order, the same in every call. `candidates`: how many there are.
+    """
+
+    folder: Path
+    recipe: Mapping[str, Any]
+    candidates: int
+    entries: Callable[[int], Iterator[Entry]]
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.recipe)
+
+
+def text_value(text: str) -> np.bytes_:
+    """Return a text as a column holds it: utf-8, at most 4096 bytes."""
+    data = text.encode("utf-8", "replace")
+    return np.bytes_(data[:MAX_TEXT_BYTES].decode("utf-8", "ignore").encode())
+
+
+def check_collection(collection: Collection) -> None:
+    """Raise DistillError where the folder cannot be written, or holds another data set, naming the difference."""
+    folder = collection.folder
+    if not check_place(folder):
+        return
+    found = read_json(folder / RECIPE_FILE)
+    if digest_of(found) != collection.digest:
+        raise DistillError(f"{folder} holds another data set: {_difference(found, collection.recipe)};"
+                           " choose another --out")  # fmt: skip
+
+
+def collect(
+    collection: Collection,
+    *,
+    stop: threading.Event | None = None,
+    advance: Advance = lambda count: None,
+) -> list[ShardReport]:
+    """Write the shards that are not there yet, then card and manifest; return the reports of all.
+
+    Raises Interrupted when `stop` was set, and DiskFull: what is complete stays, and the same call goes on from
+    there. Any other error of the source, DistillError for a source without a row among them, leaves nothing.
+    """
+    check_collection(collection)
+    folder, stop = collection.folder, stop or threading.Event()
+    with made_folder(folder), FolderLock(folder, info={"n": collection.candidates}), _claimed(collection):
+        reports, first = _done(collection)
+        advance(first)
+        for content in _shards(collection, len(reports), first, stop, advance):
+            reports.append(commit_shard(folder, content))
+        if not reports:
+            raise DistillError(f"{folder}: none of {collection.candidates} entries makes a row")
+        facts: dict[str, Any] = {"recipe": collection.recipe, "digest": collection.digest, "reports": reports,
+                                 "n": sum(report.rows for report in reports)}  # fmt: skip
+        write_card(folder, **facts)
+        write_manifest(folder, **facts)
+    return reports
+
+
+def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    key = next(key for key in sorted({*there, *here}) if there.get(key) != here.get(key))
+    return f"its {key} is {str(there.get(key))[:80]}, now it is {str(here.get(key))[:80]}"
+
+
+@contextmanager
+def _claimed(collection: Collection) -> Iterator[None]:
+    """Put the recipe into the folder; after an error of the source take away all that was made."""
+    folder = collection.folder
+    sweep(folder)
+    (folder / MANIFEST_FILE).unlink(missing_ok=True)
+    atomic_write(folder / RECIPE_FILE, (canonical_json(collection.recipe) + "\n").encode())
+    try:
+        yield
+    except (Interrupted, DiskFull, KeyboardInterrupt):
+        raise
+    except BaseException:
+        for index in shard_indices(folder):
+            sidecar_path(folder, index).unlink(missing_ok=True)
+            shard_path(folder, index).unlink()
+        raise
+    finally:
+        if not shard_indices(folder):
+            (folder / RECIPE_FILE).unlink(missing_ok=True)
+
+
+def _done(collection: Collection) -> tuple[list[ShardReport], int]:
+    """Return the reports of the full shards that are there, from the first on, and the candidate that follows."""
+    folder, size = collection.folder, int(collection.recipe["shard_size"])
+    reports: list[ShardReport] = []
+    first = 0
+    while shard_is_valid(folder, len(reports), digest=collection.digest, rows=size):
+        report = read_report(folder, len(reports))
+        if report is None:
+            break
+        with open_shard(shard_path(folder, report.index), report=report) as reader:
+            first = int(reader.tried("candidate")[-1]) + 1
+        reports.append(report)
+    return reports, first
+
+
+def _shards(
+    collection: Collection, index: int, first: int, stop: threading.Event, advance: Advance
+) -> Iterator[ShardContent]:
+    """Deal entries out to shards; a full one is closed by the next row, so that it keeps what is dropped before."""
+    size = int(collection.recipe["shard_size"])
+    entries: list[Entry] = []
+    rows = 0
+    for entry in collection.entries(first):
+        if stop.is_set():
+            raise Interrupted(f"interrupted: {index} shards are done; the same command resumes")
+        advance(1)
+        if entry.reason == ACCEPTED and rows == size:
+            yield _content(collection, index, entries)
+            entries, rows, index = [], 0, index + 1
+        entries.append(entry)
+        rows += entry.reason == ACCEPTED
+    if rows:
+        yield _content(collection, index, entries)
+
+
+def _content(collection: Collection, index: int, entries: Sequence[Entry]) -> ShardContent:
+    rows = [entry for entry in entries if entry.reason == ACCEPTED]
+    reasons = [ACCEPTED, *sorted({entry.reason for entry in entries} - {ACCEPTED})]
+    columns = {name: np.array([row.columns[name] for row in rows]) for name in rows[0].columns}
+    return ShardContent(
+        index=index,
+        digest=collection.digest,
+        recipe_json=canonical_json(collection.recipe),
+        codec=str(collection.recipe["codec"]),
+        resolution=int(collection.recipe["resolution"]),
+        images={role: np.stack([row.images[role] for row in rows]) for role in rows[0].images},
+        columns={"candidate": np.array([row.candidate for row in rows]), **columns},
+        tried={
+            "candidate": np.array([entry.candidate for entry in entries]),
+            "reason": np.array([reasons.index(entry.reason) for entry in entries], np.uint8),
+        },
+        reasons=reasons,
+    )
