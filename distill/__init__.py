@@ -1,3 +1,183 @@
-"""StyleGAN2 distillation: paired data from a generator, and students trained on them."""
+"""StyleGAN2 distillation: paired data from a generator, and students trained on them.
+
+The Python API. Each function does what the command of its name does; what it needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distill.devices import Precision
+    from distill.editing.translate import TranslatedFace
+    from distill.evaluation.report import EvaluationReport
+    from distill.faces.photo_results import PhotoResults
+    from distill.generation.request import TaskChoices
+    from distill.networks.student import Student
+    from distill.shards.dataset import TripletDataset
+    from distill.stylegan2.generator import Generator
 
 __version__ = "0.1.0"
+__all__ = [
+    "TaskChoices",
+    "TripletDataset",
+    "evaluate",
+    "generate",
+    "load_generator",
+    "load_student",
+    "translate",
+]
+
+AnyPath = str | PathLike[str]
+CLASSES = {
+    "TaskChoices": "distill.generation.request",
+    "TripletDataset": "distill.shards.dataset",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in CLASSES:
+        return getattr(importlib.import_module(CLASSES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_generator(
+    source: AnyPath = "portraits",
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compiled: bool = False,
+) -> Generator:
+    """Load a StyleGAN2 generator from a registry name, a file, or an https URL; see `stylegan2.load`."""
+    from distill.stylegan2 import load
+
+    return load.load_generator(str(source), device=device, precision=precision, compiled=compiled)
+
+
+def generate(
+    task: str,
+    *,
+    n: int,
+    out: AnyPath,
+    generator: AnyPath = "portraits",
+    choices: TaskChoices | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    quiet: bool = False,
+) -> TripletDataset:
+    """Make a data set of `n` accepted rows of a task in the folder `out`, and open it: what `distill generate` does.
+
+    `choices` change the recipe of the task. Drawn in this process; `workers`: in so many processes of their own,
+    where a script needs `if __name__ == "__main__":`. The same call resumes. Raises DistillError for bad input.
+    """
+    from distill.cli.tasks import task_recipe
+    from distill.generation import request
+    from distill.generation.conditions import ChosenConditions
+    from distill.generation.job import RunCallbacks, prepare, run_job
+    from distill.progress import Progress
+    from distill.shards.dataset import TripletDataset
+
+    run = prepare(
+        request.GenerateRequest(
+            task=task_recipe(task),
+            n=n,
+            generator=str(generator),
+            out=Path(out),
+            choices=choices or request.TaskChoices(),
+            conditions=ChosenConditions(precision=precision),
+            workers=workers,
+            cluster="local" if workers else "none",
+            device=device,
+        )
+    )
+    with Progress(run.plan.n, done=run.plan.rows_done, quiet=quiet, keep=False) as progress:
+        run_job(run, callbacks=RunCallbacks.shown(progress))
+    return TripletDataset(out)
+
+
+def load_student(source: AnyPath, *, device: str = "auto", precision: Precision = "auto") -> Student:
+    """Load a student from a run of `train`, a .safetensors file or a published pix2pixHD generator.
+
+    Call it with images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. See `networks.student`.
+    """
+    from distill.networks import student
+
+    return student.load_student(Path(source), device=device, precision=precision)
+
+
+def translate(
+    photos: Sequence[AnyPath],
+    *,
+    model: AnyPath,
+    out: AnyPath,
+    style: AnyPath | None = None,
+    size: int | None = None,
+    paste_back: bool = False,
+    all_faces: bool = False,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> PhotoResults[TranslatedFace]:
+    """Run a student on the faces of photos (files and folders) into `out`: what `distill translate` does.
+
+    The result lists the files written by face, and the photos that were skipped with the reason; `check()` raises
+    DistillError where none worked.
+    """
+    from distill.editing.translate import TranslateRequest, open_translator, translate_photos
+    from distill.faces.photos import find_photos
+
+    request = TranslateRequest(
+        photos=tuple(map(Path, photos)),
+        model=Path(model),
+        out=Path(out),
+        style=Path(style) if style is not None else None,
+        size=size,
+        paste_back=paste_back,
+        all_faces=all_faces,
+        device=device,
+        precision=precision,
+    )
+    return translate_photos(request, find_photos(request.photos, request.out), open_translator(request))
+
+
+def evaluate(
+    model: AnyPath,
+    *,
+    data: AnyPath,
+    out: AnyPath | None = None,
+    limit: int | None = None,
+    faces: int = 64,
+    features: str = "auto",
+    perceptual: str = "auto",
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> EvaluationReport:
+    """Score a student on held-out rows of a data set beside two baselines, and write the report into `out`.
+
+    What `distill evaluate --data` does; `facts` of the report holds every number. `faces`: rows whose faces are
+    compared.
+    """
+    from distill.evaluation.student import EvaluateRequest, prepare
+    from distill.files import make_folder
+
+    ready = prepare(
+        EvaluateRequest(
+            source=Path(model),
+            data=Path(data),
+            out=Path(out) if out is not None else None,
+            limit=limit,
+            faces=faces,
+            features=features,
+            perceptual=perceptual,
+            device=device,
+            precision=precision,
+        )
+    )
+    make_folder(ready.out)
+    report = ready.run()
+    report.write(ready.out)
+    return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from distill.cli.tasks import task_recipe
 if TYPE_CHECKING:
     from distill.devices import Precision
     from distill.generation.request import GenerateRequest
-    from distill.progress import Progress
 
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
@@ -105,8 +103,7 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
         click.echo("\n".join(opening_line(run)), err=True)
     clock, noun = StageClock(), sample_word(run.plan.recipe.roles)
     with stop_on_signals() as stop, Progress(run.plan.n, noun=noun, done=run.plan.rows_done) as progress:
-        callbacks = RunCallbacks(count=counted(progress), spent=clock.add, note=progress.note)
-        reports = run_job(run, stop=stop, callbacks=callbacks)
+        reports = run_job(run, stop=stop, callbacks=RunCallbacks.shown(progress, clock))
     print_result(run.plan, reports, progress, clock, as_json=as_json)
 
 
@@ -141,17 +138,3 @@ def request_of(
         cluster=cluster,
         device=device,
     )
-
-
-def counted(progress: Progress) -> Callable[[int, int], None]:
-    """Give what shows accepted rows, and the share of the tried candidates that they are."""
-    tried = 0
-
-    def count(accepted_now: int, tried_now: int) -> None:
-        nonlocal tried
-        tried += tried_now
-        share = (progress.count + accepted_now) / max(tried, 1)
-        progress.beside(f"{share:.0%} of candidates accepted")
-        progress.advance(accepted_now)
-
-    return count

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import Self
 
 from distill.devices import resolve_device, visible_devices
 from distill.errors import DistillError, Incomplete, Interrupted
@@ -20,6 +21,7 @@ from distill.generation.placement import Placement, place
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
 from distill.generation.request import GenerateRequest, RecipeFiles, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
+from distill.progress import Progress
 from distill.shards.card import write_card
 from distill.shards.folder import (
     CONDITIONS_FILE,
@@ -34,6 +36,7 @@ from distill.shards.folder import (
 )
 from distill.shards.lock import FolderLock
 from distill.shards.place import made_folder
+from distill.timing import StageClock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,20 @@ class RunCallbacks:
     count: Callable[[int, int], None] = lambda accepted, tried: None
     spent: Callable[[Mapping[str, float]], None] = lambda seconds: None
     note: Callable[[str], None] = lambda line: None
+
+    @classmethod
+    def shown(cls, progress: Progress, clock: StageClock | None = None) -> Self:
+        """Show accepted rows, the share of the tried candidates that they are, and notes; time goes to the clock."""
+        tried = 0
+
+        def count(accepted_now: int, tried_now: int) -> None:
+            nonlocal tried
+            tried += tried_now
+            share = (progress.count + accepted_now) / max(tried, 1)
+            progress.beside(f"{share:.0%} of candidates accepted")
+            progress.advance(accepted_now)
+
+        return cls(count=count, spent=(clock or StageClock()).add, note=progress.note)
 
 
 @dataclass(frozen=True, kw_only=True)

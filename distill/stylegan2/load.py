@@ -31,11 +31,10 @@ def load_generator(
     Raises `DistillError` for an unknown source or device, `UnsafePickle` for a file that is broken or asks for
     code, `UnsupportedCheckpoint` for a network of another kind.
     """
+    device = resolve_device(str(device))
     number_format = resolve_precision(precision, device)
     checkpoint = cached_checkpoint(resolve(str(source)))
-    return build_generator(
-        checkpoint, device=resolve_device(str(device)), precision=number_format, compiled=compiled
-    )
+    return build_generator(checkpoint, device=device, precision=number_format, compiled=compiled)
 
 
 def build_generator(
