@@ -155,6 +155,21 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _open_missing_streams() -> None:
+    """Give standard streams that are closed, as daemons and cron leave them, the null device.
+
+    Otherwise the next file that is opened takes their number, and whatever prints writes into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+
+
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run `distill` with the arguments of the process, and exit."""
+    _open_missing_streams()
     sys.exit(run(sys.argv[1:] if args is None else args))

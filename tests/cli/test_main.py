@@ -138,3 +138,18 @@ def test_python_m_distill_is_the_same_command():
         [sys.executable, "-m", "distill", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("distill ")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_closed_stream_changes_neither_the_work_nor_the_exit_code(closed, tmp_path):
+    command = f"{sys.executable} -m distill"
+    good = subprocess.run(
+        [
+            "sh",
+            "-c",
+            f"{command} generate --task style-mix --n 2 --align none --out {tmp_path / 'a'} {closed}",
+        ]
+    )
+    bad = subprocess.run(["sh", "-c", f"{command} verify {tmp_path / 'nothing'} {closed}"])
+    assert (good.returncode, bad.returncode) == (0, 2)
+    assert (tmp_path / "a" / "manifest.json").is_file()
