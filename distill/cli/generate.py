@@ -52,7 +52,7 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
 @click.option("--noise", help="const or none.  [default: const]")
 @click.option("--align", help="gate, ffhq, chip or none.  [default: gate; none where no faces are drawn]")
 @click.option("--resolution", type=int, help="Stored size in px.  [default: the generator's]")
-@click.option("--codec", help="raw, jpeg or webp.  [default: raw up to 128 px, else jpeg]")
+@options.codec("raw up to 128 px, else jpeg")
 @click.option("--latents", help="float16 or float32, as stored.  [default: float32]")
 @click.option("--shard-size", type=int, help="Triplets per shard.  [default: 256]")
 @click.option(

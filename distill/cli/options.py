@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+CODECS = ("raw", "jpeg", "webp")
 MAX_SEED = 2**63 - 1
+F = TypeVar("F", bound=Callable[..., object])
 
 seed = click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
@@ -27,6 +31,23 @@ picture_workers = click.option(
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def codec(default: str, *, value: str | None = None) -> Callable[[F], F]:
+    """How the images of a data set are stored; `default` in words."""
+    return click.option(
+        "--codec",
+        type=click.Choice(CODECS),
+        default=value,
+        help=f"raw, jpeg (quality 95) or webp (lossless).  [default: {default}]",
+    )
+
+
+def max_skips(default: str, what: str) -> Callable[[F], F]:
+    """How many pictures may be left out."""
+    return click.option("--max-skips", default=default, show_default=True, metavar="N|N%", help=what)
+
+
 photos = click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 photos_out = click.option(
     "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the PNGs go."

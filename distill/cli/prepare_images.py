@@ -36,13 +36,7 @@ from distill.cli import options
     help="Labels, and sampling weights that make the classes of COLUMN equally likely.",
 )
 @click.option("--drop-grey", is_flag=True, help="Leave out pictures without colour.")
-@click.option(
-    "--max-skips",
-    default="10%",
-    show_default=True,
-    metavar="N|N%",
-    help="How many pictures may be unreadable, animated or without a face.",
-)
+@options.max_skips("10%", "How many pictures may be unreadable, animated or without a face.")
 @options.picture_workers
 @options.overwrite
 @options.dry_run

@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -28,6 +30,8 @@ UPRIGHT = {  # EXIF orientation → what turns the picture upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+ON_THEIR_SIDE = (5, 6, 7, 8)  # orientations that exchange height and width
+T = TypeVar("T")
 
 
 class PhotoError(DistillError):
@@ -49,6 +53,16 @@ def read_photo(path: Path) -> Pixels:
     and 16-bit files are converted. Raises PhotoError for what is unreadable, no picture, animated, damaged or
     of more than 100 million pixels.
     """
+    return _taken(path, _decoded)
+
+
+def photo_size(path: Path) -> tuple[int, int]:
+    """Return height and width of the upright photo, from its header alone. Raises PhotoError as `read_photo`."""
+    return _taken(path, _upright_size)
+
+
+def _taken(path: Path, take: Callable[[Image.Image], T]) -> T:
+    """Open a photo and take something from it."""
     try:
         if not path.is_file():
             raise PhotoError(path, "unreadable", "not a regular file")
@@ -56,12 +70,12 @@ def read_photo(path: Path) -> Pixels:
             warnings.simplefilter(
                 "ignore"
             )  # Pillow warns of oddities that do not matter here, and of large sizes
-            return _read(path, file)
+            return _read(path, file, take)
     except OSError as error:
         raise PhotoError(path, "unreadable", error.strerror or str(error)) from error
 
 
-def _read(path: Path, file: io.BufferedReader) -> Pixels:
+def _read(path: Path, file: io.BufferedReader, take: Callable[[Image.Image], T]) -> T:
     Image.init()
     try:
         with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
@@ -73,7 +87,7 @@ def _read(path: Path, file: io.BufferedReader) -> Pixels:
                 raise PhotoError(
                     path, "animated", "more than one picture in the file; save one as PNG or JPEG"
                 )
-            return _decoded(image)
+            return take(image)
     except PhotoError:
         raise
     except UnidentifiedImageError as error:
@@ -97,6 +111,11 @@ def _decoded(image: Image.Image) -> Pixels:
     turn = UPRIGHT.get(_orientation(image))
     picture = _in_srgb(_opaque(image), image.info.get("icc_profile")).convert("RGB")
     return np.array(picture if turn is None else picture.transpose(turn))
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    return (width, height) if _orientation(image) in ON_THEIR_SIDE else (height, width)
 
 
 def _orientation(image: Image.Image) -> int:

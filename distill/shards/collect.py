@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from distill.errors import DiskFull, DistillError, Interrupted
 from distill.files import atomic_write, sweep
+from distill.progress import plural
 from distill.schema import canonical_json
 from distill.shards.card import write_card
 from distill.shards.digest import digest_of
@@ -40,6 +41,7 @@ from distill.shards.read import open_shard
 from distill.shards.write import commit_shard
 
 Pixels = NDArray[np.uint8]
+SHARD_BYTES = 64 << 20  # of raw pixels: what is held in memory, and done anew after a kill
 Advance = Callable[[int], object]  # called with the number of entries taken since the last call
 
 
@@ -76,6 +78,11 @@ class Collection:
         return digest_of(self.recipe)
 
 
+def rows_per_shard(resolution: int, *, roles: int = 1) -> int:
+    """Return how many rows make a shard of about 64 MiB of raw pixels."""
+    return max(1, SHARD_BYTES // (3 * resolution**2 * roles))
+
+
 def text_value(text: str) -> np.bytes_:
     """Return a text as a column holds it: utf-8, at most 4096 bytes."""
     data = text.encode("utf-8", "replace")
@@ -109,8 +116,12 @@ def collect(
     with made_folder(folder), FolderLock(folder, info={"n": collection.candidates}), _claimed(collection):
         reports, first = _done(collection)
         advance(first)
-        for content in _shards(collection, len(reports), first, stop, advance):
-            reports.append(commit_shard(folder, content))
+        try:
+            for content in _shards(collection, len(reports), first, stop, advance):
+                reports.append(commit_shard(folder, content))
+        except Interrupted as error:
+            done = plural(len(reports), "shard")
+            raise Interrupted(f"interrupted: {done} done; the same command goes on from there") from error
         if not reports:
             raise DistillError(f"{folder}: none of {collection.candidates} entries makes a row")
         facts: dict[str, Any] = {"recipe": collection.recipe, "digest": collection.digest, "reports": reports,
@@ -170,7 +181,7 @@ def _shards(
     rows = 0
     for entry in collection.entries(first):
         if stop.is_set():
-            raise Interrupted(f"interrupted: {index} shards are done; the same command resumes")
+            raise Interrupted("stopped")
         advance(1)
         if entry.reason == ACCEPTED and rows == size:
             yield _content(collection, index, entries)

@@ -93,6 +93,8 @@ def export_dataset(request: ExportRequest, *, progress: Advance | None = None) -
         "limit": request.limit,
         "phase": request.phase,
         "samples": job.samples,
+        "inputs": list(job.roles[:-1]),
+        "target": job.roles[-1],
     }
     claim(request.folder, request.out, stamp)
     counts = {True: 0, False: 0}

@@ -256,3 +256,9 @@ def test_a_full_disk_is_told_apart_and_leaves_no_part_of_a_file(data_set, tmp_pa
     export_dataset(data_set, tmp_path / "out", to=to)
     export_dataset(data_set, tmp_path / "whole", to=to)
     assert files_under(tmp_path / "out") == files_under(tmp_path / "whole")
+
+
+def test_the_stamp_names_the_roles(data_set, tmp_path):
+    export_dataset(data_set, tmp_path / "out", to="pix2pixhd")
+    stamp = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert (stamp["inputs"], stamp["target"]) == (["content", "style"], "mixed")

@@ -85,6 +85,15 @@ def prepare_picture(picture: tuple[str, Path], settings: PictureSettings) -> Pre
     )
 
 
+def middle_square(photo: Pixels, resolution: int) -> Pixels:
+    """Cut out the largest square in the middle and scale it (Lanczos, over the whole area when reducing)."""
+    height, width = photo.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = Image.fromarray(photo[top : top + side, left : left + side])
+    return np.array(square.resize((resolution, resolution), Image.Resampling.LANCZOS))
+
+
 def is_grey(image: Pixels) -> bool:
     """Tell whether an image [H, W, 3] has no colour: its channels differ by less than 8 on the mean."""
     spread = image.max(axis=2).astype(np.int16) - image.min(axis=2)
@@ -109,10 +118,4 @@ def _face(path: Path, photo: Pixels, settings: PictureSettings) -> tuple[Pixels,
 
 
 def _middle(photo: Pixels, settings: PictureSettings) -> tuple[Pixels, float, int]:
-    """Cut out the largest square in the middle and scale it (Lanczos, over the whole area when reducing)."""
-    height, width = photo.shape[:2]
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = Image.fromarray(photo[top : top + side, left : left + side])
-    size = (settings.resolution, settings.resolution)
-    return np.array(square.resize(size, Image.Resampling.LANCZOS)), side, 0
+    return middle_square(photo, settings.resolution), min(photo.shape[:2]), 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import Counter
@@ -31,6 +30,7 @@ from distill.shards.images.picture import (
     find_pictures,
     prepare_picture,
 )
+from distill.shards.images.skips import most_skips
 from distill.shards.images.write import ImageWriter, WrittenImageSet, check_output
 
 SAMPLE = 8  # pictures that are prepared to estimate the time
@@ -152,7 +152,7 @@ def plan_preparation(request: PrepareImagesRequest) -> PreparationPlan:
     table, column = _labels(request.labels, request.balance)
     pictures, others = find_pictures(request.folder, request.out)
     count, out = len(pictures), request.out
-    most_skips = _most_skips(request.max_skips, count)
+    skips = most_skips(request.max_skips, count)
     check_output(out, overwrite=request.overwrite, images=count, resolution=settings.resolution)
     return PreparationPlan(
         pictures=pictures,
@@ -162,7 +162,7 @@ def plan_preparation(request: PrepareImagesRequest) -> PreparationPlan:
         labels=table,
         labelled=_labelled(table, [name for name, _ in pictures]),
         balance=column,
-        most_skips=most_skips,
+        most_skips=skips,
         workers=request.workers or default_workers(count, 200),
         source={"kind": "pictures", "folder": request.folder.resolve().name, **_models(settings)},
     )
@@ -223,18 +223,6 @@ def _labels(labels: Path | None, balance: str | None) -> tuple[LabelTable | None
     if table and column:
         table.require(column)
     return table, column
-
-
-def _most_skips(text: str, pictures: int) -> int:
-    found = re.fullmatch(r"([0-9]{1,9})(%?)", text)
-    if not found:
-        raise DistillError(f"--max-skips {text}: a number such as 20 or a share such as 10% is needed")
-    number = int(found[1])
-    if not found[2]:
-        return number
-    if number > 100:
-        raise DistillError(f"--max-skips {text}: a share goes from 0% to 100%")
-    return pictures * number // 100
 
 
 def _models(settings: PictureSettings) -> dict[str, str]:
