@@ -12,19 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from distill.directions.facts import LONGEST, read_facts
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.files import atomic_write
 from distill.weights.checkpoint import file_sha256
+from distill.weights.file_kinds import kind_of, opened
 from distill.weights.registry import weights_folder
-from distill.weights.safetensors_file import safetensors_chunks
+from distill.weights.safe_pickle.machine import shown
+from distill.weights.safetensors_file import read_tensors, safetensors_chunks
 
 FORMAT = "distill-direction"
 TENSOR = "direction"
 SUFFIX = ".safetensors"
 MAX_BYTES = 64 << 20
+PUBLISHED = "read a published one with `distill directions import FILE --attribute NAME`"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,33 +81,33 @@ def read_direction(source: str | Path, *, generator: str | None = None) -> Direc
     UnsupportedCheckpoint for a file that is no direction.
     """
     path = _find(source, generator)
-    if path.stat().st_size > MAX_BYTES:
-        raise UnsupportedCheckpoint(
-            f"{path}: {path.stat().st_size} bytes; a direction has {MAX_BYTES} at most"
+    with opened(path, most=MAX_BYTES) as data:
+        _check_kind(data)
+        tensors, texts = read_tensors(path)
+        if texts.get("format") != FORMAT or TENSOR not in tensors:
+            raise UnsupportedCheckpoint(f"safetensors, but no direction; {PUBLISHED}")
+        vector = tensors[TENSOR]
+        if vector.ndim != 2 or vector.dtype != torch.float32 or not torch.isfinite(vector).all():
+            found = f"{shown(str(vector.dtype))} {list(vector.shape)}"
+            raise UnsupportedCheckpoint(f"the direction is {found}, not finite float32 [L, D]")
+        return Direction(
+            name=shown(texts.get("name", path.stem), LONGEST),
+            attribute=shown(texts.get("attribute", path.stem), LONGEST),
+            vector=vector,
+            generator_sha256=shown(texts.get("generator_sha256", ""), LONGEST),
+            sha256=file_sha256(path),
+            facts=read_facts(texts.get("facts", "{}")),
         )
+
+
+def _check_kind(data: memoryview) -> None:
+    """Refuse every other format, and say of those that directions are published in how they are read."""
     try:
-        with safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            if metadata.get("format") != FORMAT or TENSOR not in opened.keys():  # noqa: SIM118
-                raise UnsupportedCheckpoint(
-                    f"{path}: safetensors, but no direction; read a published one with `distill directions import`"
-                )
-            vector = opened.get_tensor(TENSOR)
-        facts = json.loads(metadata.get("facts", "{}"))
-    except (SafetensorError, ValueError) as error:
-        raise UnsupportedCheckpoint(f"{path}: no direction ({error})") from error
-    if vector.ndim != 2 or vector.dtype != torch.float32 or not torch.isfinite(vector).all():
-        raise UnsupportedCheckpoint(
-            f"{path}: the direction is {vector.dtype} {list(vector.shape)}, not finite float32 [L, D]"
-        )
-    return Direction(
-        name=metadata.get("name", path.stem),
-        attribute=metadata.get("attribute", path.stem),
-        vector=vector,
-        generator_sha256=metadata.get("generator_sha256", ""),
-        sha256=file_sha256(path),
-        facts=facts,
-    )
+        kind = kind_of(data)
+    except UnsupportedCheckpoint as error:
+        raise UnsupportedCheckpoint(f"no direction: {error}") from error
+    if kind != "safetensors":
+        raise UnsupportedCheckpoint(f"no direction of distill but a published array ({kind}); {PUBLISHED}")
 
 
 def directions_folder() -> Path:

@@ -87,7 +87,7 @@ def recommendation(attribute: str, facts: Mapping[str, Any]) -> str:
     )
     if facts.get("recommended_strength") is None:
         return f"no strength makes pairs: no face has ends that are {apart}"
-    share = _percent(facts["recommended_share"])
+    share = _percent(facts.get("recommended_share"))
     return f"recommended strength {facts['recommended_strength']:g}: {share} of faces have ends {apart}"
 
 

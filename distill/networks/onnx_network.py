@@ -21,6 +21,13 @@ from distill.weights.safe_pickle.machine import shown
 
 MAX_FILE = 2**30  # bytes
 MOST_ELEMENTS = 2**26  # of one value of one image: 256 MiB of float32
+MOST_CONSTANTS = (
+    2**28
+)  # numbers of one constant, sizes of 0 counted as 1: as many float32 as the file may have
+MOST_INPUT, MOST_IMAGES = (
+    2**24,
+    256,
+)  # numbers of one image that goes in, 2048 px and 4 channels; a fixed batch
 PROBE = 2  # images that are tried when a file is opened
 FATAL_ONLY = 4  # onnxruntime's log level; what it raises is told in our words
 
@@ -76,8 +83,10 @@ class OnnxNetwork(nn.Module):
         self.input, self.batch, self.input_shape = name, sizes[0], tuple(size or 0 for size in sizes[1:])
         if not all(self.input_shape):
             raise UnsupportedCheckpoint(
-                f"input {name!r} has shape {sizes}; all sizes but the first must be fixed"
+                f"input {shown(name)} has shape {sizes}; all sizes but the first must be fixed"
             )
+        if (self.batch or 1) > MOST_IMAGES or math.prod(self.input_shape) > MOST_INPUT:
+            raise UnsupportedCheckpoint(f"input {shown(name)} has shape {sizes}; too large for images")
         self.outputs = [value.name for value in model.graph.output]
         makers = {output: node for node in model.graph.node for output in node.output}
         self.endings = {
@@ -88,7 +97,7 @@ class OnnxNetwork(nn.Module):
         self.session = _session(model)
         for output, value in self(torch.zeros(PROBE, *self.input_shape)).items():
             if value.ndim < 1 or value.shape[0] != PROBE:
-                raise UnsupportedCheckpoint(f"output {output!r} does not have one row an image")
+                raise UnsupportedCheckpoint(f"output {shown(output)} does not have one row an image")
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         if tuple(images.shape[1:]) != self.input_shape:
@@ -139,6 +148,8 @@ def _check(model: Any) -> None:
             raise UnsupportedCheckpoint(
                 f"the numbers of {shown(tensor.name)} lie in another file; save them in it"
             )
+        if math.prod(max(1, abs(size)) for size in tensor.dims) > MOST_CONSTANTS:
+            raise UnsupportedCheckpoint(f"{shown(tensor.name)} has shape {list(tensor.dims)[:8]}; too large")
     try:
         onnx.checker.check_model(model)
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
@@ -187,7 +198,7 @@ def _giving(model: Any, outputs: Sequence[str]) -> Any:
 
     known = {output for node in model.graph.node for output in node.output}
     if missing := [name for name in outputs if name not in known]:
-        raise UnsupportedCheckpoint(f"its output {missing[0]!r} is never computed")
+        raise UnsupportedCheckpoint(f"its output {shown(missing[0])} is never computed")
     if outputs:
         del model.graph.output[:]
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)

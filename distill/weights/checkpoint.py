@@ -21,6 +21,8 @@ from distill.weights.safe_pickle.unpickle import load
 from distill.weights.safetensors_file import read_generator_tensors, write_tensors
 from distill.weights.torch_archive import PACKED_TENSORS, read_torch
 
+MAX_MEMORY = 1280 * MIB  # of a pickle; the largest published one, as protocol 2 writes it, needs 950
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
@@ -68,7 +70,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _read_pickle(data: memoryview) -> tuple[dict[str, Tensor], dict[str, Any], str]:
-    limits = Limits(memory=512 * MIB + 2 * len(data))
+    limits = Limits(memory=min(512 * MIB + 2 * len(data), MAX_MEMORY))
     content, _ = load(data, {**PACKED_TENSORS, **NVIDIA}, limits=limits)
     three = isinstance(content, tuple) and len(content) == 3
     if three and all(isinstance(network, TFNetwork) for network in content):

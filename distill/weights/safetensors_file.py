@@ -1,7 +1,7 @@
 """The safetensors format: tensors by name and texts beside them.
 
-Read by the package safetensors, after a look at the length of the header. Written here, because the package orders
-the texts at random: two conversions of one file would differ in their bytes.
+Read by the package safetensors, after a look at the header. Written here, because the package orders the texts at
+random: two conversions of one file would differ in their bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch import Tensor
 
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.files import aside
-from distill.weights.safe_pickle.machine import MIB, shown
+from distill.weights.safe_pickle.machine import shown
+from distill.weights.safetensors_header import check_header
 from distill.weights.state import (
     check_names,
     checked_state,
@@ -29,7 +30,6 @@ from distill.weights.state import (
     sizes_of,
 )
 
-MAX_HEADER = 16 * MIB
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,20})?([eE][+-]?\d{1,3})?")
 
@@ -41,10 +41,7 @@ def read_tensors(
 
     Raises UnsupportedCheckpoint, without the path, for a file that is broken or whose header is beyond 16 MiB.
     """
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-    if size > MAX_HEADER and size <= path.stat().st_size:
-        raise UnsupportedCheckpoint(f"a safetensors header of {size:,} bytes")
+    check_header(path)
     try:
         with safe_open(path, framework="pt") as opened:
             texts = {str(name): str(text) for name, text in (opened.metadata() or {}).items()}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
+import numpy
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import save_file
 
+from distill.cli.directions import directions
 from distill.directions.file import Direction, read_direction, write_direction
 from distill.errors import DistillError, UnsupportedCheckpoint
 
@@ -53,8 +57,62 @@ def test_the_same_direction_is_the_same_bytes_in_every_process(tmp_path):
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
-    with pytest.raises(UnsupportedCheckpoint, match="no direction"):
+    with pytest.raises(UnsupportedCheckpoint, match=r"no direction|the file is empty") as caught:
         read_direction(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_published_array_is_sent_to_the_import(tmp_path):
+    numpy.save(tmp_path / "smile.npy", numpy.ones(512))
+    torch.save(torch.ones(512), tmp_path / "smile.pt")
+    for name in ("smile.npy", "smile.pt"):
+        with pytest.raises(UnsupportedCheckpoint, match="`distill directions import FILE --attribute NAME`"):
+            read_direction(tmp_path / name)
+
+
+def with_texts(path, **texts):
+    metadata = {"format": "distill-direction", "name": "smile", "facts": "{}", **texts}
+    save_file({"direction": torch.ones(2, 3)}, path, metadata=metadata)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ("[" * 100_000, "no JSON"),
+        ('{"a":' * 2_000 + "1" + "}" * 2_000, "no JSON|nested deeper than 6"),
+        ('{"a":{"a":{"a":{"a":{"a":{"a":{}}}}}}}', "nested deeper than 6"),
+        ("[1, 2]", "no table"),
+        ("3", "no table"),
+        ('"text"', "no table"),
+        ('{"layers": 5}', "layers: "),
+        ('{"layers": [0, 7], "recommended_strength": "much"}', "recommended_strength: "),
+        ('{"movement": {"age": [1]}}', r"movement\.age: "),
+        ('{"held_out": {"faces": 1, "accuracy": 1, "balanced": 1, "correlation": 1}}', "without ends"),
+        (f'{{"seed": {"1" * 5_000}}}', "no JSON"),
+        (f'{{"a": "{"x" * (1 << 20)}"}}', "facts of 1,048,585 characters"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_facts_are_read_strictly(tmp_path, facts, words):
+    path = with_texts(tmp_path / "d.safetensors", facts=facts)
+    with pytest.raises(UnsupportedCheckpoint, match=words) as caught:
+        read_direction(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_no_text_of_a_file_reaches_the_terminal_as_it_is(tmp_path):
+    evil = "a\x1b[2J\nb\u202e\u009b"
+    facts = json.dumps({"source": evil, "layers": [0, 1], "teacher": evil, "movement": {evil: 1.0}})
+    path = with_texts(
+        tmp_path / "d.safetensors", name=evil, attribute=evil, generator_sha256=evil, facts=facts
+    )
+    for command in (["show", str(path)], ["show", "--json", str(path)], ["list", str(tmp_path)]):
+        result = CliRunner().invoke(directions, command)
+        assert result.exit_code == 0, result.output
+        assert not {"\x1b", "\u202e", "\u009b"} & set(result.output)
+    assert "a\\x1b[2J\\nb\\u202e\\x9b: raises" in CliRunner().invoke(directions, ["show", str(path)]).output
 
 
 def test_tensors_of_something_else_are_refused(tmp_path):

@@ -60,7 +60,7 @@ def test_a_value_within_can_be_the_output() -> None:
     found = open_onnx(data, "small", outputs=("logits", "conv"))(images)
     torch.testing.assert_close(found["logits"].softmax(1), open_onnx(data, "small")(images)["y"])
     assert found["conv"].shape == (2, 5, 8, 8)
-    with pytest.raises(UnsupportedCheckpoint, match="'nothing' is never computed"):
+    with pytest.raises(UnsupportedCheckpoint, match="its output nothing is never computed"):
         open_onnx(data, "small", outputs=("nothing",))
 
 
@@ -108,6 +108,9 @@ def test_files_that_say_more_or_less_than_one_network_are_refused() -> None:
     parts = small()
     refused(model(**small(shape=["N", 3, "H", 8])), "[None, 3, None, 8]", "must be fixed")
     refused(model(**small(shape=["N", 4, 8, 8])))
+    for shape in (["N", 3, 2**31 - 1, 1], ["N", 3, 2**20, 2**20], [2**31 - 1, 3, 8, 8]):
+        refused(model(**small(shape=shape)))
+    refused(model(**small(shape=["N", 3, 2500, 2500])), "input images has shape", "too large for images")
     refused(model(**small(outputs={})), "no output")
     refused(model(**small(more=field(15, b""))), "sparse")
     refused(model(**small(more=field(5, tensor("w", numbers(1))))))
@@ -132,6 +135,7 @@ def test_files_that_say_more_or_less_than_one_network_are_refused() -> None:
             "another file",
         ),
         (field(1, 5) + field(2, 1) + field(14, 1), "another file"),
+        (field(1, 0) + field(1, 2**62) * 2 + field(2, 1) + field(9, b""), "too large"),
     ],
 )
 def test_constants_have_the_size_they_say_and_lie_in_the_file(fields: bytes, word: str) -> None:

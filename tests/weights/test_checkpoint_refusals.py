@@ -253,6 +253,31 @@ def test_broken_safetensors_entries(tmp_path: Path, state: State, change: dict[s
     assert said in refusal(tmp_path / "x")
 
 
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ('{"a":{"dtype":"F32","shape":[0,549755813888,549755813888],"data_offsets":[0,0]}}', "absurd shape"),
+        ('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
+         '"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', "b does not begin where"),
+        ('{"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+         '"a":{"dtype":"F32","shape":[1],"data_offsets":[2,8]}}', "a has 6 bytes"),
+        ('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
+         '"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', "a stands twice"),
+        ('{"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,8]}}', "shape stands twice"),
+        ('{"a":{"dtype":"F32","shape":[' + "0," * 40 + '0],"data_offsets":[0,8]}}', "at most 16 sizes"),
+        ('{"a":' + "[" * 5_000, "no JSON"),
+        ("{1}", "no JSON"),
+        ('{"a":[]}', "a has no shape"),
+        ('{"a\\u001b[2J":[]}', "a\\x1b[2J has no shape"),
+        ('{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,8]}}', "kind of number"),
+    ],
+    ids=lambda value: value[:24],
+)  # fmt: skip
+def test_hostile_safetensors_headers(tmp_path: Path, header: str, said: str) -> None:
+    (tmp_path / "x").write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(8))
+    assert said in refusal(tmp_path / "x")
+
+
 def test_a_safetensors_header_beyond_16_mib(tmp_path: Path) -> None:
     text = b"{" + b" " * (16 << 20) + b"}"
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(text)) + text)

@@ -6,6 +6,7 @@ import codecs
 import copyreg
 import os
 import pickle
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -156,3 +157,34 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DistillError, match="not a file"):
         read_checkpoint(tmp_path / "pipe")
+
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from distill.errors import UnsafePickle
+from distill.weights.checkpoint import read_checkpoint
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_checkpoint(Path(sys.argv[1]))
+except UnsafePickle as error:
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, error)
+"""
+
+
+def test_texts_made_wide_by_one_character_count_as_wide(tmp_path: Path) -> None:
+    """320 MiB of text take four times as much; the file itself may be counted among the memory of the process."""
+    text = "x" * (8 << 20) + "\U0001f600"
+    file = tmp_path / "weights.pkl"
+    one = b"X" + len(text.encode()).to_bytes(4, "little") + text.encode()
+    with file.open("wb") as out:
+        out.write(b"\x80\x02(")
+        for _ in range(40):
+            out.write(one)
+        out.write(b"t.")
+    found = subprocess.run(
+        [sys.executable, "-c", MEASURED, file], capture_output=True, text=True, check=True
+    ).stdout
+    used, _, said = found.partition(" ")
+    assert "asks for more than 1,15" in said
+    assert int(used) < 1_700

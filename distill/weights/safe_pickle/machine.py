@@ -47,7 +47,10 @@ Persistent = Callable[["Machine", object], object]
 
 
 def shown(value: object, length: int = 60) -> str:
-    """Quote a value from a file on one line: text in ASCII and cut, anything else by its type's name."""
+    """Quote a value from a file on one line: text cut and without control characters, others by their type's name.
+
+    Whatever a file says and a terminal shows goes through here.
+    """
     if isinstance(value, Token):
         return value.name
     if isinstance(value, (bool, float)) or value is None:
@@ -55,9 +58,13 @@ def shown(value: object, length: int = 60) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 1 << 64 else "a huge integer"
     if isinstance(value, str):
-        text = ascii(value[: length + 1])[1:-1]
+        text = "".join(sign if sign.isprintable() else _escaped(sign) for sign in value[: length + 1])
         return text if len(text) <= length else text[:length] + "…"
     return f"a {type(value).__name__}"
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
 
 
 def opcode_name(code: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 
 from distill.weights.safe_pickle.machine import MIB, Machine
@@ -55,7 +56,9 @@ def text(layout: struct.Struct) -> Action:
         if len(raw) > machine.limits.text:
             raise machine.refusal(f"a text of {len(raw):,} bytes, more than {machine.limits.text // MIB} MiB")
         machine.allocate(len(raw))
-        machine.stack.append(str(raw, "utf-8", "surrogatepass"))
+        made = str(raw, "utf-8", "surrogatepass")
+        machine.allocate(max(0, sys.getsizeof(made) - len(raw)))  # one wide character makes all of them wide
+        machine.stack.append(made)
 
     return read
 
