@@ -89,7 +89,7 @@ def translate_photos(
     all its translated faces), and last sheet.png. Raises DiskFull, and DistillError where `out` cannot be written or
     a photo would be replaced.
     """
-    detector = photo_detector(all_faces=request.all_faces)
+    detector = photo_detector(all_faces=request.all_faces or request.face_index > 0)
     landmarks_sha256 = detector.landmarks_sha256  # a missing model shows before the first photo
     out = request.out
     for folder in _folders(request):

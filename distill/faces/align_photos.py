@@ -47,7 +47,7 @@ def align_photos(
 
     Raises DiskFull, and DistillError where `out` cannot be written or a model is missing.
     """
-    detector = photo_detector(all_faces=request.all_faces)
+    detector = photo_detector(all_faces=request.all_faces or request.face_index > 0)
     landmarks_sha256 = detector.landmarks_sha256  # a missing model shows before the first photo
     make_folder(request.out)
     cuts = cut_photos(

@@ -55,8 +55,8 @@ class FaceDetector:
     """Return the faces of an image [H, W, 3], most confident first (dlib: frontal HOG, 68 landmarks).
 
     The detector sees faces of about 80 pixels or more, so an image whose short side is below `detect_size`
-    is enlarged for it, and one whose long side is above `max_side` is reduced. `search_small` looks a second
-    time at twice that scale where nothing was found. Faces below `min_confidence` are left out.
+    is enlarged for it, and one whose long side is above `max_side` is reduced. Faces below `min_confidence` are
+    left out. For photos of any size see `photo_detection`.
 
     `landmarks_model` (else `$DISTILL_LANDMARKS`, else the packaged file) is read by dlib's C++ reader, which
     does not guard against forged files: a file other than the published one needs `landmarks_model_sha256`
@@ -71,7 +71,6 @@ class FaceDetector:
         detect_size: int = 256,
         max_side: int = 1024,
         min_confidence: float = 0.0,
-        search_small: bool = False,
     ) -> None:
         if not 16 <= detect_size <= 4096 or not 16 <= max_side <= 8192:
             raise DistillError(
@@ -82,15 +81,10 @@ class FaceDetector:
         self.detect_size = detect_size
         self.max_side = max_side
         self.min_confidence = min_confidence
-        self.search_small = search_small
 
     def __call__(self, image: Pixels) -> list[Face]:
         pixels = as_rgb(image)
-        scale = self._scale(pixels)
-        faces = self._search(pixels, scale)
-        if not faces and self.search_small:
-            faces = self._search(pixels, 2 * scale)
-        return faces
+        return self._search(pixels, self._scale(pixels))
 
     @property
     def landmarks_sha256(self) -> str:
@@ -103,21 +97,20 @@ class FaceDetector:
         return float(min(max(1.0, self.detect_size / short), self.max_side / long))
 
     def _search(self, image: Pixels, scale: float) -> list[Face]:
-        predictor = _predictor(self._model()[0])
-        scaled = _resized(image, scale)
-        boxes, scores, _ = _frontal_detector().run(scaled, 0, self.min_confidence)
+        predictor = open_predictor(self._model()[0])
+        scaled = resized(image, scale)
         # Landmarks are whole pixels: take them from whichever of the two images is larger.
         marked = scaled if scale > 1 else image
         faces = []
-        for box, score in sorted(zip(boxes, scores, strict=True), key=lambda found: -found[1]):
-            corners = _moved([[box.left(), box.top()], [box.right(), box.bottom()]], scaled, image)
-            landmarks = _landmarks(predictor, marked, _moved(corners, image, marked))
+        for box, score in run_frontal(scaled, 0, self.min_confidence):
+            corners = moved(box, scaled, image)
+            landmarks = predict(predictor, marked, moved(corners, image, marked))
             left, top, right, bottom = corners.ravel().tolist()
             faces.append(
                 Face(
                     box=(left, top, right, bottom),
-                    confidence=float(score),
-                    landmarks=_moved(landmarks, marked, image),
+                    confidence=score,
+                    landmarks=moved(landmarks, marked, image),
                 )
             )
         return faces
@@ -186,20 +179,37 @@ def chip_details(points: ArrayLike, size: int, padding: float) -> Any:
     return dlib.chip_details(rect, dlib.chip_dims(size, size), plan.angle)
 
 
-def _resized(image: Pixels, scale: float) -> Pixels:
+def run_frontal(
+    image: Pixels, upsampled: int, min_confidence: float
+) -> list[tuple[NDArray[np.int64], float]]:
+    """Return the boxes [2, 2] (left top, right bottom) of frontal faces and their confidence, the best first.
+
+    dlib enlarges the image twice, `upsampled` times; the boxes are in its own pixels.
+    """
+    boxes, scores, _ = _frontal_detector().run(image, upsampled, min_confidence)
+    found = sorted(zip(boxes, scores, strict=True), key=lambda pair: -pair[1])
+    return [
+        (np.array([[box.left(), box.top()], [box.right(), box.bottom()]]), float(score))
+        for box, score in found
+    ]
+
+
+def resized(image: Pixels, scale: float) -> Pixels:
+    """Scale an image (bicubic)."""
     if scale == 1:
         return image
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _moved(points: ArrayLike, source: Pixels, target: Pixels) -> Floats:
+def moved(points: ArrayLike, source: Pixels, target: Pixels) -> Floats:
     """Move points [N, 2] from one scaling of an image to another (pixel centres stay pixel centres)."""
     factor = np.array(target.shape[1::-1]) / source.shape[1::-1]
     return np.asarray((np.asarray(points, dtype=np.float64) + 0.5) * factor - 0.5)
 
 
-def _landmarks(predictor: Any, image: Pixels, corners: Floats) -> NDArray[np.int64]:
+def predict(predictor: Any, image: Pixels, corners: Floats) -> NDArray[np.int64]:
+    """Return the 68 landmarks [68, 2] of the face in a box [2, 2]."""
     left, top, right, bottom = np.rint(corners).astype(int).ravel().tolist()
     shape = predictor(image, dlib_module().rectangle(left, top, right, bottom))
     if shape.num_parts != 68:
@@ -218,7 +228,8 @@ def _frontal_detector() -> Any:
 
 
 @lru_cache(maxsize=2)
-def _predictor(path: Path) -> Any:
+def open_predictor(path: Path) -> Any:
+    """Open a landmark model, once per process."""
     try:
         return dlib_module().shape_predictor(str(path))
     except RuntimeError as error:

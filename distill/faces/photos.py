@@ -14,11 +14,11 @@ from typing import Literal
 from distill.errors import DistillError
 from distill.faces.alignment import Floats, Pixels, ffhq_quad, warp_quad
 from distill.faces.decode import PhotoError, read_photo
-from distill.faces.detection import Face, FaceDetector, chip_quad, face_chip
+from distill.faces.detection import Face, chip_quad, face_chip
+from distill.faces.photo_detection import PhotoDetector, smallest_searched
 from distill.faces.photo_results import SkippedPhoto
 
 Mode = Literal["ffhq", "chip"]
-MIN_CONFIDENCE = 0.25  # dlib's spurious boxes stay below 0.2 on ordinary photos, frontal faces lie above 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,11 +40,9 @@ class FaceCut:
 PhotoCuts = list[FaceCut | SkippedPhoto]  # what came of one photo
 
 
-def photo_detector(*, all_faces: bool = False) -> FaceDetector:
-    """Return a detector for photos; it looks for faces of 40 pixels too, at once or where it found none."""
-    if all_faces:
-        return FaceDetector(detect_size=1024, max_side=2048, min_confidence=MIN_CONFIDENCE)
-    return FaceDetector(detect_size=512, max_side=1024, min_confidence=MIN_CONFIDENCE, search_small=True)
+def photo_detector(*, all_faces: bool = False) -> PhotoDetector:
+    """Return a detector for photos; it looks for the smallest faces where all are wanted, or where it found none."""
+    return PhotoDetector(thorough=all_faces)
 
 
 def find_photos(sources: Iterable[Path], out: Path) -> list[Path]:
@@ -91,7 +89,7 @@ def output_stems(photos: Sequence[Path], *, reserved: Iterable[str] = ()) -> lis
 
 def cut_photos(
     photos: Sequence[Path],
-    detector: FaceDetector,
+    detector: PhotoDetector,
     *,
     size: int,
     mode: Mode = "ffhq",
@@ -107,7 +105,7 @@ def cut_photos(
     for photo, stem in zip(photos, output_stems(photos, reserved=reserved), strict=True):
         try:
             image = read_photo(photo)
-            faces = _chosen(photo, detector(image), all_faces=all_faces, face_index=face_index)
+            faces = _chosen(photo, image, detector, all_faces=all_faces, face_index=face_index)
         except PhotoError as skip:
             yield [SkippedPhoto.of(skip)]
             continue
@@ -121,10 +119,10 @@ def cut_photos(
         yield found
 
 
-def cut_largest_face(photo: Path, detector: FaceDetector, *, size: int) -> FaceCut:
+def cut_largest_face(photo: Path, detector: PhotoDetector, *, size: int) -> FaceCut:
     """Cut out the largest face of one photo that must have one. Raises PhotoError where it has not."""
     image = read_photo(photo)
-    (face,) = _chosen(photo, detector(image), all_faces=False, face_index=0)
+    (face,) = _chosen(photo, image, detector, all_faces=False, face_index=0)
     return _cut(photo, image, face, size=size, mode="ffhq", stem=photo.stem, name=photo.stem)
 
 
@@ -147,10 +145,12 @@ def _refuse_folder(error: OSError) -> None:
     raise DistillError(f"{error.filename}: {error.strerror}") from error
 
 
-def _chosen(photo: Path, faces: Sequence[Face], *, all_faces: bool, face_index: int) -> list[Face]:
-    by_size = sorted(faces, key=lambda face: -face.area)
+def _chosen(
+    photo: Path, image: Pixels, detector: PhotoDetector, *, all_faces: bool, face_index: int
+) -> list[Face]:
+    by_size = sorted(detector(image), key=lambda face: -face.area)
     if not by_size:
-        raise PhotoError(photo, "no face", "no frontal face found")
+        raise PhotoError(photo, "no face", f"no frontal face of {smallest_searched(image)} px or more found")
     if all_faces:
         return by_size
     if face_index >= len(by_size):

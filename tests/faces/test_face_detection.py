@@ -55,14 +55,6 @@ def test_aligned_faces_are_in_ffhq_framing(size):
     assert framing_error(face.landmarks + size / 4, size) > 0.3
 
 
-def test_small_faces_are_found_on_a_second_look():
-    canvas = np.full((1024, 1024, 3), 128, np.uint8)
-    canvas[400:656, 400:656] = portrait(256)
-    assert FaceDetector()(canvas) == []
-    (face,) = FaceDetector(search_small=True, min_confidence=0.25)(canvas)
-    assert np.abs(face.landmarks - 400 - LANDMARKS["astronaut.png"] / 2).max() < 4
-
-
 def test_best_first_and_weak_ones_left_out():
     both = np.concatenate([portrait(), np.array(Image.fromarray(portrait()).rotate(12))], axis=1)
     faces = FaceDetector(min_confidence=0.25)(both)
