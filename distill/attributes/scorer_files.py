@@ -2,7 +2,7 @@
 
 Such a TOML, for a network that tells from a face of 64 px whether it smiles:
 
-    network = "smile.onnx"  # beside this file; or a state dict (.pth, .safetensors) with an `architecture`
+    network = "smile.onnx"  # beside this file or below; or a state dict (.pth, .safetensors) with an `architecture`
 
     [input]
     crop = "chip"           # "whole", "chip" (dlib's, with padding) or "ffhq"
@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 
 import torch
@@ -32,6 +31,7 @@ from torch import Tensor, nn
 
 from distill.attributes.network import NetworkScorer
 from distill.attributes.settings import ScorerSettings, settings_of
+from distill.attributes.toml_file import read_toml
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.networks.classifier import ARCHITECTURES
 from distill.networks.onnx_network import open_onnx, read_onnx_bytes
@@ -42,7 +42,6 @@ from distill.weights.safetensors_file import write_tensors
 from distill.weights.state_files import StateFile, read_state
 
 FORMAT = "distill-scorer"
-MAX_TOML = 1 << 20  # bytes
 HELP = (
     "a scorer is 'builtin', 'face-api', a .toml that names a network, or a file of distill train-classifier"
 )
@@ -74,14 +73,10 @@ def save_scorer(path: Path, settings: ScorerSettings, tensors: dict[str, Tensor]
 
 
 def _of_toml(path: Path, device: str | torch.device) -> NetworkScorer:
-    settings = settings_of(ScorerSettings, _read_toml(path), str(path))
+    settings = settings_of(ScorerSettings, read_toml(path), str(path))
     if not settings.network:
         raise DistillError(f'{path}: network: missing; the file with the weights, such as "smile.onnx"')
-    weights = path.parent / Path(settings.network).expanduser()
-    if not weights.is_file():
-        raise DistillError(
-            f"{path}: network: {weights}: {'not a file' if weights.exists() else 'no such file'}"
-        )
+    weights = _beside(path, settings.network)
     if weights.suffix.lower() == ".onnx":
         if settings.architecture:
             raise DistillError(f"{path}: architecture: an ONNX file has its own; leave the key out")
@@ -94,6 +89,23 @@ def _of_toml(path: Path, device: str | torch.device) -> NetworkScorer:
     return _scorer(path, settings, network, sha256, device)
 
 
+def _beside(path: Path, network: str) -> Path:
+    """Return the file of a network: beside its TOML or below, so that somebody's TOML reads nothing else."""
+    weights = path.parent / network
+    try:
+        found, there = weights.resolve(), weights.exists()
+        homes = (path.parent.resolve(), path.resolve().parent)
+    except (OSError, RuntimeError) as error:  # too long a name, a link to itself
+        raise DistillError(f"{path}: network: {shown(network)} cannot be looked up") from error
+    if not any(found.is_relative_to(home) for home in homes):
+        raise DistillError(
+            f"{path}: network: {shown(network)} lies elsewhere; put it beside this file or below"
+        )
+    if not weights.is_file():
+        raise DistillError(f"{path}: network: {weights}: {'not a file' if there else 'no such file'}")
+    return weights
+
+
 def _of_trained(path: Path, device: str | torch.device) -> NetworkScorer:
     file = read_state(path)
     if file.metadata.get("format") != FORMAT:
@@ -101,7 +113,7 @@ def _of_trained(path: Path, device: str | torch.device) -> NetworkScorer:
     try:
         values = json.loads(file.metadata.get("scorer", ""))
     except (ValueError, RecursionError) as error:
-        raise UnsupportedCheckpoint(f"{path}: broken settings ({error})") from error
+        raise UnsupportedCheckpoint(f"{path}: broken settings ({type(error).__name__})") from error
     settings = settings_of(ScorerSettings, values, str(path))
     return _scorer(path, settings, _of_state(path, settings, file), file_sha256(path), device)
 
@@ -126,17 +138,3 @@ def _scorer(
         return NetworkScorer(settings, network, sha256=sha256, device=device)
     except UnsupportedCheckpoint as error:
         raise UnsupportedCheckpoint(f"{path}: {error}") from error
-
-
-def _read_toml(path: Path) -> object:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TOML + 1)
-    except OSError as error:
-        raise DistillError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(data) > MAX_TOML:
-        raise DistillError(f"{path}: more than {MAX_TOML:,} bytes, too long for settings")
-    try:
-        return tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise DistillError(f"{path}: not a TOML file ({error})") from error

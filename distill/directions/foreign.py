@@ -5,8 +5,6 @@ L w+ layers, D latent width.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,9 @@ from distill.directions.file import MAX_BYTES
 from distill.directions.unit import Floats
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.weights.file_kinds import kind_of, opened
-from distill.weights.safe_pickle.unpickle import BROKEN
+from distill.weights.npy import read_npy, read_npz
 from distill.weights.safetensors_file import read_tensors
+from distill.weights.state import few
 from distill.weights.torch_archive import ZIP_START, read_torch, zip_entries
 from distill.weights.torch_records import TensorRecord
 
@@ -33,7 +32,7 @@ def read_array(path: Path) -> NDArray[Any]:
     with opened(path, most=MAX_BYTES) as data:
         arrays = _arrays(path, data)
         if len(arrays) != 1:
-            names = ", ".join(sorted(arrays)[:5]) or "none"
+            names = few(sorted(arrays)) or "none"
             raise UnsupportedCheckpoint(f"one array is a direction, this file has {len(arrays)} ({names})")
     return next(iter(arrays.values()))
 
@@ -64,9 +63,9 @@ def rows_of(array: NDArray[Any], *, num_ws: int, w_dim: int, layers: tuple[int, 
 def _arrays(path: Path, data: memoryview) -> dict[str, NDArray[Any]]:
     match kind_of(data):
         case "npy":
-            return _numpy(data)
+            return {"array": read_npy(data)}
         case "torch":
-            return _numpy(data) if _is_npz(data) else _tensors(read_torch(data))
+            return read_npz(data, most=MAX_BYTES) if _is_npz(data) else _tensors(read_torch(data))
         case "safetensors":
             return {name: tensor.double().numpy() for name, tensor in read_tensors(path)[0].items()}
         case other:
@@ -78,21 +77,7 @@ def _is_npz(data: memoryview) -> bool:
     if bytes(data[: len(ZIP_START)]) != ZIP_START:
         return False
     members = zip_entries(data)
-    if not all(entry.filename.endswith(".npy") for entry in members):
-        return False
-    if sum(entry.file_size for entry in members) > MAX_BYTES:
-        raise UnsupportedCheckpoint(f"it unpacks to more than {MAX_BYTES} bytes")
-    return True
-
-
-def _numpy(data: memoryview) -> dict[str, NDArray[Any]]:
-    try:
-        found = np.load(io.BytesIO(data), allow_pickle=False)
-        return (
-            {"array": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
-        )
-    except (*BROKEN, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UnsupportedCheckpoint(f"no array of numbers ({error})") from error
+    return bool(members) and all(entry.filename.endswith(".npy") for entry in members)
 
 
 def _tensors(content: object) -> dict[str, NDArray[Any]]:

@@ -154,28 +154,42 @@ def zip_entries(data: memoryview) -> list[zipfile.ZipInfo]:
         RuntimeError,
         struct.error,
     ) as error:
-        raise UnsafePickle(f"truncated or broken zip archive of {len(data):,} bytes ({error})") from error
+        raise UnsafePickle(
+            f"truncated or broken zip archive of {len(data):,} bytes ({shown(str(error))})"
+        ) from error
 
 
 def _member(data: memoryview, entry: zipfile.ZipInfo) -> memoryview:
+    if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+        raise UnsafePickle(
+            f"refused zip member {shown(entry.filename)}: compressed, which torch.save does not do"
+        )
+    content = packed_member(data, entry)
+    check_sum(content, entry)
+    return content
+
+
+def packed_member(data: memoryview, entry: zipfile.ZipInfo) -> memoryview:
+    """Return the bytes of a member as they lie in the archive. Raises UnsafePickle for encrypted and broken ones."""
     name = shown(entry.filename)
-    if (
-        entry.compress_type != zipfile.ZIP_STORED
-        or entry.flag_bits & 1
-        or entry.compress_size != entry.file_size
-    ):
-        raise UnsafePickle(f"refused zip member {name}: compressed or encrypted, torch.save writes neither")
+    if entry.flag_bits & 1:
+        raise UnsafePickle(f"refused zip member {name}: encrypted")
     header = bytes(data[entry.header_offset : entry.header_offset + 30])
     if len(header) < 30 or header[:4] != ZIP_START:
         raise UnsafePickle(f"broken zip member {name}: no header at byte {entry.header_offset:,}")
     start = entry.header_offset + 30 + sum(struct.unpack_from("<HH", header, 26))
     left = len(data) - start
-    if entry.file_size > left:
-        raise UnsafePickle(f"truncated: {name} needs {entry.file_size:,} bytes, {left:,} are left")
-    content = data[start : start + entry.file_size]
+    if entry.compress_size > left:
+        raise UnsafePickle(f"truncated: {name} needs {entry.compress_size:,} bytes, {left:,} are left")
+    return data[start : start + entry.compress_size]
+
+
+def check_sum(content: bytes | memoryview, entry: zipfile.ZipInfo) -> None:
+    """Raise UnsafePickle where the content of a member is not what was packed."""
     if zlib.crc32(content) != entry.CRC:
-        raise UnsafePickle(f"damaged: the check sum of {name} differs; copy or download it again")
-    return content
+        raise UnsafePickle(
+            f"damaged: the check sum of {shown(entry.filename)} differs; copy or download it again"
+        )
 
 
 class _Window(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +270,7 @@ def test_the_hash_follows_weights_and_settings(red: Path) -> None:
         (('positive = "yes"', 'positive = "maybe"'), "positive 'maybe' is none of the labels no, yes"),
         (('positive = "yes"', "temperature = 0"), r"scores\.0\.temperature: .*greater than 0"),
         (('positive = "yes"', "scale = 2.0"), r"scores\.0: scale does not go with kind 'softmax'"),
-        (('positive = "yes"', 'output = "hidden"'), "'hidden'"),
+        (('positive = "yes"', 'output = "hidden"'), "output hidden is"),
         (('"smile"', '"a smile"'), r"scores\.0\.name: "),
         (('"softmax"', '"argmax"'), r"scores\.0\.kind: "),
         (("[[scores]]", "[scores]"), r"scores: "),
@@ -292,6 +293,70 @@ def test_what_does_not_fit_is_one_line_with_file_and_key(
         open_scorer(path)
     assert "\n" not in str(caught.value)
     assert str(red) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (".".join("a" * 40_000) + " = 1", "a key of more than 9 parts"),
+        (" . ".join("a" * 40_000) + " = 1", "a key of more than 9 parts"),
+        (".".join(['"a"'] * 30_000) + " = 1", "a key of more than 9 parts"),
+        ("[" + ".".join("a" * 40_000) + "]", "a key of more than 9 parts"),
+        ("x = {" + ".".join("a" * 40_000) + " = 1}", "a key of more than 9 parts"),
+        ('x = ["""a"""", {' + ".".join("a" * 9_000) + '= 1}, "b"]', "a key of more than 9 parts"),
+        ("x = ['''a''''', {" + ".".join("a" * 9_000) + "= 1}, 'b']", "a key of more than 9 parts"),
+        ("x = " + "[" * 5_000, "nested deeper than 16"),
+        ("x = " + "{a = " * 5_000, "nested deeper than 16"),
+        ("x = " + "1" * 5_000, "more than 300 characters"),
+        ("x = 0x" + "f" * 5_000, "more than 300 characters"),
+        ('x = """' + '\\"""' * 50_000, "not a TOML file"),
+        ("x" * 300_000, "too long for settings"),
+        ("x = \x1b[2J", r"not a TOML file of settings \(.*\)$"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_hostile_settings_cost_nothing(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "scorer.toml"
+    path.write_text(text)
+    started = time.perf_counter()
+    with pytest.raises(DistillError, match=words) as caught:
+        open_scorer(path)
+    assert not {"\n", "\x1b"} & set(str(caught.value))
+    assert time.perf_counter() - started < 5
+
+
+def test_texts_and_comments_may_hold_what_keys_may_not(red: Path) -> None:
+    scorer = open_scorer(
+        toml(red, f"# {'a.' * 500}\n{INPUT}{SMILE}".replace("no", "a.b.c.d.e.f.g.h.i.j.k [[["))
+    )
+    assert list(scorer.names) == ["smile"]
+
+
+@pytest.mark.parametrize(
+    "network",
+    ["~nosuchuser/x", "~/x.onnx", "/etc/passwd", "../secret/x.pth", "a/../../secret/x.pth", "link.pth"],
+)
+def test_a_network_lies_beside_its_settings_or_below(tmp_path: Path, network: str) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "x.pth").write_text("the secret")
+    folder = tmp_path / "scorer"
+    folder.mkdir()
+    (folder / "link.pth").symlink_to(tmp_path / "secret" / "x.pth")
+    with pytest.raises(DistillError, match=r"lies elsewhere|no such file") as caught:
+        open_scorer(toml(folder, 'architecture = "small_cnn"' + INPUT + SMILE, network=network))
+    assert not any(word in str(caught.value) for word in ("the secret", "root:"))
+
+
+def test_a_network_may_lie_below_or_be_a_link_as_its_settings_are(red: Path) -> None:
+    (red / "nets").mkdir()
+    (red / "net.onnx").rename(red / "nets" / "net.onnx")
+    assert open_scorer(toml(red, INPUT + SMILE, network="nets/net.onnx")).names
+    store, view = red / "nets", red / "view"
+    toml(store, INPUT + SMILE)
+    view.mkdir()
+    for name in ("net.onnx", "scorer.toml"):  # as a cache keeps what it fetched
+        (view / name).symlink_to(store / name)
+    assert open_scorer(view / "scorer.toml").names
 
 
 def test_two_scores_of_one_name_are_refused(red: Path) -> None:

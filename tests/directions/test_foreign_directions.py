@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from execution_watch import watching
 from safetensors.numpy import save_file
 
 from distill.directions.foreign import read_array, rows_of
@@ -83,6 +84,97 @@ def test_other_files_are_refused_in_one_line(tmp_path, data, words):
         read_array(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def npy(header, data=bytes(24), version=1):
+    size = len(header).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + size + header.encode() + data
+
+
+def archive(member, *, name="a.npy", packed=zipfile.ZIP_DEFLATED, change=None):
+    """A zip archive; `change` sees its bytes, and where its directory begins."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packed) as file:
+        file.writestr(name, member)
+    data = bytearray(buffer.getvalue())
+    if change:
+        change(data, data.rindex(b"PK\x01\x02"))
+    return bytes(data)
+
+
+def saved_npy(array=ROW):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def damaged(data, directory):
+    data[80] ^= 0xFF
+
+
+def encrypted(data, directory):
+    data[6] |= 1
+    data[directory + 8] |= 1
+
+
+def another_method(data, directory):
+    data[8] = data[directory + 10] = 97
+
+
+def longer(data, directory):
+    data[directory + 24] += 1
+
+
+HEAD = "{'descr': '<f4', 'fortran_order': False, 'shape': "
+LONG_ROW = saved_npy(np.random.default_rng(0).standard_normal(600))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (lambda: npy(HEAD + "(6,"), "its header names something else"),
+        (lambda: npy(HEAD + "(6L"), "its header names something else"),
+        (lambda: npy(HEAD + "(6,), }")[:40], "cut short"),
+        (lambda: npy(HEAD + "(" + "9," * 90 + ")}"), "its shape is 9,9"),
+        (lambda: npy(HEAD + "(0, 4611686018427387904, 4611686018427387904)}"), "its shape is 0, 46"),
+        (lambda: npy(HEAD + "(7,)}"), "truncated: .7. needs 28 bytes, 24 are left"),
+        (lambda: npy(HEAD + "(6 6,)}"), "its shape is none"),
+        (lambda: npy("__import__('os').system('x')"), "its header names something else"),
+        (lambda: npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,)}"), "something else"),
+        (lambda: npy("x" * 20_000), "too long"),
+        (lambda: npy(HEAD + "(6,)}", version=9), "no .npy of version 1 to 3"),
+        (lambda: archive(b"hello"), "no .npy of version 1 to 3"),
+        (lambda: archive(LONG_ROW, change=damaged), "damaged"),
+        (lambda: archive(LONG_ROW, change=encrypted), "refused zip member a.npy: encrypted"),
+        (lambda: archive(LONG_ROW, change=another_method), "packed by method 97"),
+        (lambda: archive(LONG_ROW, packed=zipfile.ZIP_BZIP2), "packed by method 12"),
+        (lambda: archive(LONG_ROW, packed=zipfile.ZIP_LZMA), "packed by method 14"),
+        (lambda: archive(LONG_ROW, change=longer), "has other than its"),
+        (lambda: archive(b"", name="a\x1b[2J.npy"), "no .npy"),
+    ],
+)
+def test_hostile_arrays_are_refused_in_one_line(tmp_path, data, words):
+    path = tmp_path / "x.npy"
+    path.write_bytes(data())
+    events = []
+    with pytest.raises(DistillError, match=words) as caught, watching(events):
+        read_array(path)
+    assert str(caught.value).startswith(str(path))
+    assert not {"\n", "\x1b"} & set(str(caught.value))
+    assert events == []
+
+
+@pytest.mark.parametrize("kind", ["<f2", ">f4", "<f8", "<i4", "|u1"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_kind_of_number_and_order_of_axes(tmp_path, kind, order):
+    array = np.asarray(np.arange(24).reshape(4, 6), dtype=kind, order=order)
+    np.save(tmp_path / "d.npy", array)
+    np.testing.assert_array_equal(read_array(tmp_path / "d.npy"), array)
+
+
+def test_the_header_of_old_python_is_read(tmp_path):
+    (tmp_path / "d.npy").write_bytes(npy(HEAD + "(6L,), }     \n", ROW.tobytes()))
+    np.testing.assert_array_equal(read_array(tmp_path / "d.npy"), ROW)
 
 
 @pytest.mark.parametrize("shape", [(6,), (1, 6), (1, 1, 6)])
