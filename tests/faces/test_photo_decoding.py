@@ -6,7 +6,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
+import tifffile
 from PIL import Image, ImageCms, ImageOps
 
 from distill.faces.decode import PhotoError, read_photo
@@ -18,6 +20,20 @@ def saved(tmp_path, image, suffix="png", **options):
     path = tmp_path / f"photo.{suffix}"
     image.save(path, **options)
     return path
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(bits, colour, pixels, *chunks):
+    """A PNG written by hand: Pillow writes no 16-bit colour, and no gamma. `colour` is the type in the header."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.tobytes() for row in np.ascontiguousarray(pixels))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    body = [chunk(kind, data) for kind, data in chunks]
+    data = [header, *body, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(data)
 
 
 def reason(path):
@@ -86,6 +102,45 @@ def test_an_srgb_profile_changes_nothing(tmp_path):
     assert (read_photo(saved(tmp_path, Image.fromarray(RAMP), icc_profile=profile)) == RAMP).all()
 
 
+def linear_profile(name):
+    """sRGB's primaries, light as it is: the tone curves of Pillow's own sRGB profile made straight."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for k in range(struct.unpack(">I", data[128:132])[0]):
+        tag, start, _ = struct.unpack(">4sII", data[132 + 12 * k : 144 + 12 * k])
+        if tag in (b"rTRC", b"gTRC", b"bTRC"):
+            data[start : start + 12] = b"curv" + bytes(8)  # a curve of no entries is the identity
+        if tag == b"desc":
+            text = name.ljust(4).encode("utf-16-be")
+            data[start + 28 : start + 28 + len(text)] = text
+    return bytes(data)
+
+
+def test_light_that_is_stored_linearly_becomes_srgb_whatever_its_profile_is_called(tmp_path):
+    grey = np.full((8, 8, 3), 55, np.uint8)  # 21.6 % of the light: 128 in sRGB
+    profile = linear_profile("sRGB")
+    assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    photo = read_photo(saved(tmp_path, Image.fromarray(grey), icc_profile=profile))
+    assert np.abs(photo.astype(int) - 128).max() <= 1
+    photo = read_photo(saved(tmp_path, Image.fromarray(grey), "jpg", icc_profile=profile, quality=100))
+    assert np.abs(photo.astype(int) - 128).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        ([(b"gAMA", struct.pack(">I", 100_000))], 128),
+        ([(b"gAMA", struct.pack(">I", 45_455))], 55),
+        ([(b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 100_000))], 55),
+        ([(b"gAMA", struct.pack(">I", 0))], 55),
+    ],
+)
+def test_a_gamma_counts_where_nothing_better_is_said(tmp_path, chunks, expected):
+    path = tmp_path / "photo.png"
+    for colour, channels in ((2, 3), (0, 1)):
+        path.write_bytes(png(8, colour, np.full((8, 8, channels), 55, np.uint8), *chunks))
+        assert np.abs(read_photo(path).astype(int) - expected).max() <= 1
+
+
 def test_broken_exif_does_not_matter(tmp_path):
     path = saved(tmp_path, Image.fromarray(RAMP), "jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
     assert read_photo(path).shape == (30, 40, 3)
@@ -105,11 +160,8 @@ def test_animations_are_skipped(tmp_path, suffix):
 
 
 def test_a_bomb_is_refused_by_its_dimensions(tmp_path):
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     path = tmp_path / "bomb.png"
-    for side in (10_001, 100_000):
+    for side in (13_100, 100_000):
         header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")))
         assert reason(path) == "too large"
@@ -128,11 +180,80 @@ def test_truncated_foreign_and_missing_files(tmp_path):
     assert reason(tmp_path) == "unreadable"
 
 
-def test_heic_is_named(tmp_path):
-    path = tmp_path / "IMG_1.HEIC"
-    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
-    with pytest.raises(PhotoError, match="export it as JPEG"):
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
+def test_heic_is_known_by_its_bytes_and_told_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.faces.formats.find_spec", lambda name: None)
+    path = tmp_path / "IMG_1.jpg"
+    path.write_bytes(HEIC)
+    with pytest.raises(
+        PhotoError, match=r"HEIC: pip install 'distill\[heic\]', or export it as JPEG"
+    ) as caught:
         read_photo(path)
+    assert caught.value.reason == "format not read"
+
+
+def test_heic_is_read_upright_where_the_extra_is_installed(tmp_path):
+    path, exif = tmp_path / "IMG_2.jpg", Image.Exif()
+    exif[0x0112] = 6
+    heic = pillow_heif.from_pillow(Image.fromarray(RAMP))
+    heic.info["exif"] = exif.tobytes()
+    heic.save(path.with_suffix(".heic"))
+    path.with_suffix(".heic").rename(path)
+    turned = np.asarray(Image.fromarray(RAMP).transpose(Image.Transpose.ROTATE_270)).astype(int)
+    assert np.abs(read_photo(path) - turned).mean() < 6
+    path.write_bytes(HEIC)
+    assert reason(path) == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("channels", "kind", "said"),
+    [
+        (3, np.float32, "TIFF of 3 channels, 32 bits, floating point"),
+        (2, np.uint16, "TIFF of 2 channels, 16 bits"),
+        (2, np.float32, "TIFF of 2 channels, 32 bits, floating point"),
+        (1, np.float64, "TIFF of 1 channel, 64 bits, floating point"),
+    ],
+)
+def test_a_tiff_that_is_not_read_is_told_by_what_it_holds(tmp_path, channels, kind, said):
+    pixels = RAMP[..., :channels].astype(kind).squeeze()
+    extra = ["unassalpha"] if channels == 2 else []
+    path = tmp_path / "photo.tif"
+    tifffile.imwrite(
+        path, pixels, photometric="rgb" if channels == 3 else "minisblack", extrasamples=extra or None
+    )
+    with pytest.raises(PhotoError, match=f"{said}: save it as RGB or grey of 8 or 16 bits, or as PNG"):
+        read_photo(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"\0\0\0\x20ftypisom", "a video"),
+        (b"8BPS\0\x01", "Photoshop file: export it"),
+        (b"\xff\x0a\0", "JPEG XL: export it"),
+        (b"II*\0\x10\0\0\0CR\2\0", "raw file of a camera: export it"),
+        (b"II*\0\xff\xff\xff\xff", "TIFF of an unknown kind: save it"),
+    ],
+)
+def test_other_files_are_called_by_what_they_are(tmp_path, head, said):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(head + bytes(40))
+    with pytest.raises(PhotoError, match=said):
+        read_photo(path)
+
+
+def test_sixteen_bit_colour_and_grey_with_transparency_are_read(tmp_path):
+    path = tmp_path / "photo"
+    path.write_bytes(png(16, 2, RAMP.astype(">u2") * 257))
+    assert np.abs(read_photo(path).astype(int) - RAMP).max() <= 1
+    grey, opaque = RAMP[..., :1].astype(">u2") * 257, np.full((30, 40, 1), 65535, ">u2")
+    path.write_bytes(png(16, 4, np.concatenate([grey, opaque], axis=2)))
+    assert np.abs(read_photo(path).astype(int) - RAMP[..., :1]).max() <= 1
+    clear = np.concatenate([RAMP[..., :1], np.zeros((30, 40, 1), np.uint8)], axis=2)
+    Image.fromarray(clear).save(path, "TIFF")
+    assert read_photo(path).min() == 255
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000"])
@@ -146,7 +267,14 @@ def test_damaged_files_are_photos_or_named_skips(tmp_path, kind):
         places = draw.integers(0, draw.choice([60, len(data)]), size=3)
         data[places] = draw.integers(0, 256, size=3)
         path.write_bytes(data.tobytes())
-        assert outcome(path) in {"photo", "damaged", "not an image", "too large", "animated"}
+        assert outcome(path) in {
+            "photo",
+            "damaged",
+            "not an image",
+            "format not read",
+            "too large",
+            "animated",
+        }
 
 
 def outcome(path):
