@@ -1,5 +1,7 @@
 """Files that are complete or absent: written aside, fsynced, renamed; and sweeping after writers that died.
 
+Paths become text by `path_text`, wherever one is printed or written into a file.
+
 A name is `.{final name}.{process id}-{random}.tmp` while it is being written.
 """
 
@@ -12,6 +14,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +22,8 @@ from distill.errors import DiskFull, DistillError, os_error
 
 TEMPORARY_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]+\.tmp")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # break a line, or command a terminal
+NO_TEXT = "\ud800-\udfff"  # bytes of a file name that are no UTF-8, as Python holds them
 
 
 def atomic_write(path: Path, data: bytes, *, synced: bool = True) -> None:
@@ -115,6 +120,21 @@ def _younger_than(pid: int, path: Path) -> bool:
         return False  # not Linux: believe the number
     process_age = uptime - started / os.sysconf("SC_CLK_TCK")
     return process_age < file_age - 2
+
+
+def path_text(path: str | PathLike[str], *, line: bool = True) -> str:
+    """Write a path, or any text with names in it, as text that every terminal and every file takes.
+
+    Bytes that are no UTF-8 become \\xff. As a `line` control characters are escaped too; a JSON file keeps them.
+    """
+    escaped = f"[{CONTROLS if line else ''}{NO_TEXT}]"
+    return re.sub(escaped, lambda found: _escape(found[0]), os.fspath(path))
+
+
+def _escape(character: str) -> str:
+    if 0xDC80 <= ord(character) <= 0xDCFF:
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 def size_text(count: float) -> str:

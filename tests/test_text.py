@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 
-from distill.files import size_text
+from distill.files import path_text, size_text
 from distill.progress import plural
 from distill.timing import clock
 
@@ -27,3 +31,23 @@ def test_sizes_are_written_for_people() -> None:
 
 def test_one_shard_two_shards() -> None:
     assert [plural(1, "shard"), plural(2, "shard")] == ["1 shard", "2 shards"]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (b"caf\xc3\xa9 \xe5\xbc\xa0.jpg", "café 张.jpg"),
+        (b"caf\xe9.jpg", r"caf\xe9.jpg"),
+        (b"a\nb\x1b[31m.jpg", r"a\nb\x1b[31m.jpg"),
+        ("a\u202egpj.exe".encode(), r"a\u202egpj.exe"),
+    ],
+)
+def test_any_path_is_a_line_of_text(name: bytes, line: str) -> None:
+    path = Path(os.fsdecode(name))
+    assert path_text(path) == line
+    assert path_text(path).encode().decode() == line
+
+
+def test_paths_in_json_keep_their_control_characters() -> None:
+    path = os.fsdecode(b"a\nb\xff")
+    assert json.loads(json.dumps(path_text(path, line=False))) == "a\nb\\xff"

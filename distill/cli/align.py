@@ -39,6 +39,7 @@ def align(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) 
     options.check_faces(all_faces, face_index)
     from distill.faces.align_photos import AlignRequest, align_photos
     from distill.faces.photos import find_photos
+    from distill.files import path_text
     from distill.progress import Progress
 
     request = AlignRequest(all_faces=all_faces, face_index=face_index or 0, **given)
@@ -51,7 +52,7 @@ def align(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) 
     else:
         if found.done:
             how = f"{request.size}×{request.size}, {request.mode}"
-            click.echo(f"{found.summary('aligned')} ({how}) into {click.format_filename(request.out)}")
+            click.echo(f"{found.summary('aligned')} ({how}) into {path_text(request.out)}")
         for line in found.skip_lines():
             click.echo(line)
     found.check()

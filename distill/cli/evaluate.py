@@ -57,7 +57,7 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     distill evaluate runs/student --photos holidays --scorer face-api --latent-edit
     distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception=weights.pth
     """
-    from distill.files import make_folder
+    from distill.files import make_folder, path_text
 
     ready = prepare(**given)
     if dry_run:
@@ -66,7 +66,7 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     make_folder(ready.out)  # a place that cannot be written to shows before minutes of work
     report = run_shown(ready, quiet=as_json)
     written = report.write(ready.out)
-    click.echo(report.json() if as_json else f"{report.table}\n{', '.join(map(str, written))}")
+    click.echo(report.json() if as_json else f"{report.table}\n{', '.join(map(path_text, written))}")
 
 
 def prepare(
@@ -116,8 +116,9 @@ def run_shown(ready: AnyEvaluation, *, quiet: bool) -> EvaluationReport:
 
 def print_plan(ready: AnyEvaluation, *, as_json: bool) -> None:
     from distill.evaluation.report import head_text
+    from distill.files import path_text
 
     if as_json:
-        click.echo(json.dumps({**ready.facts(), "out": str(ready.out)}, indent=2))
+        click.echo(json.dumps({**ready.facts(), "out": path_text(ready.out, line=False)}, indent=2))
     else:
-        click.echo(head_text([*ready.head(), ("out", str(ready.out))]))
+        click.echo(head_text([*ready.head(), ("out", path_text(ready.out))]))

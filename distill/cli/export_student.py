@@ -22,13 +22,13 @@ def export_student(source: Path, out: Path) -> None:
     """
     from distill.editing.export import OPSET
     from distill.editing.export import export_student as write
-    from distill.files import size_text
+    from distill.files import path_text, size_text
     from distill.networks.student import load_student
 
     student = load_student(source, precision="fp32")
     done = write(student, out)
     roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
-    click.echo(f"wrote {click.format_filename(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
+    click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
     click.echo(
         f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
         f"sides multiples of {student.architecture.side_multiple} px"

@@ -18,6 +18,7 @@ import click
 
 from distill import __version__
 from distill.errors import DistillError
+from distill.files import path_text
 
 # Name: (where the click command is, one line of help). A command's module is imported when it is called.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -118,7 +119,7 @@ def run(args: Sequence[str]) -> int:
         line, code = explain(error)
         if os.environ.get("DISTILL_DEBUG") == "1":
             traceback.print_exc()
-        click.echo(line, err=True)
+        click.echo(path_text(line), err=True)
         return code
 
 

@@ -80,6 +80,8 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
 
 
 def _where(request: TranslateRequest, ready: Translator) -> str:
+    from distill.files import path_text
+
     how = f"{ready.size}×{ready.size}, {ready.student.device.type}, {ready.student.precision}"
-    out, sheet = click.format_filename(request.out), click.format_filename(request.out / "sheet.png")
+    out, sheet = path_text(request.out), path_text(request.out / "sheet.png")
     return f"({how}) into {out}; all on one sheet: {sheet}"

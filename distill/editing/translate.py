@@ -16,7 +16,7 @@ from distill.editing.translator import Translator, make_translator
 from distill.faces.alignment import Floats, Pixels
 from distill.faces.detection import Face
 from distill.faces.paste import FaceEdit, paste_back
-from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, place_json
+from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
 from distill.faces.photos import FaceCut, PhotoCuts, check_outputs, cut_photos, photo_detector
 from distill.files import make_folder
 from distill.networks.student import load_student
@@ -59,10 +59,9 @@ class TranslatedFace:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "photo": str(self.photo),
-            "output": str(self.output),
-            "comparison": str(self.comparison),
-            "pasted": str(self.pasted) if self.pasted else None,
+            **json_paths(
+                photo=self.photo, output=self.output, comparison=self.comparison, pasted=self.pasted
+            ),
             **place_json(self.face, self.quad),
         }
 
@@ -116,13 +115,12 @@ def translation_json(
     """Return what translated and what came of it, as plain values."""
     student = translate.student
     return {
-        "model": str(student.path),
+        **json_paths(model=student.path, sheet=request.out / f"{SHEET}.png" if found.done else None),
         "facts": asdict(student.facts),
         "inputs": translate.roles,
         "size": translate.size,
         "device": student.device.type,
         "precision": student.precision,
-        "sheet": str(request.out / f"{SHEET}.png") if found.done else None,
         **found.to_json("translated"),
     }
 

@@ -20,7 +20,7 @@ from distill.editing.translator import Translator
 from distill.evaluation.student_scores import COPY, LATENT_EDIT, STUDENT
 from distill.faces.alignment import Floats, Pixels, quad_cut
 from distill.faces.detection import Face
-from distill.faces.photo_results import SkippedPhoto, no_face
+from distill.faces.photo_results import SkippedPhoto, json_paths, no_face
 from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, photo_detector
 
 
@@ -36,7 +36,7 @@ class PhotoRow:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "photo": str(self.photo),
+            **json_paths(photo=self.photo),
             "identity_distance": self.distance,
             "before": dict(self.before),
             "after": dict(self.after),

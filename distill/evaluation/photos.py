@@ -21,8 +21,9 @@ from distill.evaluation.photo_scores import PhotoEvaluation, score_photos
 from distill.evaluation.report import EvaluationReport, face_table, page, plain
 from distill.evaluation.student import default_out
 from distill.evaluation.student_scores import evenly
-from distill.faces.photo_results import count_reasons
+from distill.faces.photo_results import count_reasons, json_paths
 from distill.faces.photos import find_photos
+from distill.files import path_text
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import TaskRecipe
 from distill.networks.perceptual import default_perceptual, load_perceptual
@@ -73,10 +74,9 @@ class PhotosEvaluation:
         """What is measured."""
         student = self.translate.student
         return {
-            "student": str(student.path),
+            **json_paths(student=student.path, photos=self.request.photos),
             "task": student.facts.task,
             "kimg": student.facts.kimg,
-            "photos": str(self.request.photos),
             "count": self.count,
             "roles": [*self.translate.roles, "output"],
             "resolution": self.translate.size,
@@ -92,8 +92,8 @@ class PhotosEvaluation:
         seen = f", {facts.kimg:g} kimg" if facts.kimg is not None else ""
         task = f"{facts.task}: " if facts.task else ""
         return [
-            ("student", f"{self.translate.student.path}{seen}"),
-            ("photos", f"{self.request.photos} ({self.count})"),
+            ("student", f"{path_text(self.translate.student.path)}{seen}"),
+            ("photos", f"{path_text(self.request.photos)} ({self.count})"),
             ("roles", f"{task}{' + '.join(self.translate.roles)} -> output, {self.translate.size} px"),
             ("scorer", self.judging.judge.name if self.judging.judge else "none"),
         ]

@@ -27,6 +27,7 @@ from distill.evaluation.report import (
 )
 from distill.evaluation.student_scores import Evaluation, Rows, score_student, spread
 from distill.evaluation.times import teacher_times
+from distill.files import path_text
 from distill.metrics.features import load_features
 from distill.networks.perceptual import PerceptualFeatures, default_perceptual, load_perceptual
 from distill.networks.student import Student, StudentFacts, load_student
@@ -85,9 +86,9 @@ class StudentEvaluation:
         """What is compared with what."""
         student, dataset = self.student, self.dataset
         return {
-            "student": str(student.path),
+            "student": path_text(student.path, line=False),
             "kimg": student.facts.kimg,
-            "data": str(self.request.data),
+            "data": path_text(self.request.data, line=False),
             "digest": dataset.digest,
             "roles": list(dataset.roles),
             "rows": self.count,
@@ -108,8 +109,8 @@ class StudentEvaluation:
         other = f" (trained at {facts.resolution})" if facts.resolution not in (None, side) else ""
         seen = f", {facts.kimg:g} kimg" if facts.kimg is not None else ""
         return [
-            ("student", f"{self.student.path}{seen}"),
-            ("data", f"{self.request.data} (digest {self.dataset.digest})"),
+            ("student", f"{path_text(self.student.path)}{seen}"),
+            ("data", f"{path_text(self.request.data)} (digest {self.dataset.digest})"),
             ("roles", f"{' + '.join(inputs)} -> {target}, {side} px{other}"),
             ("rows", f"{self.count} ({self.choice.part}: {self.choice.why})"),
         ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from distill.faces.alignment import Floats
 from distill.faces.detection import Face
-from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, place_json
+from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
 from distill.faces.photos import FaceCut, Mode, cut_photos, photo_detector
 from distill.files import make_folder
 from distill.pixels import write_png
@@ -37,7 +37,7 @@ class AlignedFace:
     quad: Floats
 
     def to_json(self) -> dict[str, Any]:
-        return {"photo": str(self.photo), "output": str(self.output), **place_json(self.face, self.quad)}
+        return {**json_paths(photo=self.photo, output=self.output), **place_json(self.face, self.quad)}
 
 
 def align_photos(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from distill.errors import NothingWorked
 from distill.faces.alignment import Floats
 from distill.faces.decode import PhotoError
 from distill.faces.detection import Face
+from distill.files import path_text
 from distill.progress import plural
 
 
@@ -29,7 +29,7 @@ class SkippedPhoto:
         return cls(photo=error.path, reason=error.reason, detail=error.detail)
 
     def to_json(self) -> dict[str, Any]:
-        return {"photo": str(self.photo), "reason": self.reason, "detail": self.detail}
+        return {**json_paths(photo=self.photo), "reason": self.reason, "detail": self.detail}
 
 
 class PhotoResult(Protocol):
@@ -78,7 +78,7 @@ class PhotoResults(Generic[R]):
         if self.skipped:
             yield f"skipped {len(self.skipped)}: {reason_counts(self.skipped)}"
         for skip in sorted(self.skipped, key=lambda skip: skip.reason):
-            yield f"  {skip.reason}: {shown_path(skip.photo)} ({skip.detail})"
+            yield f"  {skip.reason}: {path_text(skip.photo)} ({path_text(skip.detail)})"
 
     def check(self) -> None:
         """Raise NothingWorked where no photo gave a face."""
@@ -111,9 +111,9 @@ def reason_counts(skips: Iterable[SkippedPhoto]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in count_reasons(skips).items())
 
 
-def shown_path(path: Path) -> str:
-    """Write a path for people, also one whose bytes are no text."""
-    return os.fsencode(path).decode(errors="replace")
+def json_paths(**paths: Path | None) -> dict[str, str | None]:
+    """Return named paths for a report."""
+    return {name: None if path is None else path_text(path, line=False) for name, path in paths.items()}
 
 
 def place_json(face: Face, quad: Floats) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -208,6 +209,18 @@ def test_the_edit_in_the_teacher_stands_beside_the_student(tmp_path, capsys, jud
         other = make_student(tmp_path / task, task=task, generator=teacher, **roles)
         assert run(["evaluate", str(other), *map(str, words)]) == 2
         assert line in capsys.readouterr().err
+
+
+def test_photos_whose_names_are_no_text_are_measured_and_reported(tmp_path, capsys, judge):
+    photos = tmp_path / os.fsdecode(b"caf\xe9")
+    photos.mkdir()
+    shutil.copy(GOLDEN / "astronaut.png", photos / os.fsdecode(b"me\xff.png"))
+    student = make_student(tmp_path / "run", inputs=("source",), resolution=64)
+    assert run(["evaluate", str(student), "--photos", str(photos), "--scorer", judge]) == 0
+    assert r"caf\xe9" in capsys.readouterr().out
+    facts = json.loads((student / "evaluation" / "photos.json").read_text())
+    assert facts["rows"][0]["photo"].endswith(r"caf\xe9/me\xff.png")
+    assert r"caf\xe9 (1)" in (student / "evaluation" / "photos.md").read_text()
 
 
 def test_what_does_not_go_together_is_one_line(tmp_path, capsys):
