@@ -55,7 +55,7 @@ def rosinality_state(state: Mapping[str, Tensor]) -> State:
             theirs = "to_rgb1" if index == 0 else f"to_rgbs.{index // 2 - 1}"
             ours = f"synthesis.{conv.partition('.')[0]}.torgb"
             found |= _rosinality_layer(state, ours, theirs)
-            found[f"{theirs}.bias"] = state[f"{ours}.bias"].reshape(1, 3, 1, 1)
+            found[f"{theirs}.bias"] = state[f"{ours}.bias"].reshape(1, -1, 1, 1)
             if index:
                 found[f"{theirs}.upsample.kernel"] = state["synthesis.b4.resample_filter"] * 4
     return found

@@ -73,9 +73,7 @@ def read_generator(path: Path, *, input_channels: int | None = None) -> Generato
 
 
 def _plain(tensors: State) -> dict[str, Tensor]:
-    """Drop what DataParallel and PyTorch before 0.4 added: a prefix, statistics of instance normalisation."""
-    if tensors and all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    """Drop what PyTorch before 0.4 added: statistics of instance normalisation."""
     tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNT)}
     if _norm(tensors) == "batch":
         return tensors

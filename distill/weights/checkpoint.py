@@ -1,4 +1,4 @@
-"""Read a StyleGAN2 generator from any of four file formats without running anything in it."""
+"""Read a StyleGAN2 generator from any of five file formats without running anything in it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.weights import named_state, rosinality
 from distill.weights.file_kinds import kind_of, opened
-from distill.weights.nvidia_pytorch import convert_nvidia_pytorch
+from distill.weights.nvidia_pytorch import convert_nvidia_pytorch, is_nvidia
 from distill.weights.nvidia_tensorflow import convert_nvidia_tensorflow
-from distill.weights.rosinality import convert_rosinality
 from distill.weights.safe_pickle.machine import MIB, Limits
 from distill.weights.safe_pickle.records import NVIDIA, TFNetwork
 from distill.weights.safe_pickle.unpickle import load
 from distill.weights.safetensors_file import read_generator_tensors, write_tensors
-from distill.weights.torch_archive import PACKED_TENSORS, read_torch
+from distill.weights.state import few
+from distill.weights.state_dicts import find_network
+from distill.weights.torch_archive import PACKED_TENSORS, TORCH_FILE, read_torch
 
 MAX_MEMORY = 1280 * MIB  # of a pickle; the largest published one, as protocol 2 writes it, needs 950
 
@@ -29,7 +31,7 @@ class Checkpoint:
     """A generator's tensors under the public names: float32, contiguous, finite, on the CPU.
 
     `facts` are plain values (architecture, mapping_lr_multiplier, conv_clamp, origin, …); `format` is one of
-    nvidia-pytorch, nvidia-tensorflow, rosinality, safetensors; `sha256` is that of the file.
+    nvidia-pytorch, nvidia-tensorflow, rosinality, state-dict, safetensors; `sha256` is that of the file.
     """
 
     state: dict[str, Tensor]
@@ -39,7 +41,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a generator from NVIDIA's pickles, rosinality's `.pt` or our `.safetensors`, by content.
+    """Read a generator from NVIDIA's pickles, rosinality's `.pt`, a state dict or `.safetensors`, by content.
 
     Raises UnsafePickle for what is broken or asks for more than data, UnsupportedCheckpoint for another
     network, DistillError for a file that cannot be read; each in one line that starts with the path.
@@ -48,7 +50,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     with opened(path) as data:
         match kind_of(data):
             case "torch":
-                (state, facts), name = convert_rosinality(read_torch(data)), "rosinality"
+                state, facts, name = _converted(read_torch(data, table={**TORCH_FILE, **NVIDIA}))
             case "pickle":
                 state, facts, name = _read_pickle(data)
             case "safetensors":
@@ -72,10 +74,28 @@ def file_sha256(path: Path) -> str:
 def _read_pickle(data: memoryview) -> tuple[dict[str, Tensor], dict[str, Any], str]:
     limits = Limits(memory=min(512 * MIB + 2 * len(data), MAX_MEMORY))
     content, _ = load(data, {**PACKED_TENSORS, **NVIDIA}, limits=limits)
-    three = isinstance(content, tuple) and len(content) == 3
-    if three and all(isinstance(network, TFNetwork) for network in content):
-        return *convert_nvidia_tensorflow(content), "nvidia-tensorflow"
-    return *convert_nvidia_pytorch(content), "nvidia-pytorch"
+    return _converted(content)
+
+
+def _converted(content: object) -> tuple[dict[str, Tensor], dict[str, Any], str]:
+    """Tell by its content what a pickle is, and turn it into (state, facts, format)."""
+    networks = content if isinstance(content, tuple) else ()
+    if len(networks) == 3 and all(isinstance(network, TFNetwork) for network in networks):
+        return *convert_nvidia_tensorflow(networks), "nvidia-tensorflow"
+    if is_nvidia(content):
+        return *convert_nvidia_pytorch(content), "nvidia-pytorch"
+    found = find_network(content, (rosinality.MARK, named_state.MARK))
+    if found is None:
+        raise UnsupportedCheckpoint(f"not a StyleGAN2 generator: holds {_told(content)}")
+    if found.mark == named_state.MARK:
+        return *named_state.convert_named(found), "state-dict"
+    return *rosinality.convert_rosinality(content, found), "rosinality"
+
+
+def _told(content: object) -> str:
+    if not isinstance(content, dict):
+        return f"a {type(content).__name__}"
+    return f"a dict of {few(content) or 'nothing'}"
 
 
 def save_safetensors(path: Path, checkpoint: Checkpoint, *, dtype: torch.dtype = torch.float32) -> None:

@@ -14,11 +14,18 @@ import numpy as np
 from torch import Tensor
 
 from distill.errors import UnsafePickle, UnsupportedCheckpoint
+from distill.weights.named_state import refuse_names, with_w_avg
 from distill.weights.safe_pickle.machine import shown
 from distill.weights.safe_pickle.records import PersistentObject
-from distill.weights.state import checked_layers, checked_state, few, layer_facts, read_arrays
+from distill.weights.state import checked_state, few, layer_facts, positive, read_arrays
 
 MAX_DEPTH, MAX_MODULES = 64, 1_000
+
+
+def is_nvidia(content: object) -> bool:
+    """Tell NVIDIA's pickles from those of tensors alone."""
+    inside = content.values() if isinstance(content, dict) else (content,)
+    return any(isinstance(value, PersistentObject) for value in inside)
 
 
 def choose_generator(content: object) -> tuple[PersistentObject, str]:
@@ -43,14 +50,17 @@ def convert_nvidia_pytorch(content: object) -> tuple[dict[str, Tensor], dict[str
         for path, module in modules.items()
         for name, tensor in _own_tensors(module).items()
     }
-    _refuse_names(stored)
-    state = checked_state(_with_noise(read_arrays(stored), modules))
+    refuse_names(stored)
+    lr_multiplier = positive("mapping_lr_multiplier", _lr_multiplier(generator, modules))
+    public, how = with_w_avg(_with_noise(read_arrays(stored), modules), lr_multiplier=lr_multiplier)
+    state = checked_state(public)
     return state, layer_facts(
         state,
         origin="NVIDIA PyTorch pickle",
         entry=entry,
+        w_avg=how,
         source_sha256=generator.source_sha256,
-        mapping_lr_multiplier=_lr_multiplier(generator, modules),
+        mapping_lr_multiplier=lr_multiplier,
         conv_clamp=_same(modules, r"synthesis\.b\d+\.conv[01]", "conv_clamp", None),
     )
 
@@ -130,12 +140,6 @@ def _refuse_activation(modules: dict[str, PersistentObject]) -> None:
         )
 
 
-def _refuse_names(stored: dict[str, Any]) -> None:
-    if any(".skip." in name for name in stored):
-        raise UnsupportedCheckpoint("a generator of architecture 'resnet'; only 'skip' is read")
-    checked_layers(sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in stored))
-
-
 def _same(modules: dict[str, PersistentObject], pattern: str, attribute: str, default: object) -> Any:
     """Read an attribute that must be equal in every module whose path matches."""
     values = [
@@ -145,7 +149,9 @@ def _same(modules: dict[str, PersistentObject], pattern: str, attribute: str, de
     ]
     plain = [value for value in values if value is None or isinstance(value, (str, int, float))]
     if len(plain) < len(values) or len(set(plain)) > 1:
-        raise UnsupportedCheckpoint(f"a generator whose layers differ in {attribute}: {few(values)}")
+        raise UnsupportedCheckpoint(
+            f"a generator whose layers differ in {attribute}: {few(dict.fromkeys(map(shown, values)))}"
+        )
     return plain[0] if plain else default
 
 

@@ -213,6 +213,11 @@ def _refuse_growing(variables: dict[str, Array]) -> None:
 
 
 def _resolution(variables: dict[str, Array]) -> int:
+    oblong = (re.match(r"synthesis/(\d{1,4})x(\d{1,4})/", name) for name in variables)
+    if sides := next((m for m in oblong if m and m[1] != m[2]), None):
+        raise UnsupportedCheckpoint(
+            f"a network that starts at {sides[1]}x{sides[2]} px; only square images are read"
+        )
     sizes = [
         int(m[1]) for name in variables if (m := re.match(r"synthesis/(\d{1,4})x\1/ToRGB/weight$", name))
     ]

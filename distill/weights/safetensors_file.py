@@ -19,16 +19,11 @@ from torch import Tensor
 
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.files import aside
+from distill.weights import named_state
 from distill.weights.safe_pickle.machine import shown
 from distill.weights.safetensors_header import check_header
-from distill.weights.state import (
-    check_names,
-    checked_state,
-    finite,
-    layer_facts,
-    public_names,
-    sizes_of,
-)
+from distill.weights.state import checked_state, finite, layer_facts, positive, sizes_of
+from distill.weights.state_dicts import find_network, plain_name
 
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,20})?([eE][+-]?\d{1,3})?")
@@ -45,7 +40,7 @@ def read_tensors(
     try:
         with safe_open(path, framework="pt") as opened:
             texts = {str(name): str(text) for name, text in (opened.metadata() or {}).items()}
-            return {name: opened.get_tensor(name) for name in opened.keys() if keep(name)}, texts  # noqa: SIM118
+            return {name: opened.get_tensor(name) for name in opened.keys() if keep(plain_name(name))}, texts  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
         raise UnsupportedCheckpoint(
             f"truncated or broken safetensors file ({shown(str(error), 100)})"
@@ -58,15 +53,22 @@ def read_generator_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any
     Raises UnsupportedCheckpoint.
     """
     tensors, texts = read_tensors(path)
-    check_names(tensors, public_names(*sizes_of(tensors)))
+    found = find_network(tensors, (named_state.MARK,))
+    tensors = found.tensors if found else tensors
+    sizes_of(tensors)
+    named_state.refuse_names(tensors)
     if other := next((name for name, tensor in tensors.items() if not tensor.is_floating_point()), None):
         raise UnsupportedCheckpoint(
-            f"{other} is no tensor of floating-point numbers but {shown(str(tensors[other].dtype))}"
+            f"{shown(other)} is no tensor of floating-point numbers but {shown(str(tensors[other].dtype))}"
         )
-    state = checked_state({name: finite(name, tensor.float().numpy()) for name, tensor in tensors.items()})
     facts = {name: _plain(text) for name, text in texts.items()}
     _refuse_facts(facts)
     own = {name: facts[name] for name in ("mapping_lr_multiplier", "conv_clamp") if name in facts}
+    rate = positive("mapping_lr_multiplier", own.get("mapping_lr_multiplier") or 0.01)
+    stored = {name: finite(name, tensor.float().numpy()) for name, tensor in tensors.items()}
+    public, how = named_state.with_w_avg(stored, lr_multiplier=rate)
+    state = checked_state(named_state.with_filters(public))
+    facts = {"w_avg": how} | facts
     return state, {**facts, **layer_facts(state, origin=str(facts.get("origin") or "distill"), **own)}
 
 

@@ -133,6 +133,7 @@ def checked_state(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor
     """
     names = public_names(*sizes_of(arrays))
     check_names(arrays, names)
+    _refuse_other_images(arrays)
     for name, shape in expected_shapes({name: array.shape for name, array in arrays.items()}).items():
         if arrays[name].shape != shape:
             found = list(arrays[name].shape)
@@ -141,6 +142,19 @@ def checked_state(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor
         name: torch.from_numpy(np.ascontiguousarray(arrays[name])).reshape(arrays[name].shape)
         for name in names
     }
+
+
+def _refuse_other_images(arrays: Mapping[str, NDArray[np.float32]]) -> None:
+    """Raise UnsupportedCheckpoint in words for images that are not square, or not RGB."""
+    start = arrays["synthesis.b4.const"].shape
+    if len(start) == 3 and start[1:] != (4, 4):
+        raise UnsupportedCheckpoint(
+            f"a network that starts at {start[1]}x{start[2]} px; only square images are read"
+        )
+    channels = {array.shape[:1] for name, array in arrays.items() if name.endswith(".torgb.weight")}
+    if len(channels) == 1 and channels != {(3,)}:
+        (found,) = channels.pop() or (0,)
+        raise UnsupportedCheckpoint(f"a network that draws {found} colour channels; only 3 (RGB) are read")
 
 
 def expected_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:

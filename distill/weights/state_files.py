@@ -14,9 +14,10 @@ from torch import Tensor
 
 from distill.errors import UnsafePickle, UnsupportedCheckpoint
 from distill.weights.file_kinds import kind_of, opened
-from distill.weights.safe_pickle.machine import MIB, shown
+from distill.weights.safe_pickle.machine import MIB
 from distill.weights.safetensors_file import read_tensors
-from distill.weights.state import few, finite
+from distill.weights.state import finite
+from distill.weights.state_dicts import find_state, plain_names
 from distill.weights.torch_archive import read_torch
 from distill.weights.torch_records import TensorRecord
 
@@ -42,25 +43,20 @@ def read_state(path: Path, *, keep: Callable[[str], bool] = lambda name: True) -
             case "safetensors":
                 tensors, texts = read_tensors(path, keep=keep)
                 return StateFile(
-                    tensors={name: _widened(name, tensor) for name, tensor in tensors.items()}, metadata=texts
+                    tensors={name: _widened(name, tensor) for name, tensor in plain_names(tensors).items()},
+                    metadata=texts,
                 )
             case other:
                 raise UnsupportedCheckpoint(f"not a state dict but {other}; .pth, .pt, .safetensors are read")
 
 
 def _tensors(content: object, keep: Callable[[str], bool], file_size: int) -> dict[str, Tensor]:
-    if not isinstance(content, dict):
-        raise UnsupportedCheckpoint(f"not a state dict: it holds {shown(content)}")
-    names = [name for name in content if isinstance(name, str) and keep(name)]
-    other = [name for name in names if not isinstance(content[name], TensorRecord)]
-    if other or len(names) < sum(keep(str(name)) for name in content):
-        raise UnsupportedCheckpoint(
-            f"not a state dict of one network: {few(other or list(content))} is no tensor"
-        )
-    total = sum(4 * math.prod(content[name].shape) for name in names)
+    found = find_state(content, lambda value: isinstance(value, TensorRecord)).tensors
+    kept = {name: tensor for name, tensor in found.items() if keep(name)}
+    total = sum(4 * math.prod(tensor.shape) for tensor in kept.values())
     if total > 4 * file_size + MIB:  # float16 doubles; tensors on one storage may repeat it
         raise UnsafePickle(f"asks for {total:,} bytes of weights in a file of {file_size:,}")
-    return {name: _tensor(name, content[name].values()) for name in names}
+    return {name: _tensor(name, tensor.values()) for name, tensor in kept.items()}
 
 
 def _widened(name: str, tensor: Tensor) -> Tensor:

@@ -111,12 +111,13 @@ PACKED_TENSORS: Table = {
 }
 
 
-def read_torch(data: memoryview) -> Any:
+def read_torch(data: memoryview, *, table: Table = TORCH_FILE) -> Any:
     """Read what torch.save wrote, in either container. Raises UnsafePickle, UnsupportedCheckpoint."""
-    return read_zip(data) if bytes(data[: len(ZIP_START)]) == ZIP_START else read_legacy(data)
+    read = read_zip if bytes(data[: len(ZIP_START)]) == ZIP_START else read_legacy
+    return read(data, table=table)
 
 
-def read_zip(data: memoryview) -> Any:
+def read_zip(data: memoryview, *, table: Table = TORCH_FILE) -> Any:
     """Read what torch.save writes since version 1.6: a zip archive of a pickle and raw storages."""
     members = zip_members(data)
     pickles = [name for name in members if name.endswith("/data.pkl")]
@@ -132,7 +133,7 @@ def read_zip(data: memoryview) -> Any:
             raise UnsafePickle(f"broken torch file: storage {shown(key)} is missing")
         return lambda: members[name]
 
-    return load(members[pickles[0]], TORCH_FILE, persistent=_persistent(find))[0]
+    return load(members[pickles[0]], table, persistent=_persistent(find))[0]
 
 
 def zip_members(data: memoryview) -> dict[str, memoryview]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from distill.errors import UnsafePickle
 from distill.weights.safe_pickle.machine import Machine, Table, Token, shown
-from distill.weights.safe_pickle.records import COMMON, checked_sizes, shown_sizes, table_of
+from distill.weights.safe_pickle.records import COMMON, checked_sizes, inert, shown_sizes, table_of
 
 STORAGES = {  # numpy code; "bf" is bfloat16, which numpy does not have
     "FloatStorage": "f4", "HalfStorage": "f2", "DoubleStorage": "f8", "BFloat16Storage": "bf",
@@ -110,11 +110,6 @@ def _parameter(machine: Machine, args: tuple[Any, ...]) -> TensorRecord:
     return args[0]
 
 
-def _label(machine: Machine, args: tuple[Any, ...]) -> object:
-    """torch.device and torch.Size: plain values that no network needs."""
-    return args
-
-
 STORAGES_ONLY: Table = {
     **table_of(*(Token(f"torch.{name}", value=code) for name, code in STORAGES.items())),
     **table_of(Token("collections.OrderedDict", COMMON["collections", "OrderedDict"].reduce)),
@@ -126,8 +121,8 @@ TENSORS: Table = {
         COMMON["collections", "OrderedDict"],
         Token("torch._utils._rebuild_tensor_v2", _tensor),
         Token("torch._utils._rebuild_parameter", _parameter),
-        Token("torch.device", _label),
-        Token("torch.Size", _label),
+        Token("torch.device", inert),
+        Token("torch.Size", inert),
         *(Token(f"torch.{name}") for name in ("float16", "float32", "float64", "bfloat16", "int64", "bool")),
     ),
 }

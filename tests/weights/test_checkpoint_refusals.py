@@ -80,7 +80,18 @@ def test_layers_that_differ(tmp_path: Path, state: State) -> None:
     blocks = generator.meta["state"]["_modules"]["synthesis"].meta["state"]["_modules"]
     blocks["b8"].meta["state"]["_modules"]["conv1"].meta["state"]["conv_clamp"] = 7.0
     (tmp_path / "x").write_bytes(dumped(generator))
-    assert "layers differ in conv_clamp: 7.0, None, None" in refusal(tmp_path / "x")
+    assert "layers differ in conv_clamp: 7.0, None" in refusal(tmp_path / "x")
+
+
+def test_activations_that_differ_are_named_once_each(tmp_path: Path, state: State) -> None:
+    generator = persistent_generator(state)
+    blocks = generator.meta["state"]["_modules"]["synthesis"].meta["state"]["_modules"]
+    blocks["b8"].meta["state"]["_modules"]["conv1"].meta["state"]["activation"] = "relu"
+    (tmp_path / "x").write_bytes(dumped(generator))
+    said = refusal(tmp_path / "x")
+    assert said.endswith(
+        ("layers differ in activation: lrelu, relu", "layers differ in activation: relu, lrelu")
+    )
 
 
 def test_a_snapshot_without_a_generator(tmp_path: Path) -> None:
@@ -132,7 +143,7 @@ def test_tensorflow_network_without_weights(tmp_path: Path) -> None:
 
 def test_other_torch_files(tmp_path: Path) -> None:
     torch.save({"model": {"weight": torch.zeros(3)}, "epoch": 3}, tmp_path / "x")
-    assert "not a StyleGAN2 generator: holds model, epoch" in refusal(tmp_path / "x")
+    assert "not a StyleGAN2 generator: holds a dict of model, epoch" in refusal(tmp_path / "x")
     torch.save([1, 2], tmp_path / "x")
     assert "holds a list" in refusal(tmp_path / "x")
 
@@ -163,9 +174,9 @@ def test_float64_beyond_float32_is_not_finite(tmp_path: Path, state: State) -> N
 
 
 def test_a_missing_tensor(tmp_path: Path, state: State) -> None:
-    del state["synthesis.b8.conv1.bias"], state["mapping.w_avg"]
+    del state["synthesis.b8.conv1.bias"], state["mapping.fc0.bias"]
     said = refusal(write_nvidia_pytorch(tmp_path / "x", state))
-    assert "2 tensors missing: mapping.w_avg, synthesis.b8.conv1.bias" in said
+    assert "2 tensors missing: mapping.fc0.bias, synthesis.b8.conv1.bias" in said
 
 
 def test_tensors_that_do_not_fit(tmp_path: Path, state: State) -> None:
@@ -180,9 +191,31 @@ def test_whole_numbers_for_weights(tmp_path: Path, state: State) -> None:
         assert "no tensor of floating-point numbers" in refusal(write(tmp_path / "x", state))
 
 
-def test_a_greyscale_network(tmp_path: Path, state: State) -> None:
-    state["synthesis.b8.torgb.weight"] = torch.zeros(1, 2, 1, 1)
-    assert "needs [3, 2, 1, 1]" in refusal(write_nvidia_pytorch(tmp_path / "x", state))
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("write", [write_nvidia_pytorch, write_nvidia_tensorflow, write_rosinality])
+def test_other_colour_channels(tmp_path: Path, state: State, channels: int, write: Any) -> None:
+    for name in state:
+        if name.endswith("torgb.weight"):
+            state[name] = torch.zeros(channels, *state[name].shape[1:])
+        elif name.endswith("torgb.bias"):
+            state[name] = torch.zeros(channels)
+    said = refusal(write(tmp_path / "x", state))
+    assert f"a network that draws {channels} colour channels; only 3 (RGB) are read" in said
+
+
+@pytest.mark.parametrize("write", [write_nvidia_pytorch, write_rosinality])
+def test_a_network_that_is_not_square(tmp_path: Path, state: State, write: Any) -> None:
+    state["synthesis.b4.const"] = torch.zeros(2, 4, 6)
+    said = refusal(write(tmp_path / "x", state))
+    assert "a network that starts at 4x6 px; only square images are read" in said
+
+
+def test_a_tensorflow_network_that_is_not_square(tmp_path: Path, state: State) -> None:
+    networks = tf_networks(state)
+    inside = networks[2].components["synthesis"]
+    inside.variables = [(name.replace("4x4/", "4x6/"), array) for name, array in inside.variables]
+    (tmp_path / "x").write_bytes(dumped(networks))
+    assert "starts at 4x6 px" in refusal(tmp_path / "x")
 
 
 def test_a_resolution_beyond_1024(tmp_path: Path, state: State) -> None:

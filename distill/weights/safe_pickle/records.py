@@ -219,12 +219,30 @@ def _numpy_tokens() -> list[Token]:
     return tokens
 
 
+def inert(machine: Machine, args: tuple[Any, ...]) -> object:
+    """A plain value that no network needs, such as a path or a device: its arguments."""
+    return args
+
+
+def _inert_tokens() -> list[Token]:
+    paths = [f"{kind}Path" for kind in ("", "Posix", "Windows", "PurePosix", "PureWindows", "Pure")]
+    names = [f"{home}.{path}" for home in ("pathlib", "pathlib._local") for path in paths]
+    names += [f"datetime.{name}" for name in ("datetime", "date", "timedelta")]
+    names += [
+        f"{home}.{name}"
+        for home in ("builtins", "__builtin__")
+        for name in ("complex", "range", "xrange", "slice")
+    ]
+    return [Token(name, inert) for name in names]
+
+
 COMMON: Table = table_of(
     Token("collections.OrderedDict", _ordered_dict, Ordered),
     Token("builtins.set", _set),
     Token("__builtin__.set", _set),
     Token("_codecs.encode", _encode),
     *_numpy_tokens(),
+    *_inert_tokens(),
 )
 NVIDIA: Table = table_of(
     Token("torch_utils.persistence._reconstruct_persistent_obj", _persistent_object),
