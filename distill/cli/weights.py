@@ -61,7 +61,7 @@ def info(source: str, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     for key, value in facts.items():
-        click.echo(f"{key + ':':16} {'-' if value is None else value}")
+        click.echo(f"{key + ':':23} {'-' if value is None else value}")
     if facts.get("state") == "not fetched":
         click.echo(f"The file is not here yet: distill weights fetch {source}")
 

@@ -18,8 +18,10 @@ from distill.weights.registry import (
     weights_entries,
     weights_folder,
 )
+from distill.weights.safe_pickle.machine import shown
 
 BUFFERS = ("noise_const", "resample_filter", "w_avg")  # tensors that are no parameters
+TOLD = ("mapping_lr_multiplier", "conv_clamp", "entry", "w_avg", "noise")  # of the facts of a checkpoint
 OK, UNKNOWN = "ok", "no sha256 known"
 
 
@@ -80,10 +82,16 @@ def _facts_of(path: Path) -> dict[str, Any]:
         "num_ws": len(layer_names(resolution)) + 1,
         "z_dim": checkpoint.facts["z_dim"],
         "w_dim": checkpoint.facts["w_dim"],
+        "mapping_layers": checkpoint.facts["mapping_layers"],
+        **{name: _told(checkpoint.facts[name]) for name in TOLD if name in checkpoint.facts},
         "parameters": sum(
             tensor.numel() for name, tensor in checkpoint.state.items() if not name.endswith(BUFFERS)
         ),
     }
+
+
+def _told(value: object) -> Any:
+    return shown(value, 300) if isinstance(value, str) else value
 
 
 def _chosen(names: Sequence[str]) -> list[WeightsEntry]:

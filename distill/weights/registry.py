@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that tells the format of the file itself
+
 WeightsKind = Literal["generator", "features", "scorer"]
 
 
@@ -223,14 +225,24 @@ def cached_checkpoint(path: Path) -> Checkpoint:
     copy = cache_dir() / "converted" / f"{_sha256(path)}.safetensors"
     if copy.is_file():
         try:
-            return replace(read_checkpoint(copy), sha256=copy.stem)
+            return _as_converted(read_checkpoint(copy), copy.stem)
         except DistillError as error:
             log.warning("%s: broken, converting again (%s)", copy, error)
     checkpoint = read_checkpoint(path)
     if checkpoint.format != "safetensors":
         try:
             copy.parent.mkdir(parents=True, exist_ok=True)
-            save_safetensors(copy, checkpoint)
+            facts = {**checkpoint.facts, CONVERTED_FROM: checkpoint.format}
+            save_safetensors(copy, replace(checkpoint, facts=facts))
         except (OSError, DistillError) as error:
             log.warning("%s: not kept (%s); it will be converted again next time", copy, error)
     return checkpoint
+
+
+def _as_converted(copy: Checkpoint, sha256: str) -> Checkpoint:
+    """Return a converted copy as the file that it was read from. Raises DistillError where it does not say which."""
+    facts = dict(copy.facts)
+    before = facts.pop(CONVERTED_FROM, None)
+    if not isinstance(before, str):
+        raise DistillError("it does not say which format it was")
+    return replace(copy, facts=facts, format=before, sha256=sha256)

@@ -6,6 +6,8 @@ import hashlib
 import json
 
 import pytest
+from checkpoint_files import golden_state, write_nvidia_pytorch, write_rosinality
+from safetensors.torch import save_file
 
 from distill.cli.main import run
 from distill.weights.checkpoint import read_checkpoint
@@ -50,6 +52,41 @@ def test_info_of_embedded_weights(capsys):
     assert facts["format"] == "safetensors"
     assert facts["sha256"] == entry_of("portraits").sha256
     assert 1_500_000 < facts["parameters"] < 1_584_312
+
+
+def test_info_says_the_same_of_a_foreign_file_every_time(tmp_path, capsys):
+    state = golden_state()
+    write_nvidia_pytorch(tmp_path / "x.pkl", state, conv_clamp=256.0, lr_multiplier=0.02)
+    write_rosinality(tmp_path / "y.pt", state, with_latent_avg=False)
+    told = []
+    for name in ("x.pkl", "x.pkl", "y.pt", "y.pt"):
+        assert run(["weights", "info", str(tmp_path / name), "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    nvidia, again, rosinality, once_more = told
+    assert nvidia == again
+    assert rosinality == once_more
+    layers = sum(name.startswith("mapping.fc") for name in state) // 2
+    assert {key: nvidia[key] for key in ("format", "entry", "w_avg", "conv_clamp", "mapping_layers")} == {
+        "format": "nvidia-pytorch",
+        "entry": "G_ema",
+        "w_avg": "stored",
+        "conv_clamp": 256.0,
+        "mapping_layers": layers,
+    }
+    assert nvidia["mapping_lr_multiplier"] == 0.02
+    assert (rosinality["format"], rosinality["w_avg"]) == ("rosinality", "estimated from 10000 samples")
+    assert run(["weights", "info", str(tmp_path / "x.pkl")]) == 0
+    assert "conv_clamp:" in capsys.readouterr().out
+
+
+def test_info_shows_no_control_characters_of_a_file(tmp_path, capsys):
+    save_file(
+        golden_state(), tmp_path / "x.safetensors", metadata={"entry": "a\x1b[2J\nb", "w_avg": "\u202e"}
+    )
+    assert run(["weights", "info", str(tmp_path / "x.safetensors")]) == 0
+    out = capsys.readouterr().out
+    assert "a\\x1b[2J\\nb" in out
+    assert not {"\x1b", "\u202e"} & set(out)
 
 
 def test_info_of_weights_that_are_not_here_says_how_to_fetch_them(capsys):
