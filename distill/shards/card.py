@@ -104,7 +104,8 @@ def _origin(recipe: Mapping[str, Any]) -> str:
     source = recipe.get("source")
     if isinstance(source, Mapping):
         rows = [(code(key), escape(text)) for key, text in recipe_rows(source)]
-        return f"## Source\n\n{table(('key', 'value'), rows)}"
+        rest = "A row holds images and what their files say of them: no latents, no parameters, no scores."
+        return f"## Source\n\n{table(('key', 'value'), rows)}\n\n{rest}"
     generator = generator_of(recipe)
     rows = [
         ("name", escape(value_text(generator.get("name")))),

@@ -100,17 +100,30 @@ def _facts(recipe: Mapping[str, Any]) -> dict[str, str]:
     """The main settings, in words."""
     generator = generator_of(recipe)
     facts = {
+        "Source": _source_text(recipe.get("source")),
         "Generator": generator.get("name"),
         "Its licence": generator.get("licence"),
         "Truncation ψ": recipe.get("truncation_psi"),
         "Edit": edit_text(recipe),
         "Selection": selection_text(recipe),
-        "Filters": ", ".join(str(item.get("name")) for item in filters_of(recipe)) or "none",
+        "Filters": _filters_text(recipe),
         "Alignment": recipe.get("align"),
         "Seed": recipe.get("seed"),
         "Codec": recipe.get("codec"),
     }
     return {name: value_text(value) for name, value in facts.items() if value is not None}
+
+
+def _source_text(source: Any) -> str | None:
+    """Name what the images were before: "folders, my-pairs"; None where they were drawn."""
+    if not isinstance(source, Mapping):
+        return None
+    return ", ".join(value_text(source[key]) for key in ("kind", "folder") if key in source) or None
+
+
+def _filters_text(recipe: Mapping[str, Any]) -> str | None:
+    names = ", ".join(str(item.get("name")) for item in filters_of(recipe))
+    return names or (None if "source" in recipe else "none")
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:

@@ -69,7 +69,7 @@ def _draw_sample(
     for k, role in enumerate(roles):
         sheet.paste(shown(sample.images[role], side), (corner[0] + k * (side + GAP), corner[1]))
     facts = sample.moved or numbers(sample.params)
-    text = ", ".join([f"shard {sample.shard}", f"candidate {sample.candidate}", *facts])
+    text = ", ".join([sample.title, *facts])
     write_line(pen, (corner[0], corner[1] + side + 3), text, len(roles) * (side + GAP), size=13, ink=FAINT)
 
 

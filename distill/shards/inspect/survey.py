@@ -45,7 +45,8 @@ class Survey:
 class Sample:
     """One row of one shard: images by role (uint8 [H, W, 3]), its parameters and its scores by name.
 
-    `moved`: what the edit did to its attribute, in words, where the pair was chosen by that.
+    `moved`: what the edit did to its attribute, in words, where the pair was chosen by that. `name`: of the picture
+    that the row was made of, "" where it was drawn.
     """
 
     shard: int
@@ -55,6 +56,12 @@ class Sample:
     params: Mapping[str, Any]
     scores: Mapping[str, Any]
     moved: Sequence[str] = ()
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What to call the row: by its picture's name, else by its place."""
+        return self.name or f"shard {self.shard}, candidate {self.candidate}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +165,7 @@ def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
         params=params,
         scores=scores,
         moved=moved(reader.recipe, params, scores),
+        name=name_of(reader, row),
     )
 
 
@@ -171,6 +179,13 @@ def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[
     before, after = (values[end] for end in ends)
     places = 2 if max(abs(before), abs(after)) < 10 else 1  # a probability, or years
     return [f"{attribute} {before:.{places}f} to {after:.{places}f}"]
+
+
+def name_of(reader: ShardReader, row: int) -> str:
+    """Return the name of the picture that a row was made of; "" where shards have none."""
+    if "name" not in reader.columns():
+        return ""
+    return bytes(reader.value("name", row).item()).decode("utf-8", "replace")
 
 
 def row_of(reader: ShardReader, group: str, row: int) -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""`distill import`: people's own pairs and triplets as a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from distill.cli import options
+
+
+@click.command("import", short_help="Make a data set of pairs or triplets that are there already.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "layout",
+    required=True,
+    type=click.Choice(["pix2pixhd", "folders", "pix2pix"]),
+    help="How the pictures lie in DIR.",
+)
+@click.option(
+    "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="The data set to make."
+)
+@click.option("--inputs", metavar="A[,B]", help="Names of the inputs; of folders, which they are.")
+@click.option("--target", metavar="NAME", help="Name of the target; of folders, which it is.")
+@click.option("--phase", help="pix2pixhd: prefix of the folders; pix2pix: the folder.  [default: train]")
+@click.option(
+    "--input-side",
+    type=click.Choice(["left", "right"]),
+    help="pix2pix: the half that goes in.  [default: left]",
+)
+@click.option(
+    "--resolution",
+    metavar="R",
+    type=click.IntRange(1, 16384),
+    help="Cut the middle square and resize it to R.  [default: all pixels, which must be square]",
+)
+@options.codec("raw", value="raw")
+@options.max_skips("0", "How many rows may be left out: without a partner, unreadable, of another size.")
+@options.picture_workers
+@options.dry_run
+@options.as_json
+def import_command(dry_run: bool, as_json: bool, inputs: str | None, **given: Any) -> None:
+    """Make shards of pairs or triplets of pictures, for train-pix2pix; partners have the same file name.
+
+    \b
+    pix2pixhd  DIR/train_A = first input, DIR/train_B = target, DIR/train_C = second input, if there
+    folders    DIR/<role>/…, such as --inputs photo --target drawing; known where distill export wrote DIR
+    pix2pix    input and target side by side in one picture, in DIR/train or DIR
+
+    The same command resumes. What cannot be taken is named, and nothing is left out unless --max-skips allows it.
+    """
+    from distill.cli.signals import stop_on_signals
+    from distill.progress import Progress
+    from distill.shards.imports import report
+    from distill.shards.imports.plan import ImportPairsRequest, find_source, plan_import
+    from distill.shards.imports.run import run_import, sample
+
+    names = tuple(name.strip() for name in inputs.split(",")) if inputs else ()
+    request = ImportPairsRequest(inputs=names, **given)
+    found = find_source(request)
+    with stop_on_signals() as stop:
+        with Progress(len(found.rows), noun="row", keep=False) as progress:
+            progress.beside("reading headers")
+            plan = plan_import(request, found, stop=stop, advance=progress.advance)
+        if dry_run:
+            size, seconds = sample(plan)
+            facts = report.plan_facts(plan, size, seconds)
+            lines = [*report.plan_lines(plan, size, seconds), "dry run: nothing was written"]
+        else:
+            with Progress(len(plan.rows), noun="row", keep=False) as progress:
+                result = run_import(plan, stop=stop, advance=progress.advance)
+            facts, lines = report.result_facts(plan, result), report.result_lines(plan, result)
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines))

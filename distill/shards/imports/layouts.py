@@ -1,0 +1,41 @@
+"""The table of layouts that can be imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from distill.errors import DistillError
+from distill.shards.imports import folders, pix2pixhd, side_by_side
+from distill.shards.imports.rows import FoundRows, ImportSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceLayout:
+    """How rows are found in a folder; `takes`: the fields of ImportSource that only some layouts know."""
+
+    find: Callable[[ImportSource], FoundRows]
+    takes: tuple[str, ...] = ()
+
+
+LAYOUTS: dict[str, SourceLayout] = {
+    "pix2pixhd": SourceLayout(find=pix2pixhd.find, takes=("phase",)),
+    "folders": SourceLayout(find=folders.find),
+    "pix2pix": SourceLayout(find=side_by_side.find, takes=("phase", "input_side")),
+}
+OWN_OPTIONS = {"phase": "--phase", "input_side": "--input-side"}
+
+
+def find_rows(layout: str, source: ImportSource) -> FoundRows:
+    """Find the rows of a folder. Raises DistillError for what does not fit the layout."""
+    stamp = source.stamp
+    if stamp and stamp.to != layout:
+        better = (
+            f"give --from {stamp.to}" if stamp.to in LAYOUTS else "export it with --to folders to import it"
+        )
+        raise DistillError(f"{source.folder} is an export --to {stamp.to}, not {layout}: {better}")
+    for name, option in OWN_OPTIONS.items():
+        if getattr(source, name) is not None and name not in LAYOUTS[layout].takes:
+            users = [other for other, row in LAYOUTS.items() if name in row.takes]
+            raise DistillError(f"{option} is for --from {' and '.join(users)}, not for {layout}")
+    return replace(LAYOUTS[layout].find(source), stamp=stamp)
