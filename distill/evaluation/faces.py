@@ -81,6 +81,8 @@ class NoFaceModel(DistillError):
 def face_notes(judging: FaceJudging, found: Evaluation, recipe: Recipe) -> list[str]:
     """What a reader must know of the faces of a data set."""
     notes = []
+    if judging.scores is not None and not found.face_rows:
+        return [f"Faces: none could be found in {judging.scores.without} rows, so none are compared."]
     if judging.scores is not None:
         without = judging.scores.without
         lost = f", {without} had no face that could be found" if without else ""
