@@ -128,7 +128,7 @@ def translate(
     DistillError where none worked.
     """
     from distill.editing.translate import TranslateRequest, open_translator, translate_photos
-    from distill.faces.photos import find_photos
+    from distill.faces.find import find_photos
 
     request = TranslateRequest(
         photos=tuple(map(Path, photos)),

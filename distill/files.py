@@ -62,13 +62,26 @@ def aside(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for results. Raises DistillError where that cannot be."""
-    if folder.exists() and not folder.is_dir():
-        raise DistillError(f"{folder} is a file, a folder is needed: choose another --out")
+    """Make a folder for results, and those it lies in. Raises DistillError where that cannot be."""
+    check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise os_error(error) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Raise DistillError where a folder for results is not and cannot be, or not be written to; nothing is made."""
+    place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise DistillError(f"{place} is a file, a folder is needed: choose another --out")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise DistillError(f"{place}: no permission to write there: choose another --out")
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """Return what `make_folder` would make, the outermost first."""
+    return [path for path in reversed((folder, *folder.parents)) if not path.exists()]
 
 
 def sweep(folder: Path) -> int:

@@ -38,14 +38,14 @@ def align(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) 
     """
     options.check_faces(all_faces, face_index)
     from distill.faces.align_photos import AlignRequest, align_photos
-    from distill.faces.photos import find_photos
+    from distill.faces.find import find_photos
     from distill.files import path_text
     from distill.progress import Progress
 
     request = AlignRequest(all_faces=all_faces, face_index=face_index or 0, **given)
-    files = find_photos(request.photos, request.out)
-    with Progress(len(files), noun="photo", keep=False) as progress:
-        found = align_photos(request, files, advance=progress.advance)
+    photos = find_photos(request.photos, request.out)
+    with Progress(len(photos.files), noun="photo", keep=False) as progress:
+        found = align_photos(request, photos, advance=progress.advance)
     if as_json:
         facts = {"size": request.size, "mode": request.mode, **found.to_json("aligned")}
         click.echo(json.dumps(facts, indent=2))
@@ -53,6 +53,6 @@ def align(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) 
         if found.done:
             how = f"{request.size}×{request.size}, {request.mode}"
             click.echo(f"{found.summary('aligned')} ({how}) into {path_text(request.out)}")
-        for line in found.skip_lines():
+        for line in found.lines(all_faces=all_faces):
             click.echo(line)
     found.check()

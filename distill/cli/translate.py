@@ -58,23 +58,23 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
         translate_photos,
         translation_json,
     )
-    from distill.faces.photos import find_photos
+    from distill.faces.find import find_photos
     from distill.progress import Progress
 
     request = TranslateRequest(all_faces=all_faces, face_index=face_index or 0, **given)
-    files = find_photos(request.photos, request.out)
+    photos = find_photos(request.photos, request.out)
     ready = open_translator(request)
     trained = ready.student.facts.resolution
     if trained not in (None, ready.size):
         click.echo(f"note: the student was trained at {trained} px and now runs at {ready.size}", err=True)
-    with Progress(len(files), noun="photo", keep=False) as progress:
-        found = translate_photos(request, files, ready, advance=progress.advance)
+    with Progress(len(photos.files), noun="photo", keep=False) as progress:
+        found = translate_photos(request, photos, ready, advance=progress.advance)
     if as_json:
         click.echo(json.dumps(translation_json(request, ready, found), indent=2))
     else:
         if found.done:
             click.echo(f"{found.summary('translated')} {_where(request, ready)}")
-        for line in found.skip_lines():
+        for line in found.lines(all_faces=all_faces):
             click.echo(line)
     found.check()
 

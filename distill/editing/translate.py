@@ -5,7 +5,7 @@ cut_photos ─► Translator (batches) ─► NAME.png, compare/NAME.png ─► 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,13 @@ from distill.editing.pictures import ContactSheet, side_by_side
 from distill.editing.translator import Translator, make_translator
 from distill.faces.alignment import Floats, Pixels
 from distill.faces.detection import Face
+from distill.faces.find import FoundPhotos, check_outputs
+from distill.faces.outputs import COMPARE, PASTED, SHEET, OutputFolder
 from distill.faces.paste import FaceEdit, paste_back
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
-from distill.faces.photos import FaceCut, PhotoCuts, check_outputs, cut_photos, photo_detector
-from distill.files import make_folder
+from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, photo_detector
 from distill.networks.student import load_student
-from distill.pixels import write_png
 
-COMPARE, PASTED, SHEET = "compare", "pasted", "sheet"
 MOST_WAITING = 200_000_000  # pixels of photos held at a time
 
 
@@ -48,7 +47,10 @@ class TranslateRequest:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TranslatedFace:
-    """One face translated: the files written, and where the face is in the upright photo."""
+    """One face translated: the files written, and where the face is in the upright photo.
+
+    All faces of at least `searched` px were looked for, where all were asked for.
+    """
 
     photo: Path
     output: Path
@@ -56,6 +58,7 @@ class TranslatedFace:
     pasted: Path | None
     face: Face
     quad: Floats
+    searched: int
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -77,12 +80,12 @@ def open_translator(request: TranslateRequest) -> Translator:
 
 def translate_photos(
     request: TranslateRequest,
-    files: Sequence[Path],
+    found: FoundPhotos,
     translate: Translator,
     *,
     advance: Callable[[int], object] = lambda photos: None,
 ) -> PhotoResults[TranslatedFace]:
-    """Translate the faces of `files` into `request.out`; `advance` hears of photos done.
+    """Translate the faces of photos into `request.out`; `advance` hears of photos done.
 
     Written are NAME.png, compare/NAME.png (inputs | output), with `paste_back` also pasted/STEM.png (the photo with
     all its translated faces), and last sheet.png. Raises DiskFull, and DistillError where `out` cannot be written or
@@ -90,23 +93,28 @@ def translate_photos(
     """
     detector = photo_detector(all_faces=request.all_faces or request.face_index > 0)
     landmarks_sha256 = detector.landmarks_sha256  # a missing model shows before the first photo
-    out = request.out
     for folder in _folders(request):
-        check_outputs(files, folder)
-    make_folder(out)
+        check_outputs(found.files, folder)
     sheet = ContactSheet([*translate.roles, "output"])
-    cuts = cut_photos(
-        files,
-        detector,
-        size=translate.size,
-        all_faces=request.all_faces,
-        face_index=request.face_index,
-        reserved=[SHEET],
+    with OutputFolder(request.out, "translate") as outputs:
+        cuts = cut_photos(
+            found.files,
+            detector,
+            size=translate.size,
+            all_faces=request.all_faces,
+            face_index=request.face_index,
+            stems=outputs.stems(found.files, sheet=True),
+        )
+        writer = _Writer(outputs=outputs, translate=translate, sheet=sheet, paste=request.paste_back)
+        results = collect(_translated(cuts, writer), advance)
+        if sheet.count:
+            outputs.write(sheet.draw(), SHEET)
+    return PhotoResults(
+        photos=len(found.files),
+        results=[*found.left_out, *results],
+        landmarks_sha256=landmarks_sha256,
+        replaced=outputs.replaced,
     )
-    results = collect(_translated(cuts, request, translate, sheet), advance)
-    if sheet.count:
-        write_png(out / f"{SHEET}.png", sheet.draw())
-    return PhotoResults(photos=len(files), results=results, landmarks_sha256=landmarks_sha256)
 
 
 def translation_json(
@@ -130,28 +138,53 @@ def _folders(request: TranslateRequest) -> list[Path]:
     return [request.out, request.out / COMPARE, *pasted]
 
 
-def _translated(
-    cuts: Iterator[PhotoCuts],
-    request: TranslateRequest,
-    translate: Translator,
-    sheet: ContactSheet,
-) -> Iterator[list[TranslatedFace | SkippedPhoto]]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Writer:
+    """What writing the pictures of a face needs."""
+
+    outputs: OutputFolder
+    translate: Translator
+    sheet: ContactSheet
+    paste: bool
+
+    def write(self, found: PhotoCuts, edited: dict[str, Pixels]) -> list[TranslatedFace | SkippedPhoto]:
+        """Write what came of one photo; `edited` by the names of its cuts."""
+        pasted = self._paste(found, edited) if self.paste and edited else None
+        return [
+            self._face(cut, edited[cut.name], pasted) if isinstance(cut, FaceCut) else cut for cut in found
+        ]
+
+    def _face(self, cut: FaceCut, edited: Pixels, pasted: Path | None) -> TranslatedFace:
+        tiles = [*self.translate.inputs(cut.pixels), edited]
+        output = self.outputs.write(edited, cut.name)
+        comparison = self.outputs.write(side_by_side(tiles), cut.name, below=COMPARE)
+        self.sheet.add(cut.name, tiles)
+        return TranslatedFace(
+            photo=cut.photo,
+            output=output,
+            comparison=comparison,
+            pasted=pasted,
+            face=cut.face,
+            quad=cut.quad,
+            searched=cut.searched,
+        )
+
+    def _paste(self, found: PhotoCuts, edited: dict[str, Pixels]) -> Path:
+        """Write one photo with all its edits."""
+        cuts = [cut for cut in found if isinstance(cut, FaceCut)]
+        edits = [FaceEdit(quad=cut.quad, pixels=edited[cut.name]) for cut in cuts]
+        return self.outputs.write(paste_back(cuts[0].image, edits), cuts[0].stem, below=PASTED)
+
+
+def _translated(cuts: Iterator[PhotoCuts], writer: _Writer) -> Iterator[list[TranslatedFace | SkippedPhoto]]:
     """Yield what came of each photo, in order."""
-    for several in _gathered(cuts, translate.batch):
+    for several in _gathered(cuts, writer.translate.batch):
         faces = iter(
-            translate([cut.pixels for found in several for cut in found if isinstance(cut, FaceCut)])
+            writer.translate([cut.pixels for found in several for cut in found if isinstance(cut, FaceCut)])
         )
         for found in several:
             edited = {cut.name: next(faces) for cut in found if isinstance(cut, FaceCut)}
-            for folder in _folders(request) if edited else []:
-                make_folder(folder)
-            pasted = _paste(found, edited, request.out) if request.paste_back and edited else None
-            yield [
-                _write(cut, edited[cut.name], translate, request.out, pasted, sheet)
-                if isinstance(cut, FaceCut)
-                else cut
-                for cut in found
-            ]
+            yield writer.write(found, edited)
 
 
 def _gathered(photos: Iterator[PhotoCuts], batch: int) -> Iterator[list[PhotoCuts]]:
@@ -168,26 +201,3 @@ def _gathered(photos: Iterator[PhotoCuts], batch: int) -> Iterator[list[PhotoCut
             waiting, faces, pixels = [], 0, 0
     if waiting:
         yield waiting
-
-
-def _write(
-    cut: FaceCut, edited: Pixels, translate: Translator, out: Path, pasted: Path | None, sheet: ContactSheet
-) -> TranslatedFace:
-    output, comparison = out / f"{cut.name}.png", out / COMPARE / f"{cut.name}.png"
-    tiles = [*translate.inputs(cut.pixels), edited]
-    write_png(output, edited)
-    write_png(comparison, side_by_side(tiles))
-    sheet.add(cut.name, tiles)
-    return TranslatedFace(
-        photo=cut.photo, output=output, comparison=comparison, pasted=pasted, face=cut.face, quad=cut.quad
-    )
-
-
-def _paste(found: PhotoCuts, edited: dict[str, Pixels], out: Path) -> Path:
-    """Write one photo with all its edits."""
-    cuts = [cut for cut in found if isinstance(cut, FaceCut)]
-    path = out / PASTED / f"{cuts[0].stem}.png"
-    write_png(
-        path, paste_back(cuts[0].image, [FaceEdit(quad=cut.quad, pixels=edited[cut.name]) for cut in cuts])
-    )
-    return path

@@ -20,6 +20,7 @@ from distill.editing.translator import Translator
 from distill.evaluation.student_scores import COPY, LATENT_EDIT, STUDENT
 from distill.faces.alignment import Floats, Pixels, quad_cut
 from distill.faces.detection import Face
+from distill.faces.find import FoundPhotos
 from distill.faces.photo_results import SkippedPhoto, json_paths, no_face
 from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, photo_detector
 
@@ -55,7 +56,7 @@ class PhotoEvaluation:
 
 
 def score_photos(
-    photos: Sequence[Path],
+    photos: FoundPhotos,
     translate: Translator,
     faces: FaceScores,
     *,
@@ -71,8 +72,8 @@ def score_photos(
     beside = ["embedded, edited"] if latent_edit else []
     sheet = ContactSheet([*translate.roles, "output", *beside])
     rows: list[PhotoRow] = []
-    skipped: list[SkippedPhoto] = []
-    for some in _batches(cut_photos(photos, photo_detector(), size=translate.size), translate.batch):
+    skipped = list(photos.left_out)
+    for some in _batches(cut_photos(photos.files, photo_detector(), size=translate.size), translate.batch):
         cuts = [cut for cut in some if isinstance(cut, FaceCut)]
         skipped += [cut for cut in some if isinstance(cut, SkippedPhoto)]
         pixels, seen = [cut.pixels for cut in cuts], [face_in_cut(cut, translate.size) for cut in cuts]
@@ -87,7 +88,7 @@ def score_photos(
             rows.append(row)
         advance(len(some))
     if not rows:
-        raise no_face(len(photos), skipped)
+        raise no_face(len(photos.files), skipped)
     return PhotoEvaluation(
         scores=faces.result(),
         rows=rows,

@@ -5,8 +5,8 @@ find_photos ─► score_photos (the student, and the teacher's own edit where a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,13 @@ from distill.evaluation.photo_scores import PhotoEvaluation, score_photos
 from distill.evaluation.report import EvaluationReport, face_table, page, plain
 from distill.evaluation.student import default_out
 from distill.evaluation.student_scores import evenly
+from distill.faces.find import FoundPhotos, find_photos
 from distill.faces.photo_results import count_reasons, json_paths
-from distill.faces.photos import find_photos
 from distill.files import path_text
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import TaskRecipe
 from distill.networks.perceptual import default_perceptual, load_perceptual
 from distill.networks.student import load_student
-from distill.progress import plural
 from distill.stylegan2.load import load_generator
 
 
@@ -60,7 +59,7 @@ class PhotosEvaluation:
 
     request: EvaluatePhotosRequest
     translate: Translator
-    files: Sequence[Path]
+    found: FoundPhotos
     judging: FaceJudging
     recipes: Mapping[str, TaskRecipe]
     out: Path
@@ -68,7 +67,7 @@ class PhotosEvaluation:
 
     @property
     def count(self) -> int:
-        return len(self.files)
+        return len(self.found.files)
 
     def facts(self) -> dict[str, Any]:
         """What is measured."""
@@ -110,7 +109,7 @@ class PhotosEvaluation:
         assert self.judging.scores is not None
         edit = self._latent_edit(note) if self.request.latent_edit else None
         found = score_photos(
-            self.files, self.translate, self.judging.scores, latent_edit=edit, advance=advance
+            self.found, self.translate, self.judging.scores, latent_edit=edit, advance=advance
         )
         notes = self._notes(found)
         facts = {
@@ -163,7 +162,7 @@ class PhotosEvaluation:
         """What a reader must know of the numbers."""
         notes = [f"{what}: not measured: {why}" for what, why in self.judging.missing.items()]
         skips = count_reasons(found.skipped)
-        notes += [f"{plural(count, 'photo')} left out: {reason}" for reason, count in skips.items()]
+        notes += [f"{count} left out: {reason}" for reason, count in skips.items()]
         if self.judging.judge:
             notes += self.judging.notes(self.translate.student.facts.selected_by, len(found.rows))
             notes.append(
@@ -178,13 +177,14 @@ class PhotosEvaluation:
 def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -> PhotosEvaluation:
     """Find the photos, load the student and who judges. Raises DistillError for what does not fit."""
     out = request.out or default_out(request.source)
-    files = find_photos([request.photos], out)
+    found = find_photos([request.photos], out)
     if request.limit is not None:
-        files = [files[place] for place in evenly(len(files), request.limit)]
+        files = [found.files[place] for place in evenly(len(found.files), request.limit)]
+        found = replace(found, files=files)
     student = load_student(request.source, device=request.device, precision=request.precision)
     translate = make_translator(student, style=request.style, size=None, batch=request.batch)
     ways = wanted_ways({"task": student.facts.task})
     judging = judging_by(request.scorer, ways=ways, device=str(student.device))
     return PhotosEvaluation(
-        request=request, translate=translate, files=files, judging=judging, recipes=recipes, out=out
+        request=request, translate=translate, found=found, judging=judging, recipes=recipes, out=out
     )

@@ -37,6 +37,8 @@ class PhotoResult(Protocol):
 
     @property
     def photo(self) -> Path: ...
+    @property
+    def searched(self) -> int: ...
     def to_json(self) -> dict[str, Any]: ...
 
 
@@ -45,11 +47,12 @@ R = TypeVar("R", bound=PhotoResult)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotoResults(Generic[R]):
-    """Everything that came of `photos` photos, in their order."""
+    """Everything that came of `photos` photos, in their order; `replaced` pictures were there from an earlier run."""
 
     photos: int
     results: Sequence[R | SkippedPhoto]
     landmarks_sha256: str
+    replaced: int = 0
 
     @property
     def done(self) -> list[R]:
@@ -64,6 +67,7 @@ class PhotoResults(Generic[R]):
         return {
             done: len(self.done),
             "skipped": count_reasons(self.skipped),
+            "replaced": self.replaced,
             "results": [result.to_json() for result in self.results],
             "landmarks_sha256": self.landmarks_sha256,
         }
@@ -73,8 +77,12 @@ class PhotoResults(Generic[R]):
         used = len({result.photo for result in self.done})
         return f"{done} {plural(len(self.done), 'face')} from {used} of {plural(self.photos, 'photo')}"
 
-    def skip_lines(self) -> Iterator[str]:
-        """The count of each reason, then each skipped photo."""
+    def lines(self, *, all_faces: bool) -> Iterator[str]:
+        """What must be known of the results: how far was searched, what was replaced, then each skipped photo."""
+        if all_faces and self.done:
+            yield f"looked for faces of {max(result.searched for result in self.done)} px and more"
+        if self.replaced:
+            yield f"replaced {plural(self.replaced, 'picture')} that an earlier run had made of the same photos"
         if self.skipped:
             yield f"skipped {len(self.skipped)}: {reason_counts(self.skipped)}"
         for skip in sorted(self.skipped, key=lambda skip: skip.reason):

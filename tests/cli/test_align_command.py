@@ -34,7 +34,7 @@ def run(*arguments):
 def test_photos_are_aligned_and_skips_are_told(photos, tmp_path):
     result = run(photos, "--out", tmp_path / "out", "--size", 64)
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["me-2.png", "me.png"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["me-2.png", "me.png"]
     assert "aligned 2 faces from 2 of 4 photos (64×64, ffhq)" in result.stdout
     assert "skipped 2: " in result.stdout
     assert "no face 1" in result.stdout
@@ -94,7 +94,7 @@ def test_wrong_paths_are_exit_code_2(photos, tmp_path):
 
 def test_all_faces_are_numbered(photos, tmp_path):
     assert run(photos / "me.png", "--out", tmp_path / "out", "--size", 16, "--all-faces").exit_code == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["me_01.png"]
+    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["me_01.png"]
 
 
 def test_the_module_imports_nothing_heavy():

@@ -169,7 +169,7 @@ def test_photos(tmp_path, capsys, judge):
         facts["scores"]["student"]["age_moved"]
     )
     assert facts["skipped"][0]["reason"] == "no face"
-    assert "1 photo left out: no face" in notes
+    assert "1 left out: no face" in notes
     with Image.open(student / "evaluation" / "photos.png") as picture:
         assert picture.width > 2 * 128
     assert "age: share that moves the wanted way" in (student / "evaluation" / "photos.md").read_text()

@@ -13,7 +13,8 @@ from PIL import Image
 from distill.errors import DistillError
 from distill.faces.alignment import ffhq_quad, warp_quad
 from distill.faces.decode import PhotoError, read_photo
-from distill.faces.photos import find_photos, photo_detector
+from distill.faces.find import find_photos
+from distill.faces.photos import photo_detector
 
 Pixels = NDArray[np.uint8]
 Align = Literal["ffhq", "none"]
@@ -59,7 +60,7 @@ def find_pictures(folder: Path, out: Path) -> tuple[list[tuple[str, Path]], list
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
         raise DistillError(f"{folder}: {what}; a folder of pictures is needed")
-    files = find_photos([folder], out)
+    files = find_photos([folder], out).complete()
     pictures = [(_name(path, folder), path) for path in files if path.suffix.lower() in SUFFIXES]
     if not pictures:
         raise DistillError(f"{folder}: no pictures among its {len(files)} files (.jpg, .png, .webp, …)")

@@ -1,0 +1,153 @@
+"""A folder of pictures made from photos: who made which is stamped, so nothing of anyone else is ever replaced.
+
+The stamp is written before the first picture. It holds the file stems that were given out, and of which photo each is
+(a hash of its path). `find` leaves stamped pictures out of the photos, a later run gives them no other photo's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.errors import DistillError, os_error
+from distill.files import atomic_write, check_folder, make_folder, missing_folders
+from distill.pixels import encode_png
+
+STAMP = ".distill-outputs.json"
+SHEET, COMPARE, PASTED = (
+    "sheet",
+    "compare",
+    "pasted",
+)  # all pictures on one; inputs beside output; whole photos
+FACE_NUMBER = re.compile(r"_\d{2,}$")
+LONGEST = 200  # bytes of a stem; file systems take 255 with all that is added
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """Which command gave out which file stems, and to which photo."""
+
+    made_by: str
+    photos: dict[str, str] = field(default_factory=dict)  # by stem
+
+    def made(self, name: str) -> bool:
+        """Tell whether a file of this name, in the folder or in its compare and pasted, was made by the command."""
+        stem, suffix = Path(name).stem, Path(name).suffix
+        return suffix == ".png" and (stem in self.photos or FACE_NUMBER.sub("", stem) in self.photos)
+
+
+def read_stamp(folder: Path) -> Stamp | None:
+    """Return the stamp of a folder, None where there is none that can be read."""
+    try:
+        facts = json.loads((folder / STAMP).read_text())
+        photos = {str(stem): str(photo) for stem, photo in facts["photos"].items()}
+        return Stamp(made_by=str(facts["made_by"]), photos=photos)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+class OutputFolder:
+    """Gives photos their file stems in a folder and writes pictures there; what fails at once leaves nothing.
+
+    Used as a context manager around the writing. `replaced` counts pictures of the same photos from earlier runs.
+    """
+
+    def __init__(self, folder: Path, made_by: str) -> None:
+        """Raise DistillError where no folder can be, or be written to."""
+        check_folder(folder)
+        self.folder, self.made_by = folder, made_by
+        self.before = read_stamp(folder)
+        self.photos = dict(self.before.photos) if self.before else {}
+        self.written = self.replaced = 0
+        self._created: list[Path] = []
+        self._stamped = False
+
+    def stems(self, photos: Sequence[Path], *, sheet: bool = False) -> list[str]:
+        """Return a different file stem for each photo: its own, with -2, -3, … where that is another's.
+
+        A photo keeps the stem of an earlier run. With a `sheet` that name is kept free for it. Raises DistillError
+        where the sheet would replace another picture.
+        """
+        strangers = self._strangers()
+        if sheet:
+            if SHEET in strangers or self.photos.get(SHEET):
+                raise DistillError(f"{self.folder / SHEET}.png is another picture: choose another --out")
+            self.photos[SHEET] = ""  # of no photo
+        given = {photo: stem for stem, photo in self.photos.items()}
+        taken = strangers | {stem.casefold() for stem in self.photos}
+        stems = []
+        for photo in photos:
+            stem = given.get(key := _key(photo)) or free_stem(photo.stem, taken)
+            taken.add(stem.casefold())
+            self.photos[stem] = key
+            stems.append(stem)
+        return stems
+
+    def write(self, picture: NDArray[np.uint8] | bytes, name: str, *, below: str = "") -> Path:
+        """Write a picture, pixels or an encoded PNG, as NAME.png into the folder or one below it; return its path."""
+        path = self.folder / below / f"{name}.png"
+        self._open(path.parent)
+        there = path.exists()
+        _write(path, picture if isinstance(picture, bytes) else encode_png(picture))
+        self.written, self.replaced = self.written + 1, self.replaced + there
+        return path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None or self.written:
+            return
+        if self._stamped and self.before is None:
+            (self.folder / STAMP).unlink(missing_ok=True)
+        for folder in reversed(self._created):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _open(self, folder: Path) -> None:
+        """Make the folder; the first time also stamp what all lies in."""
+        self._created += missing_folders(folder)
+        make_folder(folder)
+        if not self._stamped:
+            self._stamped = True
+            facts = {"made_by": self.made_by, "photos": self.photos}
+            _write(self.folder / STAMP, json.dumps(facts, indent=1).encode())
+
+    def _strangers(self) -> set[str]:
+        """The stems of PNGs in the folder and below that no run has made, as far as they matter for names."""
+        found: set[str] = set()
+        for folder in (self.folder, self.folder / COMPARE, self.folder / PASTED):
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.suffix.lower() == ".png" and not (self.before and self.before.made(path.name)):
+                    found |= {path.stem.casefold(), FACE_NUMBER.sub("", path.stem).casefold()}
+        return found
+
+
+def free_stem(stem: str, taken: Collection[str]) -> str:
+    """Return the stem, or it with -2, -3, …, so that it is not taken (in small letters); a very long one is cut."""
+    while len(os.fsencode(stem)) > LONGEST:
+        stem = stem[:-1]
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(name for name in names if name.casefold() not in taken)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        atomic_write(path, data)
+    except OSError as error:
+        raise os_error(error) from error
+
+
+def _key(photo: Path) -> str:
+    """What tells one photo from another, without its path."""
+    return hashlib.sha256(os.fsencode(os.path.realpath(photo))).hexdigest()[:16]
