@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from distill.evaluation.report import EvaluationReport
     from distill.faces.photo_results import PhotoResults
     from distill.generation.request import TaskChoices
-    from distill.networks.student import Student
+    from distill.networks.student import NormStatistics, Student
     from distill.shards.dataset import TripletDataset
     from distill.stylegan2.generator import Generator
 
@@ -100,14 +100,23 @@ def generate(
     return TripletDataset(out)
 
 
-def load_student(source: AnyPath, *, device: str = "auto", precision: Precision = "auto") -> Student:
+def load_student(
+    source: AnyPath,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    norm_statistics: NormStatistics = "running",
+) -> Student:
     """Load a student from a run of `train`, a .safetensors file or a published pix2pixHD generator.
 
-    Call it with images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. See `networks.student`.
+    `norm_statistics` "batch" lets batch normalisation go by each image, as the public test.py has it. Call it with
+    images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. See `networks.student`.
     """
     from distill.networks import student
 
-    return student.load_student(Path(source), device=device, precision=precision)
+    return student.load_student(
+        Path(source), device=device, precision=precision, norm_statistics=norm_statistics
+    )
 
 
 def translate(

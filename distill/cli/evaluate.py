@@ -42,6 +42,7 @@ if TYPE_CHECKING:
               help="The generator to time, and to edit in.  [the recipe's, where it is here]")  # fmt: skip
 @options.device
 @options.precision
+@options.norm_statistics
 @click.option("--dry-run", is_flag=True, help="Print what would be measured; measure and write nothing.")
 @options.as_json
 def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
@@ -60,6 +61,7 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     from distill.files import make_folder, path_text
 
     ready = prepare(**given)
+    options.tell(ready.notes())
     if dry_run:
         print_plan(ready, as_json=as_json)
         return

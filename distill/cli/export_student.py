@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from distill.cli import options
+
+if TYPE_CHECKING:
+    from distill.networks.student import NormStatistics
 
 
 @click.command("export-student")
@@ -15,7 +21,8 @@ import click
 @click.option(
     "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The file to write."
 )
-def export_student(source: Path, out: Path) -> None:
+@options.norm_statistics
+def export_student(source: Path, out: Path, norm_statistics: NormStatistics) -> None:
     """Write the student of a run, or a published generator, as ONNX, in float32.
 
     Batch size and image size stay free. The file is compared with PyTorch before it is written: at most 1e-4 off.
@@ -25,7 +32,8 @@ def export_student(source: Path, out: Path) -> None:
     from distill.files import path_text, size_text
     from distill.networks.student import load_student
 
-    student = load_student(source, precision="fp32")
+    student = load_student(source, precision="fp32", norm_statistics=norm_statistics)
+    options.tell(student.notes())
     done = write(student, out)
     roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
     click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,13 @@ precision = click.option(
     default="auto",
     show_default=True,
     help="Number format; auto is the fastest that is as good here.",
+)
+norm_statistics = click.option(
+    "--norm-statistics",
+    type=click.Choice(["running", "batch"]),
+    default="running",
+    show_default=True,
+    help="What a student's batch normalisation goes by: means of its training, or each image, as the public test.py.",
 )
 workers = click.option(
     "--workers", type=click.IntRange(min=1), help="Processes.  [default: one a GPU, else one a core]"
@@ -67,3 +74,9 @@ def check_faces(all_faces: bool, face_index: int | None) -> None:
     """Refuse to take all faces of a photo and one of them."""
     if all_faces and face_index is not None:
         raise click.UsageError("--all-faces and --face-index exclude each other")
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Say beside the results what a user may not expect."""
+    for line in notes:
+        click.echo(f"note: {line}", err=True)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 )
 @options.device
 @options.precision
+@options.norm_statistics
 @options.as_json
 def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) -> None:
     """Turn the face of each of PHOTOS (files and folders) into what a student makes of it, as DIR/NAME.png.
@@ -64,9 +65,7 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     request = TranslateRequest(all_faces=all_faces, face_index=face_index or 0, **given)
     photos = find_photos(request.photos, request.out)
     ready = open_translator(request)
-    trained = ready.student.facts.resolution
-    if trained not in (None, ready.size):
-        click.echo(f"note: the student was trained at {trained} px and now runs at {ready.size}", err=True)
+    options.tell(ready.student.notes(ready.size, chosen=request.size is not None))
     with Progress(len(photos.files), noun="photo", keep=False) as progress:
         found = translate_photos(request, photos, ready, advance=progress.advance)
     if as_json:

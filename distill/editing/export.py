@@ -184,9 +184,8 @@ class _Graph:
             case nn.Conv2d() | nn.ConvTranspose2d():
                 return self.convolution(name, layer, x)
             case nn.InstanceNorm2d():
-                ones = self.tensor(f"ones{layer.num_features}", np.ones(layer.num_features, np.float32))
-                zeros = self.tensor(f"zeros{layer.num_features}", np.zeros(layer.num_features, np.float32))
-                return self.node("InstanceNormalization", [x, ones, zeros], name, epsilon=layer.eps)
+                scales = [self.tensor(*pair) for pair in _scales(name, layer)]
+                return self.node("InstanceNormalization", [x, *scales], name, epsilon=layer.eps)
             case nn.BatchNorm2d():
                 parts = ("weight", "bias", "running_mean", "running_var")
                 numbers = [self.tensor(f"{name}.{part}", _numbers(getattr(layer, part))) for part in parts]
@@ -217,6 +216,14 @@ class _Graph:
         if name not in self.tensors:
             self.tensors[name] = self.onnx.numpy_helper.from_array(values, name)
         return name
+
+
+def _scales(name: str, layer: nn.InstanceNorm2d) -> list[tuple[str, NDArray[np.float32]]]:
+    """Scale and shift of each channel, by name: the layer's own, else 1 and 0."""
+    if layer.affine:
+        return [(f"{name}.{part}", _numbers(getattr(layer, part))) for part in ("weight", "bias")]
+    count = layer.num_features
+    return [(f"ones{count}", np.ones(count, np.float32)), (f"zeros{count}", np.zeros(count, np.float32))]
 
 
 def _numbers(tensor: Tensor) -> NDArray[np.float32]:

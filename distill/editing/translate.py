@@ -20,7 +20,7 @@ from distill.faces.outputs import COMPARE, PASTED, SHEET, OutputFolder
 from distill.faces.paste import FaceEdit, paste_back
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
 from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, photo_detector
-from distill.networks.student import load_student
+from distill.networks.student import NormStatistics, load_student
 
 MOST_WAITING = 200_000_000  # pixels of photos held at a time
 
@@ -43,6 +43,7 @@ class TranslateRequest:
     batch: int = 8
     device: str = "auto"
     precision: Precision = "auto"
+    norm_statistics: NormStatistics = "running"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,7 +75,12 @@ def open_translator(request: TranslateRequest) -> Translator:
 
     Raises DistillError for what does not fit, see `make_translator`.
     """
-    student = load_student(request.model, device=request.device, precision=request.precision)
+    student = load_student(
+        request.model,
+        device=request.device,
+        precision=request.precision,
+        norm_statistics=request.norm_statistics,
+    )
     return make_translator(student, style=request.style, size=request.size, batch=request.batch)
 
 

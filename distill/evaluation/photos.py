@@ -27,7 +27,7 @@ from distill.files import path_text
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import TaskRecipe
 from distill.networks.perceptual import default_perceptual, load_perceptual
-from distill.networks.student import load_student
+from distill.networks.student import NormStatistics, load_student
 from distill.stylegan2.load import load_generator
 
 
@@ -51,6 +51,7 @@ class EvaluatePhotosRequest:
     teacher: str | None = None
     device: str = "auto"
     precision: Precision = "auto"
+    norm_statistics: NormStatistics = "running"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,6 +70,10 @@ class PhotosEvaluation:
     def count(self) -> int:
         return len(self.found.files)
 
+    def notes(self) -> list[str]:
+        """What a user may not expect of the student on photos."""
+        return self.translate.student.notes(self.translate.size, chosen=False)
+
     def facts(self) -> dict[str, Any]:
         """What is measured."""
         student = self.translate.student
@@ -83,6 +88,7 @@ class PhotosEvaluation:
             "batch": self.translate.batch,
             "device": str(student.device),
             "precision": student.precision,
+            "norm_statistics": student.norm_statistics,
         }
 
     def head(self) -> list[tuple[str, str]]:
@@ -181,7 +187,12 @@ def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -
     if request.limit is not None:
         files = [found.files[place] for place in evenly(len(found.files), request.limit)]
         found = replace(found, files=files)
-    student = load_student(request.source, device=request.device, precision=request.precision)
+    student = load_student(
+        request.source,
+        device=request.device,
+        precision=request.precision,
+        norm_statistics=request.norm_statistics,
+    )
     translate = make_translator(student, style=request.style, size=None, batch=request.batch)
     ways = wanted_ways({"task": student.facts.task})
     judging = judging_by(request.scorer, ways=ways, device=str(student.device))

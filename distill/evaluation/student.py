@@ -30,7 +30,7 @@ from distill.evaluation.times import teacher_times
 from distill.files import path_text
 from distill.metrics.features import load_features
 from distill.networks.perceptual import PerceptualFeatures, default_perceptual, load_perceptual
-from distill.networks.student import Student, StudentFacts, load_student
+from distill.networks.student import NormStatistics, Student, StudentFacts, load_student
 from distill.shards.dataset import TripletDataset
 from distill.shards.split import split_rows
 
@@ -56,6 +56,7 @@ class EvaluateRequest:
     teacher: str | None = None
     device: str = "auto"
     precision: Precision = "auto"
+    norm_statistics: NormStatistics = "running"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,10 @@ class StudentEvaluation:
     def count(self) -> int:
         return len(self.choice.rows)
 
+    def notes(self) -> list[str]:
+        """What a user may not expect of the student on this data set."""
+        return self.student.notes(self.dataset.resolution)
+
     def facts(self) -> dict[str, Any]:
         """What is compared with what."""
         student, dataset = self.student, self.dataset
@@ -99,6 +104,7 @@ class StudentEvaluation:
             "batch": self.request.batch,
             "device": str(student.device),
             "precision": student.precision,
+            "norm_statistics": student.norm_statistics,
         }
 
     def head(self) -> list[tuple[str, str]]:
@@ -175,7 +181,12 @@ class StudentEvaluation:
 
 def prepare(request: EvaluateRequest) -> StudentEvaluation:
     """Load the student, open the data set and choose the rows. Raises DistillError for what does not fit."""
-    student = load_student(request.source, device=request.device, precision=request.precision)
+    student = load_student(
+        request.source,
+        device=request.device,
+        precision=request.precision,
+        norm_statistics=request.norm_statistics,
+    )
     dataset = open_data(request.data, student)
     choice = choose_rows(student.facts, dataset)
     if request.limit is not None:

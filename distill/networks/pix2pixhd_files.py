@@ -130,6 +130,11 @@ def _architecture(state: State, first: Tensor) -> Architecture:
     widest, blocks = numbers["ngf"] << min(halvings, 60), max(numbers["blocks"], numbers["local_blocks"])
     if not 0 < widest <= MAX_WIDTH or blocks > MAX_BLOCKS:
         raise UnsupportedCheckpoint(f"not a Pix2PixHD generator: {numbers}")
+    if not numbers["blocks"]:
+        raise UnsupportedCheckpoint(
+            "a feature encoder (*_net_E.pth): down and up without a residual block between; the generator is the file"
+            " *_net_G.pth beside it"
+        )
     return Architecture(**numbers, norm=_norm(state))
 
 

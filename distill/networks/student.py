@@ -13,7 +13,7 @@ from typing import Annotated, Literal, get_args
 
 import torch
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
@@ -22,8 +22,14 @@ from distill.networks.pix2pixhd_files import GeneratorFile, read_generator, save
 from distill.weights.safe_pickle.machine import shown
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+NormStatistics = Literal["running", "batch"]
 IN_RUN = ("student-best.safetensors", "student.safetensors")  # of a run's folder, the first that is there
 RGB = 3
+PUBLIC_STATISTICS = {  # of a published file with batch normalisation
+    "running": "batch normalisation by the running means of its training; the public test.py, which never calls"
+    " .eval(), normalises each image by itself: --norm-statistics batch",
+    "batch": "batch normalisation by each image's own statistics, as the public test.py has it",
+}
 KEY = "student"  # of the facts among the file's texts
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
@@ -63,13 +69,17 @@ _FACTS = TypeAdapter(StudentFacts)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Student:
-    """A loaded student: call it with images. `path` is the file it came from."""
+    """A loaded student: call it with images. `path` is the file it came from.
+
+    `norm_statistics`: what batch normalisation goes by, "running" means of training or, "batch", each image's own.
+    """
 
     network: GlobalGenerator | LocalEnhancer
     facts: StudentFacts
     path: Path
     device: torch.device
     precision: Format = "fp32"
+    norm_statistics: NormStatistics = "running"
 
     @property
     def architecture(self) -> Architecture:
@@ -83,6 +93,17 @@ class Student:
     def input_count(self) -> int:
         """RGB images that make up one input."""
         return self.input_channels // RGB
+
+    def notes(self, size: int | None = None, *, chosen: bool = True) -> list[str]:
+        """Say what its user may not expect of it: at `size` px, `chosen` by the user or not; None: at any size."""
+        lines, trained = [], self.facts.resolution
+        if self.architecture.norm == "batch" and self.facts == StudentFacts():
+            lines.append(PUBLIC_STATISTICS[self.norm_statistics])
+        if size is not None and trained is not None and trained != size:
+            lines.append(f"the student was trained at {trained} px and now runs at {size}")
+        elif size is not None and trained is None and not chosen:
+            lines.append(f"the file does not say at what size it was trained; it runs at {size} px")
+        return lines
 
     @torch.inference_mode()
     def __call__(self, images_NCHW: Tensor) -> Tensor:
@@ -117,11 +138,18 @@ def save_student(path: Path, network: GlobalGenerator | LocalEnhancer, facts: St
     save_safetensors(path, network, {KEY: text})
 
 
-def load_student(source: Path, *, device: str = "cpu", precision: Precision = "auto") -> Student:
+def load_student(
+    source: Path,
+    *,
+    device: str = "cpu",
+    precision: Precision = "auto",
+    norm_statistics: NormStatistics = "running",
+) -> Student:
     """Load a student from a run's folder, a safetensors file or a published `.pth`.
 
     Of a folder, the best checkpoint counts, else the last. `precision` "auto" is bfloat16 on GPUs that multiply it,
-    float32 elsewhere. Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the path.
+    float32 elsewhere. `norm_statistics` "batch" is for networks with batch normalisation alone.
+    Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the path.
     """
     device = resolve_device(device)
     kind = resolve_student_precision(precision, device)
@@ -130,10 +158,37 @@ def load_student(source: Path, *, device: str = "cpu", precision: Precision = "a
     try:
         _check_channels(file.architecture)
         facts = read_facts(file)
+        network = file.network()
+        if norm_statistics == "batch":
+            use_own_statistics(network)
     except DistillError as error:
         raise type(error)(f"{path}: {error}") from error
-    network = file.network().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Student(network=network, facts=facts, path=path, device=torch.device(device), precision=kind)
+    network = network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Student(
+        network=network,
+        facts=facts,
+        path=path,
+        device=torch.device(device),
+        precision=kind,
+        norm_statistics=norm_statistics,
+    )
+
+
+def use_own_statistics(network: GlobalGenerator | LocalEnhancer) -> None:
+    """Let batch normalisation go by the statistics of each image, as it does in training mode at one image a batch.
+
+    So no image sees the others of its batch. Raises DistillError for a network that has none.
+    """
+    if network.architecture.norm != "batch":
+        raise DistillError(
+            "--norm-statistics batch is for networks with batch normalisation; this one has none"
+        )
+    for parent in list(network.modules()):
+        for name, norm in list(parent.named_children()):
+            if isinstance(norm, nn.BatchNorm2d):
+                own = nn.InstanceNorm2d(norm.num_features, eps=norm.eps, affine=True, device="meta")
+                own.weight, own.bias = norm.weight, norm.bias
+                setattr(parent, name, own)
 
 
 def student_file(source: Path) -> Path:

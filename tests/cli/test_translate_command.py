@@ -88,6 +88,21 @@ def test_another_size_than_that_of_the_training_is_noted(place, tmp_path, capsys
     assert "trained at 32 px and now runs at 64" in call(capsys, me, *options)[2]
 
 
+def test_what_a_published_file_does_not_say_is_noted_once(place, tmp_path, capsys):
+    network = create(Architecture(inputs=3, ngf=2, downsamplings=2, blocks=1, norm="batch"), seed=0)
+    save_pth(tmp_path / "net_G.pth", network)
+    common = [place / "photos" / "me.png", "--model", tmp_path / "net_G.pth", "--out"]
+    code, _, told = call(capsys, *common, tmp_path / "a", "--device", "cpu")
+    assert code == 0
+    assert told.count("note: ") == 2
+    assert "--norm-statistics batch" in told
+    assert "does not say at what size it was trained; it runs at 256 px" in told
+    code, _, told = call(capsys, *common, tmp_path / "b", "--size", 64, "--norm-statistics", "batch")
+    assert code == 0
+    assert told.count("note: ") == 1
+    assert "each image's own statistics" in told
+
+
 def test_nothing_that_worked_is_exit_code_1(place, tmp_path, capsys):
     options = ("--model", place / "one.pth", "--out", tmp_path, "--size", 32)
     code, _, error = call(capsys, place / "photos" / "wall.jpg", *options)

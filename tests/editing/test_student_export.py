@@ -63,6 +63,30 @@ def test_onnx_is_what_pytorch_computes(student: Student, tmp_path: Path) -> None
     assert json.loads(texts["student"]).get("inputs", []) == list(student.facts.inputs)
 
 
+def test_batch_normalisation_by_each_image_is_exported_too(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    network = create(BATCH, seed=0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(5)
+    save_student(tmp_path / "student.safetensors", network, FACTS)
+    own = load_student(tmp_path, norm_statistics="batch")
+    command = [
+        "export-student",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "x.onnx"),
+        "--norm-statistics",
+        "batch",
+    ]
+    assert run(command) == 0
+    session = runtime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
+    x = images(own, (3, 32, 32))
+    (y,) = session.run(None, {"images": x.numpy()})
+    assert np.abs(y - own(x).numpy()).max() < 1e-4
+    assert np.abs(y - load_student(tmp_path)(x).numpy()).max() > 1e-2
+
+
 def test_the_graph_says_its_opset_and_keeps_the_public_names(student: Student, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
     for name in ("a.onnx", "b.onnx"):

@@ -21,7 +21,7 @@ from distill.networks.pix2pixhd_files import read_generator, save_pth, save_safe
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = Architecture(inputs=6, ngf=4, downsamplings=2, blocks=2)
 SHAPES = [
-    Architecture(inputs=3, outputs=1, ngf=5, downsamplings=1, blocks=0),
+    Architecture(inputs=3, outputs=1, ngf=5, downsamplings=1, blocks=1),
     Architecture(inputs=6, ngf=4, downsamplings=4, blocks=9),
     Architecture(inputs=6, ngf=2, downsamplings=0, blocks=1),
     Architecture(inputs=3, ngf=4, downsamplings=3, blocks=2, enhancers=1, local_blocks=2),
@@ -212,6 +212,14 @@ def test_other_networks_are_refused_by_name(change, text: str, tmp_path: Path) -
     state = state_of("global")
     change(state)
     assert text in message(saved(tmp_path / "net_G.pth", state), UnsupportedCheckpoint)
+
+
+def test_a_feature_encoder_is_told(tmp_path: Path) -> None:
+    """`*_net_E.pth`, from the public implementation's option for instance features: 0 residual blocks."""
+    encoder = create(Architecture(inputs=3, ngf=4, downsamplings=2, blocks=0), seed=0)
+    text = message(saved(tmp_path / "latest_net_E.pth", OrderedDict(encoder.state_dict())))
+    assert "a feature encoder (*_net_E.pth)" in text
+    assert "*_net_G.pth beside it" in text
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

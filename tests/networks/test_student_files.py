@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_networks_that_are_not_from_rgb_to_rgb_are_refused(tmp_path: Path) -> No
         path = tmp_path / "net_G.pth"
         save_pth(
             path,
-            create(Architecture(inputs=inputs, outputs=outputs, ngf=2, downsamplings=1, blocks=0), seed=0),
+            create(Architecture(inputs=inputs, outputs=outputs, ngf=2, downsamplings=1, blocks=1), seed=0),
         )
         assert f"from {inputs} to {outputs} channels" in refusal(path, UnsupportedCheckpoint)
 
@@ -153,6 +154,43 @@ def test_images_that_do_not_fit_are_refused_with_both_numbers(tmp_path: Path) ->
     ]:
         with pytest.raises(DistillError, match=message):
             student(torch.zeros(shape))
+
+
+def published(path: Path) -> Path:
+    """A file with batch normalisation whose running means are none of any image."""
+    network = create(replace(MIX, inputs=3, norm="batch"), seed=0)
+    for _ in range(3):
+        network(torch.rand(2, 3, 32, 32) ** 3)
+    torch.save(OrderedDict(network.state_dict()), path)
+    return path
+
+
+def test_batch_normalisation_by_each_image_is_what_training_mode_does_to_one(tmp_path: Path) -> None:
+    path = published(tmp_path / "latest_net_G.pth")
+    running, own = (load_student(path, norm_statistics=kind) for kind in ("running", "batch"))
+    public = create(replace(MIX, inputs=3, norm="batch"), seed=0)
+    public.load_state_dict(torch.load(path, weights_only=True))
+    x = torch.rand(3, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        as_trained = torch.cat([public.train()(image[None]) for image in x])
+    assert (own(x) - as_trained).abs().max() < 1e-4
+    assert (running(x) - as_trained).abs().max() > 1e-3
+    assert torch.allclose(own(x)[1:2], own(x[1:2]), atol=1e-5)  # no image sees the others
+
+
+def test_a_student_says_what_may_surprise(tmp_path: Path) -> None:
+    path = published(tmp_path / "latest_net_G.pth")
+    running, own = (load_student(path, norm_statistics=kind) for kind in ("running", "batch"))
+    first, second = running.notes(256, chosen=False)
+    assert "running means" in first
+    assert "--norm-statistics batch" in first
+    assert "does not say at what size it was trained; it runs at 256 px" in second
+    assert len(running.notes(256)) == len(running.notes()) == 1
+    assert "each image's own statistics" in own.notes()[0]
+    save_student(tmp_path / "student.safetensors", create(MIX, seed=0), FACTS)
+    assert load_student(tmp_path).notes(64, chosen=False) == []
+    assert load_student(tmp_path).notes(32) == ["the student was trained at 64 px and now runs at 32"]
+    assert "this one has none" in refusal(tmp_path / "student.safetensors", norm_statistics="batch")
 
 
 def test_half_precision_is_close_and_comes_out_as_float32(tmp_path: Path) -> None:
