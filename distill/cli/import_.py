@@ -17,8 +17,8 @@ from distill.cli import options
     "--from",
     "layout",
     required=True,
-    type=click.Choice(["pix2pixhd", "folders", "pix2pix"]),
-    help="How the pictures lie in DIR.",
+    metavar="LAYOUT",
+    help="How the pictures lie in DIR: pix2pixhd, folders or pix2pix.",
 )
 @click.option(
     "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="The data set to make."

@@ -129,6 +129,8 @@ def _pixels(picture: Image.Image) -> Pixels:
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
+    if width == height:  # no need to look: for the orientation of a PNG, Pillow may decode it
+        return height, width
     return (width, height) if _orientation(image) in ON_THEIR_SIDE else (height, width)
 
 

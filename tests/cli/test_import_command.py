@@ -82,6 +82,7 @@ def test_bad_options_are_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+FACE = Path(__file__).parents[1] / "golden" / "alignment" / "astronaut.png"
 FOLDERS = ["--from", "folders", "--target", "drawing"]
 
 
@@ -115,3 +116,9 @@ def test_a_student_is_trained_and_evaluated_on_an_import(
     report = json.loads(capsys.readouterr().out)
     assert report["part"] == "validation"
     assert report["rows"] >= 1
+    assert any("none could be found" in note for note in report["notes"])
+    words = ["--style", FACE] if len(inputs) == 2 else []
+    assert (
+        call("translate", FACE, "--model", out, "--out", tmp_path / "faces", "--device", "cpu", *words) == 0
+    )
+    assert (tmp_path / "faces" / "astronaut.png").is_file()

@@ -28,6 +28,8 @@ OWN_OPTIONS = {"phase": "--phase", "input_side": "--input-side"}
 
 def find_rows(layout: str, source: ImportSource) -> FoundRows:
     """Find the rows of a folder. Raises DistillError for what does not fit the layout."""
+    if layout not in LAYOUTS:
+        raise DistillError(f"--from {layout}: the layouts are {', '.join(LAYOUTS)}")
     stamp = source.stamp
     if stamp and stamp.to != layout:
         better = (

@@ -32,11 +32,12 @@ _read_once = lru_cache(maxsize=1)(read_photo)  # the halves of a picture are rea
 
 @dataclass(frozen=True, kw_only=True)
 class RowTask:
-    """One row to read, unless its fault is known; `side` None keeps the pixels."""
+    """One row to read, unless its fault is known; of `side` pixels, cut and resized to that where `resize`."""
 
     number: int
     row: SourceRow
-    side: int | None
+    side: int
+    resize: bool
     fault: Fault | None
 
 
@@ -100,7 +101,7 @@ def take_row(task: RowTask) -> TakenRow:
     if task.fault:
         return TakenRow(number=task.number, name=row.name, fault=task.fault)
     try:
-        images = {role: _pixels(picture, task.side) for role, picture in row.pictures.items()}
+        images = {role: _pixels(picture, task) for role, picture in row.pictures.items()}
     except PhotoError as error:
         fault = Fault(reason=error.reason, detail=f"{error.path.name}: {error.detail}")
         return TakenRow(number=task.number, name=row.name, fault=fault)
@@ -124,9 +125,15 @@ def sample(plan: ImportPlan) -> tuple[int, float]:
 
 def tasks_of(plan: ImportPlan, first: int = 0) -> list[RowTask]:
     """Return the rows from `first` on as tasks."""
-    side = plan.request.resolution
+    resize = plan.request.resolution is not None
     return [
-        RowTask(number=number, row=plan.rows[number], side=side, fault=plan.faults.get(number))
+        RowTask(
+            number=number,
+            row=plan.rows[number],
+            side=plan.resolution,
+            resize=resize,
+            fault=plan.faults.get(number),
+        )
         for number in range(first, len(plan.rows))
     ]
 
@@ -160,9 +167,16 @@ def _skipped_before(plan: ImportPlan, first: int) -> int:
     return first - size * len(full)
 
 
-def _pixels(picture: Picture, side: int | None) -> Pixels:
+def _pixels(picture: Picture, task: RowTask) -> Pixels:
     photo = _half(_read_once(picture.path), picture)
-    return photo if side is None else middle_square(photo, side)
+    if task.resize:
+        return middle_square(photo, task.side)
+    height, width = photo.shape[:2]
+    if (height, width) != (task.side, task.side):
+        raise PhotoError(
+            picture.path, "damaged", f"{width}×{height}, its header said {task.side}×{task.side}"
+        )
+    return photo
 
 
 def _half(photo: Pixels, picture: Picture) -> Pixels:
