@@ -133,27 +133,35 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
 
 @directions.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--attribute", required=True, metavar="NAME", help="A score of --scorer.")
+@click.option(
+    "--attribute", required=True, metavar="NAME", help="A score of --scorer; any name with --no-orient."
+)
 @click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
               help="Layers that take it, or keep their row of it.")  # fmt: skip
 @click.option("--samples", "faces", default=200, show_default=True, type=click.IntRange(8, 10_000),
               help="Drawn faces that tell its sign and what it does.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="NAME|FILE|DIR",
               help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
+@click.option("--no-orient", is_flag=True,
+              help="Keep its own sign and length: for an attribute that no scorer at hand knows.")  # fmt: skip
 @options_of(SCORED, WHERE)
 @click.pass_context
-def import_(context: click.Context, /, as_json: bool, **given: Any) -> None:
+def import_(context: click.Context, /, as_json: bool, no_orient: bool, **given: Any) -> None:
     """Read a published direction: FILE.npy, .npz, .pt or .safetensors of shape [D], [1, D] or [L, D].
 
     Published signs and lengths disagree, so it is turned by the scores of edited faces and scaled to the deviation
-    of w. Nothing in the file is executed.
+    of w; with --no-orient it is kept as it is, and strength 1 adds the published array. Nothing in the file is
+    executed.
     """
     from distill.cli.signals import stop_on_signals
-    from distill.directions.import_run import import_direction
+    from distill.directions.import_run import import_as_it_is, import_direction
     from distill.directions.requests import ImportRequest
 
     scored, rest = scored_faces(given)
     request = ImportRequest(scored=scored, command=command_line(context), **rest)
+    if no_orient:
+        show_as_it_is(import_as_it_is(request), as_json=as_json)
+        return
     with stop_on_signals() as stop:
         tried = import_direction(request, stop=stop, note=note)
     show_tried(tried, as_json=as_json)
@@ -174,6 +182,17 @@ def note(line: str) -> None:
 
 def show_tried(tried: Tried, *, as_json: bool) -> None:
     click.echo(json.dumps(tried.as_json(), indent=2) if as_json else "\n".join(tried.lines()))
+
+
+def show_as_it_is(done: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(done, indent=2))
+        return
+    click.echo(f"{done['attribute']} → {done['file']}")
+    click.echo(f"  {done['source']}")
+    times = done["length_in_file"] / (done["deviation"] or 1)
+    click.echo(f"  its own sign and length: strength 1 adds the published array, {times:.3g} deviations of w")
+    click.echo("  no scorer says which way it goes: look at the picture (.png) beside it")
 
 
 @directions.command("list")
@@ -217,8 +236,9 @@ def show(source: str, generator: str | None, as_json: bool) -> None:
         return
     from distill.directions.report import how_found, recommendation
 
+    does = "is said to move" if direction.facts.get("oriented") is False else "raises"
     lines = [
-        f"{direction.name}: raises {direction.attribute}, of {direction.facts.get('teacher', 'a generator')}"
+        f"{direction.name}: {does} {direction.attribute}, of {direction.facts.get('teacher', 'a generator')}"
     ]
     lines.append(f"  shape {facts['shape']}, lengths {facts['lengths']}")
     lines.append(f"  generator sha256 {direction.generator_sha256}")

@@ -46,6 +46,7 @@ class _Facts(_Known):
     truncation_psi: Number = 0.0
     orthogonal_to: list[str] = []
     turned: bool = False
+    oriented: bool = True
     movement: dict[str, Number] = {}
     recommended_strength: Number | None = None
     recommended_share: Number | None = None

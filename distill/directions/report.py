@@ -61,6 +61,8 @@ def how_found(facts: Mapping[str, Any]) -> list[str]:
         lines.append(f"{facts['source']}; layers {layers}")
     if facts.get("orthogonal_to"):
         lines.append(f"at right angles to {', '.join(facts['orthogonal_to'])}")
+    if facts.get("oriented") is False:
+        lines.append("its own sign and length: no scorer says which way it goes")
     if facts.get("turned"):
         lines.append("turned round: the scores of edited faces fell along the direction as it was")
     return lines

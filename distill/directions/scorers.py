@@ -20,13 +20,15 @@ def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, An
     return scorer, {"scorer": Path(source).name, "sha256": scorer.sha256}
 
 
-def check_known(attributes: Sequence[str], scorer: AttributeScorer) -> None:
-    """Raise DistillError for an attribute that the scorer does not give, and for none."""
+def check_known(attributes: Sequence[str], scorer: AttributeScorer, *, otherwise: str = "") -> None:
+    """Raise DistillError for an attribute that the scorer does not give (`otherwise`: what to do), and for none."""
     if not attributes:
         raise DistillError(f"no attribute is named; known are {', '.join(scorer.names)}")
     for name in attributes:
         if name not in scorer.names:
-            raise DistillError(f"unknown attribute {name!r}; this scorer knows {', '.join(scorer.names)}")
+            raise DistillError(
+                f"unknown attribute {name!r}; this scorer knows {', '.join(scorer.names)}{otherwise}"
+            )
 
 
 def told(scorer: AttributeScorer, asked: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from distill.directions import fit_run, import_run
 from distill.directions.file import read_direction
 from distill.directions.requests import ScoredFaces
 from distill.directions.trial import Opened
+from distill.weights.checkpoint import read_checkpoint
 
 
 @pytest.fixture
@@ -133,6 +134,38 @@ def test_a_published_direction_is_turned_and_scaled(tmp_path: Path) -> None:
     assert np.linalg.norm(row) == pytest.approx(found.facts["deviation"], rel=1e-4)
     assert found.facts["turned"] is True
     assert "turned round" in result.stdout
+
+
+@pytest.mark.usefixtures("planted")
+def test_an_attribute_that_the_scorer_does_not_know_is_sent_to_no_orient(tmp_path: Path) -> None:
+    np.save(tmp_path / "smile.npy", GENDER)
+    result = call("import", tmp_path / "smile.npy", "--attribute", "smile", "--out", tmp_path / "mine")
+    refused(result, "unknown attribute 'smile'", "--no-orient imports it with its own sign and length")
+    assert [path.name for path in tmp_path.iterdir()] == ["smile.npy"]
+
+
+def test_a_direction_for_which_there_is_no_scorer_is_kept_as_it_is(
+    tmp_path: Path, tiny_weights: Path
+) -> None:
+    width = read_checkpoint(tiny_weights).facts["w_dim"]
+    published = -np.arange(1.0, width + 1, dtype=np.float32)
+    np.save(tmp_path / "smile.npy", published)
+    out = tmp_path / "mine.safetensors"
+    arguments = ["import", tmp_path / "smile.npy", "--attribute", "smile", "--no-orient", "--layers", "1-2"]
+    arguments += ["--generator", tiny_weights, "--out", out, "--precision", "fp32"]
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    found = read_direction(out)
+    assert (found.attribute, found.facts["oriented"]) == ("smile", False)
+    assert np.array_equal(found.vector[1].numpy(), published)
+    assert np.array_equal(found.vector[2].numpy(), published)
+    assert not found.vector[0].any()
+    assert "its own sign and length" in result.stdout
+    assert out.with_suffix(".png").is_file()
+    shown = call("show", out).stdout
+    assert "is said to move smile" in shown
+    assert "its own sign and length" in shown
+    refused(call(*arguments), "exists", "--overwrite")
 
 
 @pytest.mark.usefixtures("planted")
