@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     type=click.IntRange(16, 2048),
     help="Side of the student's images in pixels.  [default: what it was trained at, else 256]",
 )
-@click.option("--paste-back", is_flag=True, help="Also blend the result into the photo: DIR/pasted/NAME.png.")
+@click.option(
+    "--paste-back",
+    is_flag=True,
+    help="Also blend the result into the photo, all else as it was: DIR/pasted/NAME.png.",
+)
 @options.all_faces
 @options.face_index
 @click.option(
@@ -55,6 +59,7 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     options.check_faces(all_faces, face_index)
     from distill.editing.translate import (
         TranslateRequest,
+        change_lines,
         open_translator,
         translate_photos,
         translation_json,
@@ -73,6 +78,8 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     else:
         if found.done:
             click.echo(f"{found.summary('translated')} {_where(request, ready)}")
+        for line in change_lines(found.done):
+            click.echo(line)
         for line in found.lines(all_faces=all_faces):
             click.echo(line)
     found.check()

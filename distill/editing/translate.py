@@ -5,7 +5,8 @@ cut_photos ─► Translator (batches) ─► NAME.png, compare/NAME.png ─► 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ from distill.devices import Precision
 from distill.editing.pictures import ContactSheet, side_by_side
 from distill.editing.translator import Translator, make_translator
 from distill.faces.alignment import Floats, Pixels
+from distill.faces.decode import PhotoError
 from distill.faces.detection import Face
 from distill.faces.find import FoundPhotos, check_outputs
+from distill.faces.original import paste_into
 from distill.faces.outputs import COMPARE, PASTED, SHEET, OutputFolder
-from distill.faces.paste import FaceEdit, paste_back
+from distill.faces.paste import FaceEdit
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
 from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, photo_detector
 from distill.networks.student import NormStatistics, load_student
+from distill.progress import plural
 
 MOST_WAITING = 200_000_000  # pixels of photos held at a time
 
@@ -46,6 +50,14 @@ class TranslateRequest:
     norm_statistics: NormStatistics = "running"
 
 
+@dataclass(frozen=True, kw_only=True)
+class PastedPhoto:
+    """A photo written with its faces translated; `changes` are what else became of it, as "8 bits a channel"."""
+
+    path: Path
+    changes: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TranslatedFace:
     """One face translated: the files written, and where the face is in the upright photo.
@@ -56,7 +68,7 @@ class TranslatedFace:
     photo: Path
     output: Path
     comparison: Path
-    pasted: Path | None
+    pasted: PastedPhoto | None
     face: Face
     quad: Floats
     searched: int
@@ -64,10 +76,21 @@ class TranslatedFace:
     def to_json(self) -> dict[str, Any]:
         return {
             **json_paths(
-                photo=self.photo, output=self.output, comparison=self.comparison, pasted=self.pasted
+                photo=self.photo,
+                output=self.output,
+                comparison=self.comparison,
+                pasted=self.pasted.path if self.pasted else None,
             ),
+            "pasted_changes": list(self.pasted.changes) if self.pasted else None,
             **place_json(self.face, self.quad),
         }
+
+
+def change_lines(faces: Sequence[TranslatedFace]) -> list[str]:
+    """Say what else changed in photos that were pasted into."""
+    changes = {face.pasted.path: face.pasted.changes for face in faces if face.pasted}
+    counts = Counter(change for several in changes.values() for change in several)
+    return [f"{change} now in {plural(count, 'pasted photo')}" for change, count in counts.items()]
 
 
 def open_translator(request: TranslateRequest) -> Translator:
@@ -155,12 +178,17 @@ class _Writer:
 
     def write(self, found: PhotoCuts, edited: dict[str, Pixels]) -> list[TranslatedFace | SkippedPhoto]:
         """Write what came of one photo; `edited` by the names of its cuts."""
-        pasted = self._paste(found, edited) if self.paste and edited else None
-        return [
+        pasted, gone = None, []
+        try:
+            pasted = self._paste(found, edited) if self.paste and edited else None
+        except PhotoError as error:  # its file went while it was worked on
+            gone = [SkippedPhoto.of(error)]
+        done = [
             self._face(cut, edited[cut.name], pasted) if isinstance(cut, FaceCut) else cut for cut in found
         ]
+        return done + gone
 
-    def _face(self, cut: FaceCut, edited: Pixels, pasted: Path | None) -> TranslatedFace:
+    def _face(self, cut: FaceCut, edited: Pixels, pasted: PastedPhoto | None) -> TranslatedFace:
         tiles = [*self.translate.inputs(cut.pixels), edited]
         output = self.outputs.write(edited, cut.name)
         comparison = self.outputs.write(side_by_side(tiles), cut.name, below=COMPARE)
@@ -175,11 +203,12 @@ class _Writer:
             searched=cut.searched,
         )
 
-    def _paste(self, found: PhotoCuts, edited: dict[str, Pixels]) -> Path:
-        """Write one photo with all its edits."""
+    def _paste(self, found: PhotoCuts, edited: dict[str, Pixels]) -> PastedPhoto:
+        """Write one photo with all its edits. Raises PhotoError where its file is gone."""
         cuts = [cut for cut in found if isinstance(cut, FaceCut)]
         edits = [FaceEdit(quad=cut.quad, pixels=edited[cut.name]) for cut in cuts]
-        return self.outputs.write(paste_back(cuts[0].image, edits), cuts[0].stem, below=PASTED)
+        data, changes = paste_into(cuts[0].photo, cuts[0].image, edits)
+        return PastedPhoto(path=self.outputs.write(data, cuts[0].stem, below=PASTED), changes=changes)
 
 
 def _translated(cuts: Iterator[PhotoCuts], writer: _Writer) -> Iterator[list[TranslatedFace | SkippedPhoto]]:

@@ -46,6 +46,14 @@ def from_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     return _transform(profile, "RGB", back=True) if to_srgb(profile, "RGB") else None
 
 
+def is_of_rgb(profile: bytes) -> bool:
+    """Tell whether a profile can be read and is one of RGB pictures."""
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip() == "RGB"
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return False
+
+
 def _transform(profile: bytes, mode: str, *, back: bool) -> ImageCms.ImageCmsTransform | None:
     try:
         theirs, ours = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")

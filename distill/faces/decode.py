@@ -60,16 +60,16 @@ def read_photo(path: Path) -> Pixels:
     and 16-bit files are converted. Raises PhotoError for what is unreadable, no picture, of a format that is not
     read, animated, damaged or of more than 170 million pixels.
     """
-    return _taken(path, _decoded)
+    return open_photo(path, _decoded)
 
 
 def photo_size(path: Path) -> tuple[int, int]:
     """Return height and width of the upright photo, from its header alone. Raises PhotoError as `read_photo`."""
-    return _taken(path, _upright_size)
+    return open_photo(path, _upright_size)
 
 
-def _taken(path: Path, take: Callable[[Image.Image], T]) -> T:
-    """Open a photo and take something from it."""
+def open_photo(path: Path, take: Callable[[Image.Image], T]) -> T:
+    """Take something from the open picture, not yet loaded. Raises PhotoError as `read_photo`."""
     try:
         if not path.is_file():
             raise PhotoError(path, "unreadable", "not a regular file")
@@ -109,11 +109,16 @@ def _read(path: Path, file: io.BufferedReader, take: Callable[[Image.Image], T])
 
 def _decoded(image: Image.Image) -> Pixels:
     image.load()
-    turn = UPRIGHT.get(_orientation(image))
     picture = in_srgb(_opaque(image), image.info)
     if picture.mode != "RGB":
         picture = picture.convert("RGB")
-    return _pixels(picture if turn is None else picture.transpose(turn))
+    return _pixels(upright(picture, image))
+
+
+def upright(picture: Image.Image, image: Image.Image) -> Image.Image:
+    """Turn a picture made of the pixels of `image` as that one's EXIF says."""
+    turn = UPRIGHT.get(_orientation(image))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _pixels(picture: Image.Image) -> Pixels:
@@ -145,14 +150,14 @@ def _orientation(image: Image.Image) -> int:
 def _opaque(image: Image.Image) -> Image.Image:
     """Return the picture as L, RGB or CMYK: 8 bits, no palette, no transparency."""
     if image.mode.startswith("I") or image.mode == "F":
-        return _eight_bits(image)
+        return eight_bits(image)
     if image.has_transparency_data:
         picture = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """Reduce 16-bit and float greyscale: whole numbers reach to 65535, or to 255; floats to 1, or to 255."""
     values = np.asarray(image, dtype=np.float64)
     low, high = float(values.min()), float(values.max())

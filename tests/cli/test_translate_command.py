@@ -70,6 +70,19 @@ def test_a_folder_is_translated_and_skips_are_told(place, tmp_path, capsys):
         assert pasted.size == photo.size
 
 
+def test_what_pasting_changes_beside_the_face_is_told(place, tmp_path, capsys):
+    with Image.open(GOLDEN / "astronaut.png") as image:
+        image.convert("CMYK").save(tmp_path / "print.jpg")
+    options = ("--model", place / "one.pth", "--out", tmp_path / "out", "--size", 32, "--paste-back")
+    code, text, _ = call(capsys, tmp_path / "print.jpg", *options)
+    assert code == 0
+    assert "colours in sRGB now in 1 pasted photo" in text
+    _, text, _ = call(capsys, tmp_path / "print.jpg", *options, "--json")
+    report = json.loads(text)
+    assert report["results"][0]["pasted_changes"] == ["colours in sRGB"]
+    assert report["replaced"] == 4
+
+
 def test_json_report_of_a_two_input_student(place, tmp_path, capsys):
     me = place / "photos" / "me.png"
     code, text, _ = call(capsys, me, "--model", place / "run", "--style", me, "--out", tmp_path, "--json")
