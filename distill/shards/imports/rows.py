@@ -95,7 +95,7 @@ def pictures_in(folder: Path, out: Path, *, deep: bool = True) -> tuple[dict[str
     found: dict[str, Path] = {}
     others = 0
     for path in _files(folder, deep=deep):
-        if path.suffix.lower() not in SUFFIXES or path.is_dir():
+        if path.suffix.lower() not in SUFFIXES:
             others += 1
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()
@@ -108,13 +108,19 @@ def pictures_in(folder: Path, out: Path, *, deep: bool = True) -> tuple[dict[str
 
 
 def _files(folder: Path, *, deep: bool) -> list[Path]:
-    """List files, and links to folders, which are not followed; the order is that of the names."""
+    """List the files in a folder, with `deep` below it too; links are followed."""
     files: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=_refuse):
-        links = [name for name in folders if (Path(place) / name).is_symlink()] if deep else []
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         folders[:] = sorted(name for name in folders if name[0] != ".") if deep else []
-        files += [Path(place) / name for name in sorted([*names, *links]) if name[0] != "."]
+        for name in folders:
+            _refuse_circle(Path(place) / name)
+        files += [Path(place) / name for name in sorted(names) if name[0] != "."]
     return files
+
+
+def _refuse_circle(folder: Path) -> None:
+    if folder.is_symlink() and folder.resolve() in {above.resolve() for above in folder.parents}:
+        raise DistillError(f"{folder}: a link to a folder that it lies in; take it away")
 
 
 def _refuse(error: OSError) -> None:

@@ -308,5 +308,16 @@ def test_two_pictures_of_one_name_are_refused(pairs: Path, tmp_path: Path) -> No
     assert "two pictures of one name, a1.bmp and a1.png" in refusal(pairs, tmp_path / "out", **PAIR)
 
 
+def test_linked_folders_are_followed_but_not_in_circles(pairs: Path, tmp_path: Path) -> None:
+    for name in ("photo", "drawing"):
+        (pairs / name).rename(tmp_path / name)
+        (pairs / name).mkdir()
+        (pairs / name / "more").symlink_to(tmp_path / name)
+    imported(pairs, tmp_path / "out", **PAIR)
+    assert names_of(tmp_path / "out") == [f"more/a{row}" for row in range(6)]
+    (tmp_path / "photo" / "again").symlink_to(tmp_path / "photo")
+    assert "again: a link to a folder that it lies in" in refusal(pairs, tmp_path / "out2", **PAIR)
+
+
 def test_the_data_set_does_not_go_among_the_pictures(pairs: Path) -> None:
     assert "lies among the pictures" in refusal(pairs, pairs / "photo" / "out", **PAIR)
