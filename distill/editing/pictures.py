@@ -15,7 +15,8 @@ TILE = 128  # px: side of a tile on the sheet
 MOST = 120  # rows on a sheet; the first ones
 WIDTH = 1600  # px a sheet may be wide
 MARGIN, GUTTER, HEAD, CAPTION = 20, 24, 24, 26  # px around the sheet, between rows, of texts
-TEXT = 13  # px, height of the letters
+TEXT, SMALLEST_TEXT = 13, 8  # px, height of the letters
+LABEL = 20  # px above a labelled row
 PAPER = (255, 255, 255)
 
 
@@ -24,6 +25,17 @@ def side_by_side(tiles: Sequence[Pixels]) -> Pixels:
     gap = np.full((tiles[0].shape[0], GAP, 3), 255, dtype=np.uint8)
     row = [part for tile in tiles for part in (gap, tile)]
     return np.concatenate(row[1:], axis=1)
+
+
+def labelled(tiles: Sequence[Pixels], roles: Sequence[str]) -> Pixels:
+    """Lay pictures [H, W, 3] of one size out in a row, each under its role."""
+    row = side_by_side(tiles)
+    head = Image.new("RGB", (row.shape[1], LABEL), PAPER)
+    pen, side = ImageDraw.Draw(head), tiles[0].shape[1]
+    for place, role in enumerate(roles):
+        size = max(SMALLEST_TEXT, min(TEXT, side // 5))
+        write_line(pen, (place * (side + GAP) + 1, 2), role, side, size=size, ink=FAINT)
+    return np.concatenate([np.asarray(head), row])
 
 
 class ContactSheet:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.devices import Precision
-from distill.editing.pictures import ContactSheet, side_by_side
+from distill.editing.pictures import ContactSheet, labelled
 from distill.editing.translator import Translator, make_translator
 from distill.faces.alignment import Floats, Pixels
 from distill.faces.decode import PhotoError
@@ -191,7 +191,7 @@ class _Writer:
     def _face(self, cut: FaceCut, edited: Pixels, pasted: PastedPhoto | None) -> TranslatedFace:
         tiles = [*self.translate.inputs(cut.pixels), edited]
         output = self.outputs.write(edited, cut.name)
-        comparison = self.outputs.write(side_by_side(tiles), cut.name, below=COMPARE)
+        comparison = self.outputs.write(labelled(tiles, self.sheet.roles), cut.name, below=COMPARE)
         self.sheet.add(cut.name, tiles)
         return TranslatedFace(
             photo=cut.photo,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def make_translator(student: Student, *, style: Path | None, size: int | None, b
         )
     if wanted == 1 and style is not None:
         raise DistillError(
-            f"{student.path}: the student takes 1 image (3 channels): leave out --style {style}"
+            f"{student.path}: the student takes 1 image (3 channels): leave out --style {shlex.quote(str(style))}"
         )
     side = size or student.facts.resolution or DEFAULT_SIZE
     student.architecture.check_sides(side, side)

@@ -92,7 +92,7 @@ def test_json_report_of_a_two_input_student(place, tmp_path, capsys):
     assert report["facts"]["task"] == "style-mix"
     assert report["results"][0]["pasted"] is None
     with Image.open(report["results"][0]["comparison"]) as image:
-        assert image.size == (3 * 32 + 8, 32)
+        assert image.size == (3 * 32 + 8, 32 + 20)
 
 
 def test_another_size_than_that_of_the_training_is_noted(place, tmp_path, capsys):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from distill.editing.pictures import GAP, MOST, ContactSheet, side_by_side
+from distill.editing.pictures import GAP, LABEL, MOST, ContactSheet, labelled, side_by_side
 from distill.editing.translate import TranslatedFace, TranslateRequest, translate_photos
 from distill.editing.translator import Translator, make_translator
 from distill.errors import DistillError
@@ -97,7 +97,7 @@ def test_every_face_of_every_photo_and_the_photos_themselves(photos, tmp_path):
         assert before.shape == after.shape
         assert np.abs(after - before).mean() < 0.5  # the student changes nothing
         assert (after[-100:] == before[-100:]).all()
-    assert pixels(results[0].comparison).shape == (256, 2 * 256 + GAP, 3)
+    assert pixels(results[0].comparison).shape == (256 + LABEL, 2 * 256 + GAP, 3)
     assert pixels(tmp_path / "sheet.png").shape[0] > 128
 
 
@@ -190,7 +190,7 @@ def test_a_published_generator_translates(photos, tmp_path):
         batch=8,
     )
     (result,) = run(photos / "me.png", tmp_path / "out", ready)
-    assert pixels(result.comparison).shape == (64, 3 * 64 + 2 * GAP, 3)
+    assert pixels(result.comparison).shape == (64 + LABEL, 3 * 64 + 2 * GAP, 3)
     assert pixels(result.output).std() > 1
 
 
@@ -217,3 +217,33 @@ def test_pictures_stand_beside_each_other_and_a_sheet_has_an_end():
     assert sheet.count == MOST + 5
     assert drawn.shape[1] <= 1600
     assert (drawn[:10] == 255).all()
+
+
+def test_a_comparison_says_what_each_picture_is():
+    tiles = [np.full((64, 64, 3), level, np.uint8) for level in (10, 90, 170)]
+    row = labelled(tiles, ["photo", "style", "output"])
+    assert (row[LABEL:] == side_by_side(tiles)).all()
+    heads = [row[:LABEL, place * (64 + GAP) :][:, :64] for place in range(3)]
+    assert all(head.min() < 160 for head in heads)
+    assert (heads[0] != heads[1]).any()
+
+
+def drawn(name):
+    sheet = ContactSheet(["photo"])
+    sheet.add(name, [np.full((128, 128, 3), 200, np.uint8)])
+    return sheet.draw()
+
+
+def test_names_with_accents_are_written_on_sheets_and_unknown_letters_are_question_marks():
+    boxes = drawn("\ue000")
+    assert (boxes == drawn("?")).all()
+    for name in ("é", "Ł", "ß", "Ж", "ñ", "ő"):
+        assert (drawn(name) != boxes).any()
+        assert (drawn(name) != drawn("e")).any()
+    assert (drawn("e\u0301") == drawn("é")).all()  # as macOS spells it
+    assert (drawn("a\x1b\n") == drawn("a??")).all()
+
+
+def test_a_command_that_is_printed_can_be_pasted():
+    with pytest.raises(DistillError, match=r"leave out --style 'my photos/a b.jpg'"):
+        make_translator(student(), style=Path("my photos/a b.jpg"), size=None, batch=8)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,14 +85,25 @@ def write_line(
     size: int,
     ink: tuple[int, int, int] = INK,
 ) -> None:
-    """Write one line in PIL's own font, cut off with dots where there is no room."""
-    font = ImageFont.load_default(size)
-    line = "".join(c if c.isprintable() else "?" for c in text)
+    """Write one line in DejaVu Sans, cut off with dots where there is no room; "?" for what the font has not."""
+    font, known = text_font(size)
+    line = "".join(c if ord(c) in known else "?" for c in unicodedata.normalize("NFC", text))
     kept = len(line)
     while kept and pen.textlength(line, font=font) > room:
         kept -= 1
         line = line[:kept].rstrip(". ") + "..."
     pen.text(corner, line, fill=ink, font=font)
+
+
+@lru_cache(maxsize=8)
+def text_font(size: int) -> tuple[ImageFont.FreeTypeFont, frozenset[int]]:
+    """Return matplotlib's DejaVu Sans, which has Latin, Greek, Cyrillic and more, and its characters."""
+    from matplotlib import get_data_path
+    from matplotlib.ft2font import FT2Font
+
+    path = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    known = frozenset(code for code in FT2Font(str(path)).get_charmap() if chr(code).isprintable())
+    return ImageFont.truetype(str(path), size), known
 
 
 def numbers(values: Mapping[str, Any]) -> list[str]:
