@@ -62,7 +62,13 @@ def measure_loader(dataset: TripletDataset, batch: int, seconds: float) -> dict[
         if memory > MEMORY:
             continue
         reader = TripletReader(dataset, memory=memory)
-        triplets = Triplets(reader, rows, Sampler(np.ones(len(rows)), SEED), batch)
+        triplets = Triplets(
+            reader=reader,
+            train_on=rows,
+            held_out=rows[:0],
+            sampler=Sampler(np.ones(len(rows)), SEED),
+            batch=batch,
+        )
         seen = -(-len(rows) // batch) * batch if memory else 2 * batch  # the first epoch fills the memory
         for samples in range(0, seen, batch):
             triplets.draw(RunPosition(seed=SEED, updates=0, samples=samples))

@@ -11,7 +11,7 @@ from torch import Tensor
 from distill.networks import losses
 from distill.networks.perceptual import PerceptualFeatures
 from distill.networks.pix2pixhd import Architecture, create, create_discriminator
-from distill.training.pix2pix.presets import Pix2PixPreset
+from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import split_roles
 from distill.training.position import RunPosition, stream_seed
 
@@ -21,7 +21,7 @@ class PlainOrder:
 
     def __init__(
         self,
-        preset: Pix2PixPreset,
+        preset: Pix2PixSettings,
         architecture: Architecture,
         features: PerceptualFeatures,
         *,
@@ -52,11 +52,11 @@ class PlainOrder:
         loss_g = losses.lsgan_generator(on_fake)
         if self.preset.feature_matching:
             loss_g = loss_g + self.preset.feature_matching * losses.feature_matching(on_real, on_fake)
-        if self.preset.perceptual and self.features.weights:
+        if self.preset.perceptual_weight and self.features.weights:
             distance = losses.perceptual(self.features(fake), self.features(target), self.features.weights)
-            loss_g = loss_g + self.preset.perceptual * distance
-        if self.preset.l1:  # of pix2pix; not in the public code of Pix2PixHD
-            loss_g = loss_g + self.preset.l1 * (fake - target).abs().mean()
+            loss_g = loss_g + self.preset.perceptual_weight * distance
+        if self.preset.l1_weight:  # of pix2pix; not in the public code of Pix2PixHD
+            loss_g = loss_g + self.preset.l1_weight * (fake - target).abs().mean()
 
         for adam, loss in zip(self.adams, (loss_g, loss_d), strict=True):
             adam.zero_grad()

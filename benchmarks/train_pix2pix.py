@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,11 @@ from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.networks.perceptual import default_perceptual, load_perceptual
 from distill.shards.dataset import TripletDataset
 from distill.training.pix2pix.data import TripletReader
-from distill.training.pix2pix.presets import PRESETS, Pix2PixPreset
 from distill.training.pix2pix.schedule import Schedule
+from distill.training.pix2pix.settings import PRESETS, Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep
 from distill.training.position import RunPosition
+from distill.training.settings import changed
 
 SEED = 0
 AGREE = 1e-3  # of the first losses, relative
@@ -125,17 +126,19 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def ways_of(preset: Pix2PixPreset, inputs: int, batch: Tensor, options: argparse.Namespace) -> list[Way]:
+def ways_of(preset: Pix2PixSettings, inputs: int, batch: Tensor, options: argparse.Namespace) -> list[Way]:
     """The plain order, ours in float32, ours in the precision of a run; compiled and with augmentation if asked."""
     device, features = options.device, load_perceptual(options.perceptual, device=options.device)
-    architecture, plain = preset.architecture(inputs), replace(preset, augment=())
+    architecture, plain = preset.architecture(inputs), changed(preset, {"augment": ()})
     schedule = Schedule(lr=preset.lr, constant=1 << 40, decay=0)
 
-    def ours(chosen: Pix2PixPreset, precision: str, *, compiled: bool = False) -> Callable[[], Pix2PixHDStep]:
+    def ours(
+        chosen: Pix2PixSettings, precision: str, *, compiled: bool = False
+    ) -> Callable[[], Pix2PixHDStep]:
+        settings = changed(chosen, {"compiled": compiled})
         return lambda: Pix2PixHDStep(
-            chosen, architecture, features, schedule, seed=SEED, device=device, half=DTYPES[precision],
-            compiled=compiled,
-        )  # fmt: skip
+            settings, architecture, features, schedule, seed=SEED, device=device, half=DTYPES[precision]
+        )
 
     half = resolve_training_precision(options.precision, device)
     made: list[tuple[str, Callable[[], Any]]] = [
@@ -215,13 +218,13 @@ def table(rows: list[dict[str, Any]], loader: dict[str, float]) -> str:
     return "\n".join([*text, f"loader alone, triplets/s: {drawn}"])
 
 
-def read_data(options: argparse.Namespace, preset: Pix2PixPreset) -> tuple[Tensor, dict[str, float]]:
+def read_data(options: argparse.Namespace, preset: Pix2PixSettings) -> tuple[Tensor, dict[str, float]]:
     """Return a batch [B, R, 3, H, W] and the loader's triplets/s, of --data or of a data set made for it."""
     with tempfile.TemporaryDirectory(prefix="pix2pix-benchmark-") as made:
         folder = options.data or Path(made)
         if options.data is None:
-            make_data(folder, preset.resolution)
-        dataset = TripletDataset(folder, resolution=preset.resolution)
+            make_data(folder, preset.max_resolution)
+        dataset = TripletDataset(folder, resolution=preset.max_resolution)
         reader = TripletReader(dataset)
         batch = reader.read(np.arange(preset.batch) % len(dataset))
         reader.close()
@@ -236,7 +239,7 @@ def main() -> int:
     if name not in PRESETS or not side.isdecimal():
         raise SystemExit(f"case {options.case!r}: write PRESET@RESOLUTION with one of {', '.join(PRESETS)}")
     asked = {key: getattr(options, key) for key in ("batch", "ngf") if getattr(options, key)}
-    preset = replace(PRESETS[name], resolution=int(side), **asked)
+    preset = changed(PRESETS[name], {"max_resolution": int(side), **asked})
     batch, loader = read_data(options, preset)
     ways = ways_of(preset, batch.shape[1] - 1, batch, options)
     for way in ways:

@@ -21,7 +21,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ from torch.utils.flop_counter import flop_registry
 from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.errors import DistillError
 from distill.training.position import RunPosition
-from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset
+from distill.training.settings import changed
+from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings
 from distill.training.stylegan2.step import StyleGAN2Step
 
 PARTS = {  # method of the step: what the table calls it
@@ -115,7 +115,7 @@ class Operations(TorchDispatchMode):
 class Case:
     """A preset at a resolution, ready to update."""
 
-    def __init__(self, name: str, preset: StyleGAN2Preset, side: int, device: str, precision: str) -> None:
+    def __init__(self, name: str, preset: StyleGAN2Settings, side: int, device: str, precision: str) -> None:
         self.name, self.preset, self.device = name, preset, device
         self.step = StyleGAN2Step(preset, side, seed=SEED, device=device, half=DTYPES[precision])
         random = torch.Generator().manual_seed(SEED)
@@ -140,16 +140,16 @@ class Case:
         return took, count
 
 
-def preset_of(name: str, options: argparse.Namespace, precision: str) -> tuple[StyleGAN2Preset, int]:
+def preset_of(name: str, options: argparse.Namespace, precision: str) -> tuple[StyleGAN2Settings, int]:
     """Read PRESET@RESOLUTION. Augmentation keeps the probability that was asked for: its cost hangs on it."""
     preset, _, resolution = name.partition("@")
     if preset not in PRESETS or not resolution.isdecimal():
         raise SystemExit(f"case {name!r}: write PRESET@RESOLUTION with one of {', '.join(PRESETS)}")
-    chosen = replace(PRESETS[preset], ada_target=None, ada_p=options.p)
+    chosen = changed(PRESETS[preset], {"ada_target": None, "ada_p": options.p})
     if options.batch:
-        chosen = replace(chosen, batch=options.batch)
+        chosen = changed(chosen, {"batch": options.batch})
     if precision == "fp16":
-        chosen = replace(chosen, conv_clamp=256.0)
+        chosen = changed(chosen, {"conv_clamp": 256.0})
     if chosen.batch % chosen.group:
         raise SystemExit(f"batch {chosen.batch} is no multiple of {chosen.group}, the group of the deviation")
     chosen.channels(int(resolution))

@@ -19,18 +19,11 @@ import click
 from distill import __version__
 from distill.errors import DistillError
 from distill.files import path_text
+from distill.training.trainers import TRAINERS
 
 # Name: (where the click command is, one line of help). A command's module is imported when it is called.
 COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("distill.cli.generate:generate", "Make a data set of triplets from a generator."),
-    "train-stylegan2": (
-        "distill.cli.train_stylegan2:train_stylegan2",
-        "Train a StyleGAN2 generator on images.",
-    ),
-    "train-pix2pix": (
-        "distill.cli.train_pix2pix:train_pix2pix",
-        "Train a student (Pix2PixHD) on a data set.",
-    ),
     "prepare-images": (
         "distill.cli.prepare_images:prepare_images",
         "Put a folder of photographs into one file to train on.",
@@ -67,6 +60,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("distill.cli.completion:completion", "Print the completion script of a shell."),
 }
 
+
+def all_commands() -> dict[str, tuple[str, str]]:
+    """Return the commands and one for each trainer of the table, in the order of `distill --help`."""
+    trainers = {f"train-{name}": ("", text) for name, (_, text) in TRAINERS.items()}
+    first = {"generate": COMMANDS["generate"]}
+    return first | trainers | COMMANDS
+
+
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -74,11 +75,15 @@ class LazyGroup(click.Group):
     """A group that reads names and help from `COMMANDS` and imports a command only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(all_commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in all_commands():
             return None
+        if cmd_name not in COMMANDS:
+            from distill.cli.train import training_command
+
+            return training_command(cmd_name.removeprefix("train-"))
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
@@ -86,13 +91,13 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"no command {args[0]!r}; the commands are {', '.join(COMMANDS)}")
+        if args[0] not in all_commands() and not args[0].startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"no command {args[0]!r}; the commands are {', '.join(all_commands())}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in all_commands().items()])
 
 
 @click.group(cls=LazyGroup, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})

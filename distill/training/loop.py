@@ -29,7 +29,7 @@ ASK_EVERY = 8  # updates between two agreements of several processes on whether 
 class Step(Protocol[Batch]):
     """What a model brings: an update, and everything that the next update depends on."""
 
-    def update(self, batch: Batch, place: RunPosition) -> Mapping[str, Tensor | float]: ...
+    def update(self, batch: Batch, position: RunPosition) -> Mapping[str, Tensor | float]: ...
     def state(self) -> dict[str, Any]: ...
     def load_state(self, state: Mapping[str, Any]) -> None: ...
 
@@ -58,7 +58,7 @@ class Run(Generic[Drawn]):
 
     folder: Path
     step: Step[Drawn]
-    draw: Callable[[RunPosition], Drawn]  # this process's part of the batch at a place; pure
+    draw: Callable[[RunPosition], Drawn]  # this process's part of the batch at a position; pure
     batch: int
     samples: int  # until so many images were seen
     settings: Mapping[str, Any]  # plain values that a resumed run must share
@@ -83,34 +83,36 @@ class _Lap:
         return {"seconds": round(lap, 3), "images_per_second": round(images / lap, 2)}
 
 
-def train(run: Run[Drawn], place: RunPosition, *, stop: threading.Event, progress: Progress) -> RunPosition:
-    """Train from `place` until `run.samples` images were seen; save, and return where the run ended.
+def train(
+    run: Run[Drawn], position: RunPosition, *, stop: threading.Event, progress: Progress
+) -> RunPosition:
+    """Train from `position` until `run.samples` images were seen; save, and return where the run ended.
 
     Raises Interrupted when `stop` is set, after saving, and Diverged for losses that are not finite, without.
     """
-    means, lap = LossMeans(), _Lap(place.samples)
-    stats = StatsFile(run.folder, samples=place.samples) if processes.rank() == 0 else None
+    means, lap = LossMeans(), _Lap(position.samples)
+    stats = StatsFile(run.folder, samples=position.samples) if processes.rank() == 0 else None
     with ThreadPoolExecutor(1) as ahead:
-        batch: Future[Drawn] = ahead.submit(run.draw, place)
-        while place.samples < run.samples:
-            ready, after = batch.result(), place.next(run.batch)
+        batch: Future[Drawn] = ahead.submit(run.draw, position)
+        while position.samples < run.samples:
+            ready, after = batch.result(), position.next(run.batch)
             batch = ahead.submit(run.draw, after)
-            means.add(run.step.update(ready, place))
-            place = after
+            means.add(run.step.update(ready, position))
+            position = after
             progress.advance(run.batch)
             out_of_time = time.monotonic() - lap.started > run.seconds
-            stopping = _agree(stop.is_set() or out_of_time, place)
-            done = stopping or place.samples >= run.samples
-            _after_update(run, place, means, stats, lap, progress, done=done, hurry=stop.is_set())
+            stopping = _agree(stop.is_set() or out_of_time, position)
+            done = stopping or position.samples >= run.samples
+            _after_update(run, position, means, stats, lap, progress, done=done, hurry=stop.is_set())
             if stopping:
                 break
     if stats is not None:
         stats.close()
-    if stop.is_set() and place.samples < run.samples:
+    if stop.is_set() and position.samples < run.samples:
         raise Interrupted(
-            f"stopped at {place.samples / 1000:.1f} kimg; the same command with --resume goes on from there"
+            f"stopped at {position.samples / 1000:.1f} kimg; the same command with --resume goes on from there"
         )
-    return place
+    return position
 
 
 def latest(values: Mapping[str, float]) -> str:
@@ -121,7 +123,7 @@ def latest(values: Mapping[str, float]) -> str:
 
 def _after_update(
     run: Run[Drawn],
-    place: RunPosition,
+    position: RunPosition,
     means: LossMeans,
     stats: StatsFile | None,
     lap: _Lap,
@@ -131,25 +133,25 @@ def _after_update(
     hurry: bool,
 ) -> None:
     """Log, act and save where it is time to."""
-    before = place.samples - run.batch
+    before = position.samples - run.batch
     events = [
         event
         for event in run.events
-        if (passed(before, place.samples, event.every) or done) and (event.when_stopped or not hurry)
+        if (passed(before, position.samples, event.every) or done) and (event.when_stopped or not hurry)
     ]
-    save = passed(before, place.samples, run.save) or done
-    if not (done or events or save or passed(before, place.samples, run.tick)):
+    save = passed(before, position.samples, run.save) or done
+    if not (done or events or save or passed(before, position.samples, run.tick)):
         return
     values = means.take()
-    _check_finite(values, place, run.folder)
+    _check_finite(values, position, run.folder)
     if stats is not None:
-        values |= lap.take(place.samples)
+        values |= lap.take(position.samples)
         for event in events:
-            values |= event.act(place) or {}
-        stats.write(place.samples, values)
+            values |= event.act(position) or {}
+        stats.write(position.samples, values)
         progress.beside(latest(values))
         if save:
-            _save(run, place)
+            _save(run, position)
     if save or events:
         processes.wait_for_all()
 
@@ -159,37 +161,37 @@ def passed(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
-def _agree(wish: bool, place: RunPosition) -> bool:
+def _agree(wish: bool, position: RunPosition) -> bool:
     """Stop all processes at the same update."""
     if processes.world_size() == 1:
         return wish
-    if place.updates % ASK_EVERY:
+    if position.updates % ASK_EVERY:
         return False
     device = "cuda" if torch.cuda.is_available() and torch.distributed.get_backend() == "nccl" else "cpu"
     return bool(processes.sum_over_processes(torch.tensor([float(wish)], device=device)).item() > 0)
 
 
-def _check_finite(values: Mapping[str, float], place: RunPosition, folder: Path) -> None:
+def _check_finite(values: Mapping[str, float], position: RunPosition, folder: Path) -> None:
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
         raise Diverged(
-            f"training diverged before {place.samples / 1000:.1f} kimg ({', '.join(bad)} not finite); the last"
+            f"training diverged before {position.samples / 1000:.1f} kimg ({', '.join(bad)} not finite); the last"
             f" checkpoint in {folder} is good: go on from it with a smaller learning rate (StyleGAN2: or larger"
             " gamma)"
         )
 
 
-def _save(run: Run[Drawn], place: RunPosition) -> None:
+def _save(run: Run[Drawn], position: RunPosition) -> None:
     content = {
         "settings": dict(run.settings),
-        "place": {"seed": place.seed, "updates": place.updates, "samples": place.samples},
+        "position": {"seed": position.seed, "updates": position.updates, "samples": position.samples},
         "step": run.step.state(),
     }
-    save_checkpoint(run.folder, content, samples=place.samples)
+    save_checkpoint(run.folder, content, samples=position.samples)
 
 
 def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
-    """Make the folder, or go on from its checkpoint: returns the place to start from, and a note or "".
+    """Make the folder, or go on from its checkpoint: returns the position to start from, and a note or "".
 
     Raises DistillError where there is a run already and `resume` is not set, and where its settings differ.
     """
@@ -198,12 +200,12 @@ def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
     if found is None:
         return RunPosition(seed=run.seed, updates=0, samples=0), ""
     content, note = found
-    place = RunPosition(**content["place"])
+    position = RunPosition(**content["position"])
     if not resume:
         raise DistillError(
-            f"{run.folder} holds a run of {place.samples / 1000:.1f} kimg: add --resume to go on,"
+            f"{run.folder} holds a run of {position.samples / 1000:.1f} kimg: add --resume to go on,"
             " or choose another --out"
         )
     check_settings(content["settings"], run.settings, run.folder)
     run.step.load_state(content["step"])
-    return place, note
+    return position, note

@@ -43,13 +43,13 @@ class Pictures:
     rank: int = 0
     world: int = 1
 
-    def draw(self, place: RunPosition) -> Tensor:
-        return self.draw_numbered(place)[0]
+    def draw(self, position: RunPosition) -> Tensor:
+        return self.draw_numbered(position)[0]
 
-    def draw_numbered(self, place: RunPosition) -> tuple[Tensor, Numbers]:
+    def draw_numbered(self, position: RunPosition) -> tuple[Tensor, Numbers]:
         """Draw the same, and the numbers [B] of these pictures."""
         share = self.batch // self.world
-        chosen, flips = self.sampler.draw(place.samples + self.rank * share, share)
+        chosen, flips = self.sampler.draw(position.samples + self.rank * share, share)
         numbers = self.numbers[chosen]
         pixels = self.images.read(numbers)
         pixels = np.where(flips[:, None, None, None], pixels[:, :, ::-1], pixels)

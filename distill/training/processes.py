@@ -74,6 +74,15 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return total
 
 
+def gather(values_BX: Tensor) -> Tensor:
+    """Return the rows of all processes [N, ...] one after the other, the same in each."""
+    if world_size() == 1:
+        return values_BX
+    parts = [torch.empty_like(values_BX) for _ in range(world_size())]
+    dist.all_gather(parts, values_BX.contiguous())
+    return torch.cat(parts)
+
+
 def wait_for_all() -> None:
     if world_size() > 1:
         dist.barrier()

@@ -23,7 +23,7 @@ from distill.training.average import average_decay, update_average
 from distill.training.position import RunPosition
 from distill.training.stylegan2.export import set_centre
 from distill.training.stylegan2.optimise import lazy_adam, seeded
-from distill.training.stylegan2.presets import StyleGAN2Preset
+from distill.training.stylegan2.settings import StyleGAN2Settings
 from stylegan_weights.making.label_codes import LabelCodes
 from stylegan_weights.making.written_mapping import write_mapping
 
@@ -38,7 +38,7 @@ class LabelStep:
 
     def __init__(
         self,
-        preset: StyleGAN2Preset,
+        preset: StyleGAN2Settings,
         resolution: int,
         codes: LabelCodes,
         *,
@@ -65,16 +65,16 @@ class LabelStep:
         )
 
     def update(
-        self, batch: tuple[Tensor, NDArray[np.int64]], place: RunPosition
+        self, batch: tuple[Tensor, NDArray[np.int64]], position: RunPosition
     ) -> Mapping[str, Tensor | float]:
         """Make one update with images [B, 3, H, W] in [-1, 1] and their numbers among all pictures [B]."""
         reals, numbers = batch
-        random = place.generator(f"z-{processes.rank()}")
+        random = position.generator(f"z-{processes.rank()}")
         z = self.codes.latents(numbers, self.preset.latent, random).to(self.device)
         psi = LEAST_PSI + (1 - LEAST_PSI) * torch.rand(len(z), 1, generator=random).to(self.device)
         mapping = self.generator.mapping
         w = mapping.w_avg.lerp(mapping(z), psi)[:, None].expand(-1, self.generator.shape.num_ws, -1)
-        with seeded(place.generator(f"noise-{processes.rank()}"), self.device, self.preset.noise):
+        with seeded(position.generator(f"noise-{processes.rank()}"), self.device, self.preset.noise):
             drawn = self.generator.synthesis(w, "random" if self.preset.noise else "none", self.half)
         error = drawn - reals.to(self.device)
         l1, l2 = error.abs().mean(), error.square().mean()
@@ -82,7 +82,7 @@ class LabelStep:
         decay = average_decay(
             self.preset.batch,
             self.preset.average_kimg * 1000,
-            seen=place.samples,
+            seen=position.samples,
             ramp_up=self.preset.average_ramp_up,
         )
         update_average(self.average, self.generator, decay)

@@ -15,7 +15,7 @@ import argparse
 import math
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,13 @@ from distill.training.images import Images, open_images
 from distill.training.loop import Event, Run, open_run, train
 from distill.training.pictures import Numbers, Pictures, grid, hold_out, save_png
 from distill.training.position import RunPosition
+from distill.training.request import TrainRequest
+from distill.training.run import run_training
 from distill.training.sampler import Sampler
+from distill.training.settings import changed
 from distill.training.stylegan2.export import as_images, pictures, save_generator, set_centre
-from distill.training.stylegan2.plan import make_plan
-from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset
-from distill.training.stylegan2.request import TrainStyleGAN2Request
-from distill.training.stylegan2.run import run_plan
+from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings
+from distill.training.trainers import open_trainer
 from stylegan_weights.making.label_codes import codes_of
 from stylegan_weights.making.label_step import LabelStep
 
@@ -84,15 +85,16 @@ def learn(request: LearnByLabelsRequest, *, stop: threading.Event) -> Path:
         "precision": precision,
     }
     run = make_run(request, images, train_on, step, facts)
-    place, _ = open_run(run, resume=True)
-    with Progress(run.samples, noun="image", done=place.samples) as progress:
-        train(run, place, stop=stop, progress=progress)
+    position, _ = open_run(run, resume=True)
+    with Progress(run.samples, noun="image", done=position.samples) as progress:
+        train(run, position, stop=stop, progress=progress)
     return request.out / "generator.safetensors"
 
 
-def by_heart(preset: StyleGAN2Preset) -> StyleGAN2Preset:
+def by_heart(preset: StyleGAN2Settings) -> StyleGAN2Settings:
     """Return the preset as it suits learning pictures by heart."""
-    return replace(preset, batch=BATCH, average_kimg=min(preset.average_kimg, AVERAGE_KIMG), ada_target=None)
+    average = min(preset.average_kimg, AVERAGE_KIMG)
+    return changed(preset, {"batch": BATCH, "average_kimg": average, "ada_target": None})
 
 
 def make_run(
@@ -105,11 +107,11 @@ def make_run(
     sampler = Sampler(images.weights[train_on], request.seed)
     reader = Pictures(images, train_on, sampler, step.preset.batch)
 
-    def show(place: RunPosition) -> None:
+    def show(position: RunPosition) -> None:
         set_centre(step.average)
         drawn = as_images(pictures(step.average, GRID * GRID, seed=request.seed, psi=GRID_PSI))
-        save_png(request.out / f"fakes{place.samples // 1000:06d}.png", grid(drawn, GRID))
-        now = {"kimg": place.samples / 1000, "data": request.data.name, "distill": __version__, **facts}
+        save_png(request.out / f"fakes{position.samples // 1000:06d}.png", grid(drawn, GRID))
+        now = {"kimg": position.samples / 1000, "data": request.data.name, "distill": __version__, **facts}
         save_generator(request.out / "generator.safetensors", step.average, now, half=True)
 
     snapshot = max(round(1000 * request.snapshot_kimg), 1)
@@ -119,7 +121,7 @@ def make_run(
         draw=reader.draw_numbered,
         batch=step.preset.batch,
         samples=math.ceil(1000 * request.kimg),
-        settings={**step.preset.settings(), **facts},
+        settings={**step.preset.shared(), **facts},
         seed=request.seed,
         tick=max(round(1000 * request.tick_kimg), 1),
         save=snapshot,
@@ -129,23 +131,25 @@ def make_run(
 
 def sharpen(request: LearnByLabelsRequest, generator: Path, *, stop: threading.Event) -> Path:
     """Go on from the generator with a critic; return the sharper one's file."""
-    asked = TrainStyleGAN2Request(
+    asked = TrainRequest(
         data=request.data,
         out=request.out / "sharper",
-        init=str(generator),
         preset=request.preset,
-        kimg=request.sharpen_kimg,
-        held_out=request.held_out,
+        changes={
+            "init": str(generator),
+            "kimg": request.sharpen_kimg,
+            "held_out": request.held_out,
+            "float16": True,
+        },
         features="auto" if request.held_out else "none",
         seed=request.seed,
         precision=request.precision,
         tick_kimg=request.tick_kimg,
         snapshot_kimg=request.snapshot_kimg,
-        float16=True,
+        save_kimg=request.snapshot_kimg,
         resume=True,
     )
-    plan = make_plan(asked, device=resolve_device(request.device), note=print)
-    return Path(run_plan(plan, asked, stop=stop)["generator"])
+    return run_training(open_trainer("stylegan2"), asked, device=request.device, stop=stop).weights
 
 
 def draw_avatars(data: Path, count: int, stop: threading.Event) -> None:

@@ -19,16 +19,18 @@ from state_differences import differences
 from triplet_sets import make_triplets
 
 from distill.cli.main import run as distill
-from distill.cli.train_pix2pix import train_pix2pix
+from distill.cli.train import training_command
 from distill.errors import DistillError, ShardCorrupt
 from distill.networks.pix2pixhd import Architecture, Norm, create
 from distill.networks.pix2pixhd_files import save_pth
 from distill.networks.student import load_student
 from distill.training.checkpoint import load_checkpoint
-from distill.training.pix2pix.presets import PRESETS
+from distill.training.pix2pix.settings import PRESETS
 from distill.training.stats import read_stats
 
-SMALL = ["--ngf", 4, "--ndf", 4, "--downsamplings", 1, "--blocks", 1, "--batch", 4, "--perceptual", "none"]
+TRAIN = training_command("pix2pix")
+SHAPE = ["--set", "ngf=4", "--set", "downsamplings=1", "--set", "blocks=1"]
+SMALL = [*SHAPE, "--set", "ndf=4", "--batch", 4, "--perceptual", "none"]
 COMMON = [*SMALL, "--precision", "fp32", "--device", "cpu", "--features", "pixels8", "--val-fraction", 0.25]
 
 
@@ -45,7 +47,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*args: object) -> dict[str, object]:
-    result = CliRunner().invoke(train_pix2pix, [str(a) for a in [*COMMON, *args]], catch_exceptions=False)
+    result = CliRunner().invoke(TRAIN, [str(a) for a in [*COMMON, *args]], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout) if "--json" in args else {}
 
@@ -53,7 +55,7 @@ def run(*args: object) -> dict[str, object]:
 def failure(*args: object) -> DistillError:
     with pytest.raises(DistillError) as caught:
         CliRunner().invoke(
-            train_pix2pix, [str(a) for a in [*COMMON, *args]], standalone_mode=False, catch_exceptions=False
+            TRAIN, [str(a) for a in [*COMMON, *args]], standalone_mode=False, catch_exceptions=False
         )
     assert "\n" not in str(caught.value)
     return caught.value
@@ -65,15 +67,15 @@ def epochs(constant: float, decay: float, *, warm_up: float = 0) -> list[object]
 
 def test_a_run_learns_and_leaves_what_a_user_looks_for(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    options = [*epochs(8, 8), "--lr", 5e-3, "--ngf", 8, "--augment", "flip", "--l1-weight", 100, "--json"]
+    options = [*epochs(8, 8), "--lr", 5e-3, "--augment", "flip", "--set", "l1_weight=100", "--json"]
     result = run("--data", data, "--out", out, *options)
-    scores = result["scores"]
-    assert isinstance(scores, dict)
+    scores = json.loads((out / "scores.json").read_text())
+    assert result["scores"] == scores["best"]
+    assert result["weights"] == str(out / "student.safetensors")
     copied, mean = (scores["baselines"][name]["l1"] for name in ("copy the content", "mean of the inputs"))
     assert scores["best"]["l1"] < 0.8 * min(copied, mean)
     assert scores["best_by"] == "l1"
     assert scores["best"]["l1"] == min(line["l1"] for line in read_stats(out) if "l1" in line)
-    assert json.loads((out / "scores.json").read_text()) == scores
     last, best = (load_student(out / f"student{kind}.safetensors") for kind in ("", "-best"))
     assert load_student(out).path == best.path
     facts = best.facts
@@ -95,12 +97,12 @@ def test_a_run_learns_and_leaves_what_a_user_looks_for(data: Path, tmp_path: Pat
 
 def test_pieces_give_the_weights_of_the_whole(data: Path, tmp_path: Path) -> None:
     options = ["--data", data, "--features", "none", "--perceptual", "efficientnet_lite0"]
-    options += [*epochs(0.5, 1, warm_up=0.25), "--l1-weight", 100]
+    options += [*epochs(0.5, 1, warm_up=0.25), "--set", "l1_weight=100"]
     run(*options, "--out", tmp_path / "whole")
     pieces, one_update = [*options, "--out", tmp_path / "pieces"], ["--minutes", 1e-9]
     run(*pieces, *one_update)
     run(*pieces, *one_update, "--resume")
-    assert load(tmp_path / "pieces")["place"] == {"seed": 0, "updates": 2, "samples": 8}
+    assert load(tmp_path / "pieces")["position"] == {"seed": 0, "updates": 2, "samples": 8}
     run(*pieces, "--resume")
     assert differences(load(tmp_path / "whole"), load(tmp_path / "pieces")) == []
     both = [(tmp_path / name / "student.safetensors").read_bytes() for name in ("whole", "pieces")]
@@ -125,7 +127,7 @@ def test_more_epochs_go_on_at_the_rate_of_their_place(data: Path, tmp_path: Path
     assert read_stats(tmp_path / "run")[-1]["samples"] == pytest.approx(2 * first[-1]["samples"], abs=4)
 
 
-LAUNCH = "from distill.cli.train_pix2pix import train_pix2pix\ntrain_pix2pix()\n"
+LAUNCH = "from distill.cli.train import training_command\ntraining_command('pix2pix')()\n"
 
 
 @pytest.mark.cluster
@@ -156,11 +158,11 @@ def test_batch_normalisation_over_processes_needs_gpus(
     )
     monkeypatch.setattr("distill.training.processes.world_size", lambda: 2)
     options = ["--data", data, "--out", tmp_path / "run", "--batch", 8, *epochs(1, 0)]
-    start = [*COMMON[COMMON.index("--perceptual") :], "--init", published]
+    start = [*COMMON[COMMON.index("--batch") :], "--init", published]
     for words in ([*COMMON, "--norm", "batch"], start):
         with pytest.raises(DistillError, match="over several processes needs GPUs"):
             CliRunner().invoke(
-                train_pix2pix,
+                TRAIN,
                 [str(a) for a in [*words, *options]],
                 standalone_mode=False,
                 catch_exceptions=False,
@@ -184,7 +186,7 @@ def test_a_signal_saves_without_a_last_score_and_the_run_goes_on(data: Path, tmp
     killer.join()
     assert error.exit_code == 130
     assert "--resume goes on from there" in str(error)
-    samples = int(load(out)["place"]["samples"])  # type: ignore[index]
+    samples = int(load(out)["position"]["samples"])  # type: ignore[index]
     run(*options, "--resume", "--minutes", 1e-9)
     assert read_stats(out)[-1]["samples"] == samples + 4
     assert "l1" in read_stats(out)[-1]
@@ -207,9 +209,20 @@ def test_a_published_generator_is_a_start_and_its_channels_are_checked(
     six = tmp_path / "latest_net_G.pth"
     architecture = Architecture(inputs=6, ngf=4, downsamplings=1, blocks=2, norm=norm)
     save_pth(six, create(architecture, seed=0))
-    assert "leave out --ngf" in str(failure("--data", data, "--out", tmp_path / "run", "--init", six))
+    assert "leave out ngf" in str(failure("--data", data, "--out", tmp_path / "run", "--init", six))
     out = tmp_path / "run"
-    options = ["--ndf", 4, "--batch", 4, "--perceptual", "none", "--features", "none", "--precision", "fp32"]
+    options = [
+        "--set",
+        "ndf=4",
+        "--batch",
+        4,
+        "--perceptual",
+        "none",
+        "--features",
+        "none",
+        "--precision",
+        "fp32",
+    ]
     start = [str(a) for a in ("--init", six, "--out", out, *options, *epochs(0.1, 0), "--lr", 1e-9)]
     assert distill(["train-pix2pix", "--data", str(data), *start]) == 0
     student = load_student(out / "student.safetensors")
@@ -252,30 +265,36 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path
     assert count + held == 64
     assert plan["kimg"] == 5 * count / 1000
     assert plan["updates"] == -(-5 * count // 4)
-    assert (plan["preset"], plan["perceptual"], plan["device"]) == ("demo", "none", "cpu")
+    assert (plan["preset"], plan["perceptual_features"], plan["device"]) == ("demo", "none", "cpu")
     seed = run("--data", data, "--out", tmp_path / "run", "--preset", "seed", "--dry-run", "--json")
-    assert (seed["preset"], seed["epochs"], seed["resolution"]) == ("seed", "50 + 50", 16)
+    assert (seed["preset"], seed["constant_epochs"], seed["resolution"]) == ("seed", 50, 16)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--resolution", 5], "choose a divisor of 16"),
-        (["--downsamplings", 4], "at least 32"),
+        (["--set", "downsamplings=4"], "at least 32"),
         (["--inputs", "source"], "no role 'source'; it has content, style, mixed"),
-        (["--target", "style"], "each role must be named once"),
+        (["--target", "style"], "two or more are needed, each named once"),
         (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, none"),
-        (["--batch", 6, "--accumulate", 4], "batch 6 cannot be split over 4 equal parts"),
+        (["--batch", 6, "--set", "accumulate=4"], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
         (
             ["--constant-epochs", 1, "--decay-epochs", 2],
             f"{PRESETS['demo'].warm_up_epochs:g} epochs of pixels alone are more than the 3",
         ),
-        (["--warm-up-epochs", 2, "--l1-weight", 0], "2 epochs of pixels alone need a weight"),
+        (["--warm-up-epochs", 2, "--set", "l1_weight=0"], "2 epochs of pixels alone need a weight"),
         (["--features", "inception"], "inception"),
         (["--perceptual", "vgg19", "--vgg19", "/nowhere/vgg19.pth"], "/nowhere/vgg19.pth"),
         (["--val-fraction", 0.9999], "all 64 rows fall into the held-out"),
         (["--gpus", 64], "64 GPUs asked for"),
+        (["--preset", "large"], "no preset 'large' of pix2pix; its presets are seed, paper, demo"),
+        (["--set", "nfg=4"], "no setting 'nfg'; the settings are accumulate, augment,"),
+        (["--set", "ndf"], "--set 'ndf': NAME=VALUE is needed"),
+        (["--set", "ndf=many"], "setting ndf: Input should be a valid integer"),
+        (["--set", "lr=nan"], "setting lr: Input should be"),
+        (["--set", "norm=layer"], "setting norm: Input should be 'instance' or 'batch'"),
     ],
 )
 def test_bad_input_is_one_line(data: Path, tmp_path: Path, options: list[object], words: str) -> None:
@@ -298,7 +317,7 @@ def test_resume_refuses_other_settings_and_a_corrupt_checkpoint(data: Path, tmp_
     options = ["--data", data, "--out", tmp_path / "run", "--features", "none", *epochs(0.2, 0)]
     run(*options)
     assert "add --resume" in str(failure(*options))
-    assert "blocks is 1 there and 2 now" in str(failure(*options, "--resume", "--blocks", 2))
+    assert "d_layers is 3 there and 2 now" in str(failure(*options, "--resume", "--set", "d_layers=2"))
     assert "perceptual_features is 'none' there" in str(
         failure(*options, "--resume", "--perceptual", "efficientnet_lite0")
     )
@@ -316,11 +335,11 @@ def test_no_memory_says_what_to_do(data: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("distill.training.pix2pix.step.Pix2PixHDStep.update", refuse)
     instance = ["--data", data, "--features", "none", "--norm", "instance"]
     error = failure(*instance, "--out", tmp_path / "run")
-    assert "out of memory with 4 images at once: --accumulate 2 gives the same result" in str(error)
-    error = failure(*instance, "--out", tmp_path / "other", "--accumulate", 4)
-    assert "with 1 images at once: --lean" in str(error)
+    assert "out of memory with 4 images at once: --set accumulate=2 gives the same result" in str(error)
+    error = failure(*instance, "--out", tmp_path / "other", "--set", "accumulate=4")
+    assert "with 1 images at once: --set lean=true" in str(error)
     error = failure("--data", data, "--out", tmp_path / "third", "--features", "none")
-    assert "with 4 images at once: --lean" in str(error)
+    assert "with 4 images at once: --set lean=true" in str(error)
 
 
 def test_the_table_of_commands_knows_it(capsys: pytest.CaptureFixture[str]) -> None:

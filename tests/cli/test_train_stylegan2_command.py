@@ -18,12 +18,13 @@ from click.testing import CliRunner
 from PIL import Image
 from state_differences import differences
 
-from distill.cli.train_stylegan2 import train_stylegan2
+from distill.cli.train import training_command
 from distill.errors import DistillError
 from distill.stylegan2.load import load_generator
 from distill.training.checkpoint import load_checkpoint
 from distill.training.stats import read_stats
 
+TRAIN = training_command("stylegan2")
 COMMON = ["--preset", "tiny", "--precision", "fp32", "--device", "cpu", "--features", "pixels8"]
 
 
@@ -44,7 +45,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*args: object) -> dict[str, object]:
-    result = CliRunner().invoke(train_stylegan2, [str(a) for a in [*COMMON, *args]], catch_exceptions=False)
+    result = CliRunner().invoke(TRAIN, [str(a) for a in [*COMMON, *args]], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout) if "--json" in args else {}
 
@@ -52,7 +53,7 @@ def run(*args: object) -> dict[str, object]:
 def failure(*args: object) -> DistillError:
     with pytest.raises(DistillError) as caught:
         CliRunner().invoke(
-            train_stylegan2, [str(a) for a in [*COMMON, *args]], standalone_mode=False, catch_exceptions=False
+            TRAIN, [str(a) for a in [*COMMON, *args]], standalone_mode=False, catch_exceptions=False
         )
     return caught.value
 
@@ -74,18 +75,25 @@ def test_a_run_learns_and_leaves_a_generator_that_draws(faces: Path, tmp_path: P
             "--score-images",
             "200",
         ],
-        *["--snapshot-kimg", "2", "--tick-kimg", "1", "--float16", "--json"],
+        *["--snapshot-kimg", "2", "--tick-kimg", "1", "--save-kimg", "2", "--set", "float16=true", "--json"],
     )
     scores = [line["frechet_pixels8"] for line in read_stats(out) if "frechet_pixels8" in line]
     assert len(scores) == 2
     assert scores[-1] < 0.8 * scores[0]
-    assert result["frechet_pixels8"] == pytest.approx(scores[-1])
+    assert result["scores"]["frechet_pixels8"] == pytest.approx(scores[-1])
     generator = load_generator(out / "generator.safetensors")
     images = generator.synthesize(generator.map(torch.randn(4, generator.z_dim), truncation_psi=0.7))
     assert images.shape == (4, 3, 8, 8)
     assert float(images[:, 0, 3:5, 3:5].mean() - images[:, 0, 0, 0].mean()) > 0.3  # a bright disc
     names = {path.name for path in out.iterdir()}
-    assert {"reals.png", "fakes000002.png", "fakes000004.png", "stats.jsonl", "checkpoint.json"} <= names
+    assert {
+        "reals.png",
+        "samples-000002000.png",
+        "samples-000004000.png",
+        "index.html",
+        "stats.jsonl",
+        "checkpoint.json",
+    } <= names
     from distill.weights.checkpoint import read_checkpoint
 
     facts = read_checkpoint(out / "generator.safetensors").facts
@@ -96,11 +104,13 @@ def test_a_run_learns_and_leaves_a_generator_that_draws(faces: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "more", [[], ["--noise", "--path-weight", "2"]], ids=["frozen noise", "noise and path length"]
+    "more",
+    [[], ["--set", "noise=true", "--set", "path_weight=2"]],
+    ids=["frozen noise", "noise and path length"],
 )
 def test_two_halves_give_the_weights_of_the_whole(faces: Path, tmp_path: Path, more: list[str]) -> None:
-    options = ["--data", faces, "--batch", 8, "--mirror", "--augment", "0.1", "--ada-kimg", "0.2", *more]
-    options += ["--features", "none", "--snapshot-kimg", "0.1"]
+    options = ["--data", faces, "--batch", 8, "--mirror", "--augment", "0.1", "--set", "ada_kimg=0.2", *more]
+    options += ["--features", "none", "--save-kimg", "0.1"]
     run(*options, "--out", tmp_path / "whole", "--kimg", "0.32")
     run(*options, "--out", tmp_path / "halves", "--kimg", "0.16")
     run(*options, "--out", tmp_path / "halves", "--kimg", "0.32", "--resume")
@@ -114,7 +124,7 @@ def test_two_halves_give_the_weights_of_the_whole(faces: Path, tmp_path: Path, m
     assert both[0] == both[1]
 
 
-LAUNCH = "from distill.cli.train_stylegan2 import train_stylegan2\ntrain_stylegan2()\n"
+LAUNCH = "from distill.cli.train import training_command\ntraining_command('stylegan2')()\n"
 
 
 @pytest.mark.cluster
@@ -142,7 +152,7 @@ def test_two_processes_train_as_one_up_to_rounding(faces: Path, tmp_path: Path) 
     one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))
     assert one is not None
     assert two is not None
-    assert one[0]["place"] == two[0]["place"]
+    assert one[0]["position"] == two[0]["position"]
     for network in ("generator", "discriminator"):
         for name, tensor in one[0]["step"][network].items():
             # Adam turns a rounding of a gradient near 0 into a step of up to lr: few weights, by little.
@@ -165,7 +175,7 @@ def test_a_signal_saves_and_the_run_goes_on(faces: Path, tmp_path: Path) -> None
     assert error.exit_code == 130
     found = load_checkpoint(tmp_path / "run")
     assert found is not None
-    samples = found[0]["place"]["samples"]
+    samples = found[0]["position"]["samples"]
     run(*options[:-1], (samples + 16) / 1000, "--resume")
     assert read_stats(tmp_path / "run")[-1]["samples"] == samples + 16
 
@@ -192,8 +202,8 @@ def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -
     [
         (["--resolution", "24"], "resolution 24 is no power of two"),
         (["--resolution", "512"], "this preset has widths up to 128 px"),
-        (["--augment", "often"], "--augment 'often' is none of"),
-        (["--augment", "p=2"], "--augment 'p=2' is none of"),
+        (["--augment", "often"], "augment 'often' is none of"),
+        (["--augment", "p=2"], "augment 'p=2' is none of"),
         (["--held-out", "64"], "64 images to hold out of 64"),
         (["--batch", "6"], "6 images of a batch in each process are no multiple of 4"),
         (["--features", "vgg19"], "unknown features 'vgg19'"),

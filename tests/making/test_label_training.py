@@ -20,15 +20,16 @@ from distill.shards.images.write import ImageWriter
 from distill.stylegan2.networks import MappingNetwork
 from distill.training.checkpoint import load_checkpoint
 from distill.training.position import RunPosition
+from distill.training.settings import changed
 from distill.training.stats import read_stats
-from distill.training.stylegan2.presets import PRESETS
+from distill.training.stylegan2.settings import PRESETS
 from distill.weights.checkpoint import read_checkpoint
 from stylegan_weights.making.label_codes import LabelCodes, codes_of
 from stylegan_weights.making.label_step import LabelStep
 from stylegan_weights.making.learn_by_labels import LearnByLabelsRequest, learn, main
 from stylegan_weights.making.written_mapping import write_mapping
 
-TINY = replace(PRESETS["tiny"], batch=8)
+TINY = changed(PRESETS["tiny"], {"batch": 8})
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230)}
 
 
@@ -114,7 +115,7 @@ def test_a_written_mapping_lights_the_numbers_of_the_values_that_are_spelled(lay
 def test_the_generator_learns_the_pictures_of_the_labels() -> None:
     labels = columns()
     images = torch.from_numpy(pictures(labels)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    step = LabelStep(replace(TINY, average_kimg=0.2), 8, codes_of(labels, 32, "a.h5"), seed=0)
+    step = LabelStep(changed(TINY, {"average_kimg": 0.2}), 8, codes_of(labels, 32, "a.h5"), seed=0)
     random = np.random.default_rng(6)
     for update in range(250):
         numbers = random.integers(0, 600, 8)

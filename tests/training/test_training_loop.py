@@ -115,7 +115,7 @@ def test_a_diverged_run_stops_and_leaves_the_last_checkpoint(tmp_path: Path) -> 
     assert caught.value.exit_code == 1
     found = load_checkpoint(tmp_path)
     assert found is not None
-    assert found[0]["place"]["samples"] == 16
+    assert found[0]["position"]["samples"] == 16
 
 
 def test_a_folder_with_a_run_asks_for_resume_and_for_the_same_settings(tmp_path: Path) -> None:

@@ -6,17 +6,26 @@ Shapes: B triplets of this process, R roles (inputs, then the target), 3 colours
 from __future__ import annotations
 
 import copy
+import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distill.shards.dataset import TripletDataset
+from distill.errors import DistillError
+from distill.shards.dataset import TripletDataset, recipe_roles
+from distill.shards.split import split_rows
+from distill.shards.summary import sample_word
+from distill.training import processes
+from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.position import RunPosition
+from distill.training.request import TrainRequest
 from distill.training.sampler import Sampler
 
 THREADS = 4  # each keeps its own files open, up to 128
@@ -74,20 +83,80 @@ class TripletReader:
         self._pool.shutdown(cancel_futures=True)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Triplets:
-    """Draws this process's part of each batch as uint8 [B, R, 3, H, W]."""
+    """The rows of a data set, split; draws this process's part of each batch as uint8 [B, R, 3, H, W]."""
 
     reader: TripletReader
-    rows: Rows  # that are trained on
+    train_on: Rows
+    held_out: Rows
     sampler: Sampler
     batch: int  # of all processes
     rank: int = 0
     world: int = 1
     pinned: bool = False  # in memory that a GPU copies from while it computes
 
-    def draw(self, place: RunPosition) -> Tensor:
+    @property
+    def dataset(self) -> TripletDataset:
+        return self.reader.dataset
+
+    @property
+    def rows(self) -> int:
+        return len(self.train_on)
+
+    def draw(self, position: RunPosition) -> Tensor:
         share = self.batch // self.world
-        chosen, _ = self.sampler.draw(place.samples + self.rank * share, share)
-        batch = self.reader.read(self.rows[chosen])
+        chosen, _ = self.sampler.draw(position.samples + self.rank * share, share)
+        batch = self.reader.read(self.train_on[chosen])
         return batch.pin_memory() if self.pinned else batch
+
+    def shared(self) -> dict[str, Any]:
+        return {
+            "roles": list(self.dataset.roles),
+            "resolution": self.dataset.resolution,
+            "data_digest": self.dataset.digest,
+            "rows": self.rows,
+        }
+
+    def facts(self) -> dict[str, object]:
+        *inputs, target = self.dataset.roles
+        noun = sample_word(self.dataset.roles)
+        return {
+            "inputs": ", ".join(inputs),
+            "target": target,
+            f"{noun}s": self.rows,
+            "held_out": len(self.held_out),
+            "resolution": self.dataset.resolution,
+        }
+
+    def close(self) -> None:
+        self.reader.close()
+
+
+def open_triplets(
+    request: TrainRequest, settings: Pix2PixSettings, device: str, note: Callable[[str], None]
+) -> Triplets:
+    """Open a data set with the roles and the resolution asked for, and split it. Raises DistillError."""
+    roles = None
+    if settings.inputs or settings.target:
+        *inputs, target = recipe_roles(TripletDataset(request.data).recipe)
+        roles = (*(settings.inputs or inputs), settings.target or target)
+    stored = TripletDataset(request.data, roles=roles)
+    if len(set(stored.roles)) < len(stored.roles) or len(stored.roles) < 2:
+        raise DistillError(
+            f"inputs and target are {', '.join(stored.roles)}: two or more are needed, each named once"
+        )
+    side = settings.resolution or min(stored.resolution, settings.max_resolution)
+    dataset = TripletDataset(request.data, roles=stored.roles, resolution=side)
+    train_on, held_out = split_rows(dataset, fraction=settings.val_fraction, seed=request.seed)
+    memory = int(settings.cache_gib * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return Triplets(
+        reader=TripletReader(dataset, memory=memory),
+        train_on=train_on,
+        held_out=held_out,
+        sampler=Sampler(np.ones(len(train_on)), request.seed),
+        batch=settings.batch,
+        rank=processes.rank(),
+        world=processes.world_size(),
+        pinned=device.startswith("cuda"),
+    )

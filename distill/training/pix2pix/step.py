@@ -20,8 +20,8 @@ from distill.training import processes
 from distill.training.average import average_decay, update_average
 from distill.training.pix2pix.augment import apply_changes, draw_changes
 from distill.training.pix2pix.optimise import StudentOptimiser
-from distill.training.pix2pix.presets import Pix2PixPreset
 from distill.training.pix2pix.schedule import Schedule
+from distill.training.pix2pix.settings import SHAPE, Pix2PixSettings
 from distill.training.position import RunPosition, stream_seed
 
 AVERAGE_RAMP_UP = 0.05  # of the images seen: the longest half-life of the average
@@ -33,12 +33,11 @@ class Pix2PixHDStep:
     Augmentation is drawn for the batch of all processes and then split, and no sample sees another, so a run on
     several processes, or in several parts (`accumulate`), differs from a plain one by rounding only. Batch
     normalisation is shared by the processes, not by the parts.
-    `lean`: less memory, more time. `compiled`: through torch.compile.
     """
 
     def __init__(
         self,
-        preset: Pix2PixPreset,
+        settings: Pix2PixSettings,
         architecture: Architecture,
         features: PerceptualFeatures,
         schedule: Schedule,
@@ -46,12 +45,10 @@ class Pix2PixHDStep:
         seed: int,
         device: str = "cpu",
         half: torch.dtype = torch.float32,
-        accumulate: int = 1,
-        lean: bool = False,
-        compiled: bool = False,
     ) -> None:
-        self.preset, self.features, self.schedule = preset, features, schedule
-        self.device, self.half, self.accumulate, self.lean = torch.device(device), half, accumulate, lean
+        self.settings, self.features, self.schedule = settings, features, schedule
+        self.device, self.half = torch.device(device), half
+        self.architecture, self.accumulate, self.lean = architecture, settings.accumulate, settings.lean
         # Plain float32 convolutions on CPUs are slower with channels last.
         fast_last = self.device.type == "cuda" or half is not torch.float32
         self.layout = torch.channels_last if fast_last else torch.contiguous_format
@@ -59,32 +56,32 @@ class Pix2PixHDStep:
         discriminator = create_discriminator(
             architecture.inputs + architecture.outputs,
             seed=stream_seed(seed, 0, "discriminator"),
-            ndf=preset.ndf,
-            layers=preset.d_layers,
-            scales=preset.d_scales,
+            ndf=settings.ndf,
+            layers=settings.d_layers,
+            scales=settings.d_scales,
         )
         if processes.world_size() > 1 and device.startswith("cuda"):
             generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)  # type: ignore[no-untyped-call]
         self.generator = generator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
         # What is shown, scored and saved: the average of the weights, or the weights.
-        self.student = copy.deepcopy(self.generator).eval() if preset.average_kimg else self.generator
+        self.student = copy.deepcopy(self.generator).eval() if settings.average_kimg else self.generator
         self.discriminator = discriminator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
         self.g_optimiser = StudentOptimiser(self.generator, scaled=half is torch.float16)
         self.d_optimiser = StudentOptimiser(self.discriminator, scaled=half is torch.float16)
-        self._draw = compile_network(self.generator) if compiled else self.generator
-        self._judge = compile_network(self.discriminator) if compiled else self.discriminator
+        self._draw = compile_network(self.generator) if settings.compiled else self.generator
+        self._judge = compile_network(self.discriminator) if settings.compiled else self.discriminator
 
-    def update(self, triplets: Tensor, place: RunPosition) -> Mapping[str, Tensor | float]:
+    def update(self, triplets: Tensor, position: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with uint8 [B, k + 1, 3, H, W], the target last; return each loss by name."""
         images = triplets.to(self.device, non_blocking=True).float().div_(127.5).sub_(1.0)
-        images = self._augment(images, place)
-        lr, warming_up = self.schedule.at(place.samples), self.schedule.warms_up(place.samples)
+        images = self._augment(images, position)
+        lr, warming_up = self.schedule.at(position.samples), self.schedule.warms_up(position.samples)
         learn = self._learn_pixels if warming_up else self._learn
         found = [learn(part) for part in images.chunk(self.accumulate)]
         self.g_optimiser.step(lr)
         if not warming_up:
             self.d_optimiser.step(lr)
-        self._update_average(place)
+        self._update_average(position)
         return {**self._means(found), "lr": lr}
 
     def begin_from(self, state: Mapping[str, Tensor]) -> None:
@@ -92,19 +89,19 @@ class Pix2PixHDStep:
         for network in (self.generator, self.student):
             network.load_state_dict(state, strict=True)
 
-    def _update_average(self, place: RunPosition) -> None:
+    def _update_average(self, position: RunPosition) -> None:
         if self.student is self.generator:
             return
-        half_life = self.preset.average_kimg * 1000
-        decay = average_decay(self.preset.batch, half_life, seen=place.samples, ramp_up=AVERAGE_RAMP_UP)
+        half_life = self.settings.average_kimg * 1000
+        decay = average_decay(self.settings.batch, half_life, seen=position.samples, ramp_up=AVERAGE_RAMP_UP)
         update_average(self.student, self.generator, decay, statistics=True)
 
-    def _augment(self, images: Tensor, place: RunPosition) -> Tensor:
-        if not self.preset.augment:
+    def _augment(self, images: Tensor, position: RunPosition) -> Tensor:
+        if not self.settings.augment:
             return images
         share = len(images)
-        random = place.generator("augment")
-        changes = draw_changes(share * processes.world_size(), self.preset.augment, random)
+        random = position.generator("augment")
+        changes = draw_changes(share * processes.world_size(), self.settings.augment, random)
         return apply_changes(images, changes.part(processes.rank() * share, share))
 
     def _learn(self, images: Tensor) -> dict[str, Tensor]:
@@ -145,20 +142,22 @@ class Pix2PixHDStep:
         return torch.autocast(self.device.type, dtype=self.half if half else None, enabled=half)
 
     def _pixel_loss(self, fake: Tensor, target: Tensor) -> Tensor:
-        return self.preset.l1 * (fake.float() - target).abs().mean()
+        return self.settings.l1_weight * (fake.float() - target).abs().mean()
 
     def _generator_losses(
         self, on_real: losses.Scales, on_fake: losses.Scales, fake: Tensor, target: Tensor
     ) -> dict[str, Tensor]:
         found = {"loss_gan": losses.lsgan_generator(on_fake)}
-        if self.preset.feature_matching:
-            found["loss_matching"] = self.preset.feature_matching * losses.feature_matching(on_real, on_fake)
-        if self.preset.perceptual and self.features.weights:
+        if self.settings.feature_matching:
+            found["loss_matching"] = self.settings.feature_matching * losses.feature_matching(
+                on_real, on_fake
+            )
+        if self.settings.perceptual_weight and self.features.weights:
             with torch.no_grad():
                 wanted = self.features(target)
             distance = losses.perceptual(self.features(fake), wanted, self.features.weights)
-            found["loss_perceptual"] = self.preset.perceptual * distance
-        if self.preset.l1:
+            found["loss_perceptual"] = self.settings.perceptual_weight * distance
+        if self.settings.l1_weight:
             found["loss_l1"] = self._pixel_loss(fake, target)
         return found
 
@@ -180,20 +179,35 @@ class Pix2PixHDStep:
         self.student.train(training)
         return images.float()
 
+    def networks(self) -> dict[str, int]:
+        """Parameters by network."""
+        return {
+            name: sum(p.numel() for p in getattr(self, name).parameters())
+            for name in ("generator", "discriminator")
+        }
+
+    def shared(self) -> dict[str, Any]:
+        """What a resumed run must share: the architecture, and the features of the perceptual loss."""
+        return {
+            **{name: getattr(self.architecture, name) for name in SHAPE},
+            "input_channels": self.architecture.inputs,
+            "perceptual_features": self.features.name,
+        }
+
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on, as tensors and plain values."""
         return {
-            **{name: getattr(self, name).state_dict() for name in self._networks()},
+            **{name: getattr(self, name).state_dict() for name in self._stored()},
             "g_optimiser": self.g_optimiser.state(),
             "d_optimiser": self.d_optimiser.state(),
         }
 
-    def _networks(self) -> tuple[str, ...]:
+    def _stored(self) -> tuple[str, ...]:
         averaged = self.student is not self.generator
         return ("generator", "discriminator", *(["student"] if averaged else []))
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        for name in self._networks():
+        for name in self._stored():
             getattr(self, name).load_state_dict(state[name], strict=True)
         self.g_optimiser.load_state(state["g_optimiser"])
         self.d_optimiser.load_state(state["d_optimiser"])

@@ -1,136 +1,134 @@
-"""Look at a student on the way: scores on what is held out, its files, pictures and a page."""
+"""Look at a student on the way: scores on what is held out, its files, pictures."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from distill.attributes.judge import selection
 from distill.errors import DistillError
 from distill.files import atomic_write
-from distill.metrics.features import Features
+from distill.metrics.features import Features, load_features
 from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
-from distill.networks.perceptual import PerceptualFeatures
 from distill.networks.student import StudentFacts, load_student, save_student
-from distill.training.pix2pix.data import TripletReader
-from distill.training.pix2pix.page import BASELINES, Page, write_page
+from distill.training.page import BASELINES
+from distill.training.pix2pix.data import Triplets
 from distill.training.pix2pix.samples import SampleSheet
+from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
 from distill.training.position import RunPosition
+from distill.training.trainer import TrainingPlan, TrainingResult
 
 LAST, BEST, SCORES = "student.safetensors", "student-best.safetensors", "scores.json"
 SAMPLES = 12  # triplets in a picture
-ACTS: dict[str, Callable[[Tensor], Tensor]] = dict(
+BASELINE_EDITS: dict[str, Callable[[Tensor], Tensor]] = dict(
     zip(BASELINES, (copy_content, mean_of_inputs), strict=True)
 )
 
+Plan = TrainingPlan[Pix2PixSettings, Triplets]
 Rows = NDArray[np.int64]
 Scores = dict[str, float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Jury:
-    """What scores are made with, and on which rows; no rows, no scores."""
+class StudentWatch:
+    """Scores, saves and draws the student of a step; its files lie in the folder of the run."""
 
-    rows: Rows
-    perceptual: PerceptualFeatures
-    features: Features | None
-    batch: int
-
-    @property
-    def leading(self) -> str:
-        """The score that the best checkpoint has least of: the distance that the eye comes nearest to."""
-        return f"perceptual_{self.perceptual.name}" if self.perceptual.weights else "l1"
-
-
-class StudentWatcher:
-    """Scores, saves and shows the student of a step; all its files lie in `out`."""
-
-    def __init__(
-        self,
-        out: Path,
-        step: Pix2PixHDStep,
-        reader: TripletReader,
-        jury: Jury,
-        *,
-        facts: StudentFacts,
-        page: Page,
-        shown: Rows,
-    ) -> None:
-        self.out, self.step, self.reader, self.jury = out, step, reader, jury
-        self.facts, self.page, self.shown = facts, page, spread(shown, SAMPLES)
-        self.sheet = SampleSheet(reader.dataset, self.shown)
+    def __init__(self, plan: Plan, step: Pix2PixHDStep) -> None:
+        self.out, self.step, self.data = plan.out, step, plan.data
+        self.batch, self.facts = plan.settings.batch, student_facts(plan, step)
+        self.rows = spread(plan.data.held_out, plan.request.score_images)
+        self.features: Features | None = None
+        if plan.request.features != "none" and len(self.rows):
+            self.features = load_features(plan.request.features, device=plan.device)
+        shown = plan.data.held_out if len(plan.data.held_out) else plan.data.train_on
+        self.shown = spread(shown, SAMPLES)
+        self.sheet = SampleSheet(plan.data.dataset, self.shown)
         self.scores: Scores = {}
         self.best: tuple[float, Scores] | None = None  # kimg, scores
         self.baselines: dict[str, Scores] = {}
 
-    def begin(self, place: RunPosition) -> None:
-        """Score the baselines, take up the best student so far, and write a first page."""
-        if place.samples:
-            self.best = self._read_best()
-        if len(self.jury.rows):
-            self.baselines = {name: self._score(act) for name, act in ACTS.items()}
-        self._write_page(place, running=True)
+    @property
+    def caution(self) -> str:
+        return ""
 
-    def score(self, place: RunPosition) -> Scores:
+    @property
+    def leading(self) -> str:
+        """The score that the best student has least of: the distance that the eye comes nearest to."""
+        features = self.step.features
+        return f"perceptual_{features.name}" if features.weights else "l1"
+
+    def begin(self, position: RunPosition) -> None:
+        """Score the baselines, and take up the best student so far."""
+        if position.samples:
+            self.best = self._read_best()
+        if len(self.rows):
+            self.baselines = {name: self._score(edit) for name, edit in BASELINE_EDITS.items()}
+
+    def score(self, position: RunPosition) -> Scores:
         """Score the student on the held-out rows; keep it where it is the best so far."""
+        if not len(self.rows):
+            return {}
         self.scores = self._score(self.step.translate)
-        kimg = place.samples / 1000
-        key = self.jury.leading
+        key = self.leading
         if self.best is None or self.scores[key] < self.best[1].get(key, np.inf):
-            self.best = (kimg, self.scores)
-            self._save(BEST, place)
+            self.best = (position.samples / 1000, self.scores)
+            self._save(BEST, position)
         text = json.dumps(self.summary(), indent=1)
         atomic_write(self.out / SCORES, f"{text}\n".encode())
         return self.scores
 
-    def save(self, place: RunPosition) -> None:
+    def save(self, position: RunPosition) -> None:
         """Write the student as it is now."""
-        self._save(LAST, place)
+        self._save(LAST, position)
 
-    def show(self, place: RunPosition) -> None:
-        """Write a picture of inputs, output and target, and the page."""
-        images = self.reader.read(self.shown)
+    def picture(self, position: RunPosition) -> bytes:
+        """Draw inputs, output and target of some rows."""
+        images = self.data.reader.read(self.shown)
         inputs, _ = split_roles(images.float() / 127.5 - 1)
-        parts = [self.step.translate(part).cpu() for part in torch.split(inputs, self.jury.batch)]
-        title = f"{self.page.title.replace('→', 'to')}, after {place.samples / 1000:.1f} thousand {self.page.noun}s"
-        name = f"samples-{place.samples:09d}.png"
-        atomic_write(self.out / name, self.sheet.draw(images, torch.cat(parts), title=title))
-        self.page = replace(self.page, picture=name)
-        self._write_page(place, running=True)
+        parts = [self.step.translate(part).cpu() for part in torch.split(inputs, self.batch)]
+        *roles, target = self.data.dataset.roles
+        title = f"{' + '.join(roles)} to {target}, after {position.samples / 1000:.1f} thousand samples"
+        return self.sheet.draw(images, torch.cat(parts), title=title)
 
-    def finish(self, place: RunPosition) -> None:
-        """Write the page of a run that has ended."""
-        self._write_page(place, running=False)
+    def table(self) -> dict[str, Mapping[str, float]]:
+        """The scores of the student now, of the best one, and of the baselines."""
+        rows: dict[str, Mapping[str, float]] = {}
+        if self.scores:
+            rows["student, now"] = self.scores
+        if self.best:
+            rows[f"student, best ({self.best[0]:.1f} k)"] = self.best[1]
+        return rows | self.baselines
+
+    def result(self) -> TrainingResult:
+        best = {"kimg": self.best[0], **self.best[1]} if self.best else {}
+        return TrainingResult(weights=self.out / LAST, scores=best)
 
     def summary(self) -> dict[str, object]:
         """The scores of the latest and the best student and of the baselines, by name."""
-        best = {"kimg": self.best[0], **self.best[1]} if self.best else {}
         return {
             "latest": self.scores,
-            "best": best,
-            "best_by": self.jury.leading,
+            "best": dict(self.result().scores),
+            "best_by": self.leading,
             "baselines": self.baselines,
         }
 
-    def _score(self, act: Callable[[Tensor], Tensor]) -> Scores:
-        found = PairScores(
-            perceptual=self.jury.perceptual, features=self.jury.features, device=self.step.device
-        )
-        count = -(-len(self.jury.rows) // self.jury.batch)
-        for rows in np.array_split(self.jury.rows, count):
-            inputs, target = split_roles(self.reader.read(rows).to(self.step.device).float() / 127.5 - 1)
-            found.add(act(inputs), target)
+    def _score(self, edit: Callable[[Tensor], Tensor]) -> Scores:
+        found = PairScores(perceptual=self.step.features, features=self.features, device=self.step.device)
+        count = -(-len(self.rows) // self.batch)
+        for rows in np.array_split(self.rows, count):
+            images = self.data.reader.read(rows).to(self.step.device).float() / 127.5 - 1
+            inputs, target = split_roles(images)
+            found.add(edit(inputs), target)
         return found.result()
 
-    def _save(self, name: str, place: RunPosition) -> None:
-        facts = replace(self.facts, kimg=place.samples / 1000, scores=self.scores)
+    def _save(self, name: str, position: RunPosition) -> None:
+        facts = replace(self.facts, kimg=position.samples / 1000, scores=self.scores)
         save_student(self.out / name, self.step.student, facts)
 
     def _read_best(self) -> tuple[float, Scores] | None:
@@ -143,13 +141,25 @@ class StudentWatcher:
             return None
         return facts.kimg or 0.0, dict(facts.scores)
 
-    def _write_page(self, place: RunPosition, *, running: bool) -> None:
-        rows: dict[str, Mapping[str, float]] = {}
-        if self.scores:
-            rows[f"student, now ({place.samples / 1000:.1f} k)"] = self.scores
-        if self.best:
-            rows[f"student, best ({self.best[0]:.1f} k)"] = self.best[1]
-        write_page(self.out, self.page, rows | self.baselines, running=running)
+
+def student_facts(plan: Plan, step: Pix2PixHDStep) -> StudentFacts:
+    """What the files of a student say of it."""
+    dataset = plan.data.dataset
+    *inputs, target = dataset.roles
+    generator = dataset.recipe.get("generator")
+    return StudentFacts(
+        task=dataset.recipe.get("task"),
+        inputs=tuple(inputs),
+        target=target,
+        resolution=dataset.resolution,
+        data_digest=dataset.digest,
+        selected_by=selection(dataset.recipe),
+        generator=generator.get("name") if isinstance(generator, Mapping) else None,
+        val_fraction=plan.settings.val_fraction,
+        seed=plan.seed,
+        preset=plan.preset,
+        perceptual=step.features.name,
+    )
 
 
 def spread(rows: Rows, count: int) -> Rows:

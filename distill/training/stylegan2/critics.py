@@ -16,7 +16,7 @@ from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.projected import ProjectedFeatures, ProjectedHeads
 from distill.training.stylegan2 import losses
 from distill.training.stylegan2.optimise import lazy_adam
-from distill.training.stylegan2.presets import StyleGAN2Preset
+from distill.training.stylegan2.settings import StyleGAN2Settings
 from distill.weights.state_files import read_state
 
 Report = dict[str, Tensor | float]
@@ -44,23 +44,27 @@ class Critic(Protocol):
     def load_state(self, state: Mapping[str, Any]) -> None: ...
 
 
-def make_critic(preset: StyleGAN2Preset, resolution: int, device: torch.device, half: torch.dtype) -> Critic:
-    """Make the preset's critic. Raises DistillError where the features of a projected one are not installed."""
-    kind = ProjectedCritic if preset.critic == "projected" else DiscriminatorCritic
-    return kind(preset, resolution, device, half)
+def make_critic(
+    settings: StyleGAN2Settings, resolution: int, device: torch.device, half: torch.dtype
+) -> Critic:
+    """Make the critic asked for. Raises DistillError where the features of a projected one are not installed."""
+    kind = ProjectedCritic if settings.critic == "projected" else DiscriminatorCritic
+    return kind(settings, resolution, device, half)
 
 
 class DiscriminatorCritic:
     """StyleGAN2's discriminator: non-saturating loss and lazy R1."""
 
     def __init__(
-        self, preset: StyleGAN2Preset, resolution: int, device: torch.device, half: torch.dtype
+        self, settings: StyleGAN2Settings, resolution: int, device: torch.device, half: torch.dtype
     ) -> None:
-        network = Discriminator(preset.channels(resolution), group=preset.group, clamp=preset.conv_clamp)
+        network = Discriminator(
+            settings.channels(resolution), group=settings.group, clamp=settings.conv_clamp
+        )
         self.network: nn.Module = network.to(device, memory_format=CL)  # type: ignore[call-overload]
-        self.preset, self.device, self.half = preset, device, half
+        self.settings, self.device, self.half = settings, device, half
         self.optimiser = lazy_adam(
-            self.network, preset.lr, every=preset.r1_every, scaled=half is torch.float16
+            self.network, settings.lr, every=settings.r1_every, scaled=half is torch.float16
         )
 
     def learn(self, reals: Tensor, fakes: Tensor) -> tuple[Report, Tensor]:
@@ -74,7 +78,7 @@ class DiscriminatorCritic:
     def regularise(self, reals: Tensor) -> Report:
         """R1 in float32 on what the discriminator sees."""
         penalty = losses.r1_penalty(self.network, reals)
-        self.optimiser.apply(penalty * (self.preset.gamma / 2 * self.preset.r1_every))
+        self.optimiser.apply(penalty * (self.settings.gamma / 2 * self.settings.r1_every))
         return {"r1": penalty.detach()}
 
     def generator_loss(self, images: Tensor) -> Tensor:
@@ -98,16 +102,16 @@ class ProjectedCritic:
     """Heads on frozen features: hinge loss, spectral normalisation instead of R1 (`distill.stylegan2.projected`)."""
 
     def __init__(
-        self, preset: StyleGAN2Preset, resolution: int, device: torch.device, half: torch.dtype
+        self, settings: StyleGAN2Settings, resolution: int, device: torch.device, half: torch.dtype
     ) -> None:
         self.device, self.half = device, half
-        network = ProjectedHeads(resolution, preset.group)
+        network = ProjectedHeads(resolution, settings.group)
         self.network: nn.Module = network.to(device, memory_format=CL)  # type: ignore[call-overload]
         tensors = read_state(lite0_file("the features of the projected critic,")).tensors
         features = ProjectedFeatures(tensors, resolution).to(device, half)
         self.features: nn.Module = features.to(memory_format=CL)  # type: ignore[call-overload]
         self.optimiser = lazy_adam(
-            self.network, preset.critic_lr or preset.lr, every=None, scaled=half is torch.float16
+            self.network, settings.critic_lr or settings.lr, every=None, scaled=half is torch.float16
         )
 
     def learn(self, reals: Tensor, fakes: Tensor) -> tuple[Report, Tensor]:

@@ -21,7 +21,8 @@ from distill.training.stylegan2 import losses
 from distill.training.stylegan2.augment import AdaptiveProbability, apply_changes, draw_changes
 from distill.training.stylegan2.critics import Report, make_critic
 from distill.training.stylegan2.optimise import lazy_adam, seeded
-from distill.training.stylegan2.presets import StyleGAN2Preset
+from distill.training.stylegan2.settings import StyleGAN2Settings
+from distill.training.stylegan2.transfer import Start
 
 PATH_MEAN_DECAY = 0.01  # how fast the running mean of path lengths follows
 
@@ -35,98 +36,99 @@ class StyleGAN2Step:
 
     def __init__(
         self,
-        preset: StyleGAN2Preset,
+        settings: StyleGAN2Settings,
         resolution: int,
         *,
         seed: int,
         device: str = "cpu",
         half: torch.dtype = torch.float32,
     ) -> None:
-        self.preset, self.device, self.half = preset, torch.device(device), half
+        self.settings, self.device, self.half = settings, torch.device(device), half
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            generator = GeneratorNetwork(preset.shape(resolution))
-            self.critic = make_critic(preset, resolution, self.device, half)
+            generator = GeneratorNetwork(settings.shape(resolution))
+            self.critic = make_critic(settings, resolution, self.device, half)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if not preset.noise:
+        if not settings.noise:
             for name, parameter in self.generator.named_parameters():
                 parameter.requires_grad_(not name.endswith("noise_strength"))
         self.average: GeneratorNetwork = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        path_every = preset.path_every if preset.path_weight else None
+        path_every = settings.path_every if settings.path_weight else None
         self.g_optimiser = lazy_adam(
-            self.generator, preset.lr, every=path_every, scaled=half is torch.float16
+            self.generator, settings.lr, every=path_every, scaled=half is torch.float16
         )
         self.ada = AdaptiveProbability(
-            target=preset.ada_target, images=preset.ada_kimg * 1000, p=preset.ada_p, device=device
+            target=settings.ada_target, images=settings.ada_kimg * 1000, p=settings.ada_p, device=device
         )
         self.path_mean = torch.zeros([], device=self.device)
+        self.start: Start | None = None
 
     @property
     def share(self) -> int:
         """Images of one update in this process."""
-        return self.preset.batch // processes.world_size()
+        return self.settings.batch // processes.world_size()
 
-    def update(self, reals_BCHW: Tensor, place: RunPosition) -> Mapping[str, Tensor | float]:
+    def update(self, reals_BCHW: Tensor, position: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with real images [B, 3, H, W] in [-1, 1]; return each loss by name."""
         reals = reals_BCHW.to(self.device).contiguous(memory_format=torch.channels_last)
-        with self._noise_stream(place):
-            report = self._update_discriminator(reals, place)
-            if place.updates % self.preset.r1_every == 0:
-                report |= self._penalise_gradient(reals, place)
-            if place.samples < self.preset.head_start_kimg * 1000:
+        with self._noise_stream(position):
+            report = self._update_discriminator(reals, position)
+            if position.updates % self.settings.r1_every == 0:
+                report |= self._penalise_gradient(reals, position)
+            if position.samples < self.settings.head_start_kimg * 1000:
                 return report | self._ada_report()
-            report |= self._update_generator(place)
-            if self.preset.path_weight and place.updates % self.preset.path_every == 0:
-                report |= self._penalise_path(place)
-        self._update_average(place)
+            report |= self._update_generator(position)
+            if self.settings.path_weight and position.updates % self.settings.path_every == 0:
+                report |= self._penalise_path(position)
+        self._update_average(position)
         return report | self._ada_report()
 
     def _ada_report(self) -> Report:
         return {"ada_p": self.ada.p, "ada_sign": self.ada.last_sign}
 
-    def _update_discriminator(self, reals: Tensor, place: RunPosition) -> Report:
+    def _update_discriminator(self, reals: Tensor, position: RunPosition) -> Report:
         with torch.no_grad():
-            fakes = self._draw(self._latents(place, "d"), self.half)
-            images = [self._augment(reals, place, "d-real"), self._augment(fakes, place, "d-fake")]
+            fakes = self._draw(self._latents(position, "d"), self.half)
+            images = [self._augment(reals, position, "d-real"), self._augment(fakes, position, "d-fake")]
         found, real_logits = self.critic.learn(*images)
         self.ada.observe(real_logits)
         return found
 
-    def _penalise_gradient(self, reals: Tensor, place: RunPosition) -> Report:
-        return self.critic.regularise(self._augment(reals, place, "d-real"))
+    def _penalise_gradient(self, reals: Tensor, position: RunPosition) -> Report:
+        return self.critic.regularise(self._augment(reals, position, "d-real"))
 
-    def _update_generator(self, place: RunPosition) -> Report:
-        images = self._draw(self._latents(place, "g"), self.half)
-        loss = self.critic.generator_loss(self._augment(images, place, "g-fake"))
+    def _update_generator(self, position: RunPosition) -> Report:
+        images = self._draw(self._latents(position, "g"), self.half)
+        loss = self.critic.generator_loss(self._augment(images, position, "g-fake"))
         self.g_optimiser.apply(loss)
         return {"loss_g": loss.detach()}
 
-    def _penalise_path(self, place: RunPosition) -> Report:
+    def _penalise_path(self, position: RunPosition) -> Report:
         """Path length in float32 on half a batch, every `path_every` updates with that weight."""
-        ws = self._latents(place, "path")[: max(1, self.share // 2)]
+        ws = self._latents(position, "path")[: max(1, self.share // 2)]
         images = self._draw(ws, torch.float32)
-        direction = torch.randn(images.shape, generator=place.generator(f"path-{processes.rank()}"))
+        direction = torch.randn(images.shape, generator=position.generator(f"path-{processes.rank()}"))
         lengths = losses.path_lengths(images, ws, direction.to(self.device))
         mean = processes.sum_over_processes(lengths.detach().mean()) / processes.world_size()
         self.path_mean = self.path_mean.lerp(mean, PATH_MEAN_DECAY)
         penalty = losses.path_penalty(lengths, self.path_mean)
-        self.g_optimiser.apply(penalty * (self.preset.path_weight * self.preset.path_every))
+        self.g_optimiser.apply(penalty * (self.settings.path_weight * self.settings.path_every))
         return {"path_penalty": penalty.detach(), "path_length": self.path_mean}
 
-    def _update_average(self, place: RunPosition) -> None:
+    def _update_average(self, position: RunPosition) -> None:
         decay = average_decay(
-            self.preset.batch,
-            self.preset.average_kimg * 1000,
-            seen=place.samples,
-            ramp_up=self.preset.average_ramp_up,
+            self.settings.batch,
+            self.settings.average_kimg * 1000,
+            seen=position.samples,
+            ramp_up=self.settings.average_ramp_up,
         )
         update_average(self.average, self.generator, decay)
 
-    def _latents(self, place: RunPosition, phase: str) -> Tensor:
+    def _latents(self, position: RunPosition, phase: str) -> Tensor:
         """Draw w+ [B, L, D] with style mixing: above a drawn layer, a sample may take a second w."""
-        random, n, layers = place.generator(f"z-{phase}"), self.preset.batch, self.generator.shape.num_ws
-        z = self._mine(torch.randn(2, n, self.preset.latent, generator=random), dim=1)
-        mixed = self._mine(torch.rand(n, generator=random) < self.preset.mixing, dim=0)
+        random, n, layers = position.generator(f"z-{phase}"), self.settings.batch, self.generator.shape.num_ws
+        z = self._mine(torch.randn(2, n, self.settings.latent, generator=random), dim=1)
+        mixed = self._mine(torch.rand(n, generator=random) < self.settings.mixing, dim=0)
         cut = self._mine(torch.randint(1, max(layers, 2), (n,), generator=random), dim=0)
         w = self.generator.mapping(z.flatten(0, 1)).unflatten(0, (2, -1))
         second = mixed[:, None] & (torch.arange(layers, device=self.device) >= cut[:, None])
@@ -136,20 +138,45 @@ class StyleGAN2Step:
         return values.narrow(dim, processes.rank() * self.share, self.share).to(self.device)
 
     def _draw(self, ws_BLD: Tensor, dtype: torch.dtype) -> Tensor:
-        images: Tensor = self.generator.synthesis(ws_BLD, "random" if self.preset.noise else "none", dtype)
+        images: Tensor = self.generator.synthesis(ws_BLD, "random" if self.settings.noise else "none", dtype)
         return images
 
-    def _augment(self, images: Tensor, place: RunPosition, phase: str) -> Tensor:
+    def _augment(self, images: Tensor, position: RunPosition, phase: str) -> Tensor:
         """What the critic sees of images."""
         if self.ada.p == 0.0:
             return images
-        random, first = place.generator(f"augment-{phase}"), processes.rank() * self.share
-        draw = draw_changes(self.preset.batch, self.ada.p, images.shape[-1], random)
+        random, first = position.generator(f"augment-{phase}"), processes.rank() * self.share
+        draw = draw_changes(self.settings.batch, self.ada.p, images.shape[-1], random)
         changed = apply_changes(images, draw[first : first + self.share])
         return changed.contiguous(memory_format=torch.channels_last)
 
-    def _noise_stream(self, place: RunPosition) -> AbstractContextManager[None]:
-        return seeded(place.generator(f"noise-{processes.rank()}"), self.device, self.preset.noise)
+    def _noise_stream(self, position: RunPosition) -> AbstractContextManager[None]:
+        return seeded(position.generator(f"noise-{processes.rank()}"), self.device, self.settings.noise)
+
+    def begin_from(self, start: Start) -> None:
+        """Give the generator and its average these tensors; without noise inputs, strengths of 0.
+
+        Blocks that the tensors do not reach keep their random features and add no colour yet: the network begins as
+        the smaller one, doubled by interpolation (progressive growing, Karras et al. 2018, without its fading).
+        """
+        self.start, state = start, dict(start.state)
+        if not self.settings.noise:
+            state |= {name: tensor * 0 for name, tensor in state.items() if name.endswith("noise_strength")}
+        new = {name: tensor for name, tensor in self.generator.state_dict().items() if name not in state}
+        state |= {
+            name: tensor * 0 if name.endswith("torgb.weight") else tensor for name, tensor in new.items()
+        }
+        for network in (self.generator, self.average):
+            network.load_state_dict(state, strict=True)
+
+    def networks(self) -> dict[str, int]:
+        """Parameters by network."""
+        networks = {"generator": self.generator, "discriminator": self.critic.network}
+        return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+
+    def shared(self) -> dict[str, Any]:
+        """What a resumed run must share: the generator that it started from."""
+        return {"init_sha256": self.start and self.start.sha256}
 
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on, as tensors and plain values."""

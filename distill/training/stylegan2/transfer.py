@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -11,12 +11,7 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorShape
-from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset
-from distill.training.stylegan2.step import StyleGAN2Step
-
-FAST_ADA_KIMG = 100.0
-HEAD_START_KIMG = 8.0
-PROJECTED_HEAD_START_KIMG = 1.0  # heads on frozen features know the images apart after 32 updates
+from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,25 +28,7 @@ class Start:
         return Path(self.source).name if Path(self.source).exists() else self.source
 
 
-def for_transfer(preset: StyleGAN2Preset) -> StyleGAN2Preset:
-    """Return the preset as it suits a generator that draws already.
-
-    The average keeps its full half-life from the first update on: a ramp-up would forget a good start within
-    moments. p rises from 0 to 1 within 100 kimg, since the new images are often few. Both as in the public ADA code.
-
-    The discriminator learns alone at first: a new one against a generator that draws well finds no hold, as the
-    generator moves away from every hint, and settles on one answer for all images (seen at 64 px: after 4 kimg a
-    loss of 2 ln 2, and a gradient that fades; alone it tells the images apart within 3 kimg).
-    """
-    return replace(
-        preset,
-        average_ramp_up=None,
-        ada_kimg=min(preset.ada_kimg, FAST_ADA_KIMG),
-        head_start_kimg=HEAD_START_KIMG if preset.critic == "stylegan2" else PROJECTED_HEAD_START_KIMG,
-    )
-
-
-def read_start(source: str | Path, preset: StyleGAN2Preset, resolution: int) -> Start:
+def read_start(source: str | Path, settings: StyleGAN2Settings, resolution: int) -> Start:
     """Read a generator (a registry name, a file, an address) of the shape that will be trained, or of its lower part.
 
     One of a lower resolution is grown: `begin_from` leaves the blocks above it as they are. Raises DistillError
@@ -59,7 +36,7 @@ def read_start(source: str | Path, preset: StyleGAN2Preset, resolution: int) -> 
     """
     generator = load_generator(source)
     shape = generator.network.shape
-    found = first_difference(shape, preset.shape(resolution))
+    found = first_difference(shape, settings.shape(resolution))
     if found:
         raise DistillError(f"{source}: {found} to train; {_remedy(shape, resolution)}")
     return Start(source=str(source), sha256=generator.sha256, state=generator.network.state_dict())
@@ -93,18 +70,3 @@ def _remedy(shape: GeneratorShape, resolution: int) -> str:
         if resolution in preset.widths and not first_difference(shape, preset.shape(resolution))
     ]
     return f"use --preset {fitting[0]}" if fitting else "no preset has its widths: choose another generator"
-
-
-def begin_from(step: StyleGAN2Step, start: Start) -> None:
-    """Give the generator and its average these tensors; without noise inputs, strengths of 0.
-
-    Blocks that the tensors do not reach keep their random features and add no colour yet: the network begins as the
-    smaller one, doubled by interpolation (progressive growing, Karras et al. 2018, without its fading).
-    """
-    state = dict(start.state)
-    if not step.preset.noise:
-        state |= {name: tensor * 0 for name, tensor in state.items() if name.endswith("noise_strength")}
-    new = {name: tensor for name, tensor in step.generator.state_dict().items() if name not in state}
-    state |= {name: tensor * 0 if name.endswith("torgb.weight") else tensor for name, tensor in new.items()}
-    for network in (step.generator, step.average):
-        network.load_state_dict(state, strict=True)

@@ -51,7 +51,15 @@ def test_an_epoch_shows_each_row_once_and_two_processes_make_one_batch(tmp_path:
     reader = TripletReader(dataset, memory=1 << 30)
 
     def batches(rank: int, world: int) -> list[torch.Tensor]:
-        data = Triplets(reader, rows, Sampler(np.ones(len(rows)), 5), batch=8, rank=rank, world=world)
+        data = Triplets(
+            reader=reader,
+            train_on=rows,
+            held_out=rows[:0],
+            sampler=Sampler(np.ones(len(rows)), 5),
+            batch=8,
+            rank=rank,
+            world=world,
+        )
         place, found = RunPosition(seed=5, updates=0, samples=0), []
         for _ in range(3):
             found.append(data.draw(place))

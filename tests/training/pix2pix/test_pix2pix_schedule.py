@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from distill.training.pix2pix.presets import PRESETS
 from distill.training.pix2pix.schedule import Schedule
+from distill.training.pix2pix.settings import PRESETS
 
 
 def test_constant_then_straight_down_to_zero() -> None:
@@ -30,10 +30,10 @@ def test_without_decay_the_rate_stays() -> None:
 
 def test_the_presets_are_those_of_their_sources() -> None:
     seed, paper = PRESETS["seed"], PRESETS["paper"]
-    assert (seed.resolution, seed.batch, seed.ngf, seed.lr) == (256, 8, 64, 2e-4)
+    assert (seed.max_resolution, seed.batch, seed.ngf, seed.lr) == (256, 8, 64, 2e-4)
     assert (seed.constant_epochs, seed.decay_epochs) == (50, 50)
-    assert (paper.resolution, paper.constant_epochs, paper.decay_epochs) == (512, 100, 100)
-    assert (seed.feature_matching, seed.perceptual) == (10.0, 10.0)
+    assert (paper.max_resolution, paper.constant_epochs, paper.decay_epochs) == (512, 100, 100)
+    assert (seed.feature_matching, seed.perceptual_weight) == (10.0, 10.0)
     architecture = seed.architecture(2)
     assert (architecture.inputs, architecture.downsamplings, architecture.blocks) == (6, 4, 9)
 

@@ -12,12 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.networks.perceptual import NoFeatures
-from distill.training.pix2pix.presets import Pix2PixPreset
 from distill.training.pix2pix.schedule import Schedule
+from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
 from distill.training.position import RunPosition
+from distill.training.settings import changed
 
-TINY = Pix2PixPreset(
+TINY = Pix2PixSettings(
     resolution=16, batch=4, ngf=4, downsamplings=1, blocks=1, ndf=4, constant_epochs=1, decay_epochs=1
 )
 SCHEDULE = Schedule(lr=1e-3, constant=40, decay=40)
@@ -35,9 +36,11 @@ class Pool:
 
 
 def a_step(
-    preset: Pix2PixPreset = TINY, features: Any = None, schedule: Schedule = SCHEDULE, **options: Any
+    preset: Pix2PixSettings = TINY, features: Any = None, schedule: Schedule = SCHEDULE, **options: Any
 ) -> Pix2PixHDStep:
-    return Pix2PixHDStep(preset, preset.architecture(2), features or Pool(), schedule, seed=3, **options)
+    how = {"half": options.pop("half")} if "half" in options else {}
+    settings = changed(preset, options)
+    return Pix2PixHDStep(settings, settings.architecture(2), features or Pool(), schedule, seed=3, **how)
 
 
 def some_triplets(count: int = 4, seed: int = 0) -> Tensor:
@@ -101,7 +104,7 @@ def assert_same_gradients(found: dict[str, Tensor], wanted: dict[str, Tensor]) -
 
 
 def test_an_update_is_the_published_one() -> None:
-    ours = a_step(replace(TINY, augment=()))
+    ours = a_step(changed(TINY, {"augment": ()}))
     losses, wanted = published_update(copy.deepcopy(ours), some_triplets())
     found = ours.update(some_triplets(), START)
     assert float(found["lr"]) == 1e-3
@@ -121,7 +124,7 @@ def test_parts_and_lean_change_rounding_only(options: dict[str, Any]) -> None:
 
 def test_the_generator_does_not_move_the_discriminators_gradients_and_back() -> None:
     """λ of the generator's losses is nothing to the discriminator."""
-    plain, heavy = a_step(), a_step(replace(TINY, feature_matching=500.0, perceptual=500.0))
+    plain, heavy = a_step(), a_step(changed(TINY, {"feature_matching": 500.0, "perceptual_weight": 500.0}))
     for step in (plain, heavy):
         step.update(some_triplets(), START)
     for name, tensor in plain.discriminator.state_dict().items():
@@ -129,7 +132,7 @@ def test_the_generator_does_not_move_the_discriminators_gradients_and_back() -> 
 
 
 def test_the_distance_of_pixels_counts_where_it_is_asked_for() -> None:
-    plain, more = (a_step(replace(TINY, augment=(), l1=weight)) for weight in (0.0, 100.0))
+    plain, more = (a_step(changed(TINY, {"augment": (), "l1_weight": weight})) for weight in (0.0, 100.0))
     fake = plain.translate(split_roles(some_triplets().float() / 127.5 - 1)[0])
     distance = (fake - split_roles(some_triplets().float() / 127.5 - 1)[1]).abs().mean()
     reports = [step.update(some_triplets(), START) for step in (plain, more)]
@@ -142,8 +145,8 @@ def test_the_distance_of_pixels_counts_where_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_warm_up_follows_the_distance_of_pixels_alone(accumulate: int) -> None:
-    preset = replace(TINY, augment=(), l1=100.0)
-    step = a_step(preset, schedule=replace(SCHEDULE, warm_up=4), accumulate=accumulate)
+    preset = changed(TINY, {"augment": (), "l1_weight": 100.0})
+    step = a_step(changed(preset, {"accumulate": accumulate}), schedule=replace(SCHEDULE, warm_up=4))
     before = copy.deepcopy(step.discriminator.state_dict())
     inputs, target = split_roles(some_triplets().float() / 127.5 - 1)
     plain = copy.deepcopy(step.generator)
@@ -168,7 +171,7 @@ def test_a_warm_up_follows_the_distance_of_pixels_alone(accumulate: int) -> None
 
 
 def test_losses_that_are_switched_off_are_not_reported() -> None:
-    step = a_step(replace(TINY, feature_matching=0.0), features=NoFeatures())
+    step = a_step(changed(TINY, {"feature_matching": 0.0}), features=NoFeatures())
     assert set(step.update(some_triplets(), START)) == {"loss_g", "loss_gan", "loss_d", "lr"}
 
 
@@ -216,7 +219,7 @@ def test_compiled_networks_learn_the_same() -> None:
 
 def test_the_student_is_the_average_of_the_weights_where_that_is_asked_for() -> None:
     assert (last := a_step()).student is last.generator
-    step = a_step(replace(TINY, norm="batch", average_kimg=0.1))
+    step = a_step(changed(TINY, {"norm": "batch", "average_kimg": 0.1}))
     random = copy.deepcopy(step.student.state_dict())
     for update in range(12):
         before = copy.deepcopy(step.student.state_dict())
@@ -230,14 +233,14 @@ def test_the_student_is_the_average_of_the_weights_where_that_is_asked_for() -> 
     assert not torch.equal(random["model.1.weight"], step.student.state_dict()["model.1.weight"])
     inputs = split_roles(some_triplets().float() / 127.5 - 1)[0]
     assert torch.equal(step.translate(inputs), step.student(inputs))
-    again = a_step(replace(TINY, norm="batch", average_kimg=0.1))
+    again = a_step(changed(TINY, {"norm": "batch", "average_kimg": 0.1}))
     again.load_state(copy.deepcopy(step.state()))
     assert torch.equal(again.translate(inputs), step.translate(inputs))
 
 
 def test_batch_normalisation_of_the_last_weights_is_at_work_when_scored() -> None:
     """Running statistics, not those of the batch: what an image becomes does not depend on its neighbours."""
-    step = a_step(replace(TINY, norm="batch"))
+    step = a_step(changed(TINY, {"norm": "batch"}))
     step.update(some_triplets(), START)
     inputs = split_roles(some_triplets().float() / 127.5 - 1)[0]
     torch.testing.assert_close(step.translate(inputs)[:1], step.translate(inputs[:1]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,21 @@ from distill.progress import Progress
 from distill.training.checkpoint import load_checkpoint
 from distill.training.loop import Run, open_run, train
 from distill.training.position import RunPosition
-from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset
+from distill.training.settings import changed
+from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings
 from distill.training.stylegan2.step import StyleGAN2Step
 
 RESOLUTION, BATCH, HALF_WAY, END = 8, 8, 40, 80  # five updates and five more
 # R1 and path length fall into both halves; p moves and images are changed.
-EAGER = replace(
-    PRESETS["tiny"], batch=BATCH, r1_every=2, path_every=3, ada_target=0.1, ada_p=0.5, ada_kimg=0.4
+EAGER = changed(
+    PRESETS["tiny"],
+    {"batch": BATCH, "r1_every": 2, "path_every": 3, "ada_target": 0.1, "ada_p": 0.5, "ada_kimg": 0.4},
 )
-PLAIN, FULL = replace(EAGER, noise=False), replace(EAGER, noise=True, path_weight=2.0)
+PLAIN, FULL = changed(EAGER, {"noise": False}), changed(EAGER, {"noise": True, "path_weight": 2.0})
 
 
 def go(
-    folder: Path, preset: StyleGAN2Preset, samples: int, half: torch.dtype = torch.bfloat16
+    folder: Path, preset: StyleGAN2Settings, samples: int, half: torch.dtype = torch.bfloat16
 ) -> dict[str, Any]:
     """Train up to `samples` images in a folder, from its checkpoint on; return what the run saved."""
     step = StyleGAN2Step(preset, RESOLUTION, seed=3, half=half)
@@ -39,7 +40,7 @@ def go(
         draw=lambda place: images(place),
         batch=BATCH,
         samples=samples,
-        settings=preset.settings(),
+        settings=preset.shared(),
         seed=3,
         save=samples,
     )
@@ -71,11 +72,11 @@ def bits(value: Any) -> bytes | str:
 
 
 @pytest.mark.parametrize("preset", [PLAIN, FULL], ids=["frozen noise", "noise and path length"])
-def test_two_halves_give_the_bits_of_the_whole(tmp_path: Path, preset: StyleGAN2Preset) -> None:
+def test_two_halves_give_the_bits_of_the_whole(tmp_path: Path, preset: StyleGAN2Settings) -> None:
     whole = go(tmp_path / "whole", preset, END)
     go(tmp_path / "halves", preset, HALF_WAY)
     halves = go(tmp_path / "halves", preset, END)
-    assert whole["place"]["updates"] == END // BATCH
+    assert whole["position"]["updates"] == END // BATCH
     assert 0 < whole["step"]["ada"]["p"] != EAGER.ada_p
     a, b = dict(leaves(whole)), dict(leaves(halves))
     assert a.keys() == b.keys()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,20 @@ from click.testing import CliRunner
 from PIL import Image
 from state_differences import differences
 
-from distill.cli.train_stylegan2 import train_stylegan2
+from distill.cli.train import training_command
 from distill.networks.efficientnet_lite import FoldedConv, lite0_file
 from distill.stylegan2.projected import ProjectedFeatures, ProjectedHeads, with_deviations
 from distill.training.checkpoint import load_checkpoint
 from distill.training.position import RunPosition
+from distill.training.settings import changed
 from distill.training.stylegan2.losses import beyond_range, hinge_discriminator, hinge_generator
-from distill.training.stylegan2.presets import PRESETS, table, with_projected_critic
+from distill.training.stylegan2.settings import PRESETS, table, with_projected_critic
 from distill.training.stylegan2.step import StyleGAN2Step
 from distill.weights.state_files import read_state
 
-TINY = replace(with_projected_critic(PRESETS["tiny"]), widths=table(16, 16, 16), batch=4, ada_p=0.0)
+TINY = changed(
+    with_projected_critic(PRESETS["tiny"]), {"widths": table(16, 16, 16), "batch": 4, "ada_p": 0.0}
+)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +129,9 @@ def test_the_heads_learn_to_tell_two_sets_apart_and_the_generator_follows_them()
 def run(folder: Path, out: Path, kimg: str, *more: str) -> str:
     options = ["--preset", "tiny", "--critic", "projected", "--batch", "4", "--precision", "fp32", "--resume"]
     places = ["--data", str(folder), "--out", str(out), "--kimg", kimg]
-    result = CliRunner().invoke(train_stylegan2, [*options, *places, *more], catch_exceptions=False)
+    result = CliRunner().invoke(
+        training_command("stylegan2"), [*options, *places, *more], catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     return result.output
 

@@ -13,21 +13,22 @@ from checkpoint_files import write_rosinality
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from distill.cli.train_stylegan2 import train_stylegan2
+from distill.cli.train import training_command
 from distill.errors import DistillError
 from distill.stylegan2.networks import GeneratorNetwork, upsample_rgb
 from distill.training.checkpoint import load_checkpoint
 from distill.training.position import RunPosition
+from distill.training.settings import changed
 from distill.training.stylegan2.export import save_generator
-from distill.training.stylegan2.presets import PRESETS, StyleGAN2Preset, table
+from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings, for_transfer, table
 from distill.training.stylegan2.step import StyleGAN2Step
-from distill.training.stylegan2.transfer import begin_from, for_transfer, read_start
+from distill.training.stylegan2.transfer import read_start
 from distill.weights.checkpoint import file_sha256, read_checkpoint
 
 TINY = PRESETS["tiny"]
 
 
-def save_random(path: Path, preset: StyleGAN2Preset = TINY, resolution: int = 8, **shape: Any) -> Path:
+def save_random(path: Path, preset: StyleGAN2Settings = TINY, resolution: int = 8, **shape: Any) -> Path:
     """A generator with random weights, noise strengths and all."""
     torch.manual_seed(5)
     network = GeneratorNetwork(replace(preset.shape(resolution), **shape))
@@ -52,7 +53,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def invoke(folder: Path, out: Path, *more: object, **how: Any) -> Result:
     options = ["--data", folder, "--out", out, "--preset", "tiny", "--device", "cpu", "--precision", "fp32"]
     options += ["--features", "none", *more]
-    return CliRunner().invoke(train_stylegan2, [str(o) for o in options], catch_exceptions=False, **how)
+    return CliRunner().invoke(
+        training_command("stylegan2"), [str(o) for o in options], catch_exceptions=False, **how
+    )
 
 
 def failure(folder: Path, out: Path, *more: object) -> str:
@@ -63,14 +66,14 @@ def failure(folder: Path, out: Path, *more: object) -> str:
     return str(caught.value)
 
 
-def a_step(preset: StyleGAN2Preset = TINY) -> StyleGAN2Step:
+def a_step(preset: StyleGAN2Settings = TINY) -> StyleGAN2Step:
     return StyleGAN2Step(preset, 8, seed=0)
 
 
 def test_generator_and_average_start_equal_to_the_file_and_the_discriminator_fresh(tmp_path: Path) -> None:
     start = read_start(save_random(tmp_path / "a.safetensors"), TINY, 8)
-    step, untouched = a_step(replace(TINY, noise=True)), a_step()
-    begin_from(step, start)
+    step, untouched = a_step(changed(TINY, {"noise": True})), a_step()
+    step.begin_from(start)
     stored = read_checkpoint(tmp_path / "a.safetensors").state
     for network in (step.generator, step.average):
         assert all(torch.equal(tensor, stored[name]) for name, tensor in network.state_dict().items())
@@ -80,7 +83,7 @@ def test_generator_and_average_start_equal_to_the_file_and_the_discriminator_fre
 
 def test_without_noise_inputs_the_strengths_become_zero(tmp_path: Path) -> None:
     step = a_step()
-    begin_from(step, read_start(save_random(tmp_path / "a.safetensors"), TINY, 8))
+    step.begin_from(read_start(save_random(tmp_path / "a.safetensors"), TINY, 8))
     strengths = [p for name, p in step.average.named_parameters() if name.endswith("noise_strength")]
     assert len(strengths) == 3
     assert not any(float(p) for p in strengths)
@@ -89,8 +92,8 @@ def test_without_noise_inputs_the_strengths_become_zero(tmp_path: Path) -> None:
 def test_a_smaller_generator_grows(tmp_path: Path) -> None:
     """At 16 px it begins as the one of 8 px, doubled, and every number of the new block learns."""
     start = read_start(save_random(tmp_path / "a.safetensors"), TINY, 8)
-    step = StyleGAN2Step(replace(TINY, noise=True), 16, seed=0)
-    begin_from(step, read_start(tmp_path / "a.safetensors", TINY, 16))
+    step = StyleGAN2Step(changed(TINY, {"noise": True}), 16, seed=0)
+    step.begin_from(read_start(tmp_path / "a.safetensors", TINY, 16))
     small = GeneratorNetwork(TINY.shape(8))
     small.load_state_dict(start.state)
     w = torch.randn(2, 1, TINY.latent)
@@ -122,7 +125,7 @@ def test_a_foreign_checkpoint_is_a_start_too(tmp_path: Path, monkeypatch: pytest
 def test_the_average_does_not_forget_its_start() -> None:
     assert for_transfer(TINY).average_ramp_up is None
     assert for_transfer(PRESETS["paper256"]).ada_kimg == 100
-    assert for_transfer(replace(TINY, ada_kimg=7)).ada_kimg == 7
+    assert for_transfer(changed(TINY, {"ada_kimg": 7})).ada_kimg == 7
 
 
 def test_the_discriminator_gets_a_head_start(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def test_the_discriminator_gets_a_head_start(tmp_path: Path) -> None:
     preset = for_transfer(TINY)
     assert preset.head_start_kimg == 8
     step = a_step(preset)
-    begin_from(step, read_start(save_random(tmp_path / "a.safetensors"), TINY, 8))
+    step.begin_from(read_start(save_random(tmp_path / "a.safetensors"), TINY, 8))
     before = {name: tensor.clone() for name, tensor in step.generator.state_dict().items()}
     judge = {name: tensor.clone() for name, tensor in step.critic.network.state_dict().items()}
     reals = torch.randn(preset.batch, 3, 8, 8)
@@ -152,7 +155,10 @@ def test_the_discriminator_gets_a_head_start(tmp_path: Path) -> None:
         ({"w_dim": 30}, "width of w 30 there, 32 in"),
         ({"mapping_layers": 3}, "mapping layers 3 there, 2 in"),
         ({"mapping_lr_multiplier": 0.1}, "learning-rate multiplier of the mapping 0.1 there, 0.01 in"),
-        ({"preset": replace(TINY, widths=table(32, 20))}, "channels at 8 px 20 there, 32 in the network"),
+        (
+            {"preset": changed(TINY, {"widths": table(32, 20)})},
+            "channels at 8 px 20 there, 32 in the network",
+        ),
         (
             {"preset": PRESETS["small"]},
             "width of z 128 there, 32 in the network to train; use --preset small",
@@ -180,7 +186,7 @@ def test_a_run_starts_there_says_so_and_resumes_with_the_same_only(folder: Path,
     path, out = save_random(tmp_path / "a.safetensors"), tmp_path / "run"
     more = ["--init", path, "--lr", 1e-9, "--kimg"]
     plan = invoke(folder, out, *more, "0.016", "--dry-run").output
-    assert f"init                      {path}\n" in plan
+    assert f" {path}\n" in plan
     assert invoke(folder, out, *more, "0.016").exit_code == 0
     stored, trained = (read_checkpoint(file) for file in (path, out / "generator.safetensors"))
     for name, tensor in trained.state.items():
@@ -188,9 +194,9 @@ def test_a_run_starts_there_says_so_and_resumes_with_the_same_only(folder: Path,
             assert torch.allclose(tensor, stored.state[name], atol=1e-6), name
     assert (trained.facts["init"], trained.facts["init_sha256"]) == (path.name, file_sha256(path))
     without = failure(folder, out, "--kimg", "0.032", "--lr", 1e-9, "--resume")
-    assert f"init is '{file_sha256(path)}' there and None now" in without
+    assert f"init_sha256 is '{file_sha256(path)}' there and None now" in without
     other = save_random(tmp_path / "b.safetensors", conv_clamp=256.0)
-    assert "init is " in failure(folder, out, "--init", other, *more[2:], "0.032", "--resume")
+    assert "init_sha256 is " in failure(folder, out, "--init", other, *more[2:], "0.032", "--resume")
     assert invoke(folder, out, *more, "0.032", "--resume").exit_code == 0
 
 
@@ -198,7 +204,7 @@ def test_resuming_does_not_begin_again(folder: Path, tmp_path: Path) -> None:
     path = save_random(tmp_path / "a.safetensors")
     for name, steps in (("whole", ["0.064"]), ("halves", ["0.032", "0.064"])):
         for kimg in steps:
-            options = ["--init", path, "--head-start-kimg", "0.016", "--kimg", kimg, "--resume"]
+            options = ["--init", path, "--set", "head_start_kimg=0.016", "--kimg", kimg, "--resume"]
             invoke(folder, tmp_path / name, *options)
     whole, halves = (load_checkpoint(tmp_path / name) for name in ("whole", "halves"))
     assert whole is not None

@@ -7,13 +7,15 @@ import torch
 import torch._dynamo.exc
 
 from distill.errors import DistillError
-from distill.training.pix2pix.advice import advice
+from distill.training.advice import advice
+from distill.training.pix2pix.settings import PRESETS, less_memory
+from distill.training.settings import changed
 
 
 @pytest.mark.parametrize(
     ("batch", "accumulate", "words"),
-    [(8, 1, "with 8 images at once: --accumulate 2"), (9, 3, "with 3 images at once: --accumulate 9"),
-     (4, 4, "with 1 images at once: --lean")],
+    [(8, 1, "with 8 images at once: --set accumulate=2"), (9, 3, "with 3 images at once: --set accumulate=9"),
+     (4, 4, "with 1 images at once: --set lean=true")],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "error",
@@ -23,28 +25,28 @@ from distill.training.pix2pix.advice import advice
     ],
 )
 def test_no_memory_names_the_next_step(batch: int, accumulate: int, words: str, error: Exception) -> None:
-    with pytest.raises(DistillError, match=words), advice(batch, accumulate, norm="instance", compiled=False):
+    settings = changed(PRESETS["seed"], {"batch": batch, "accumulate": accumulate})
+    with (
+        pytest.raises(DistillError, match=f"out of memory {words}"),
+        advice(less_memory(settings), compiled=False),
+    ):
         raise error
 
 
 def test_parts_are_no_advice_where_they_change_the_statistics() -> None:
-    line = "with 8 images at once: --lean gives the same result"
-    with pytest.raises(DistillError, match=line), advice(8, 1, norm="batch", compiled=False):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+    settings = changed(PRESETS["seed"], {"norm": "batch"})
+    assert less_memory(settings).startswith("with 8 images at once: --set lean=true gives the same result")
 
 
 def test_a_compiler_that_fails_is_left_out_only_where_one_was_asked_for() -> None:
     broken = torch._dynamo.exc.TorchDynamoException("no C++\ncompiler")
     line = r"torch\.compile failed: no C\+\+ compiler; leave --compile out"
-    with pytest.raises(DistillError, match=line), advice(8, 1, norm="instance", compiled=True):
+    with pytest.raises(DistillError, match=line), advice("", compiled=True):
         raise broken
-    with (
-        pytest.raises(torch._dynamo.exc.TorchDynamoException),
-        advice(8, 1, norm="instance", compiled=False),
-    ):
+    with pytest.raises(torch._dynamo.exc.TorchDynamoException), advice("", compiled=False):
         raise broken
 
 
 def test_other_faults_pass_through() -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), advice(8, 1, norm="instance", compiled=True):
+    with pytest.raises(RuntimeError, match="shapes differ"), advice("", compiled=True):
         raise RuntimeError("shapes differ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from distill.training.pix2pix.page import NAME, Page, write_page
+from distill.training.page import NAME, Page, write_page
 
 SCORES = {"student, now (1.0 k)": {"l1": 0.25, "ssim": 0.5}, "copy the content": {"l1": 0.125, "ssim": 0.25}}
 

@@ -32,7 +32,7 @@ class Page:
 
 
 def write_page(folder: Path, page: Page, scores: Mapping[str, Mapping[str, float]], *, running: bool) -> None:
-    """Write index.html: `scores` of student and baselines by name, one line each."""
+    """Write index.html: `scores` by who has them, one line each, baselines among them."""
     names = list(dict.fromkeys(name for values in scores.values() for name in values))
     best = {
         name: (max if name in HIGHER_IS_BETTER else min)(v[name] for v in scores.values() if name in v)
@@ -54,7 +54,7 @@ def write_page(folder: Path, page: Page, scores: Mapping[str, Mapping[str, float
 
 @cache
 def _template() -> Template:
-    return Environment(loader=PackageLoader("distill.training.pix2pix", "."), autoescape=True).get_template(
+    return Environment(loader=PackageLoader("distill.training", "."), autoescape=True).get_template(
         "page.html"
     )
 

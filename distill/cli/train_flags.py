@@ -1,0 +1,116 @@
+"""The flags that trainers have beside what all share: their most used settings, under the settings' names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(min=1)
+FROM_ZERO = click.FloatRange(min=0)
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
+batch = click.option("--batch", type=COUNT, help="Samples of one update, all GPUs together.  [preset]")
+lr = click.option("--lr", type=click.FloatRange(0, 1, min_open=True), help="Learning rate of Adam.  [preset]")
+
+PIX2PIX = (
+    click.option("--constant-epochs", type=FROM_ZERO, help="At the full learning rate.  [preset]"),
+    click.option("--decay-epochs", type=FROM_ZERO, help="Of linear decay to 0 after them.  [preset]"),
+    click.option(
+        "--warm-up-epochs",
+        type=FROM_ZERO,
+        help="The first of all these learn from the distance of pixels alone.  [preset]",
+    ),
+    click.option("--resolution", type=COUNT, help="Side in px, a divisor of the stored one.  [preset]"),
+    click.option("--inputs", metavar="ROLE,…", help="Images that go in.  [the recipe's]"),
+    click.option("--target", metavar="ROLE", help="Image to learn.  [the recipe's]"),
+    click.option(
+        "--init",
+        type=PATH,
+        metavar="FILE",
+        help="Start from this generator: .pth as published, or safetensors.",
+    ),
+    batch,
+    lr,
+    click.option(
+        "--norm",
+        type=click.Choice(["instance", "batch"]),
+        help="Normalisation; instance cannot see how bright an input is.  [preset]",
+    ),
+    click.option(
+        "--perceptual",
+        type=click.Choice(["efficientnet_lite0", "vgg19", "none"]),
+        help="Features of that loss.  [efficientnet_lite0 where installed]",
+    ),
+    click.option("--vgg19", type=PATH, help="File of vgg19.  [distill weights fetch vgg19]"),
+    click.option("--augment", metavar="KIND,…", help="Of flip, crop, geometry, colour; or none.  [preset]"),
+    click.option(
+        "--val-fraction",
+        type=click.FloatRange(0, 1, max_open=True),
+        help="Part of the faces that is held out for scores.  [0.05]",
+    ),
+    click.option(
+        "--compile",
+        "compiled",
+        is_flag=True,
+        default=None,
+        help="Compile the networks: minutes at first, then faster.",
+    ),
+)
+STYLEGAN2 = (
+    click.option(
+        "--resolution", type=int, help="Side in px; needed for images of several sizes.  [default: theirs]"
+    ),
+    click.option("--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000]"),
+    click.option(
+        "--critic",
+        type=click.Choice(["stylegan2", "projected"]),
+        help="Judge by a discriminator of its own, or by heads on the frozen features of EfficientNet-Lite0:"
+        " good on few images much sooner.  [stylegan2]",
+    ),
+    click.option(
+        "--init",
+        metavar="FILE|NAME",
+        help="Start from this generator, of the preset's shape; one of lower resolution is grown.",
+    ),
+    click.option("--mirror", is_flag=True, default=None, help="Show half of the images mirrored."),
+    batch,
+    lr,
+    click.option("--gamma", type=FROM_ZERO, help="Weight of R1.  [preset]"),
+    click.option(
+        "--augment",
+        metavar="TARGET",
+        help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.  [0.6;"
+        " projected: p=0.2]",
+    ),
+    click.option(
+        "--held-out", type=click.IntRange(min=0), help="Images kept for the score.  [10 %, up to 1000]"
+    ),
+)
+FLAGS = {"pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}
+
+ABOUT = {
+    "pix2pix": """Train a Pix2PixHD student on the triplets of a data set: what the teacher's edit does, in one pass.
+
+    --out gets student.safetensors and student-best.safetensors, index.html with pictures, scores and curves,
+    stats.jsonl, scores.json and checkpoints. Ctrl-C saves; the same command with --resume goes on, exactly, also
+    with more epochs. Several machines: torchrun. Presets: seed, paper, demo (for images below 256 px).
+
+    \b
+    distill train-pix2pix --data runs/demo --out runs/student
+    distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
+    distill train-pix2pix --data runs/demo --set ngf=48 --set lean=true --out runs/wider
+    """,
+    "stylegan2": """Train a StyleGAN2 on a folder of images or an image set, with adaptive augmentation.
+
+    --out gets stats.jsonl, index.html, samples-000123456.png, checkpoints, and generator.safetensors, which `distill
+    generate --generator` takes. Ctrl-C saves; the same command with --resume goes on, exactly. Several machines:
+    torchrun. Presets: tiny, small, paper256, config-f.
+
+    \b
+    distill train-stylegan2 --data faces/ --resolution 64 --mirror --out runs/faces --kimg 2000
+    distill train-stylegan2 --data cats/ --resolution 64 --init portraits --out runs/cats
+    distill train-stylegan2 --data faces256/ --preset paper256 --gpus 4 --out runs/faces256 --resume
+    """,
+}

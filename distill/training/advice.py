@@ -1,0 +1,26 @@
+"""Say what to do about faults of a machine that a training run meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from distill.errors import DistillError
+from distill.stylegan2.compiling import compiler_advice
+
+NO_MEMORY = ("out of memory", "can't allocate memory")  # of a GPU, and of a CPU that PyTorch asks
+
+
+@contextmanager
+def advice(less_memory: str, *, compiled: bool) -> Iterator[None]:
+    """Turn exhausted memory, and a compiler that is not there, into one line with what to do."""
+    try:
+        with compiler_advice(compiled=compiled):
+            yield
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in NO_MEMORY):
+            raise DistillError(f"out of memory {less_memory}") from error
+        raise

@@ -1,0 +1,85 @@
+"""The trainer of students: Pix2PixHD on the triplets of a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distill.devices import DTYPES
+from distill.errors import DistillError
+from distill.networks.perceptual import default_perceptual, load_perceptual
+from distill.networks.pix2pixhd import Norm
+from distill.networks.pix2pixhd_files import read_generator
+from distill.shards.dataset import TripletDataset
+from distill.training import processes
+from distill.training.pix2pix.data import Triplets, open_triplets
+from distill.training.pix2pix.settings import PRESETS, Pix2PixSettings, less_memory, settle
+from distill.training.pix2pix.step import Pix2PixHDStep
+from distill.training.pix2pix.watch import Plan, StudentWatch
+from distill.training.trainer import Cadence, Trainer
+
+SEED_SIDE = 256  # px; smaller images are for the demo preset unless another one is asked for
+LEAST = 1000  # triplets
+
+
+def default_preset(data: Path) -> str:
+    return "seed" if TripletDataset(data).resolution >= SEED_SIDE else "demo"
+
+
+def make_step(plan: Plan) -> Pix2PixHDStep:
+    """Build networks and losses. Raises DistillError where they do not fit the data or the machine."""
+    settings, dataset = plan.settings, plan.data.dataset
+    inputs = len(dataset.roles) - 1
+    init = read_generator(settings.init, input_channels=3 * inputs) if settings.init else None
+    architecture = init.architecture if init else settings.architecture(inputs)
+    check_norm(architecture.norm, plan.device)
+    architecture.check_sides(dataset.resolution, dataset.resolution)
+    name = default_perceptual() if settings.perceptual == "auto" else settings.perceptual
+    features = load_perceptual(name, vgg19_file=settings.vgg19, device=plan.device)
+    step = Pix2PixHDStep(
+        settings,
+        architecture,
+        features,
+        settings.schedule(plan.data.rows),
+        seed=plan.seed,
+        device=plan.device,
+        half=DTYPES[plan.precision],
+    )
+    if init is not None:
+        step.begin_from(init.network().state_dict())
+    return step
+
+
+def check_norm(norm: Norm, device: str) -> None:
+    """Refuse batch normalisation over several processes on CPUs, where PyTorch cannot share its statistics."""
+    if norm == "batch" and processes.world_size() > 1 and not device.startswith("cuda"):
+        raise DistillError(
+            "batch normalisation over several processes needs GPUs: take --norm instance, or one process"
+        )
+
+
+def title(plan: Plan) -> str:
+    *inputs, target = plan.data.dataset.roles
+    return f"{' + '.join(inputs)} → {target}"
+
+
+def cadence(rows: int) -> Cadence:
+    """An epoch of a small data set is over in a second, and pictures and files take as long."""
+    return Cadence(
+        tick=min(rows, LEAST), save=max(rows, LEAST), show=max(min(rows, 5 * LEAST), LEAST), score=rows
+    )
+
+
+PIX2PIX: Trainer[Pix2PixSettings, Triplets, Pix2PixHDStep] = Trainer(
+    name="pix2pix",
+    noun="triplet",
+    presets=PRESETS,
+    default_preset=default_preset,
+    settle=settle,
+    samples=lambda settings, rows: settings.schedule(rows).samples,
+    open_data=open_triplets,
+    make_step=make_step,
+    make_watch=StudentWatch,
+    title=title,
+    less_memory=less_memory,
+    cadence=cadence,
+)

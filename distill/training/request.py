@@ -1,0 +1,34 @@
+"""What a training is asked for, whatever the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from distill.devices import Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """A network to train on `data`, with checkpoints, pictures and a page in `out`.
+
+    `preset` None: the model's own choice for the data. `changes`: settings of the preset by name, as values or text.
+    `minutes`: save and stop after so long. `*_kimg`: thousands of samples between two of them; None: the model's own.
+    `features` of the Fréchet score by name, `score_images`: how many are scored at most.
+    """
+
+    data: Path
+    out: Path
+    preset: str | None = None
+    changes: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 0
+    resume: bool = False
+    minutes: float | None = None
+    features: str = "auto"
+    score_images: int = 1000
+    tick_kimg: float | None = None
+    snapshot_kimg: float | None = None
+    save_kimg: float | None = None
+    score_kimg: float | None = None
+    precision: Precision = "auto"

@@ -1,0 +1,42 @@
+"""The trainer of teachers: StyleGAN2 on images."""
+
+from __future__ import annotations
+
+import math
+
+from distill.devices import DTYPES
+from distill.training.stylegan2.data import TeacherImages, open_teacher_images
+from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings, settle
+from distill.training.stylegan2.step import StyleGAN2Step
+from distill.training.stylegan2.transfer import read_start
+from distill.training.stylegan2.watch import Plan, TeacherWatch
+from distill.training.trainer import Trainer
+
+FP16_CLAMP = 256.0  # of features, which float16 could not hold (StyleGAN2-ADA)
+
+
+def make_step(plan: Plan) -> StyleGAN2Step:
+    """Build the networks, from a start where one is asked for. Raises DistillError where it does not fit."""
+    settings, side = plan.settings, plan.data.resolution
+    if plan.precision == "fp16":
+        settings = settings.model_copy(update={"conv_clamp": FP16_CLAMP})
+    start = read_start(settings.init, settings, side) if settings.init else None
+    step = StyleGAN2Step(settings, side, seed=plan.seed, device=plan.device, half=DTYPES[plan.precision])
+    if start is not None:
+        step.begin_from(start)
+    return step
+
+
+STYLEGAN2: Trainer[StyleGAN2Settings, TeacherImages, StyleGAN2Step] = Trainer(
+    name="stylegan2",
+    noun="image",
+    presets=PRESETS,
+    default_preset=lambda data: "small",
+    settle=settle,
+    samples=lambda settings, rows: math.ceil(settings.kimg * 1000),
+    open_data=open_teacher_images,
+    make_step=make_step,
+    make_watch=TeacherWatch,
+    title=lambda plan: f"StyleGAN2 of {plan.data.resolution} px on {plan.data.name}",
+    less_memory=lambda settings: f"with batches of {settings.batch}: take a smaller --batch or --resolution",
+)

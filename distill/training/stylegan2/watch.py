@@ -1,0 +1,105 @@
+"""Look at a teacher on the way: its averaged generator as grids, scores and a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from distill import __version__
+from distill.metrics.features import Features, load_features
+from distill.metrics.frechet import Moments, frechet_distance, moments, score_name
+from distill.networks.efficientnet_lite import NAME as LITE0
+from distill.pixels import encode_png, write_png
+from distill.training.pictures import grid
+from distill.training.position import RunPosition
+from distill.training.stylegan2.data import TeacherImages
+from distill.training.stylegan2.export import as_images, pictures, save_generator, set_centre
+from distill.training.stylegan2.settings import StyleGAN2Settings
+from distill.training.stylegan2.step import StyleGAN2Step
+from distill.training.trainer import TrainingPlan, TrainingResult
+
+FILE = "generator.safetensors"
+GRID = 8  # pictures a side
+GRID_PSI = 0.7
+KEPT = ("critic", "lr", "batch", "noise", "gamma", "mirror")  # settings that the file tells
+
+Plan = TrainingPlan[StyleGAN2Settings, TeacherImages]
+
+
+class TeacherWatch:
+    """Looks at the averaged generator of a step; its files lie in the folder of the run."""
+
+    def __init__(self, plan: Plan, step: StyleGAN2Step) -> None:
+        self.plan, self.step, self.data = plan, step, plan.data
+        self.scores: dict[str, float] = {}
+        self._features: Features | None = None
+        self._real: Moments | None = None
+        if plan.request.features != "none" and len(self.data.held_out) > 1:
+            self._features = load_features(plan.request.features, device=plan.device)
+
+    @property
+    def caution(self) -> str:
+        """Whether the score is taken with the features that the critic judges by."""
+        features = self._features.name if self._features else ""
+        if self.plan.settings.critic == "projected" and features == LITE0:
+            return "the critic and the score see the same features, so the score flatters: trust the pictures more"
+        return ""
+
+    def begin(self, position: RunPosition) -> None:
+        """Write the first real images as a grid."""
+        numbers = self.data.train_on[: GRID * GRID]
+        write_png(self.plan.out / "reals.png", grid(self.data.images.read(numbers), GRID))
+
+    def score(self, position: RunPosition) -> dict[str, float]:
+        """Take the Fréchet distance between drawn (psi 1) and held-out images."""
+        features = self._features
+        if features is None:
+            return {}
+        if self._real is None:
+            held_out = self.data.held_out
+            parts = np.array_split(held_out, -(-len(held_out) // 32))
+            self._real = moments(features.of(torch.from_numpy(self.data.images.read(part)) for part in parts))
+        drawn = pictures(self.step.average, self.plan.request.score_images, seed=self.plan.seed + 1)
+        value = frechet_distance(self._real, moments(features.of(drawn)))
+        self.scores = {score_name(features.name): value}
+        return self.scores
+
+    def save(self, position: RunPosition) -> None:
+        """Write the generator with its facts."""
+        path, half = self.plan.out / FILE, self.plan.settings.float16
+        save_generator(path, self.step.average, self._facts(position), half=half)
+
+    def picture(self, position: RunPosition) -> bytes:
+        """Draw a grid at psi 0.7."""
+        set_centre(self.step.average)
+        drawn = pictures(self.step.average, GRID * GRID, seed=self.plan.seed, psi=GRID_PSI)
+        return encode_png(grid(as_images(drawn), GRID))
+
+    def table(self) -> dict[str, Mapping[str, float]]:
+        return {"generator": self.scores} if self.scores else {}
+
+    def result(self) -> TrainingResult:
+        return TrainingResult(weights=self.plan.out / FILE, scores=self.scores)
+
+    def _facts(self, position: RunPosition) -> dict[str, Any]:
+        plan, start = self.plan, self.step.start
+        score: dict[str, Any] = {name: round(value, 3) for name, value in self.scores.items()}
+        if score:
+            counts = f"{plan.request.score_images} drawn, {len(self.data.held_out)} held out"
+            score["score_counts"] = counts
+        return {
+            "kimg": position.samples / 1000,
+            "preset": plan.preset,
+            "data": self.data.name,
+            "data_digest": self.data.images.digest,
+            "training_images": self.data.rows,
+            "seed": plan.seed,
+            "precision": plan.precision,
+            "distill": __version__,
+            **({"init": start.name, "init_sha256": start.sha256} if start else {}),
+            **{name: getattr(plan.settings, name) for name in KEPT},
+            **score,
+        }

@@ -1,0 +1,154 @@
+"""A trainer of a stranger, one folder and one row: what it gets for nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from state_differences import differences
+
+from distill.cli.main import run
+from distill.errors import DistillError
+from distill.training.checkpoint import load_checkpoint
+from distill.training.request import TrainRequest
+from distill.training.run import run_training
+from distill.training.stats import read_stats
+from distill.training.trainers import TRAINERS, open_trainer
+
+ROW = ("toy_trainer.trainer:TOY", "Train a toy.")
+ROOT = Path(__file__).parents[2]
+LAUNCH = f"""from distill.training.trainers import TRAINERS
+TRAINERS["toy"] = {ROW!r}
+from distill.cli.main import main
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TRAINERS, "toy", ROW)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for number in range(12):
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / f"{number:02}.png")
+    return folder
+
+
+def train(folder: Path, out: Path, *options: object) -> int:
+    return run(["train-toy", "--data", str(folder), "--out", str(out), "--device", "cpu", *map(str, options)])
+
+
+def state(out: Path) -> dict[str, object]:
+    found = load_checkpoint(out)
+    assert found is not None
+    return found[0]
+
+
+def test_two_halves_are_the_whole_pool_included(folder: Path, tmp_path: Path) -> None:
+    assert train(folder, tmp_path / "whole", "--set", "kimg=0.08") == 0
+    assert train(folder, tmp_path / "halves", "--set", "kimg=0.04") == 0
+    assert train(folder, tmp_path / "halves", "--set", "kimg=0.08", "--resume") == 0
+    whole, halves = state(tmp_path / "whole"), state(tmp_path / "halves")
+    assert differences(whole, halves) == []
+    assert len(whole["step"]["pool"]) == 16  # type: ignore[index]
+
+
+def test_a_run_leaves_weights_stats_picture_and_page(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--set", "kimg=0.04", "--tick-kimg", 0.008, "--snapshot-kimg", 0.02, "--json"]
+    assert train(folder, tmp_path / "run", *options) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert torch.load(result["weights"], weights_only=True)
+    lines = read_stats(tmp_path / "run")
+    assert [line["samples"] for line in lines] == [8, 16, 20, 24, 32, 40]
+    assert {"loss_g", "loss_d", "images_per_second"} <= lines[0].keys()
+    assert result["scores"] == {"l1": lines[-1]["l1"]}
+    page = Path(result["page"]).read_text()
+    assert 'src="samples-000000040.png"' in page
+    assert "data:image/svg+xml" in page
+    with Image.open(tmp_path / "run" / "samples-000000040.png") as picture:
+        assert picture.size == (16, 16)
+
+
+@pytest.mark.cluster
+def test_two_processes_learn_what_one_learns(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(LAUNCH)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    options = ["--data", str(folder), "--set", "kimg=0.04", "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    subprocess.run(
+        [sys.executable, *torchrun, "train-toy", *options, "--out", str(tmp_path / "two")],
+        check=True,
+        env=environment,
+        capture_output=True,
+    )
+    assert train(folder, tmp_path / "one", "--set", "kimg=0.04") == 0
+    one, two = state(tmp_path / "one")["step"], state(tmp_path / "two")["step"]
+    for network in ("generator", "discriminator"):
+        for name, tensor in one[network].items():  # type: ignore[index]
+            torch.testing.assert_close(two[network][name], tensor, atol=1e-4, rtol=1e-3)  # type: ignore[index]
+
+
+def test_a_signal_saves_and_the_run_goes_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+
+    def stop_once_it_trains() -> None:
+        while not (out / "stats.jsonl").exists() or not (out / "stats.jsonl").stat().st_size:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop_once_it_trains, daemon=True).start()
+    assert train(folder, out, "--set", "kimg=1000", "--tick-kimg", 0.004) == 130
+    assert "--resume goes on from there" in capsys.readouterr().err
+    samples = state(out)["position"]["samples"]  # type: ignore[index]
+    assert train(folder, out, "--set", "kimg=1000", "--resume", "--minutes", 1e-9) == 0
+    assert state(out)["position"]["samples"] == samples + 4  # type: ignore[index]
+
+
+def test_a_dry_run_shows_every_setting_and_writes_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(folder, tmp_path / "run", "--set", "pool=5", "--dry-run", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["images"], facts["pool"], facts["batch"], facts["kimg"]) == (12, 5, 4, 1.0)
+    assert facts["generator_parameters"] == 3 * 8 * 9 + 8 + 8 * 3 * 9 + 3
+    assert not (tmp_path / "run").exists()
+
+
+def test_resume_with_another_setting_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(folder, tmp_path / "run", "--set", "kimg=0.008") == 0
+    assert train(folder, tmp_path / "run", "--set", "pool=5", "--resume") == 2
+    assert "pool is 16 there and 5 now" in capsys.readouterr().err
+
+
+def test_it_stands_in_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    assert "Train a toy." in capsys.readouterr().out
+
+
+def test_from_python_it_needs_a_request_alone(folder: Path, tmp_path: Path) -> None:
+    request = TrainRequest(data=folder, out=tmp_path / "run", changes={"kimg": 0.008})
+    result = run_training(open_trainer("toy"), request, device="cpu", quiet=True)
+    assert result.weights.is_file()
+    assert result.kimg == 0.008
+    with pytest.raises(DistillError, match="no trainer 'cyclegan'; the trainers are"):
+        open_trainer("cyclegan")
