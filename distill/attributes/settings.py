@@ -166,7 +166,8 @@ def settings_of(model: type[T], values: Any, what: str) -> T:
         found = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in found["loc"] if not _of_a_union(part))
         message = found["msg"].removeprefix("Value error, ")
-        raise DistillError(f"{what}: {key + ': ' if key else ''}{shown(message, 300)}") from error
+        place = f"{shown(key, 100)}: " if key else ""
+        raise DistillError(f"{what}: {place}{shown(message, 300)}") from error
 
 
 def _of_a_union(part: int | str) -> bool:

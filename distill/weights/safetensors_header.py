@@ -36,7 +36,7 @@ def check_header(path: Path) -> None:
             )
         text = file.read(size)
     try:
-        header = json.loads(text, object_pairs_hook=_once)
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise _broken(f"its header is no JSON ({type(error).__name__})") from error
     if not isinstance(header, dict):

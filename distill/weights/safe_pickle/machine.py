@@ -58,13 +58,9 @@ def shown(value: object, length: int = 60) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 1 << 64 else "a huge integer"
     if isinstance(value, str):
-        text = "".join(sign if sign.isprintable() else _escaped(sign) for sign in value[: length + 1])
+        text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in value[: length + 1])
         return text if len(text) <= length else text[:length] + "…"
     return f"a {type(value).__name__}"
-
-
-def _escaped(sign: str) -> str:
-    return sign.encode("unicode_escape").decode("ascii")
 
 
 def opcode_name(code: int) -> str:
