@@ -171,7 +171,7 @@ def evaluate(
     compared.
     """
     from distill.evaluation.student import EvaluateRequest, prepare
-    from distill.files import make_folder
+    from distill.files import check_folder
 
     ready = prepare(
         EvaluateRequest(
@@ -186,7 +186,7 @@ def evaluate(
             precision=precision,
         )
     )
-    make_folder(ready.out)
+    check_folder(ready.out)
     report = ready.run()
     report.write(ready.out)
     return report

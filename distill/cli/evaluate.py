@@ -58,14 +58,14 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     distill evaluate runs/student --photos holidays --scorer face-api --latent-edit
     distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception=weights.pth
     """
-    from distill.files import make_folder, path_text
+    from distill.files import check_folder, path_text
 
     ready = prepare(**given)
     options.tell(ready.notes())
     if dry_run:
         print_plan(ready, as_json=as_json)
         return
-    make_folder(ready.out)  # a place that cannot be written to shows before minutes of work
+    check_folder(ready.out)  # a place that cannot be written to shows before minutes of work
     report = run_shown(ready, quiet=as_json)
     written = report.write(ready.out)
     click.echo(report.json() if as_json else f"{report.table}\n{', '.join(map(path_text, written))}")

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from distill.editing.pictures import ContactSheet
 from distill.evaluation.student_scores import COPY, LATENT_EDIT, MEAN, STUDENT, TARGET, Evaluation, unbeaten
-from distill.files import atomic_write
+from distill.faces.outputs import write_stamp
+from distill.files import atomic_write, make_folder
 from distill.metrics.pairs import HIGHER_IS_BETTER
 from distill.pixels import write_png
 from distill.shards.inspect.sheet import shown_side
@@ -206,7 +207,9 @@ class EvaluationReport:
         return json.dumps(self.facts, indent=2, ensure_ascii=False)
 
     def write(self, out: Path) -> list[Path]:
-        """Write the files into a folder; return their paths."""
+        """Write the files into a folder, made where it is not there; return their paths."""
+        make_folder(out)
+        write_stamp(out, "evaluate", {Path(self.picture_name).stem: ""})  # no photo to be found there later
         paths = [out / f"{self.stem}.md", out / f"{self.stem}.json", out / self.picture_name]
         atomic_write(paths[0], self.table.encode(), synced=False)
         atomic_write(paths[1], f"{self.json()}\n".encode(), synced=False)

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.colour import in_srgb
-from distill.faces.formats import HEAD, is_heic, refusal, register_heic
+from distill.faces.formats import HEAD, is_deep_in_planes, is_heic, refusal, register_heic
 
 LARGEST_PHOTO = (
     170_000_000  # pixels: 510 MB decoded, some four times as much meanwhile; Pillow ends at 179 million
@@ -96,6 +96,8 @@ def _read(path: Path, file: io.BufferedReader, take: Callable[[Image.Image], T])
                 raise PhotoError(
                     path, "animated", "more than one picture in the file; save one as PNG or JPEG"
                 )
+            if image.format == "TIFF" and is_deep_in_planes(image):
+                raise PhotoError(path, "format not read", "TIFF of 16 bits in planes: save it as PNG")
             return take(image)
     except PhotoError:
         raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import DistillError
-from distill.faces.outputs import COMPARE, PASTED, SHEET, STAMP, Stamp, read_stamp
+from distill.faces.outputs import COMPARE, PASTED, STAMP, Stamp, read_stamp
 from distill.faces.photo_results import SkippedPhoto
 from distill.progress import plural
 
@@ -16,7 +16,7 @@ from distill.progress import plural
 NO_PHOTOS = frozenset(
     {"@eaDir", "@Recycle", "#recycle", "#snapshot", "lost+found", "__MACOSX", "$RECYCLE.BIN"}
 )
-UNREADABLE, MADE = "unreadable folder", "own pictures"  # why something was left out
+UNREADABLE, MADE = "unreadable folder", "own outputs"  # why something was left out
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,10 +37,10 @@ class FoundPhotos:
 def find_photos(sources: Iterable[Path], out: Path) -> FoundPhotos:
     """Return the files among `sources` and those in its folders, each once, in a fixed order.
 
-    Links are followed, each folder once. Left out are hidden files, folders such as @eaDir, the folder `out`, and
-    pictures that align and translate made below a folder given; of a folder given that they made themselves, what
-    stands beside the faces (sheet, compare, pasted). Raises DistillError for what is not there, a source that cannot
-    be read, and where an output could replace a photo.
+    Links are followed, each folder once. Left out are hidden files, folders like @eaDir, the folder `out`, and what
+    align, translate and evaluate made below a folder given; of a folder given that they made themselves, what stands
+    beside the faces (sheet, compare, pasted). Raises DistillError for what is not there, a source that cannot be
+    read, and where an output could replace a photo.
     """
     photos: dict[Path, Path] = {}
     left_out: list[SkippedPhoto] = []
@@ -86,7 +86,7 @@ def _files_below(source: Path, out: Path, left_out: list[SkippedPhoto]) -> Itera
         made = [name for name in files if _made(here, name, stamps, source)]
         if made:
             stamp = stamps.get(here) or stamps[here.parent]
-            detail = f"{plural(len(made), 'picture')} made by distill {stamp.made_by}"
+            detail = f"{plural(len(made), 'file')} made by distill {stamp.made_by}"
             left_out.append(SkippedPhoto(photo=here, reason=MADE, detail=detail))
         yield from (here / name for name in files if name not in set(made))
 
@@ -103,8 +103,8 @@ def _enters(folder: Path, entered: set[Path]) -> bool:
 def _made(here: Path, name: str, stamps: dict[Path, Stamp], source: Path) -> bool:
     """Tell whether a file was made by a command, and is no face to go on with."""
     if stamp := stamps.get(here):
-        beside = Path(name).stem == SHEET and not stamp.photos.get(SHEET)
-        return stamp.made(name) and (here != source or beside)
+        of_no_photo = stamp.photos.get(Path(name).stem) == ""
+        return stamp.made(name) and (here != source or of_no_photo)
     above = stamps.get(here.parent) if here.name in (COMPARE, PASTED) else None
     return above is not None and above.made(name)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import TiffImagePlugin
+import numpy as np
+from PIL import Image, TiffImagePlugin
 
 HEAD = 32  # bytes that tell formats apart
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"miaf")
@@ -20,7 +21,7 @@ BEGINNINGS = (
     (b"<?xml", "XML, perhaps SVG"),
 )
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-WIDTH, BITS, CHANNELS, SAMPLE_FORMAT, DNG_VERSION = 256, 258, 277, 339, 50706  # tags of a TIFF
+WIDTH, BITS, CHANNELS, PLANES, SAMPLE_FORMAT, DNG_VERSION = 256, 258, 277, 284, 339, 50706  # tags of a TIFF
 KINDS = {1: "bits", 2: "bits, signed", 3: "bits, floating point"}
 KNOWN = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000 and AVIF"
 
@@ -35,6 +36,12 @@ def register_heic() -> None:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+
+
+def is_deep_in_planes(image: Image.Image) -> bool:
+    """Tell whether a TIFF keeps channels of more than 8 bits apart: Pillow mixes them up."""
+    tags = image.getexif()
+    return bool(tags.get(PLANES) == 2 and np.max(tags.get(BITS, 8)) > 8)
 
 
 def refusal(path: Path, head: bytes) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -30,6 +30,7 @@ SHEET, COMPARE, PASTED = (
     "pasted",
 )  # all pictures on one; inputs beside output; whole photos
 FACE_NUMBER = re.compile(r"_\d{2,}$")
+SUFFIXES = (".png", ".json", ".md")  # pictures, and the pages of an evaluation
 LONGEST = 200  # bytes of a stem; file systems take 255 with all that is added
 
 
@@ -38,12 +39,12 @@ class Stamp:
     """Which command gave out which file stems, and to which photo."""
 
     made_by: str
-    photos: dict[str, str] = field(default_factory=dict)  # by stem
+    photos: dict[str, str] = field(default_factory=dict)  # by stem; "" for a picture of no single photo
 
     def made(self, name: str) -> bool:
         """Tell whether a file of this name, in the folder or in its compare and pasted, was made by the command."""
         stem, suffix = Path(name).stem, Path(name).suffix
-        return suffix == ".png" and (stem in self.photos or FACE_NUMBER.sub("", stem) in self.photos)
+        return suffix in SUFFIXES and (stem in self.photos or FACE_NUMBER.sub("", stem) in self.photos)
 
 
 def read_stamp(folder: Path) -> Stamp | None:
@@ -54,6 +55,13 @@ def read_stamp(folder: Path) -> Stamp | None:
         return Stamp(made_by=str(facts["made_by"]), photos=photos)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def write_stamp(folder: Path, made_by: str, photos: Mapping[str, str]) -> None:
+    """Stamp a folder; what its stamp says already stays. Raises DiskFull and DistillError."""
+    before = read_stamp(folder)
+    facts = {"made_by": made_by, "photos": {**(before.photos if before else {}), **photos}}
+    _write(folder / STAMP, json.dumps(facts, indent=1).encode())
 
 
 class OutputFolder:
@@ -82,7 +90,7 @@ class OutputFolder:
         if sheet:
             if SHEET in strangers or self.photos.get(SHEET):
                 raise DistillError(f"{self.folder / SHEET}.png is another picture: choose another --out")
-            self.photos[SHEET] = ""  # of no photo
+            self.photos[SHEET] = ""
         given = {photo: stem for stem, photo in self.photos.items()}
         taken = strangers | {stem.casefold() for stem in self.photos}
         stems = []
@@ -120,8 +128,7 @@ class OutputFolder:
         make_folder(folder)
         if not self._stamped:
             self._stamped = True
-            facts = {"made_by": self.made_by, "photos": self.photos}
-            _write(self.folder / STAMP, json.dumps(facts, indent=1).encode())
+            write_stamp(self.folder, self.made_by, self.photos)
 
     def _strangers(self) -> set[str]:
         """The stems of PNGs in the folder and below that no run has made, as far as they matter for names."""

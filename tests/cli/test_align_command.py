@@ -97,6 +97,26 @@ def test_all_faces_are_numbered(photos, tmp_path):
     assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["me_01.png"]
 
 
+def test_folders_of_the_output_are_made_and_only_for_faces(photos, tmp_path):
+    assert run(photos / "me.png", "--out", tmp_path / "not" / "there", "--size", 16).exit_code == 0
+    assert (tmp_path / "not" / "there" / "me.png").exists()
+    assert run(photos / "wall.jpg", "--out", tmp_path / "nor" / "there").exit_code == 1
+    assert not (tmp_path / "nor").exists()
+
+
+def test_a_second_run_says_what_it_replaced_and_replaces_no_other(photos, tmp_path):
+    out = ("--out", tmp_path / "out", "--size", 16)
+    assert "replaced" not in run(photos / "me.png", *out).stdout
+    assert "replaced" not in run(photos / "more" / "me.png", *out).stdout
+    assert "replaced 2 pictures that an earlier run had made of the same photos" in run(photos, *out).stdout
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["me-2.png", "me.png"]
+
+
+def test_all_faces_says_how_small_a_face_was_looked_for(photos, tmp_path):
+    result = run(photos / "me.png", "--out", tmp_path / "out", "--size", 16, "--all-faces")
+    assert "looked for faces of 20 px and more" in result.stdout
+
+
 def test_the_module_imports_nothing_heavy():
     code = (
         "import sys, distill.cli.align; "

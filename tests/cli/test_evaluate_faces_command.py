@@ -211,6 +211,20 @@ def test_the_edit_in_the_teacher_stands_beside_the_student(tmp_path, capsys, jud
         assert line in capsys.readouterr().err
 
 
+def test_photos_without_faces_leave_no_folder_and_the_report_is_no_photo(tmp_path, capsys, judge):
+    photos, student = tmp_path / "photos", make_student(tmp_path / "run", inputs=("source",), resolution=64)
+    photos.mkdir()
+    Image.new("RGB", (200, 200), "teal").save(photos / "wall.png")
+    words = ["evaluate", student, "--photos", photos, "--scorer", judge, "--out", photos / "deep" / "report"]
+    assert run(list(map(str, words))) == 1
+    assert not (photos / "deep").exists()
+    shutil.copy(GOLDEN / "astronaut.png", photos / "me.png")
+    for place in ("report", "again"):
+        assert run([*map(str, words[:-1]), str(photos / "deep" / place), "--json"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert facts["count"] == 2
+
+
 def test_photos_whose_names_are_no_text_are_measured_and_reported(tmp_path, capsys, judge):
     photos = tmp_path / os.fsdecode(b"caf\xe9")
     photos.mkdir()

@@ -247,3 +247,14 @@ def test_names_with_accents_are_written_on_sheets_and_unknown_letters_are_questi
 def test_a_command_that_is_printed_can_be_pasted():
     with pytest.raises(DistillError, match=r"leave out --style 'my photos/a b.jpg'"):
         make_translator(student(), style=Path("my photos/a b.jpg"), size=None, batch=8)
+
+
+def test_a_student_that_fails_leaves_nothing(photos, tmp_path):
+    def full(_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate …")
+
+    broken = student()
+    broken.network.forward = full
+    with pytest.raises(DistillError, match="does not fit"):
+        run(photos, tmp_path / "not" / "there", Translator(student=broken, size=32), paste_back=True)
+    assert list(tmp_path.iterdir()) == []

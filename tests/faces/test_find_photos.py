@@ -110,8 +110,8 @@ def test_pictures_of_earlier_runs_are_left_out_and_told(tmp_path):
     made(tmp_path / "young", "translate", "a", "b")
     found = find_photos([tmp_path], tmp_path / "out")
     assert names(found, tmp_path) == ["a.jpg", "young/mine.png", "young/compare/mine.jpg"]
-    assert count_reasons(found.left_out) == {"own pictures": 3}
-    assert found.left_out[0].detail == "3 pictures made by distill translate"
+    assert count_reasons(found.left_out) == {"own outputs": 3}
+    assert found.left_out[0].detail == "3 files made by distill translate"
     made(tmp_path / "only" / "young", "translate", "a")
     with pytest.raises(DistillError, match=r"hold no files but those left out: .*made by distill translate"):
         find_photos([tmp_path / "only"], tmp_path / "out")

@@ -199,6 +199,17 @@ def test_a_tiff_that_is_not_read_is_told_by_what_it_holds(tmp_path, channels, ki
         read_photo(path)
 
 
+def test_channels_apart_are_read_right_or_refused(tmp_path):
+    path = tmp_path / "photo.tif"
+    for kind, scale in ((np.uint8, 1), (np.uint16, 257)):
+        planes = np.ascontiguousarray((RAMP.astype(kind) * scale).transpose(2, 0, 1))
+        tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
+        if kind == np.uint8:
+            assert (read_photo(path) == RAMP).all()
+        else:
+            assert reason(path) == "format not read"
+
+
 @pytest.mark.parametrize(
     ("head", "said"),
     [
