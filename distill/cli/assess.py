@@ -15,7 +15,7 @@ from distill.cli import options
 @click.command("assess-teacher", short_help="Measure a generator; write pictures and a card.")
 @click.argument("source", metavar="NAME|PATH")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Its training pictures: a folder, or an .h5 file."
+    "--data", type=click.Path(path_type=Path), help="Its training pictures: a folder, or a data set."
 )
 @click.option("--samples", type=click.IntRange(2, 10_000), default=1000, show_default=True)
 @click.option("--pictures", type=click.IntRange(2), default=2000, show_default=True,
@@ -40,7 +40,7 @@ def assess_teacher(dry_run: bool, as_json: bool, **given: Any) -> None:
     is no score and no likeness. The descriptors of faces take most of the time: about 0.2 s a face.
 
     \b
-    distill assess-teacher runs/faces/generator.safetensors --data faces.h5
+    distill assess-teacher runs/faces/generator.safetensors --data data/faces
     distill assess-teacher portraits --data faces/ --samples 200 --out look
     """
     from distill.evaluation.teacher import AssessRequest, assess, prepare

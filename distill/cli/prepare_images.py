@@ -1,4 +1,4 @@
-"""`distill prepare-images`: a folder of pictures becomes one file for the unpaired trainers."""
+"""`distill prepare-images`: a folder of pictures becomes a data set for the unpaired trainers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distill.cli import options
 @click.command("prepare-images")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
-    "--out", required=True, metavar="FILE.h5", type=click.Path(path_type=Path), help="The file to write."
+    "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="The data set to make."
 )
 @click.option("--resolution", required=True, type=int, help="Side in pixels, a power of two from 4 to 1024.")
 @click.option(
@@ -36,29 +36,36 @@ from distill.cli import options
     help="Labels, and sampling weights that make the classes of COLUMN equally likely.",
 )
 @click.option("--drop-grey", is_flag=True, help="Leave out pictures without colour.")
+@options.codec("raw", value="raw")
 @options.max_skips("10%", "How many pictures may be unreadable, animated or without a face.")
 @options.picture_workers
-@options.overwrite
 @options.dry_run
 @options.as_json
 def prepare_images(dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Cut all pictures below DIR to one square size and write them to FILE.h5, in the order of their names.
+    """Cut all pictures below DIR to one square size and store them as shards, in the order of their names.
 
-    What is unreadable, animated or without a face is skipped and counted. Pictures without a class in COLUMN
-    keep weight 1: their share of the draws stays, the rest is divided equally among the classes.
+    What is unreadable, animated or without a face is skipped and counted. Weights are relative to all pictures of
+    DIR, skipped ones too; those without a class in COLUMN keep weight 1: their share of the draws stays, the rest is
+    divided equally among the classes. The same command resumes.
     """
     from distill.cli.signals import stop_on_signals
     from distill.progress import Progress
     from distill.shards.images import prepare_report as report
-    from distill.shards.images.prepare import PrepareImagesRequest, plan_preparation, prepare, sample
+    from distill.shards.images.prepare import prepare, sample
+    from distill.shards.images.prepare_plan import PrepareImagesRequest, find_source, plan_preparation
 
-    plan = plan_preparation(PrepareImagesRequest(**given))
-    if dry_run:
-        sampled = sample(plan)
-        facts = report.plan_facts(plan, sampled)
-        lines = [*report.plan_lines(plan, sampled), "dry run: nothing was written"]
-    else:
-        with stop_on_signals() as stop, Progress(len(plan.pictures), noun="picture", keep=False) as progress:
-            result = prepare(plan, stop=stop, progress=progress.advance)
-        facts, lines = report.result_facts(plan, result), report.result_lines(plan, result)
+    request = PrepareImagesRequest(**given)
+    found = find_source(request)
+    with stop_on_signals() as stop:
+        with Progress(len(found.pictures), noun="picture", keep=False) as progress:
+            progress.beside("hashing")
+            plan = plan_preparation(request, found, stop=stop, advance=progress.advance)
+        if dry_run:
+            sampled = sample(plan)
+            facts = report.plan_facts(plan, sampled)
+            lines = [*report.plan_lines(plan, sampled), "dry run: nothing was written"]
+        else:
+            with Progress(len(plan.pictures), noun="picture", keep=False) as progress:
+                result = prepare(plan, stop=stop, progress=progress.advance)
+            facts, lines = report.result_facts(plan, result), report.result_lines(plan, result)
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines))

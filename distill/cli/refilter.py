@@ -26,10 +26,10 @@ from distill.cli import options
 def refilter(dry_run: bool, as_json: bool, **given: Any) -> None:
     """Write the rows of DIR that EXPRESSION keeps as a data set of their own; nothing is generated again.
 
-    EXPRESSION compares scores and params by name (distill inspect shows them) with < <= > >= == !=, joined by and,
-    or, not and brackets. Of a score with several numbers a row take one, as gender[0], or their min, max or span;
-    abs takes the size of a number. What is not a number compares as false. DIR is only read; the same command goes
-    on where it was stopped.
+    EXPRESSION compares scores, params and numeric labels by name (distill inspect shows them) with < <= > >= == !=,
+    joined by and, or, not and brackets. Of a score with several numbers a row take one, as gender[0], or their min,
+    max or span; abs takes the size of a number. What is not a number compares as false. DIR is only read; the same
+    command goes on where it was stopped.
 
     \b
     distill refilter data/swap --where 'identity < 0.5' --out data/swap-same-person

@@ -1,4 +1,4 @@
-"""`distill render-avatars`: a file of drawn faces, with what is drawn as labels."""
+"""`distill render-avatars`: a data set of drawn faces, with what is drawn as labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from distill.cli import options
 )
 @click.option("--n", required=True, type=click.IntRange(1, 10_000_000), help="How many avatars.")
 @click.option(
-    "--out", required=True, metavar="FILE.h5", type=click.Path(path_type=Path), help="The file to write."
+    "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="The data set to make."
 )
 @click.option(
     "--resolution", default=64, show_default=True, help="Side in pixels, a power of two from 4 to 1024."
@@ -26,13 +26,14 @@ from distill.cli import options
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another seed, other avatars."
 )
 @options.picture_workers
-@options.overwrite
+@options.codec("raw", value="raw")
 @options.dry_run
 @options.as_json
 def render_avatars(dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Draw N avatars and write them to FILE.h5: offline, the same for the same seed, with their attributes.
+    """Draw N avatars and store them as shards: offline, the same for the same seed, with their attributes.
 
-    Needs distill[avatars]. Each style has its own licence; it is printed, and recorded in the file.
+    Needs distill[avatars]. Each style has its own licence; it is printed, and recorded in the data set. The same
+    command resumes.
     """
     from distill.cli.signals import stop_on_signals
     from distill.progress import Progress
@@ -47,6 +48,6 @@ def render_avatars(dry_run: bool, as_json: bool, **given: Any) -> None:
         with stop_on_signals() as stop, Progress(plan.request.n, noun="picture", keep=False) as progress:
             written = render(plan, stop=stop, progress=progress.advance)
         seconds = round(progress.seconds, 1)
-        facts = {**plan.facts(), "bytes": written.bytes, "seconds": seconds, "sha256": written.sha256}
+        facts = {**plan.facts(), "bytes": written.bytes, "seconds": seconds, "digest": written.digest}
         lines = plan.result_lines(written, seconds)
     click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))

@@ -53,7 +53,7 @@ def _state(found: FolderStatus) -> str:
         return "complete"
     if found.driver and found.driver.alive:
         return "running"
-    return "not complete; the same distill generate or refilter resumes it"
+    return "not complete; the same command resumes it"
 
 
 def _driver(driver: Driver | None) -> str:

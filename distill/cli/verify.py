@@ -38,7 +38,7 @@ def verify(folder: Path, full: bool, as_json: bool) -> None:
             click.echo(line)
     if report.problems:
         others = f" and {len(report.problems) - 1} more" if len(report.problems) > 1 else ""
-        advice = "remove the broken files and run the same distill generate or refilter again"
+        advice = "remove the broken files and run the command that made it again"
         raise DistillError(f"{folder}: {report.problems[0]}{others}; {advice}")
     if not as_json:
         depth = "checksums, columns and images" if full else "sizes and structure; --full reads everything"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from distill.errors import DistillError
 from distill.training.images import open_images
 from distill.training.pictures import hold_out
+from distill.training.stored_images import is_data_set
 
 Pixels = NDArray[np.uint8]
 
@@ -59,7 +60,7 @@ def open_training_pictures(
     `training` is what the teacher's file says of its training. Raises DistillError for fewer than two pictures.
     """
     side = min(resolution, LARGEST_SIDE)
-    images = open_images(path, resolution=side if path.is_dir() else None, skipped=skipped)
+    images = open_images(path, resolution=None if is_data_set(path) else side, skipped=skipped)
     total, held_out = len(images), None
     if total < 2:
         raise DistillError(f"{path}: {total} picture; at least two are needed to compare with")

@@ -26,7 +26,9 @@ from distill.shards.folder import (
     MANIFEST_FILE,
     RECIPE_FILE,
     ShardReport,
+    manifest_reports,
     read_json,
+    read_manifest,
     read_report,
     shard_indices,
     shard_is_valid,
@@ -108,10 +110,14 @@ def collect(
 ) -> list[ShardReport]:
     """Write the shards that are not there yet, then card and manifest; return the reports of all.
 
-    Raises Interrupted when `stop` was set, and DiskFull: what is complete stays, and the same call goes on from
-    there. Any other error of the source, DistillError for a source without a row among them, leaves nothing.
+    A complete one is left as it is. Raises Interrupted when `stop` was set, and DiskFull: what is complete stays,
+    and the same call goes on from there. Any other error of the source, DistillError for a source without a row
+    among them, leaves nothing.
     """
     check_collection(collection)
+    if complete := _complete(collection):
+        advance(collection.candidates)
+        return complete
     folder, stop = collection.folder, stop or threading.Event()
     with made_folder(folder), FolderLock(folder, info={"n": collection.candidates}), _claimed(collection):
         reports, first = _done(collection)
@@ -155,6 +161,20 @@ def _claimed(collection: Collection) -> Iterator[None]:
     finally:
         if not shard_indices(folder):
             (folder / RECIPE_FILE).unlink(missing_ok=True)
+
+
+def _complete(collection: Collection) -> list[ShardReport]:
+    """Return the reports of a data set that is complete already, else none."""
+    folder = collection.folder
+    try:
+        manifest = read_manifest(folder)
+    except DistillError:
+        return []
+    reports = manifest_reports(manifest)
+    if manifest["digest"] != collection.digest or shard_indices(folder) != list(range(len(reports))):
+        return []
+    valid = (shard_is_valid(folder, r.index, digest=r.digest, rows=r.rows) for r in reports)
+    return reports if all(valid) else []
 
 
 def _done(collection: Collection) -> tuple[list[ShardReport], int]:

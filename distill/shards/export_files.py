@@ -20,6 +20,7 @@ from PIL import Image
 from distill.errors import ShardCorrupt
 from distill.files import aside
 from distill.shards.codec import encode_images
+from distill.shards.columns import column_problem, texts_of
 from distill.shards.folder import ShardReport, shard_path
 from distill.shards.read import ShardReader, open_shard
 
@@ -33,9 +34,18 @@ class OpenShard:
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """The candidate, parameters and scores: name -> [rows] or [rows, K]."""
-        wanted = [name for name in self.reader.columns() if name.startswith(("params/", "scores/"))]
-        return {name: self.reader.column(name) for name in ["candidate", *sorted(wanted)]}
+        """All that is small: name -> [rows] or [rows, K]; texts as str."""
+        there = self.reader.columns()
+        wanted = [name for name in there if name.startswith(("labels/", "params/", "scores/"))]
+        plain = [name for name in ("candidate", "name", "weight") if name in there]
+        return {name: self._values(name) for name in [*plain, *sorted(wanted)]}
+
+    def _values(self, name: str) -> NDArray[Any]:
+        values = self.reader.column(name)
+        problem = column_problem(name, values)
+        if problem:
+            raise ShardCorrupt(self.reader.path, problem)
+        return texts_of(values) if values.dtype.kind == "S" else values
 
 
 def rows_in_order(
@@ -95,7 +105,7 @@ def write_table(path: Path, rows: Iterator[Mapping[str, str]]) -> None:
 
 
 def table_row(key: str, shard: OpenShard, row: int) -> dict[str, str]:
-    """Return the numbers of one sample as text, shortest exact decimals; K values get K columns."""
+    """Return numbers and texts of one sample as text, shortest exact decimals; K values get K columns."""
     cells = {"sample": key, "shard": str(shard.index), "row": str(row)}
     for name, column in shard.columns.items():
         values = np.ravel(column[row])
@@ -110,7 +120,7 @@ def json_file(shard: OpenShard, row: int) -> bytes:
     for name, column in shard.columns.items():
         group, _, rest = name.partition("/")
         if rest:
-            record[group][rest] = _plain(column[row])
+            record.setdefault(group, {})[rest] = _plain(column[row])
         else:
             record[name] = _plain(column[row])
     return json.dumps(record, sort_keys=True, allow_nan=False).encode()

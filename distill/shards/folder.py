@@ -165,15 +165,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST_FILE
     if not path.exists():
         raise DistillError(
-            f"{path}: missing, so the data set is not complete; run the same distill generate or refilter again"
+            f"{path}: missing, so the data set is not complete; run the same command again"
             f" (distill status {folder} shows how far it is)"
         )
     manifest = read_json(path)
     problem = manifest_problem(manifest)
     if problem:
-        raise DistillError(
-            f"{path}: {problem}; where it is only damaged, the same distill generate or refilter writes it anew"
-        )
+        raise DistillError(f"{path}: {problem}; where it is only damaged, the same command writes it anew")
     return manifest
 
 
@@ -207,11 +205,11 @@ def manifest_problem(manifest: Mapping[str, Any]) -> str | None:
 
 
 def require_data_set(folder: Path) -> None:
-    """Raise `DistillError` unless the folder exists and was written by `distill generate`."""
+    """Raise `DistillError` unless the folder exists and holds a recipe."""
     if not folder.is_dir():
-        raise DistillError(f"{folder}: no such folder; give the --out of a distill generate")
+        raise DistillError(f"{folder}: no such folder; give a data set folder")
     if not (folder / RECIPE_FILE).is_file():
-        raise DistillError(f"{folder}: no {RECIPE_FILE} in it, so it is not a data set of distill generate")
+        raise DistillError(f"{folder}: no {RECIPE_FILE} in it, so it is not a data set folder")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.shards.columns import column_problem
 from distill.shards.digest import decisive
 from distill.shards.folder import (
     MANIFEST_FILE,
@@ -162,9 +163,9 @@ def _checksum_problems(path: Path, expected: ShardReport) -> Iterator[str]:
 def read_everything(reader: ShardReader) -> None:
     """Read every column and decode every image of a shard; raises `ShardCorrupt` at the first broken one."""
     for name in reader.columns():
-        values = reader.column(name)
-        if name.startswith("latents/") and not np.isfinite(values).all():
-            raise ShardCorrupt(reader.path, f"column {name!r} holds values that are not finite")
+        problem = column_problem(name, reader.column(name))
+        if problem:
+            raise ShardCorrupt(reader.path, problem)
     for name in reader.tried_columns():
         reader.tried(name)
     _check_ledger(reader)

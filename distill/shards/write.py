@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from distill.errors import DiskFull
 from distill.files import atomic_write
 from distill.shards.codec import encode_images
+from distill.shards.columns import column_problem
 from distill.shards.folder import ShardReport, shard_path, sidecar_path
 from distill.shards.layout import (
     ACCEPTED,
@@ -198,6 +199,9 @@ def _columns(content: ShardContent) -> Iterator[tuple[str, Array]]:
             raise ValueError(f"column {name!r} has no place in a shard")
         if not kind.accepts(array.dtype, array.shape[1:]):
             raise ValueError(f"column {name!r} is {array.dtype} {array.shape}, which its kind does not allow")
+        problem = column_problem(name, array)
+        if problem:
+            raise ValueError(problem)
         length = len(content.tried["candidate"]) if name in tried else _rows(content)
         if len(array) != length:
             raise ValueError(f"column {name!r} has {len(array)} rows, not {length}")

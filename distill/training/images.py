@@ -1,13 +1,12 @@
-"""Pictures to train on: a folder of images, or an image set (`distill.shards.images`) in one HDF5 file.
+"""Pictures to train on: a folder of images, or a data set of shards with the role `image`.
 
-A folder is decoded into memory once; an HDF5 file is read into memory where it fits, else picture by picture.
+A folder is decoded into memory once; a data set is read into memory where it fits, else picture by picture.
 R is the resolution, a power of two.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,7 @@ from PIL import Image
 
 from distill.errors import DistillError
 from distill.faces.decode import PhotoError, read_photo
-from distill.shards.images.read import ImageSet
-from distill.shards.images.read import open_images as image_set
+from distill.training.stored_images import StoredPixels, is_data_set, read_columns
 
 MEMORY = 8 * 1024**3  # bytes of pictures that are kept in memory
 GIB = 1024**3
@@ -32,12 +30,13 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """N pictures [R, R, 3]: `pixels` is an array or an image set, `weights` [N] says how often each is drawn.
+    """N pictures [R, R, 3]: `pixels` is an array or a data set, `weights` [N] says how often each is drawn.
 
-    `digest` (12 hex) changes with the pictures. `labels` [N] by name, where an HDF5 file has some.
+    `digest` (12 hex) changes with the pictures. `labels` [N] by name, where a data set has some: int16, float32
+    (NaN = not known) or str ("" = not known).
     """
 
-    pixels: Pixels | ImageSet
+    pixels: Pixels | StoredPixels
     weights: NDArray[np.float64]
     resolution: int
     digest: str
@@ -51,7 +50,7 @@ class Images:
         if isinstance(self.pixels, np.ndarray):
             batch: Pixels = self.pixels[numbers]
         else:
-            batch = self.pixels.images(numbers)
+            batch = self.pixels.read(numbers)
         return batch
 
 
@@ -62,18 +61,23 @@ def open_images(
     skipped: Callable[[str], None] = print,
     limit: int = MAX_SKIPPED,
 ) -> Images:
-    """Open a folder of images or an HDF5 file; `resolution` crops to the middle square and resizes a folder.
+    """Open a folder of images or a data set of them.
 
-    Files of a folder that cannot be used are named to `skipped`. Raises DistillError for more than `limit` of
-    them, for no image, mixed sizes without `resolution`, and a side that is no power of two from 4 to 1024.
+    `resolution` crops the images of a folder to the middle square and resizes them; those of a data set are averaged
+    down. Files of a folder that cannot be used are named to `skipped`. Raises DistillError for more than `limit` of
+    them, for no image, mixed sizes without `resolution`, a side that is no power of two from 4 to 1024, and a data
+    set that is incomplete, broken or of other roles.
     """
     if resolution is not None:
         check_resolution(resolution)
-    if path.is_dir():
-        return _open_folder(path, resolution, skipped, limit)
-    if not path.is_file():
-        raise DistillError(f"{path}: no such file or folder")
-    return _open_h5(path, resolution)
+    if not path.is_dir():
+        what = "a file" if path.exists() else "no such folder"
+        raise DistillError(
+            f"{path}: {what}; give a folder of images, or a data set of distill prepare-images"
+        )
+    if is_data_set(path):
+        return _open_data_set(path, resolution)
+    return _open_folder(path, resolution, skipped, limit)
 
 
 def check_resolution(resolution: int) -> None:
@@ -89,7 +93,7 @@ def _open_folder(folder: Path, resolution: int | None, skipped: Callable[[str], 
         size = len(paths) * 3 * resolution**2 / GIB
         raise DistillError(
             f"{folder}: {len(paths)} images of {resolution} px take {size:.0f} GiB decoded, more than"
-            f" {MEMORY // GIB}; write them to one file with distill prepare-images"
+            f" {MEMORY // GIB}; make a data set of them with distill prepare-images"
         )
     pictures, first = [], None
     reports: list[str] = []
@@ -147,28 +151,15 @@ def resized(picture: Pixels, size: int) -> Pixels:
     return np.asarray(square if side == size else square.resize((size, size), Image.Resampling.LANCZOS))
 
 
-def _open_h5(path: Path, resolution: int | None) -> Images:
-    stored = image_set(path)
+def _open_data_set(folder: Path, resolution: int | None) -> Images:
+    weights, labels = read_columns(folder)
+    stored = StoredPixels(folder, resolution)
     check_resolution(stored.resolution)
-    if resolution not in (None, stored.resolution):
-        raise DistillError(
-            f"{path} holds images of {stored.resolution} px, asked for is {resolution}: prepare another file"
-        )
-    weights = stored.weights().astype(np.float64)
-    facts = json.dumps([stored.source.get("pixels_sha256"), weights.tolist()])
+    numbers = np.arange(len(stored))
     return Images(
-        pixels=_in_memory(stored) if len(stored) * 3 * stored.resolution**2 <= MEMORY else stored,
+        pixels=stored.read(numbers) if len(stored) * 3 * stored.resolution**2 <= MEMORY else stored,
         weights=weights,
         resolution=stored.resolution,
-        digest=hashlib.sha256(facts.encode()).hexdigest()[:12],
-        labels={name: stored.label(name) for name in stored.label_names},
+        digest=stored.digest,
+        labels=labels,
     )
-
-
-def _in_memory(stored: ImageSet) -> Pixels:
-    pixels = np.empty((len(stored), stored.resolution, stored.resolution, 3), np.uint8)
-    first = 0
-    for block in stored.blocks():
-        pixels[first : first + len(block)] = block
-        first += len(block)
-    return pixels

@@ -1,10 +1,11 @@
 """Learn a labelled image set by heart, then sharpen it with a critic. The teacher `avatars` was made so.
 
-    python -m stylegan_weights.making.learn_by_labels --data avatars.h5 --render 20000 --held-out 1000 \\
+    python -m stylegan_weights.making.learn_by_labels --data data/avatars --render 20000 --held-out 1000 \\
         --seed 1 --kimg 72 --precision bf16 --out runs/avatars
-    python -m stylegan_weights.making.learn_by_labels --data people.h5 --kimg 120 --sharpen-kimg 200 --out runs/people
+    python -m stylegan_weights.making.learn_by_labels --data data/people --kimg 120 --sharpen-kimg 200 \\
+        --out runs/people
 
-Any image set with labels will do; --render draws that of the avatars first, unless the file is there. --out gets what
+Any image set with labels will do; --render draws that of the avatars first, unless they are there. --out gets what
 `distill train-stylegan2` writes, and --out/sharper the same of the second part (`avatars` had none). The same command
 goes on where it was stopped.
 """
@@ -24,6 +25,7 @@ from distill.cli.signals import stop_on_signals
 from distill.devices import DTYPES, Precision, resolve_device, resolve_training_precision
 from distill.errors import DistillError
 from distill.progress import Progress
+from distill.shards.folder import MANIFEST_FILE
 from distill.shards.images.avatar_set import RenderAvatarsRequest, plan_avatars, render
 from distill.training.images import Images, open_images
 from distill.training.loop import Event, Run, open_run, train
@@ -154,7 +156,7 @@ def sharpen(request: LearnByLabelsRequest, generator: Path, *, stop: threading.E
 
 def draw_avatars(data: Path, count: int, stop: threading.Event) -> None:
     """Render the avatars that `avatars` learned from, where `data` is not there yet."""
-    if not data.exists():
+    if not (data / MANIFEST_FILE).exists():
         plan = plan_avatars(RenderAvatarsRequest(style=STYLE, n=count, out=data))
         with Progress(count, noun="picture", keep=False) as progress:
             render(plan, stop=stop, progress=progress.advance)

@@ -9,10 +9,10 @@ import time
 
 import pytest
 from click.testing import CliRunner
+from image_sets import read_image_set
 
 from distill.cli.main import explain
 from distill.cli.render_avatars import render_avatars
-from distill.shards.images.read import open_images
 
 for package in ("dicebear", "dicebear_styles", "resvg_py"):
     pytest.importorskip(package, reason="needs the extra 'avatars'")
@@ -24,26 +24,27 @@ def run(*arguments):
 
 
 def test_avatars_with_their_licence(tmp_path):
-    out = tmp_path / "a.h5"
+    out = tmp_path / "a"
     result = run("--n", 5, "--out", out, "--resolution", 16)
     assert result.exit_code == 0, result.output
     assert "5 toon-head avatars, 16×16" in result.stdout
     assert "licence CC BY 4.0: " in result.stdout
     assert "Johan Melin" in result.stdout
-    with open_images(out) as images:
-        assert len(images) == 5
-        assert images.source["style"] == "toon-head"
+    found = read_image_set(out)
+    assert len(found["images"]) == 5
+    assert found["source"]["style"] == "toon-head"
+    assert "CC BY 4.0" in (out / "README.md").read_text()
 
 
 def test_json_report(tmp_path):
-    result = run("--n", 3, "--out", tmp_path / "a.h5", "--resolution", 8, "--style", "lorelei", "--json")
+    result = run("--n", 3, "--out", tmp_path / "a", "--resolution", 8, "--style", "lorelei", "--json")
     report = json.loads(result.stdout)
     assert report["licence"] == "CC0 1.0"
-    assert report["sha256"] == (tmp_path / "a.h5.sha256").read_text().split()[0]
+    assert report["digest"] == json.loads((tmp_path / "a" / "manifest.json").read_text())["digest"]
 
 
 def test_dry_run_writes_nothing(tmp_path):
-    result = run("--n", 20000, "--out", tmp_path / "a.h5", "--dry-run", "--workers", 2)
+    result = run("--n", 20000, "--out", tmp_path / "a", "--dry-run", "--workers", 2)
     assert result.exit_code == 0, result.output
     assert "20000 toon-head avatars, 64×64 → 245.8 MB" in result.stdout
     assert "nothing was written" in result.stdout
@@ -61,7 +62,7 @@ def test_dry_run_writes_nothing(tmp_path):
     ],
 )
 def test_bad_input_is_one_line(tmp_path, options, words):
-    result = run("--n", 3, "--out", tmp_path / "a.h5", *options)
+    result = run("--n", 3, "--out", tmp_path / "a", *options)
     line, code = explain(result.exception)
     assert code == 2, line
     assert "\n" not in line
@@ -78,16 +79,15 @@ SCRIPT += "('distill.cli.render_avatars:render_avatars', ''); sys.exit(main.run(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_run_leaves_nothing(tmp_path, number, workers):
-    command = [sys.executable, "-c", SCRIPT, "render-avatars", "--n", "100000", "--workers", str(workers)]
-    command += ["--out", str(tmp_path / "a.h5"), "--resolution", "8"]
+    command = [sys.executable, "-c", SCRIPT, "render-avatars", "--n", "1500", "--workers", str(workers)]
+    command += ["--out", str(tmp_path / "a"), "--resolution", "8"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not list(tmp_path.iterdir()):
+    while not (tmp_path / "a" / "recipe.json").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(0.5)
     os.killpg(process.pid, number)
     _, errors = process.communicate()
     assert process.returncode == 130, errors
-    assert "nothing was written" in errors
+    assert "interrupted" in errors
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []

@@ -150,7 +150,7 @@ def test_the_table_balances_a_training_set(folder: Path, tmp_path: Path, capsys:
     known.write_text("file,gender\nwall.jpg,F\nme.png,M\ndark.png,M\n")
     assert score(folder, "--out", out, "--labels", known).exit_code == 0
     arguments = ["--resolution", "16", "--balance", f"{out}:gender", "--max-skips", "1"]
-    assert run(["prepare-images", str(folder), "--out", str(tmp_path / "set.h5"), *arguments]) == 0
+    assert run(["prepare-images", str(folder), "--out", str(tmp_path / "set"), *arguments]) == 0
     text = capsys.readouterr().out
     assert "labels for 5 of 5" in text
     assert "sampling weights by gender: F" in text

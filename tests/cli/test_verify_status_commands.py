@@ -144,7 +144,7 @@ def test_status_of_an_interrupted_folder(unfinished: Path, capsys: pytest.Captur
     assert (found["complete"], found["n"], found["rows"], found["shards_done"]) == (False, None, 4, 2)
     assert found["driver"] is None
     assert run(["status", str(unfinished)]) == 0
-    assert "not complete; the same distill generate or refilter resumes it" in capsys.readouterr().out
+    assert "not complete; the same command resumes it" in capsys.readouterr().out
 
 
 def test_status_sees_the_driver_that_holds_the_folder(

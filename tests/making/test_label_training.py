@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from image_sets import write_image_set
 from PIL import Image
 from state_differences import differences
 from torch.nn.functional import one_hot
 
 from distill.errors import DistillError
-from distill.shards.images.write import ImageWriter
 from distill.stylegan2.networks import MappingNetwork
 from distill.training.checkpoint import load_checkpoint
 from distill.training.position import RunPosition
@@ -52,7 +52,7 @@ def pictures(labels: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def some_codes() -> LabelCodes:
-    return codes_of(columns(), 32, "a.h5")
+    return codes_of(columns(), 32, "a")
 
 
 def test_latents_of_a_picture_spell_its_labels() -> None:
@@ -92,8 +92,8 @@ def test_latents_of_all_pictures_together_are_normal() -> None:
 )
 def test_labels_that_cannot_be_drawn_by_are_refused(labels: dict[str, Any], words: str) -> None:
     with pytest.raises(DistillError, match=words) as caught:
-        codes_of(labels, 32, "a.h5")
-    assert str(caught.value).startswith("a.h5")
+        codes_of(labels, 32, "a")
+    assert str(caught.value).startswith("a")
 
 
 @pytest.mark.parametrize("layers", [2, 3, 4, 8])
@@ -115,7 +115,7 @@ def test_a_written_mapping_lights_the_numbers_of_the_values_that_are_spelled(lay
 def test_the_generator_learns_the_pictures_of_the_labels() -> None:
     labels = columns()
     images = torch.from_numpy(pictures(labels)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    step = LabelStep(changed(TINY, {"average_kimg": 0.2}), 8, codes_of(labels, 32, "a.h5"), seed=0)
+    step = LabelStep(changed(TINY, {"average_kimg": 0.2}), 8, codes_of(labels, 32, "a"), seed=0)
     random = np.random.default_rng(6)
     for update in range(250):
         numbers = random.integers(0, 600, 8)
@@ -132,12 +132,8 @@ def test_the_generator_learns_the_pictures_of_the_labels() -> None:
 
 def an_image_set(path: Path) -> Path:
     labels = columns(64)
-    with ImageWriter(path, 8) as writer:
-        for image in pictures(labels):
-            writer.add(image)
-        kept = {"colour": labels["colour"].tolist(), "bar": labels["bar"]}
-        writer.commit(names=[f"{i}.png" for i in range(64)], labels=kept, weight=None, source={})
-    return path
+    kept = {"colour": labels["colour"].tolist(), "bar": labels["bar"]}
+    return write_image_set(path, pictures(labels), labels=kept, shard_size=20)
 
 
 def request(data: Path, out: Path, kimg: float) -> LearnByLabelsRequest:
@@ -147,7 +143,7 @@ def request(data: Path, out: Path, kimg: float) -> LearnByLabelsRequest:
 
 
 def test_two_halves_give_the_weights_of_the_whole(tmp_path: Path) -> None:
-    data, whole, halves = an_image_set(tmp_path / "a.h5"), tmp_path / "whole", tmp_path / "halves"
+    data, whole, halves = an_image_set(tmp_path / "a"), tmp_path / "whole", tmp_path / "halves"
     for folder, kimg in ((whole, 0.16), (halves, 0.08), (halves, 0.16)):
         learn(request(data, folder, kimg), stop=threading.Event())
     states = [load_checkpoint(folder) for folder in (whole, halves)]
@@ -162,7 +158,7 @@ def test_the_script_learns_and_sharpens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    words = ["--data", an_image_set(tmp_path / "a.h5"), "--out", out, "--preset", "tiny", "--device", "cpu"]
+    words = ["--data", an_image_set(tmp_path / "a"), "--out", out, "--preset", "tiny", "--device", "cpu"]
     words += ["--precision", "fp32", "--kimg", 0.8, "--sharpen-kimg", 0.032, "--tick-kimg", 0.08]
     monkeypatch.setattr(sys, "argv", ["learn_by_labels", *map(str, words)])
     main()

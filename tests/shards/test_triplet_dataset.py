@@ -126,7 +126,7 @@ def test_a_shard_broken_later_raises_instead_of_giving_zeros(make_data_set: Any)
 def test_an_incomplete_data_set_is_refused_with_advice(make_data_set: Any, tmp_path: Path) -> None:
     folder = make_data_set()
     (folder / "manifest.json").unlink()
-    with pytest.raises(DistillError, match="run the same distill generate or refilter again"):
+    with pytest.raises(DistillError, match="run the same command again"):
         TripletDataset(folder)
     with pytest.raises(DistillError, match="no such folder"):
         TripletDataset(tmp_path / "nowhere")

@@ -1,17 +1,21 @@
-"""Folders and files of images: what is read, what is refused, and which image comes when."""
+"""Folders and data sets of images: what is read, what is refused, and which image comes when."""
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from data_sets import make_data_set
+from image_sets import write_image_set
 from PIL import Image
 
-from distill.errors import DistillError
-from distill.shards.images.write import ImageWriter
+from distill.errors import DistillError, ShardCorrupt
+from distill.shards.verify import verify_folder
 from distill.training.images import open_images
 from distill.training.pictures import Pictures, grid, hold_out
 from distill.training.position import RunPosition, stream_seed
@@ -25,12 +29,9 @@ def write_images(folder: Path, count: int = 3, size: tuple[int, int] = (8, 8)) -
     return folder
 
 
-def write_h5(path: Path, count: int = 4, size: int = 8, weight: np.ndarray | None = None) -> Path:
-    with ImageWriter(path, size) as writer:
-        for i in range(count):
-            writer.add(np.full((size, size, 3), i, np.uint8))
-        writer.commit(names=[f"{i}.png" for i in range(count)], labels={}, weight=weight, source={})
-    return path
+def stored(folder: Path, count: int = 4, size: int = 8, **more: Any) -> Path:
+    pixels = np.repeat(np.arange(count, dtype=np.uint8), size * size * 3).reshape(count, size, size, 3)
+    return write_image_set(folder, pixels, shard_size=3, **more)
 
 
 def test_a_folder_of_equal_images(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_mixed_sizes_are_cropped_and_resized_when_asked(tmp_path: Path) -> None:
 
 
 def test_folders_without_images_and_odd_sizes(tmp_path: Path) -> None:
-    with pytest.raises(DistillError, match="no such file or folder"):
+    with pytest.raises(DistillError, match="no such folder; give a folder of images"):
         open_images(tmp_path / "none")
     with pytest.raises(DistillError, match="no images"):
         open_images(tmp_path)
@@ -83,23 +84,56 @@ def test_unreadable_and_animated_files_are_named_and_counted(tmp_path: Path) -> 
         open_images(tmp_path, skipped=told.append)
 
 
-def test_an_hdf5_file_with_weights(tmp_path: Path) -> None:
-    path = write_h5(tmp_path / "a.h5", weight=np.array([1, 1, 3, 1], np.float32))
-    images = open_images(path)
+@pytest.mark.parametrize("codec", ["raw", "webp"])
+@pytest.mark.parametrize("memory", [0, 1 << 30])
+def test_a_data_set_with_weights_and_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, memory: int
+) -> None:
+    monkeypatch.setattr("distill.training.images.MEMORY", memory)
+    labels = {"age": np.array([1, np.nan, 3, 4], np.float32), "who": ["ä", "", "longer", "b"]}
+    path = stored(tmp_path / "a", weights=np.array([1, 1, 3, 1], np.float32), labels=labels, codec=codec)
+    images = pickle.loads(pickle.dumps(open_images(path)))
     assert images.weights.tolist() == [1, 1, 3, 1]
+    assert images.labels["who"].tolist() == ["ä", "", "longer", "b"]
+    np.testing.assert_array_equal(images.labels["age"], labels["age"])
     assert images.read(np.array([3, 1, 3]))[:, 0, 0, 0].tolist() == [3, 1, 3]
-    assert images.digest == open_images(path, resolution=8).digest
-    with pytest.raises(DistillError, match="holds images of 8 px, asked for is 16"):
+    smaller = open_images(path, resolution=4)
+    assert smaller.read(np.array([2])).shape == (1, 4, 4, 3)
+    assert images.digest == smaller.digest
+    with pytest.raises(DistillError, match="a: resolution 16: the shards hold 8 px"):
         open_images(path, resolution=16)
 
 
-def test_files_that_are_not_images(tmp_path: Path) -> None:
-    (tmp_path / "a.h5").write_bytes(b"hello")
-    with h5py.File(tmp_path / "b.h5", "w") as file:
-        file["images"] = np.zeros((2, 8, 8), np.uint8)
-    for name in ("a.h5", "b.h5"):
-        with pytest.raises(DistillError, match=name):
-            open_images(tmp_path / name)
+def test_data_sets_that_are_not_plain_images_or_not_complete(tmp_path: Path) -> None:
+    make_data_set(tmp_path / "pairs")
+    with pytest.raises(DistillError, match=r"a data set of content \+ style \+ mixed; plain images"):
+        open_images(tmp_path / "pairs")
+    path = stored(tmp_path / "a")
+    (path / "manifest.json").unlink()
+    with pytest.raises(DistillError, match="not complete"):
+        open_images(path)
+
+
+@pytest.mark.parametrize("weight", [0, -1, np.nan, np.inf])
+def test_weights_that_cannot_be_drawn_by_are_refused(tmp_path: Path, weight: float) -> None:
+    path = stored(tmp_path / "a", weights=np.ones(4, np.float32))
+    with h5py.File(path / "shard-00000.h5", "r+") as file:
+        file["weight"][1] = weight
+    with pytest.raises(
+        ShardCorrupt, match=r"shard-00000\.h5: weight .* of row 1: weights are above 0 .* again"
+    ):
+        open_images(path)
+    assert "weights are above 0 and finite" in str(verify_folder(path, full=True).problems[0])
+    with pytest.raises(ValueError, match="weights are above 0"):
+        stored(tmp_path / "b", weights=np.full(4, weight, np.float32))
+
+
+def test_labels_that_are_no_text_and_shards_that_differ_are_refused(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a", labels={"who": ["aaa", "b", "c", "d"]})
+    with h5py.File(path / "shard-00000.h5", "r+") as file:
+        file["labels/who"][0] = np.bytes_(b"\xff\xfe")
+    with pytest.raises(ShardCorrupt, match=r"shard-00000\.h5: 'labels/who' of row 0 is no utf-8 text"):
+        open_images(path)
 
 
 def test_equal_weights_show_every_image_once_an_epoch() -> None:
@@ -128,7 +162,7 @@ def test_a_draw_depends_on_its_position_alone() -> None:
 
 
 def test_two_processes_share_one_batch(tmp_path: Path) -> None:
-    images = open_images(write_h5(tmp_path / "a.h5", count=12))
+    images = open_images(stored(tmp_path / "a", count=12))
     place = RunPosition(seed=0, updates=2, samples=16)
 
     def batch(rank: int, world: int) -> torch.Tensor:

@@ -1,12 +1,14 @@
-"""A set of avatars: drawn batch by batch, their attributes as labels, written as one image set."""
+"""A set of avatars: drawn batch by batch, their attributes as labels."""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.parallel import default_workers, ordered
-from distill.shards.images.avatars import LOOKS, NEUTRAL, PACKAGES, AvatarLook, Licence, draw, licence_of
-from distill.shards.images.layout import check_resolution
-from distill.shards.images.write import ImageWriter, Label, WrittenImageSet, check_output
+from distill.progress import plural
+from distill.schema import canonical_json
+from distill.shards.collect import Collection, Entry, collect
+from distill.shards.images.avatars import (
+    LOOKS,
+    NEUTRAL,
+    PACKAGES,
+    AvatarLook,
+    Licence,
+    attributes_of,
+    draw,
+    licence_of,
+)
+from distill.shards.images.image_set import (
+    LabelColumn,
+    WrittenImages,
+    check_resolution,
+    check_room,
+    image_entry,
+    image_recipe,
+)
+from distill.shards.place import check_place
 from distill.timing import clock
 
 BATCH = 32  # avatars a task
@@ -28,15 +49,15 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class RenderAvatarsRequest:
-    """`n` avatars of a style to draw into the image set `out`; `workers` None: one a core for many avatars."""
+    """`n` avatars of a style to draw into the data set `out`; `workers` None: one a core for many avatars."""
 
     style: str
     n: int
     out: Path
     resolution: int = 64
     seed: int = 0
+    codec: str = "raw"
     workers: int | None = None
-    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +89,12 @@ class AvatarPlan:
         took = f"about {clock(seconds)} with {self.workers} workers"
         return [f"{self.title()} → {where}: {took}", self.credit()]
 
-    def result_lines(self, written: WrittenImageSet, seconds: float) -> list[str]:
+    def result_lines(self, written: WrittenImages, seconds: float) -> list[str]:
         """Say what was done."""
         rate = self.request.n / max(seconds, 0.1)
-        size = f"({written.bytes / 1e6:.1f} MB, {rate:.0f} a second)"
-        return [f"{self.title()} → {written.path} {size}", f"sha256 {written.sha256}", self.credit()]
+        shards = plural(len(written.reports), "shard")
+        size = f"({shards}, {written.bytes / 1e6:.1f} MB, {rate:.0f} a second)"
+        return [f"{self.title()} → {written.folder} {size}", f"digest {written.digest}", self.credit()]
 
     def credit(self) -> str:
         return f"licence {self.licence.name}: {self.licence.attribution}"
@@ -88,12 +110,17 @@ class AvatarBatch:
     count: int
     resolution: int
 
+    @property
+    def seeds(self) -> list[str]:
+        return [f"{self.seed}-{self.first + index}" for index in range(self.count)]
+
 
 def plan_avatars(request: RenderAvatarsRequest) -> AvatarPlan:
     """Check style, size and place. Raises DistillError, and DiskFull where the set does not fit."""
     check_resolution(request.resolution)
     licence = licence_of(request.style)
-    check_output(request.out, overwrite=request.overwrite, images=request.n, resolution=request.resolution)
+    check_place(request.out)
+    check_room(request.out, images=request.n, resolution=request.resolution, codec=request.codec)
     return AvatarPlan(
         request=request, licence=licence, workers=request.workers or default_workers(request.n, 500)
     )
@@ -110,52 +137,80 @@ def estimate(plan: AvatarPlan) -> float:
 
 
 def render(
-    plan: AvatarPlan, *, stop: threading.Event, progress: Callable[[int], None] = lambda pictures: None
-) -> WrittenImageSet:
-    """Draw avatars 0 to n - 1 of a style, each by the seed "SEED-INDEX", and write them as an image set.
+    plan: AvatarPlan, *, stop: threading.Event, progress: Callable[[int], object] = lambda pictures: None
+) -> WrittenImages:
+    """Draw avatars 0 to n - 1 of a style, each by the seed "SEED-INDEX", and write them as a data set.
 
-    Labels are the attributes that differ among them. The bytes depend on style, n, resolution, seed and the
-    versions of the packages, which stand in the file. Raises Interrupted when `stop` is set.
+    Labels are the attributes that differ among them, which are all known before the first is drawn. The bytes depend
+    on style, n, resolution, seed, codec and the versions of the packages, which stand in the recipe. Raises
+    Interrupted and DiskFull, after which the same call goes on.
     """
-    request, attributes = plan.request, AvatarAttributes()
-    style, n, seed = request.style, request.n, request.seed
-    tasks = batches(style, n, resolution=request.resolution, seed=seed)
-    with ImageWriter(request.out, request.resolution) as writer:
-        for images, options in ordered(render_batch, tasks, workers=plan.workers, stop=stop):
-            for image in images:
-                writer.add(image)
-            for resolved in options:
-                attributes.add(resolved)
-            progress(len(images))
-        labels, same = attributes.labels()
-        source = {
-            "kind": "avatars",
-            "style": style,
-            "seed": seed,
-            "frame": LOOKS.get(style, AvatarLook()).frame,
-            "licence": plan.licence.__dict__,
-            "same": same,
-            "packages": {name: metadata.version(name) for name in PACKAGES.values()},
-        }
-        names = [f"{seed}-{index}" for index in range(n)]
-        return writer.commit(names=names, labels=labels, weight=None, source=source)
+    request = plan.request
+    labels, source = survey(plan, stop=stop)
+    collection = Collection(
+        folder=request.out,
+        recipe=image_recipe(resolution=request.resolution, codec=request.codec, source=source),
+        candidates=request.n,
+        entries=partial(_entries, plan, labels, stop),
+    )
+    reports = collect(collection, stop=stop, advance=progress)
+    return WrittenImages(folder=request.out, digest=collection.digest, reports=reports)
 
 
-def batches(style: str, n: int, *, resolution: int, seed: int) -> list[AvatarBatch]:
-    """Divide avatars 0 to n - 1 into tasks."""
+def survey(plan: AvatarPlan, *, stop: threading.Event) -> tuple[dict[str, LabelColumn], dict[str, Any]]:
+    """Return the labels [n] of all avatars, and what the recipe says of them; nothing is drawn."""
+    request, attributes, hashed = plan.request, AvatarAttributes(), hashlib.sha256()
+    for options in ordered(batch_attributes, _tasks(request), workers=plan.workers, stop=stop):
+        for resolved in options:
+            attributes.add(resolved)
+            hashed.update(canonical_json(resolved).encode())
+    labels, same = attributes.labels()
+    source = {
+        "kind": "avatars",
+        "style": request.style,
+        "seed": request.seed,
+        "n": request.n,
+        "frame": list(LOOKS.get(request.style, AvatarLook()).frame or ()),
+        "licence": plan.licence.__dict__,
+        "same": same,
+        "labels": sorted(labels),
+        "packages": {name: metadata.version(name) for name in PACKAGES.values()},
+        "sha256": hashed.hexdigest(),
+    }
+    return labels, source
+
+
+def _entries(
+    plan: AvatarPlan, labels: Mapping[str, LabelColumn], stop: threading.Event, first: int
+) -> Iterator[Entry]:
+    """Yield all avatars from `first` on, drawn."""
+    number = first
+    for images in ordered(render_batch, _tasks(plan.request, first), workers=plan.workers, stop=stop):
+        for image in images:
+            yield image_entry(number, image, f"{plan.request.seed}-{number}", labels)
+            number += 1
+
+
+def _tasks(request: RenderAvatarsRequest, first: int = 0) -> list[AvatarBatch]:
+    return batches(request.style, request.n, resolution=request.resolution, seed=request.seed, begin=first)
+
+
+def batches(style: str, n: int, *, resolution: int, seed: int, begin: int = 0) -> list[AvatarBatch]:
+    """Divide avatars `begin` to n - 1 into tasks."""
     return [
         AvatarBatch(style=style, seed=seed, first=first, count=min(BATCH, n - first), resolution=resolution)
-        for first in range(0, n, BATCH)
+        for first in range(begin, n, BATCH)
     ]
 
 
-def render_batch(batch: AvatarBatch) -> tuple[Pixels, list[dict[str, Any]]]:
-    """Return images [count, H, W, 3] and the resolved attributes of each."""
-    drawn = [
-        draw(batch.style, f"{batch.seed}-{batch.first + index}", batch.resolution)
-        for index in range(batch.count)
-    ]
-    return np.stack([image for image, _ in drawn]), [options for _, options in drawn]
+def render_batch(batch: AvatarBatch) -> Pixels:
+    """Return the images [count, H, W, 3] of a task."""
+    return np.stack([draw(batch.style, seed, batch.resolution)[0] for seed in batch.seeds])
+
+
+def batch_attributes(batch: AvatarBatch) -> list[dict[str, Any]]:
+    """Return the resolved attributes of each avatar of a task."""
+    return [attributes_of(batch.style, seed) for seed in batch.seeds]
 
 
 class AvatarAttributes:
@@ -175,12 +230,12 @@ class AvatarAttributes:
             column.append(sys.intern(text) if isinstance(text, str) else text)
         self.count += 1
 
-    def labels(self) -> tuple[dict[str, Label], dict[str, Any]]:
+    def labels(self) -> tuple[dict[str, LabelColumn], dict[str, Any]]:
         """Return the attributes that differ as columns [N], and those that are the same wherever they occur.
 
         Numbers are float32, NaN where an avatar lacks the attribute; all else is text, there "none".
         """
-        labels: dict[str, Label] = {}
+        labels: dict[str, LabelColumn] = {}
         same: dict[str, Any] = {}
         for key, values in sorted(self.values.items()):
             occurring = set(values) - {None, ABSENT}

@@ -1,7 +1,7 @@
 """Drawn faces by DiceBear: one avatar a seed, its attributes as labels, its licence on record.
 
 Needs the packages of `distill[avatars]`; everything is drawn offline. The pictures are those of the artists
-named in each style's licence, which goes into the file.
+named in each style's licence, which goes into the recipe.
 """
 
 from __future__ import annotations
@@ -96,16 +96,8 @@ def licence_of(style: str) -> Licence:
 
 def draw(style: str, seed: str, resolution: int) -> tuple[Pixels, dict[str, Any]]:
     """Draw the avatar of one seed; return [H, W, 3] and its resolved attributes."""
-    look = LOOKS.get(style, AvatarLook())
-    dicebear, resvg = _package("dicebear"), _package("resvg_py")
-    avatar = dicebear.Avatar(_style(style), {**look.options, "seed": seed})
-    options = avatar.to_json()["options"]
-    unwanted = [other for name, value, other in look.never if options.get(name) == value]
-    if unwanted:
-        without = {f"{other}Probability": 0 for other in unwanted}
-        avatar = dicebear.Avatar(_style(style), {**look.options, **without, "seed": seed})
-        options = avatar.to_json()["options"]
-    svg = avatar.to_string()
+    avatar, options = _resolved(style, seed)
+    svg, look, resvg = avatar.to_string(), LOOKS.get(style, AvatarLook()), _package("resvg_py")
     if look.frame:
         left, top, side = look.frame
         svg = VIEW_BOX.sub(f'viewBox="{left:g} {top:g} {side:g} {side:g}"', svg, count=1)
@@ -118,6 +110,23 @@ def draw(style: str, seed: str, resolution: int) -> tuple[Pixels, dict[str, Any]
     )
     with Image.open(io.BytesIO(bytes(png))) as picture:
         return np.array(picture.convert("RGB")), options
+
+
+def attributes_of(style: str, seed: str) -> dict[str, Any]:
+    """Return the resolved attributes of the avatar of one seed; nothing is drawn."""
+    return _resolved(style, seed)[1]
+
+
+def _resolved(style: str, seed: str) -> tuple[Any, dict[str, Any]]:
+    look, dicebear = LOOKS.get(style, AvatarLook()), _package("dicebear")
+    avatar = dicebear.Avatar(_style(style), {**look.options, "seed": seed})
+    options = avatar.to_json()["options"]
+    unwanted = [other for name, value, other in look.never if options.get(name) == value]
+    if unwanted:
+        without = {f"{other}Probability": 0 for other in unwanted}
+        avatar = dicebear.Avatar(_style(style), {**look.options, **without, "seed": seed})
+        options = avatar.to_json()["options"]
+    return avatar, options
 
 
 def _licence(meta: Mapping[str, Any]) -> Licence:

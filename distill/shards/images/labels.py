@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError
-from distill.shards.layout import MAX_NAMES, NAME
+from distill.shards.layout import MAX_NAMES, MAX_TEXT_BYTES, NAME
 
 KEY_COLUMNS = ("file", "name")
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,6})")  # seven digits are exact in float32
@@ -98,10 +98,11 @@ def read_labels(path: Path, *, keys: Sequence[str] = KEY_COLUMNS) -> LabelTable:
     return LabelTable(path=path, columns=columns, rows=rows)
 
 
-def as_column(texts: Sequence[str]) -> list[str] | NDArray[np.generic]:
+def as_column(texts: Sequence[str], name: str = "label") -> list[str] | NDArray[np.generic]:
     """Return int16 if all are whole numbers in its range, float32 if all known ones are numbers, else text.
 
-    What is not known is NaN in a float32 column and "" in a text column.
+    What is not known is NaN in a float32 column and "" in a text column. Raises DistillError for a text that is too
+    long to be stored.
     """
     known = [text for text in texts if text]
     if len(known) == len(texts) and all(WHOLE.fullmatch(text) for text in texts):
@@ -110,6 +111,11 @@ def as_column(texts: Sequence[str]) -> list[str] | NDArray[np.generic]:
             return np.array(numbers, dtype="<i2")
     if known and all(NUMBER.fullmatch(text) for text in known):
         return np.array([float(text) if text else np.nan for text in texts], dtype="<f4")
+    longest = max((len(text.encode()) for text in texts), default=0)
+    if longest > MAX_TEXT_BYTES:
+        raise DistillError(
+            f"label {name!r}: a text of {longest} bytes, at most {MAX_TEXT_BYTES} can be stored"
+        )
     return list(texts)
 
 

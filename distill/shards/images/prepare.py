@@ -1,128 +1,59 @@
-"""A folder of pictures → an image set: plan it, prepare each picture, write; every skip is counted."""
+"""A folder of pictures → a set of images: each picture is prepared, every skip is counted with its reason."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.faces.photos import photo_detector
-from distill.parallel import default_workers, ordered
-from distill.shards.images.labels import (
-    ClassShare,
-    LabelTable,
-    as_column,
-    balanced_weights,
-    read_labels,
-    split_balance,
-)
-from distill.shards.images.layout import check_resolution
-from distill.shards.images.picture import (
-    Align,
-    PictureSettings,
-    PreparedPicture,
-    find_pictures,
-    prepare_picture,
-)
-from distill.shards.images.skips import most_skips
-from distill.shards.images.write import ImageWriter, WrittenImageSet, check_output
+from distill.parallel import ordered
+from distill.shards.collect import Collection, Entry, check_collection, collect
+from distill.shards.folder import read_report
+from distill.shards.images.image_set import WrittenImages, image_entry
+from distill.shards.images.picture import PreparedPicture, prepare_picture
+from distill.shards.images.prepare_plan import PreparationPlan
+from distill.shards.summary import dropped_by_reason
 
 SAMPLE = 8  # pictures that are prepared to estimate the time
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareImagesRequest:
-    """An image set `out` to make of the pictures below `folder`.
-
-    `labels`: a CSV file; `balance`: "FILE.csv:COLUMN"; `max_skips`: a number, or a share such as "10%".
-    """
-
-    folder: Path
-    out: Path
-    resolution: int
-    align: Align = "none"
-    labels: Path | None = None
-    balance: str | None = None
-    drop_grey: bool = False
-    max_skips: str = "10%"
-    workers: int | None = None
-    overwrite: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparationPlan:
-    """A request checked against the folder: `pictures` as (name, path), `balance` one of the labels."""
-
-    pictures: Sequence[tuple[str, Path]]
-    other_files: int
-    out: Path
-    settings: PictureSettings
-    labels: LabelTable | None
-    labelled: int
-    balance: str | None
-    most_skips: int
-    workers: int
-    source: dict[str, Any]
-
-    def facts(self) -> dict[str, Any]:
-        return {
-            "pictures": len(self.pictures),
-            "other_files": self.other_files,
-            "workers": self.workers,
-            "labelled": self.labelled,
-        }
+GREY = "grey"  # the reason of pictures that --drop-grey leaves out; --max-skips is about the others
 
 
 @dataclass(kw_only=True)
 class PreparationTally:
-    """Counts over all pictures; `most_skips` is how many may fail before the whole is given up."""
+    """Counts over the pictures of this run; `before`: of an earlier one, kept (None) or by reason."""
 
     found: int
     most_skips: int
+    before: Counter[str | None] = field(default_factory=Counter)
+    done: int = 0
     kept: int = 0
     grey: int = 0
-    grey_dropped: int = 0
     enlarged: int = 0
     several_faces: int = 0
     skips: list[PreparedPicture] = field(default_factory=list)
 
-    def count(self, picture: PreparedPicture, *, drop_grey: bool) -> bool:
-        """Count one picture; return whether it is kept. DistillError when too many were skipped."""
-        if picture.image is None:
-            self.skips.append(picture)
-            if len(self.skips) > self.most_skips:
-                raise DistillError(self._too_many())
-            return False
-        self.grey += picture.grey
-        if picture.grey and drop_grey:
-            self.grey_dropped += 1
-            return False
+    def skip(self, picture: PreparedPicture) -> None:
+        """Count a picture of which no image comes. DistillError when too many were skipped."""
+        self.skips.append(picture)
+        earlier = {key: count for key, count in self.before.items() if key not in (None, GREY)}
+        reasons = Counter(skip.reason for skip in self.skips) + Counter(earlier)
+        if reasons.total() > self.most_skips:
+            named = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+            raise DistillError(
+                f"skipped {reasons.total()} of {self.found} pictures, at most {self.most_skips} may be "
+                f"(--max-skips): {named}; the first is {self.skips[0].name} ({self.skips[0].detail}); "
+                "nothing was written"
+            )
+
+    def keep(self, picture: PreparedPicture) -> None:
         self.kept += 1
         self.enlarged += picture.enlarged
         self.several_faces += picture.several_faces
-        return True
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        return dict(Counter(skip.reason for skip in self.skips).most_common())
-
-    def to_json(self) -> dict[str, Any]:
-        facts = {key: getattr(self, key) for key in ("found", "kept", "grey", "grey_dropped", "enlarged")}
-        return {**facts, "several_faces": self.several_faces, "skipped": self.reasons}
-
-    def _too_many(self) -> str:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in self.reasons.items())
-        first = self.skips[0]
-        return (
-            f"skipped {len(self.skips)} of {self.found} pictures, at most {self.most_skips} may be "
-            f"(--max-skips): {reasons}; the first is {first.name} ({first.detail}); nothing was written"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,40 +67,37 @@ class PreparationSample:
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedImages:
-    """What was written, the counts of all pictures, and the share of each class that was balanced."""
+    """What was written, and the counts of the pictures that this run prepared."""
 
-    written: WrittenImageSet
+    written: WrittenImages
     tally: PreparationTally
-    shares: dict[str, ClassShare]
     seconds: float
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """All pictures left out, by reason."""
+        return dropped_by_reason(self.written.reports)
 
-def plan_preparation(request: PrepareImagesRequest) -> PreparationPlan:
-    """Find the pictures and their labels, and check the place. Raises DistillError for what does not fit."""
-    settings = PictureSettings(
-        resolution=check_resolution(request.resolution), align=request.align, drop_grey=request.drop_grey
-    )
-    table, column = _labels(request.labels, request.balance)
-    pictures, others = find_pictures(request.folder, request.out)
-    count, out = len(pictures), request.out
-    skips = most_skips(request.max_skips, count)
-    check_output(out, overwrite=request.overwrite, images=count, resolution=settings.resolution)
-    return PreparationPlan(
-        pictures=pictures,
-        other_files=len(others),
-        out=out,
-        settings=settings,
-        labels=table,
-        labelled=_labelled(table, [name for name, _ in pictures]),
-        balance=column,
-        most_skips=skips,
-        workers=request.workers or default_workers(count, 200),
-        source={"kind": "pictures", "folder": request.folder.resolve().name, **_models(settings)},
-    )
+    def to_json(self) -> dict[str, Any]:
+        tally, dropped = self.tally, self.dropped
+        return {
+            "found": tally.found,
+            "kept": self.written.rows,
+            "kept_before": self.written.rows - tally.kept,
+            "grey": tally.grey,
+            "grey_dropped": dropped.pop(GREY, 0),
+            "enlarged": tally.enlarged,
+            "several_faces": tally.several_faces,
+            "skipped": dropped,
+        }
 
 
 def sample(plan: PreparationPlan) -> PreparationSample:
-    """Prepare a few pictures spread over the folder; nothing is written."""
+    """Prepare a few pictures spread over the folder; nothing is written.
+
+    Raises DistillError where `out` holds another data set.
+    """
+    check_collection(_collection(plan, _tally(plan), threading.Event()))
     step = max(1, len(plan.pictures) // SAMPLE)
     chosen = plan.pictures[::step][:SAMPLE]
     prepare_picture(chosen[0], plan.settings)  # opens the models
@@ -187,57 +115,71 @@ def prepare(
     plan: PreparationPlan,
     *,
     stop: threading.Event,
-    progress: Callable[[int], None] = lambda pictures: None,
+    progress: Callable[[int], object] = lambda pictures: None,
 ) -> PreparedImages:
-    """Write the image set.
+    """Write the data set; the same plan gives the same bytes for any number of workers.
 
-    The same plan gives the same bytes for any number of workers. Raises DistillError when more than
-    `most_skips` pictures fail or none is left, Interrupted when `stop` is set; then nothing is written.
+    Raises Interrupted and DiskFull, after which the same call goes on. Raises DistillError when more than
+    `most_skips` pictures fail or none is left; then nothing is kept.
     """
-    started, settings, names = time.perf_counter(), plan.settings, []
-    tally = PreparationTally(found=len(plan.pictures), most_skips=plan.most_skips)
-    work = partial(prepare_picture, settings=settings)
-    with ImageWriter(plan.out, settings.resolution) as writer:
-        for picture in ordered(work, plan.pictures, workers=plan.workers, stop=stop):
-            progress(1)
-            if tally.count(picture, drop_grey=settings.drop_grey) and picture.image is not None:
-                writer.add(picture.image)
-                names.append(picture.name)
-        if not names:
-            dropped = {**tally.reasons, **({"grey": tally.grey_dropped} if tally.grey_dropped else {})}
-            raise DistillError(f"none of {tally.found} pictures is left: {dropped}; nothing was written")
-        texts = plan.labels.labels_of(names) if plan.labels else {}
-        weight, shares = balanced_weights(texts[plan.balance]) if plan.balance else (None, {})
-        columns = {name: as_column(values) for name, values in texts.items()}
-        facts = {**plan.source, **tally.to_json(), "align": settings.align, "balance": plan.balance}
-        written = writer.commit(names=names, labels=columns, weight=weight, source=facts)
-    seconds = round(time.perf_counter() - started, 1)
-    return PreparedImages(written=written, tally=tally, shares=shares, seconds=seconds)
+    started, tally = time.perf_counter(), _tally(plan)
+    collection = _collection(plan, tally, stop)
+    reports = collect(collection, stop=stop, advance=progress)
+    return PreparedImages(
+        written=WrittenImages(folder=plan.out, digest=collection.digest, reports=reports),
+        tally=tally,
+        seconds=round(time.perf_counter() - started, 1),
+    )
 
 
-def _labels(labels: Path | None, balance: str | None) -> tuple[LabelTable | None, str | None]:
-    path, column = split_balance(balance) if balance else (labels, None)
-    if labels and path != labels:
-        raise DistillError(f"--labels {labels} and --balance {path} name two files; one is needed")
-    table = read_labels(path) if path else None
-    if table and column:
-        table.require(column)
-    return table, column
+def _tally(plan: PreparationPlan) -> PreparationTally:
+    return PreparationTally(found=len(plan.pictures), most_skips=plan.most_skips)
 
 
-def _models(settings: PictureSettings) -> dict[str, str]:
-    """Name the landmark model; a missing one shows before the first picture."""
-    return {"landmarks_sha256": photo_detector().landmarks_sha256} if settings.align == "ffhq" else {}
+def _collection(plan: PreparationPlan, tally: PreparationTally, stop: threading.Event) -> Collection:
+    return Collection(
+        folder=plan.out,
+        recipe=plan.recipe,
+        candidates=len(plan.pictures),
+        entries=partial(_entries, plan, tally, stop),
+    )
 
 
-def _labelled(table: LabelTable | None, names: Sequence[str]) -> int:
-    """Count the pictures that the label file knows; DistillError for none."""
-    if table is None:
-        return 0
-    labelled = sum(row is not None and any(row) for row in table.rows_of(names))
-    if labelled == 0:
-        raise DistillError(
-            f"label file {table.path}: none of its {len(table.rows)} names is a picture of the folder, "
-            f"whose first is {names[0]}"
-        )
-    return labelled
+def _entries(
+    plan: PreparationPlan, tally: PreparationTally, stop: threading.Event, first: int
+) -> Iterator[Entry]:
+    """Yield all pictures from `first` on, prepared."""
+    tally.before = _counts_before(plan, first)
+    work = partial(prepare_picture, settings=plan.settings)
+    prepared = ordered(work, plan.pictures[first:], workers=plan.workers, stop=stop)
+    for number, picture in enumerate(prepared, first):
+        yield _entry(plan, number, picture, tally)
+    if not tally.kept + tally.before[None]:
+        dropped = {
+            **Counter(skip.reason for skip in tally.skips),
+            **({GREY: tally.grey} if tally.grey else {}),
+        }
+        raise DistillError(f"none of {tally.found} pictures is left: {dropped}; nothing was written")
+
+
+def _entry(plan: PreparationPlan, number: int, picture: PreparedPicture, tally: PreparationTally) -> Entry:
+    tally.done += 1
+    if picture.image is None:
+        tally.skip(picture)
+        return Entry(candidate=number, reason=picture.reason)
+    tally.grey += picture.grey
+    if picture.grey and plan.settings.drop_grey:
+        return Entry(candidate=number, reason=GREY)
+    tally.keep(picture)
+    return image_entry(number, picture.image, picture.name, plan.labels, plan.weights)
+
+
+def _counts_before(plan: PreparationPlan, first: int) -> Counter[str | None]:
+    """Count the pictures before `first`, which earlier runs wrote: kept (None), and left out by reason."""
+    counts: Counter[str | None] = Counter()
+    index = 0
+    while counts.total() < first and (report := read_report(plan.out, index)):
+        counts[None] += report.rows
+        counts.update(report.dropped)
+        index += 1
+    return counts

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distill.shards.images.prepare import PreparationPlan, PreparationSample, PreparedImages
+from distill.progress import plural
+from distill.shards.images.prepare import GREY, PreparationSample, PreparedImages
+from distill.shards.images.prepare_plan import PreparationPlan
 from distill.timing import clock
 
 
@@ -37,14 +39,15 @@ def result_facts(plan: PreparationPlan, result: PreparedImages) -> dict[str, Any
     written, tally = result.written, result.tally
     return {
         **plan.facts(),
-        "out": str(written.path),
+        "out": str(written.folder),
         "bytes": written.bytes,
-        "sha256": written.sha256,
-        **tally.to_json(),
+        "shards": len(written.reports),
+        "digest": written.digest,
+        **result.to_json(),
         "skips": [{"name": skip.name, "reason": skip.reason, "detail": skip.detail} for skip in tally.skips],
         "balance": plan.balance,
-        "weights": {name: round(share.weight, 4) for name, share in result.shares.items()},
-        "counts": {name: share.count for name, share in result.shares.items()},
+        "weights": {name: round(share.weight, 4) for name, share in plan.shares.items()},
+        "counts": {name: share.count for name, share in plan.shares.items()},
         "seconds": result.seconds,
     }
 
@@ -52,21 +55,24 @@ def result_facts(plan: PreparationPlan, result: PreparedImages) -> dict[str, Any
 def result_lines(plan: PreparationPlan, result: PreparedImages) -> list[str]:
     """Return what was done for a person; notes only on what occurred."""
     written, tally, settings = result.written, result.tally, plan.settings
-    rate = tally.found / max(result.seconds, 0.1)
+    dropped = dict(result.dropped)
+    grey_dropped, before = dropped.pop(GREY, 0), written.rows - tally.kept
+    rate = tally.done / max(result.seconds, 0.1)
     small = f"their crop has fewer than {settings.resolution} pixels a side"
     notes = [
-        (tally.grey, f"grey {tally.grey}, dropped {tally.grey_dropped}"),
+        (before, f"{before} of them were there already: the next lines count the others"),
+        (tally.grey, f"grey {tally.grey}, dropped {grey_dropped}"),
         (tally.enlarged, f"enlarged {tally.enlarged}: {small}"),
         (tally.several_faces, f"several faces in {tally.several_faces}: the largest was taken"),
         (plan.labelled, f"labels for {plan.labelled} of {tally.found}"),
         (plan.other_files, f"other files passed over: {plan.other_files}"),
-        (result.shares, _balance(plan, result)),
-        (tally.skips, f"skipped {len(tally.skips)}: {_pairs(tally.reasons)}"),
+        (plan.shares, _balance(plan)),
+        (dropped, f"skipped {sum(dropped.values())}: {_pairs(dropped)}"),
     ]
     return [
-        f"{tally.kept} of {tally.found} pictures, {_side(plan)}, align {settings.align} → {written.path} "
-        f"({written.bytes / 1e6:.1f} MB, {rate:.1f} pictures/s)",
-        f"sha256 {written.sha256}",
+        f"{written.rows} of {tally.found} pictures, {_side(plan)}, align {settings.align} → {written.folder} "
+        f"({plural(len(written.reports), 'shard')}, {written.bytes / 1e6:.1f} MB, {rate:.1f} pictures/s)",
+        f"digest {written.digest}",
         *(note for occurred, note in notes if occurred),
         *(f"  {skip.reason}: {skip.name} ({skip.detail})" for skip in tally.skips),
     ]
@@ -80,10 +86,10 @@ def _side(plan: PreparationPlan) -> str:
     return f"{plan.settings.resolution}×{plan.settings.resolution}"
 
 
-def _balance(plan: PreparationPlan, result: PreparedImages) -> str:
+def _balance(plan: PreparationPlan) -> str:
     """Show the weight of each class, and how many pictures have it ("" has none)."""
     classes = [
-        f"{name or 'none'} {round(share.weight, 4)} × {share.count}" for name, share in result.shares.items()
+        f"{name or 'none'} {round(share.weight, 4)} × {share.count}" for name, share in plan.shares.items()
     ]
     return f"sampling weights by {plan.balance}: {', '.join(classes)}"
 

@@ -94,7 +94,7 @@ def survey(folder: Path) -> Survey:
 def _reports_of_sidecars(folder: Path) -> tuple[list[ShardReport], list[str]]:
     indices = shard_indices(folder) if folder.is_dir() else []
     if not indices:
-        raise DistillError(f"{folder}: no shard here; give the folder that `distill generate --out` wrote")
+        raise DistillError(f"{folder}: no shard here; give a data set folder")
     reports, problems = [], []
     for index in indices:
         report = read_report(folder, index)

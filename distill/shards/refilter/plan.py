@@ -169,8 +169,8 @@ def _part(
 def decide(request: RefilterRequest, *, progress: Advance = lambda count: None) -> Refilter:
     """Read the columns that an expression needs, shard by shard, and lay out what it keeps. Writes nothing.
 
-    Names are those of `scores/` and `params/`. Raises DistillError for an incomplete data set, ExpressionError, and
-    DistillError with the range of each number where no row is kept; ShardCorrupt by name.
+    Names are those of `scores/`, `params/` and numeric `labels/`. Raises DistillError for an incomplete data set,
+    ExpressionError, and DistillError with the range of each number where no row is kept; ShardCorrupt by name.
     """
     source = request.folder
     manifest = read_manifest(source)
@@ -223,10 +223,11 @@ def nothing_left(found: Refilter) -> str:
 
 def _parsed(source: Path, where: str, report: ShardReport) -> Expression:
     with open_shard(shard_path(source, report.index), report=report) as reader:
-        names = [name for name in reader.columns() if name.startswith(("scores/", "params/"))]
-        shapes = {name: reader.column(name).shape[1:] for name in names}
+        names = [name for name in reader.columns() if name.startswith(("scores/", "params/", "labels/"))]
+        columns = {name: reader.column(name) for name in names}
+    shapes = {name: values.shape[1:] for name, values in columns.items() if values.dtype.kind in "iuf"}
     if not shapes:
-        raise DistillError(f"{source}: its shards hold no scores and no params to choose by")
+        raise DistillError(f"{source}: its shards hold no scores, params or numeric labels to choose by")
     try:
         return parse(where, shapes)
     except ExpressionError as error:

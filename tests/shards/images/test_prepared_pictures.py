@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_sets import files_of, read_image_set
 from PIL import Image
 
 from distill.errors import DistillError, Interrupted
 from distill.shards.images.picture import PictureSettings, find_pictures, is_grey, prepare_picture
-from distill.shards.images.prepare import PrepareImagesRequest, plan_preparation, prepare
-from distill.shards.images.read import open_images
+from distill.shards.images.prepare import prepare
+from distill.shards.images.prepare_plan import PrepareImagesRequest, find_source, plan_preparation
+from distill.shards.status import folder_status
 
 ASTRONAUT = Path(__file__).parents[2] / "golden" / "alignment" / "astronaut.png"
 RNG = np.random.default_rng(1)
@@ -34,37 +36,83 @@ def folder(tmp_path):
     return folder
 
 
-def run(folder, out, *, most_skips=0, stop=None, resolution=16, **request):
+def run(folder, out, *, most_skips=0, stop=None, resolution=16, progress=lambda pictures: None, **request):
     wanted = PrepareImagesRequest(
         folder=folder, out=out, resolution=resolution, max_skips=str(most_skips), **{"workers": 1, **request}
     )
-    result = prepare(plan_preparation(wanted), stop=stop or threading.Event())
-    return result.written, result.tally
+    plan = plan_preparation(wanted, find_source(wanted))
+    return prepare(plan, stop=stop or threading.Event(), progress=progress)
 
 
 def test_pictures_are_written_in_the_order_of_their_names(folder, tmp_path):
-    written, tally = run(folder, tmp_path / "set.h5")
-    with open_images(written.path) as images:
-        assert images.names() == ["Z.webp", "a.png", "b.png", "grey.png", "sub/c.jpg"]
-        assert images.source["kept"] == 5
-        expected = prepare_picture(("b.png", folder / "b.png"), PictureSettings(resolution=16))
-        np.testing.assert_array_equal(images.image(2), expected.image)
-    assert (tally.grey, tally.grey_dropped, tally.skips) == (1, 0, [])
+    result = run(folder, tmp_path / "set")
+    found = read_image_set(tmp_path / "set")
+    assert found["name"].tolist() == ["Z.webp", "a.png", "b.png", "grey.png", "sub/c.jpg"]
+    expected = prepare_picture(("b.png", folder / "b.png"), PictureSettings(resolution=16))
+    np.testing.assert_array_equal(found["images"][2], expected.image)
+    assert (result.tally.grey, result.dropped) == (1, {})
 
 
 @pytest.mark.cluster
 def test_workers_change_nothing(folder, tmp_path):
-    one, _ = run(folder, tmp_path / "one.h5")
-    two, _ = run(folder, tmp_path / "two.h5", workers=2)
-    assert one.sha256 == two.sha256
+    run(folder, tmp_path / "one")
+    run(folder, tmp_path / "two", workers=2)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+def test_a_stopped_set_goes_on_to_the_same_bytes_and_counts_all_skips(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda resolution: 2)
+    (folder / "aa.png").touch()
+    (folder / "s.png").touch()
+    stop = threading.Event()
+    taken = []
+
+    def progress(pictures):
+        taken.append(pictures)
+        if sum(taken) == 5:
+            stop.set()
+
+    with pytest.raises(Interrupted, match="1 shard done; the same command goes on from there"):
+        run(folder, tmp_path / "set", most_skips=2, stop=stop, progress=progress)
+    result = run(folder, tmp_path / "set", most_skips=2)
+    assert result.to_json()["kept_before"] == 2
+    assert result.dropped == {"not an image": 2}
+    run(folder, tmp_path / "whole", most_skips=2)
+    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
+
+
+def test_skips_of_an_earlier_run_count(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda resolution: 2)
+    (folder / "aa.png").touch()
+    (folder / "t.png").touch()
+    run(folder, tmp_path / "set", most_skips=2)
+    for name in ("manifest.json", "shard-00002.h5"):
+        (tmp_path / "set" / name).unlink()
+    with pytest.raises(DistillError, match=r"skipped 2 of 7 pictures, at most 1 may be .*not an image 2"):
+        run(folder, tmp_path / "set", most_skips=1)
+
+
+def test_labels_have_one_type_over_all_shards(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda resolution: 2)
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "file,age,shots,note\na.png,3,1,7\nb.png,4,1,8\ngrey.png,5.5,1,x\nZ.webp,1,1,9\nc.jpg,,1,\n"
+    )
+    run(folder, tmp_path / "set", labels=table)
+    found = read_image_set(tmp_path / "set")
+    np.testing.assert_array_equal(found["labels/age"], np.array([1, 3, 4, 5.5, np.nan], np.float32))
+    assert found["labels/shots"].dtype == np.int16
+    assert found["labels/note"].tolist() == ["9", "7", "8", "x", ""]
+    table.write_text(f"file,note\na.png,{'x' * 5000}\n")
+    with pytest.raises(DistillError, match="label 'note': a text of 5000 bytes, at most 4096"):
+        run(folder, tmp_path / "long", labels=table)
 
 
 def test_grey_pictures_are_left_out_when_asked(folder, tmp_path):
-    written, tally = run(folder, tmp_path / "set.h5", drop_grey=True)
-    with open_images(written.path) as images:
-        assert "grey.png" not in images.names()
-        assert images.source["grey_dropped"] == 1
-    assert tally.kept == 4
+    result = run(folder, tmp_path / "set", drop_grey=True)
+    assert "grey.png" not in read_image_set(tmp_path / "set")["name"].tolist()
+    assert result.dropped == {"grey": 1}
+    assert result.written.rows == 4
 
 
 def test_the_middle_square_is_taken(tmp_path):
@@ -92,16 +140,15 @@ def test_every_skip_has_its_reason(folder, tmp_path):
     (folder / "cut.jpg").write_bytes((folder / "sub/c.jpg").read_bytes()[:300])
     frames = [Image.new("RGB", (9, 9), colour) for colour in ("red", "blue")]
     frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
-    written, tally = run(folder, tmp_path / "set.h5", most_skips=3)
-    assert tally.reasons == {"animated": 1, "damaged": 1, "not an image": 1}
-    assert [skip.name for skip in tally.skips] == ["cut.jpg", "empty.png", "moving.gif"]
-    with open_images(written.path) as images:
-        assert images.source["skipped"] == tally.reasons
-        assert len(images) == 5
+    result = run(folder, tmp_path / "set", most_skips=3)
+    assert result.dropped == {"animated": 1, "damaged": 1, "not an image": 1}
+    assert [skip.name for skip in result.tally.skips] == ["cut.jpg", "empty.png", "moving.gif"]
+    assert folder_status(tmp_path / "set").dropped == result.dropped
+    assert result.written.rows == 5
 
 
 def test_too_many_skips_end_it_and_nothing_is_written(folder, tmp_path):
-    out = tmp_path / "out" / "set.h5"
+    out = tmp_path / "out" / "set"
     out.parent.mkdir()
     with pytest.raises(
         DistillError, match=r"skipped 1 of 5 pictures, at most 0 .*no face 1; the first is Z\.webp"
@@ -113,21 +160,21 @@ def test_too_many_skips_end_it_and_nothing_is_written(folder, tmp_path):
 def test_nothing_left_is_an_error(tmp_path):
     picture(tmp_path / "in" / "grey.png", mode="L")
     with pytest.raises(DistillError, match="none of 1 pictures is left"):
-        run(tmp_path / "in", tmp_path / "set.h5", drop_grey=True)
+        run(tmp_path / "in", tmp_path / "set", drop_grey=True)
 
 
 def test_a_stop_leaves_nothing(folder, tmp_path):
     stop = threading.Event()
     stop.set()
-    out = tmp_path / "out" / "set.h5"
+    out = tmp_path / "out" / "set"
     out.parent.mkdir()
-    with pytest.raises(Interrupted, match="nothing was written"):
+    with pytest.raises(Interrupted):
         run(folder, out, stop=stop)
     assert list(out.parent.iterdir()) == []
 
 
 def test_folders_without_pictures(tmp_path):
-    out = tmp_path / "set.h5"
+    out = tmp_path / "set"
     with pytest.raises(DistillError, match="no such folder"):
         find_pictures(tmp_path / "none", out)
     (tmp_path / "file").touch()
