@@ -10,26 +10,30 @@ import click
 
 @click.command("inspect", short_help="Make a page and a contact sheet of a data set.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--rows", type=click.IntRange(1, 1000), default=24, show_default=True, help="Samples to show.")
+@click.option(
+    "--rows", type=click.IntRange(1, 1000), help="Samples to show.  [default: 24, of plain images 96]"
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The page.  [default: DIR/inspect.html]")
 @click.option(
     "--sheet", type=click.Path(path_type=Path), help="The picture.  [default: DIR/contact_sheet.png]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts and the paths as JSON.")
-def inspect_command(folder: Path, rows: int, out: Path | None, sheet: Path | None, as_json: bool) -> None:
+def inspect_command(
+    folder: Path, rows: int | None, out: Path | None, sheet: Path | None, as_json: bool
+) -> None:
     """Make a self-contained HTML page of a data set and a contact sheet of its samples.
 
-    The page shows samples with their numbers, the acceptance table and score histograms. A data set that is
+    The page shows samples with numbers and labels, the acceptance table and histograms. A data set that is
     not complete yet can be looked at too.
     """
     from distill.files import atomic_write
     from distill.shards.inspect.page import build_page, page_title
     from distill.shards.inspect.sheet import draw_sheet, png_bytes
     from distill.shards.inspect.survey import look, survey
-    from distill.shards.summary import dropped_by_reason
+    from distill.shards.summary import dropped_by_reason, roles_of
 
     found = survey(folder)
-    samples, ledger = look(found, rows=rows)
+    samples, ledger = look(found, rows=rows or (96 if len(roles_of(found.recipe)) == 1 else 24))
     page = build_page(found, samples, ledger).encode()
     roles = list(samples[0].images)
     picture = png_bytes(draw_sheet(samples, roles, title=page_title(found)))

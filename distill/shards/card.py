@@ -85,16 +85,19 @@ print({{role: image.shape for role, image in images.items()}})"""
 
 def _opening(recipe: Mapping[str, Any], digest: str, n: int) -> str:
     roles, side = roles_of(recipe), value_text(recipe.get("resolution"))
-    inputs = " and ".join(code(role) for role in roles[:-1]) or "noise"
+    there = "source" in recipe
+    what = f"{'Images' if there else 'Synthetic images'} of {escape(side)} × {escape(side)} pixels"
+    if len(roles) > 1:
+        inputs = " and ".join(code(role) for role in roles[:-1])
+        what += f" for training: {inputs} go in, {code(roles[-1])} should come out"
     origin = "Every image was drawn by a generator network; no image is a photograph."
-    if "source" in recipe:
-        origin = "Every image was there before: none was drawn for this data set."
+    if there:
+        origin = "No network drew them: what they are stands under Source."
     return "\n\n".join(
         [
             f"# {escape(value_text(recipe.get('task')))}: {n:,} {sample_word(roles)}s",
-            f"{'Images' if 'source' in recipe else 'Synthetic images'} of {escape(side)} × {escape(side)} pixels for "
-            f"training: {inputs} go in, {code(roles[-1])} should come out. {origin}",
-            f"Digest of the recipe and its {'source' if 'source' in recipe else 'weights'}: {code(digest)}.",
+            f"{what}. {origin}",
+            f"Digest of the recipe and its {'source' if there else 'weights'}: {code(digest)}.",
         ]
     )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from distill.files import size_text
 from distill.progress import plural
 from distill.shards.inspect.histogram import Histogram, draw_svg, histograms
+from distill.shards.inspect.labels import label_charts, label_counts, label_texts
 from distill.shards.inspect.page_style import CSS
 from distill.shards.inspect.sheet import SMALL, numbers, shown, shown_side
 from distill.shards.inspect.survey import Ledger, Sample, Survey
@@ -59,6 +60,9 @@ def build_page(found: Survey, samples: Sequence[Sample], ledger: Ledger) -> str:
         histograms=drawn,
         settings=[*recipe_rows(found.recipe), *recipe_rows(conditions_of(found.folder))],
         numbers=numbers,
+        label_counts=label_counts(ledger.labels),
+        label_charts=label_charts(ledger.labels),
+        label_texts=label_texts,
         data_uri=data_uri,
         chart_uri=chart_uri,
         caption=_caption,

@@ -42,6 +42,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 .bar .dropped { background: var(--bad); }
 .sheet { display: grid; gap: 20px 24px;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); }
+.singles { gap: 12px; grid-template-columns: repeat(auto-fill, minmax(min(48%, 128px), 1fr)); }
 figure { margin: 0; min-width: 0; }
 .roles { display: grid; grid-template-columns: repeat(var(--roles), minmax(0, 1fr)); gap: 4px; }
 .roles img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 4px; }

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from distill.shards.inspect.labels import label_texts
 from distill.shards.inspect.survey import Sample
 
 SMALL, LARGE = 128, 256  # px: images are shown no smaller and no larger
 MAX_WIDTH = 1700  # px, of the whole sheet where more than one sample stands in a row
 GAP, GUTTER, MARGIN = 4, 28, 24  # px between roles, between samples, around the sheet
-TITLE, ROLES, CAPTION = 44, 24, 34  # px of height
+TITLE, ROLES, CAPTION, LINE = 44, 24, 34, 15  # px of height
 INK, FAINT, PAPER = (32, 36, 42), (110, 118, 128), (255, 255, 255)
 
 
@@ -38,23 +39,25 @@ def shown(image: NDArray[np.uint8], side: int) -> Image.Image:
 
 
 def draw_sheet(samples: Sequence[Sample], roles: Sequence[str], *, title: str = "") -> Image.Image:
-    """Draw all samples, in columns as wide as a page allows; roles named on top, candidates below each."""
+    """Draw all samples, in columns as wide as a page allows; several roles are named on top, samples below."""
     side = shown_side(max((max(s.images[roles[0]].shape[:2]) for s in samples), default=SMALL))
     block = (len(roles) * (side + GAP) - GAP, side + CAPTION)
-    columns = max(1, min(len(samples), (MAX_WIDTH - 2 * MARGIN + GUTTER) // (block[0] + GUTTER)))
+    gutter = GUTTER if len(roles) > 1 else 2 * GAP
+    columns = max(1, min(len(samples), (MAX_WIDTH - 2 * MARGIN + gutter) // (block[0] + gutter)))
     lines = -(-len(samples) // columns)
-    width = 2 * MARGIN + columns * (block[0] + GUTTER) - GUTTER
-    head = MARGIN + TITLE + ROLES
+    width = 2 * MARGIN + columns * (block[0] + gutter) - gutter
+    named = roles if len(roles) > 1 else ()
+    head = MARGIN + TITLE + (ROLES if named else 0)
     sheet = Image.new("RGB", (width, head + lines * (block[1] + GAP) + MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
     write_line(pen, (MARGIN, MARGIN), title, width - 2 * MARGIN, size=20)
     for column in range(columns):
-        for k, role in enumerate(roles):
-            left = MARGIN + column * (block[0] + GUTTER) + k * (side + GAP)
+        for k, role in enumerate(named):
+            left = MARGIN + column * (block[0] + gutter) + k * (side + GAP)
             write_line(pen, (left, head - ROLES), role, side, size=15, ink=FAINT)
     for place, sample in enumerate(samples):
         corner = (
-            MARGIN + place % columns * (block[0] + GUTTER),
+            MARGIN + place % columns * (block[0] + gutter),
             head + place // columns * (block[1] + GAP),
         )
         _draw_sample(sheet, pen, sample, roles, corner, side)
@@ -72,8 +75,10 @@ def _draw_sample(
     for k, role in enumerate(roles):
         sheet.paste(shown(sample.images[role], side), (corner[0] + k * (side + GAP), corner[1]))
     facts = sample.moved or numbers(sample.params)
-    text = ", ".join([sample.title, *facts])
-    write_line(pen, (corner[0], corner[1] + side + 3), text, len(roles) * (side + GAP), size=13, ink=FAINT)
+    lines = [", ".join([sample.title, *facts]), ", ".join(label_texts(sample.labels, short=True))]
+    for k, text in enumerate(lines):
+        place = (corner[0], corner[1] + side + 2 + LINE * k)
+        write_line(pen, place, text, len(roles) * (side + GAP) - GAP, size=13, ink=FAINT)
 
 
 def write_line(

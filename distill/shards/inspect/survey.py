@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.shards.columns import column_problem, texts_of
 from distill.shards.folder import (
     MANIFEST_FILE,
     ShardReport,
@@ -46,7 +47,7 @@ class Sample:
     """One row of one shard: images by role (uint8 [H, W, 3]), its parameters and its scores by name.
 
     `moved`: what the edit did to its attribute, in words, where the pair was chosen by that. `name`: of the picture
-    that the row was made of, "" where it was drawn.
+    that the row was made of, "" where it was drawn. `labels` by name, text or number.
     """
 
     shard: int
@@ -57,6 +58,7 @@ class Sample:
     scores: Mapping[str, Any]
     moved: Sequence[str] = ()
     name: str = ""
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -66,10 +68,14 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """All M candidates tried: `accepted` bool [M]; scores by name, float [M] or [M, K], NaN = not scored."""
+    """All M candidates tried: `accepted` bool [M]; scores by name, float [M] or [M, K], NaN = not scored.
+
+    `labels` of the N accepted ones by name, [N] numbers or str.
+    """
 
     accepted: NDArray[np.bool_]
     scores: Mapping[str, NDArray[Any]]
+    labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def survey(folder: Path) -> Survey:
@@ -166,6 +172,7 @@ def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
         scores=scores,
         moved=moved(reader.recipe, params, scores),
         name=name_of(reader, row),
+        labels={name: values[row] for name, values in labels_of(reader).items()},
     )
 
 
@@ -188,6 +195,19 @@ def name_of(reader: ShardReader, row: int) -> str:
     return bytes(reader.value("name", row).item()).decode("utf-8", "replace")
 
 
+def labels_of(reader: ShardReader) -> dict[str, NDArray[Any]]:
+    """Return the labels [n] of a shard by name, texts as str."""
+    found = {}
+    for name in reader.columns():
+        if name.startswith("labels/"):
+            values = reader.column(name)
+            problem = column_problem(name, values)
+            if problem:
+                raise ShardCorrupt(reader.path, problem)
+            found[name.removeprefix("labels/")] = texts_of(values) if values.dtype.kind == "S" else values
+    return found
+
+
 def row_of(reader: ShardReader, group: str, row: int) -> dict[str, Any]:
     """Return one row of all columns of a group ("params", "scores"), by name without the group."""
     names = [name for name in reader.columns() if name.startswith(f"{group}/")]
@@ -199,12 +219,15 @@ def _ledger_of(reader: ShardReader) -> Ledger:
     return Ledger(
         accepted=reader.tried("reason") == 0,
         scores={name.removeprefix("scores/"): reader.tried(name) for name in names},
+        labels=labels_of(reader),
     )
 
 
 def _join(ledgers: Sequence[Ledger]) -> Ledger:
     names = [name for name in ledgers[0].scores if all(name in ledger.scores for ledger in ledgers)]
+    labels = [name for name in ledgers[0].labels if all(name in ledger.labels for ledger in ledgers)]
     return Ledger(
         accepted=np.concatenate([ledger.accepted for ledger in ledgers]),
         scores={name: np.concatenate([ledger.scores[name] for ledger in ledgers]) for name in names},
+        labels={name: np.concatenate([ledger.labels[name] for ledger in ledgers]) for name in labels},
     )
