@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_sets import images_of, make_data_set
+from image_sets import write_image_set
 from PIL import Image
 
 from distill.errors import DiskFull, DistillError
@@ -262,3 +263,21 @@ def test_the_stamp_names_the_roles(data_set, tmp_path):
     export_dataset(data_set, tmp_path / "out", to="pix2pixhd")
     stamp = json.loads((tmp_path / "out" / "export.json").read_text())
     assert (stamp["inputs"], stamp["target"]) == (["content", "style"], "mixed")
+
+
+def test_plain_images_come_with_names_weights_and_labels(tmp_path):
+    labels = {"age": np.array([31, np.nan], np.float32), "who": ["ä, b", ""]}
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    write_image_set(tmp_path / "data", images, labels=labels, weights=np.array([2, 0.5], np.float32))
+    export_dataset(tmp_path / "data", tmp_path / "out", to="folders")
+    with (tmp_path / "out" / "metadata.csv").open(newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    found = {key: first[key] for key in ("name", "weight", "labels/age", "labels/who")}
+    assert found == {"name": "0.png", "weight": "2.0", "labels/age": "31.0", "labels/who": "ä, b"}
+    assert (second["labels/age"], second["labels/who"]) == ("nan", "")
+    export_dataset(tmp_path / "data", tmp_path / "tars", to="webdataset")
+    with tarfile.open(tmp_path / "tars" / "distill-000000.tar") as tar:
+        record = json.loads(tar.extractfile("000001.json").read())
+    assert (record["name"], record["labels"]) == ("1.png", {"age": None, "who": ""})
+    with pytest.raises(DistillError, match="--to folders"):
+        export_dataset(tmp_path / "data", tmp_path / "hd", to="pix2pixhd")

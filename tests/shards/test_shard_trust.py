@@ -176,6 +176,47 @@ def text_of_variable_length(file: h5py.File) -> None:
     file.create_dataset("params/text", data=["a", "b", "c"], dtype=h5py.string_dtype(), chunks=(3,))
 
 
+def text_label_of_variable_length(file: h5py.File) -> None:
+    file.create_dataset("labels/text", data=["a", "b", "c"], dtype=h5py.string_dtype(), chunks=(3,))
+
+
+def name_of_variable_length(file: h5py.File) -> None:
+    file.create_dataset("name", data=["a", "b", "c"], dtype=h5py.string_dtype(), chunks=(3,))
+
+
+def text_too_long(file: h5py.File) -> None:
+    data = np.array([b"x" * 4097] * 3)
+    file.create_dataset("labels/text", data=data, chunks=(3,), fletcher32=True)
+
+
+def label_of_wrong_length(file: h5py.File) -> None:
+    file.create_dataset("labels/age", data=np.zeros(4, "<f4"), chunks=(4,), fletcher32=True)
+
+
+def label_of_several_numbers(file: h5py.File) -> None:
+    file.create_dataset("labels/age", data=np.zeros((3, 2), "<f4"), chunks=(3, 2), fletcher32=True)
+
+
+def label_of_other_type(file: h5py.File) -> None:
+    file.create_dataset("labels/age", data=np.zeros(3, "<f8"), chunks=(3,), fletcher32=True)
+
+
+def label_with_a_path(file: h5py.File) -> None:
+    file.create_dataset("labels/a/b", data=np.zeros(3, "<f4"), chunks=(3,), fletcher32=True)
+
+
+def weight_of_other_type(file: h5py.File) -> None:
+    file.create_dataset("weight", data=np.ones(3, "<f8"), chunks=(3,), fletcher32=True)
+
+
+def weight_never_written(file: h5py.File) -> None:
+    file.create_dataset("weight", shape=(3,), dtype="<f4", chunks=(3,), fletcher32=True)
+
+
+def name_that_is_a_number(file: h5py.File) -> None:
+    file.create_dataset("name", data=np.ones(3, "<i8"), chunks=(3,), fletcher32=True)
+
+
 def references(file: h5py.File) -> None:
     file.create_dataset("params/ref", data=[file.ref] * 3, dtype=h5py.ref_dtype, chunks=(3,))
 
@@ -274,6 +315,16 @@ HOSTILE: list[tuple[Callable[[h5py.File], None], str]] = [
     (no_checksum, "not fletcher32 alone"),
     (other_type, "kind does not allow"),
     (text_of_variable_length, "kind does not allow"),
+    (text_label_of_variable_length, "kind does not allow"),
+    (name_of_variable_length, "kind does not allow"),
+    (text_too_long, "kind does not allow"),
+    (label_of_wrong_length, "'labels/age' has 4 entries, not 3"),
+    (label_of_several_numbers, "kind does not allow"),
+    (label_of_other_type, "kind does not allow"),
+    (label_with_a_path, "no place"),
+    (weight_of_other_type, "kind does not allow"),
+    (weight_never_written, "lacks data"),
+    (name_that_is_a_number, "kind does not allow"),
     (references, "kind does not allow"),
     (growable, "kind does not allow"),
     (unknown_data_set, "no place"),

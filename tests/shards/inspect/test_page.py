@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from data_sets import make_data_set
+from image_sets import write_image_set
 
 from distill.errors import DistillError
 from distill.shards.inspect.histogram import bins, count, draw_svg, histograms, thresholds_of
@@ -170,3 +171,16 @@ def test_odd_scores_can_be_drawn(values):
     picture = draw_svg(drawn)
     assert picture == draw_svg(drawn)
     assert ElementTree.fromstring(picture).tag.endswith("svg")
+
+
+def test_plain_images_have_names_labels_and_their_counts(tmp_path):
+    labels = {"age": np.array([20, 40, np.nan, 35], np.float32), "who": ["a", "<b>", "a", ""]}
+    write_image_set(tmp_path, np.zeros((4, 8, 8, 3), np.uint8), labels=labels, shard_size=2)
+    text = page_of(tmp_path)
+    Page(text)
+    for words in ("images: 4 images, 8 px", "<b>0.png</b>", "age 20", "who &lt;b&gt;", "not known of 1"):
+        assert words in text
+    assert '<th scope="row">a</th><td>2</td>' in text
+    assert '<th scope="row">not known</th><td>1</td>' in text
+    for word in ("pair", "enerator", "→"):
+        assert word not in text

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from data_sets import DIGEST
+from image_sets import read_image_set, write_image_set
 
 from distill.errors import DistillError, Interrupted, ShardCorrupt
 from distill.shards.codec import encode_images
@@ -308,3 +309,16 @@ def test_shards_that_differ_are_named(tmp_path, monkeypatch):
         ShardCorrupt, match=r"shard-00001.h5: its codec, size, roles or columns are not those"
     ):
         run_refilter(decide(source, "identity > 0.01", tmp_path / "b"), stop=threading.Event())
+
+
+def test_plain_images_are_chosen_by_their_numeric_labels(tmp_path: Path) -> None:
+    images = np.repeat(np.arange(6, dtype=np.uint8), 192).reshape(6, 8, 8, 3)
+    labels = {"age": np.array([20, 40, np.nan, 35, 30, 50], np.float32), "who": list("abcdef")}
+    write_image_set(tmp_path / "a", images, labels=labels, shard_size=2)
+    run_refilter(decide(tmp_path / "a", "age > 30", tmp_path / "b"), stop=threading.Event())
+    assert verify_folder(tmp_path / "b", full=True).ok
+    found = read_image_set(tmp_path / "b")
+    assert found["labels/who"].tolist() == ["b", "d", "f"]
+    assert found["images"][:, 0, 0, 0].tolist() == [1, 3, 5]
+    with pytest.raises(DistillError, match="the columns are age"):
+        decide(tmp_path / "a", "who == 3", tmp_path / "c")
