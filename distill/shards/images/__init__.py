@@ -1,1 +1,1 @@
-"""Unpaired image sets: one HDF5 file of pictures with labels and sampling weights, for unpaired trainers."""
+"""Plain images as a data set: prepared from a folder of pictures, or drawn as avatars, with labels and weights."""
