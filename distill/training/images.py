@@ -71,7 +71,7 @@ def open_images(
     if resolution is not None:
         check_resolution(resolution)
     if not path.is_dir():
-        what = "a file" if path.exists() else "no such folder"
+        what = "a file" if path.exists() else "no such file or folder"
         raise DistillError(
             f"{path}: {what}; give a folder of images, or a data set of distill prepare-images"
         )

@@ -55,7 +55,7 @@ def test_mixed_sizes_are_cropped_and_resized_when_asked(tmp_path: Path) -> None:
 
 
 def test_folders_without_images_and_odd_sizes(tmp_path: Path) -> None:
-    with pytest.raises(DistillError, match="no such folder; give a folder of images"):
+    with pytest.raises(DistillError, match="no such file or folder; give a folder of images"):
         open_images(tmp_path / "none")
     with pytest.raises(DistillError, match="no images"):
         open_images(tmp_path)

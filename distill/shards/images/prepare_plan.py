@@ -123,18 +123,8 @@ def plan_preparation(
     texts = found.table.labels_of(names) if found.table else {}
     weights, shares = balanced_weights(texts[found.balance]) if found.balance else (None, {})
     labels = {name: as_column(values, name) for name, values in texts.items()}
-    workers = request.workers or default_workers(len(names), 200)
-    source = {
-        "kind": "pictures",
-        "folder": request.folder.resolve().name,
-        "pictures": len(names),
-        "align": request.align,
-        "drop_grey": request.drop_grey,
-        **_models(settings),
-        "labels": sorted(labels),
-        "balance": found.balance,
-        "sha256": _source_sha256(found, workers, stop or threading.Event(), advance),
-    }
+    workers, models = request.workers or default_workers(len(names), 200), _models(settings)
+    sha256 = _source_sha256(found, workers, stop or threading.Event(), advance)
     return PreparationPlan(
         request=request,
         settings=settings,
@@ -147,8 +137,21 @@ def plan_preparation(
         shares=shares,
         most_skips=skips,
         workers=workers,
-        recipe=image_recipe(resolution=request.resolution, codec=request.codec, source=source),
+        recipe=_recipe(request, found, {**models, "labels": sorted(labels), "sha256": sha256}),
     )
+
+
+def _recipe(request: PrepareImagesRequest, found: FoundPictures, facts: Mapping[str, Any]) -> dict[str, Any]:
+    source = {
+        "kind": "pictures",
+        "folder": request.folder.resolve().name,
+        "pictures": len(found.pictures),
+        "align": request.align,
+        "drop_grey": request.drop_grey,
+        "balance": found.balance,
+        **facts,
+    }
+    return image_recipe(resolution=request.resolution, codec=request.codec, source=source)
 
 
 def content_sha256(path: Path) -> str:
