@@ -82,7 +82,7 @@ class PhotoResults(Generic[R]):
         if all_faces and self.done:
             yield f"looked for faces of {max(result.searched for result in self.done)} px and more"
         if self.replaced:
-            yield f"replaced {plural(self.replaced, 'picture')} that an earlier run had made of the same photos"
+            yield f"replaced {plural(self.replaced, 'picture')} of an earlier run"
         if self.skipped:
             yield f"skipped {len(self.skipped)}: {reason_counts(self.skipped)}"
         for skip in sorted(self.skipped, key=lambda skip: skip.reason):
