@@ -159,6 +159,11 @@ class Recipe(Frozen):
         if self.align != "none" and "face" not in names:
             raise ValueError(f"align {self.align!r} needs the face filter, which finds the landmarks")
         for place, item in enumerate(self.filters):
+            if self.generator.resolution < item.least_side:
+                raise ValueError(
+                    f"the filter {item.name!r} needs images of {item.least_side} px or more, the generator"
+                    f" draws {self.generator.resolution}: take another generator or task"
+                )
             if item.needs_faces and "face" not in names[: place + 1]:
                 raise ValueError(
                     f"the filter {item.name!r} needs the face filter before it, which finds the landmarks"

@@ -216,3 +216,9 @@ def test_selections_are_for_directions_alone() -> None:
     unselective = RECIPES["gender-swap"].model_copy(update={"select": None})
     with pytest.raises(DistillError, match="needs `select`, which chooses its pair"):
         unselective.bind(TEACHER, direction=GENDER)
+
+
+def test_a_generator_too_small_for_a_filter_is_refused() -> None:
+    small = TEACHER.model_copy(update={"resolution": 8, "num_ws": 4})
+    with pytest.raises(DistillError, match="'ssim' needs images of 11 px or more, the generator draws 8"):
+        bound(small)

@@ -20,6 +20,7 @@ class Filter(Frozen):
     """
 
     reasons: ClassVar[Mapping[str, str]]
+    least_side: ClassVar[int] = 1  # px of a drawn image
     needs_faces: ClassVar[bool] = False  # of each role; then `batch.faces_in` knows them
 
     @abstractmethod

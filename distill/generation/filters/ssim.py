@@ -9,7 +9,7 @@ from pydantic import Field
 
 from distill.generation.batch import Batch
 from distill.generation.filters.base import Filter
-from distill.metrics.ssim import ssim
+from distill.metrics.ssim import RADIUS, ssim
 from distill.pixels import area_downsample
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class SsimFilter(Filter):
     min_ssim: float = Field(ge=-1, le=1)
     max_ssim: float = Field(ge=-1, le=1)
 
+    least_side: ClassVar = 2 * RADIUS + 1
     reasons: ClassVar = {
         "ssim.nothing-changed": "take an earlier --crossover",
         "ssim.all-changed": "take a later --crossover, or a smaller --truncation-psi",
