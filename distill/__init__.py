@@ -6,7 +6,7 @@ The Python API. Each function does what the command of its name does; what it ne
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from distill.networks.student import NormStatistics, Student
     from distill.shards.dataset import TripletDataset
     from distill.stylegan2.generator import Generator
+    from distill.training.trainer import TrainingResult
 
 __version__ = "0.1.0"
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "generate",
     "load_generator",
     "load_student",
+    "train",
     "translate",
 ]
 
@@ -98,6 +100,44 @@ def generate(
     with Progress(run.plan.n, done=run.plan.rows_done, quiet=quiet, keep=False) as progress:
         run_job(run, callbacks=RunCallbacks.shown(progress))
     return TripletDataset(out)
+
+
+def train(
+    model: str,
+    *,
+    data: AnyPath,
+    out: AnyPath,
+    preset: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    minutes: float | None = None,
+    features: str = "auto",
+    device: str = "auto",
+    precision: Precision = "auto",
+    quiet: bool = False,
+) -> TrainingResult:
+    """Train a model of the table of trainers ("pix2pix", "stylegan2"): what `distill train-MODEL` does.
+
+    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`. The result says where the
+    weights are, their scores and the page. Raises DistillError for bad input, and Diverged.
+    """
+    from distill.training.request import TrainRequest
+    from distill.training.run import run_training
+    from distill.training.trainers import open_trainer
+
+    request = TrainRequest(
+        data=Path(data),
+        out=Path(out),
+        preset=preset,
+        changes=settings or {},
+        seed=seed,
+        resume=resume,
+        minutes=minutes,
+        features=features,
+        precision=precision,
+    )
+    return run_training(open_trainer(model), request, device=device, quiet=quiet)
 
 
 def load_student(
