@@ -55,7 +55,7 @@ def find_pictures(folder: Path, out: Path) -> tuple[list[tuple[str, Path]], list
     """Return the pictures below a folder as (name, path), sorted by name, and the other files.
 
     A name is the path below the folder, with "/". Raises DistillError for a folder that is not there or
-    holds no picture; `out` is the file to come.
+    holds no picture; what lies in `out` is left out.
     """
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"

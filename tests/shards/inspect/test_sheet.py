@@ -61,3 +61,10 @@ def test_it_has_captions_and_is_a_png():
 def test_numbers_of_several_roles_stand_together():
     values = {"crossover": np.int16(5), "face": np.asarray([1.0, 0.25], np.float32)}
     assert numbers(values) == ["crossover 5", "face 1.000 / 0.250"]
+
+
+def test_single_images_make_a_grid_without_the_name_of_the_role():
+    few, many = (draw_sheet([sample(64, ["image"])] * count, ["image"]) for count in (1, 36))
+    assert many.width // 128 >= 12
+    assert many.height < 4 * few.height
+    assert few.height == draw_sheet([sample(64, ["a", "b"])], ["a", "b"]).height - 24
