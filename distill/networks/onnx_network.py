@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.networks.onnx_sizes import check_sizes
 from distill.weights.safe_pickle.machine import shown
 
 MAX_FILE = 2**30  # bytes
-MOST_ELEMENTS = 2**26  # of one value of one image: 256 MiB of float32
 MOST_CONSTANTS = (
     2**28
 )  # numbers of one constant, sizes of 0 counted as 1: as many float32 as the file may have
@@ -81,12 +81,6 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         name, sizes = _input(model.graph)
         self.input, self.batch, self.input_shape = name, sizes[0], tuple(size or 0 for size in sizes[1:])
-        if not all(self.input_shape):
-            raise UnsupportedCheckpoint(
-                f"input {shown(name)} has shape {sizes}; all sizes but the first must be fixed"
-            )
-        if (self.batch or 1) > MOST_IMAGES or math.prod(self.input_shape) > MOST_INPUT:
-            raise UnsupportedCheckpoint(f"input {shown(name)} has shape {sizes}; too large for images")
         self.outputs = [value.name for value in model.graph.output]
         makers = {output: node for node in model.graph.node for output in node.output}
         self.endings = {
@@ -152,13 +146,12 @@ def _check(model: Any) -> None:
             raise UnsupportedCheckpoint(f"{shown(tensor.name)} has shape {list(tensor.dims)[:8]}; too large")
     try:
         onnx.checker.check_model(model)
-        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        _input(graph)
+        check_sizes(model)
+    except UnsupportedCheckpoint:
+        raise
     except Exception as error:  # the classes of onnx share no base
         raise UnsupportedCheckpoint(f"no valid ONNX network ({_brief(error)})") from error
-    for value in inferred.graph.value_info:
-        sizes = [size.dim_value for size in value.type.tensor_type.shape.dim[1:]]
-        if math.prod(size for size in sizes if size > 0) > MOST_ELEMENTS:
-            raise UnsupportedCheckpoint(f"{shown(value.name)} has {sizes} numbers an image; too large")
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -187,8 +180,11 @@ def _input(graph: Any) -> tuple[str, list[int | None]]:
     if tensor.elem_type != onnx.TensorProto.FLOAT:
         raise UnsupportedCheckpoint(f"its input {shown(inputs[0].name)} is not float32")
     sizes = [size.dim_value or None for size in tensor.shape.dim]
-    if not sizes or any(size and size > 2**31 for size in sizes):
-        raise UnsupportedCheckpoint(f"its input {shown(inputs[0].name)} has shape {sizes}")
+    what = f"its input {shown(inputs[0].name)} has shape {sizes}"
+    if not sizes or not all(sizes[1:]):
+        raise UnsupportedCheckpoint(f"{what}; all sizes but the first must be fixed")
+    if (sizes[0] or 1) > MOST_IMAGES or math.prod(size or 1 for size in sizes[1:]) > MOST_INPUT:
+        raise UnsupportedCheckpoint(f"{what}; too large for images")
     return inputs[0].name, sizes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,10 @@ def test_files_that_say_more_or_less_than_one_network_are_refused() -> None:
     refused(model(**small(shape=["N", 4, 8, 8])))
     for shape in (["N", 3, 2**31 - 1, 1], ["N", 3, 2**20, 2**20], [2**31 - 1, 3, 8, 8]):
         refused(model(**small(shape=shape)))
-    refused(model(**small(shape=["N", 3, 2500, 2500])), "input images has shape", "too large for images")
+    refused(
+        model(**small(shape=["N", 3, 2500, 2500])),
+        "input images has shape [None, 3, 2500, 2500]; too large for images",
+    )
     refused(model(**small(outputs={})), "no output")
     refused(model(**small(more=field(15, b""))), "sparse")
     refused(model(**small(more=field(5, tensor("w", numbers(1))))))
@@ -122,6 +126,65 @@ def test_files_that_say_more_or_less_than_one_network_are_refused() -> None:
     refused(model(**small(nodes=grown, constants=huge, outputs={"y": ["N", 5, 1, 1]})), "big", "too large")
     refused(b"", "no valid ONNX network")
     refused(b"\x89PNG\r\n\x1a\n" * 8, "no ONNX file")
+
+
+def whole(*values: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.array(values, np.int64)
+
+
+MEAN = node("GlobalAveragePool", ["big"], "y")
+SUM_ADDED = [node("ReduceSum", ["k"], "sum", keepdims=0), node("Add", ["images", "sum"], "big"), MEAN]
+COUNTED = [  # a number that only the image tells
+    node("ReduceSum", ["images"], "bright", keepdims=0), node("Cast", ["bright"], "number", to=7),
+    node("Add", ["number", "n"], "often"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants", "word"),
+    [
+        ([node("Tile", ["images", "n"], "big"), MEAN], {"n": whole(1, 1, 9999, 9999)}, "too large"),
+        ([node("ConstantOfShape", ["n"], "k"), *SUM_ADDED], {"n": whole(3 * 10**9)}, "k has [3000000000]"),
+        (
+            [*COUNTED, node("ConstantOfShape", ["often"], "k"), *SUM_ADDED],
+            {"n": whole(3 * 10**9)},
+            "the size of k (ConstantOfShape) is not fixed",
+        ),
+        ([*COUNTED, node("Tile", ["images", "often"], "big"), MEAN], {"n": whole(1, 1, 9, 9)}, "is not fixed"),
+        (
+            [
+                node("Reshape", ["images", "a"], "column"), node("Reshape", ["images", "b"], "row"),
+                node("Add", ["column", "row"], "square"), node("ReduceSum", ["square"], "k", keepdims=0), *SUM_ADDED,
+            ],
+            {"a": whole(-1, 1), "b": whole(1, -1)},
+            "square grows faster than the number of images",
+        ),
+        (
+            [node("ConstantOfShape", ["n"], "w"), node("MatMul", ["w", "w"], "k"), *SUM_ADDED],
+            {"n": whole(9000, 9000)},
+            "times an image; at most",
+        ),
+    ],
+    ids=["tile", "constant", "by the image", "tile by the image", "outer product", "work"],
+)  # fmt: skip
+def test_what_would_take_all_memory_or_time_is_not_run(
+    nodes: list[bytes], constants: dict[str, Any], word: str
+) -> None:
+    started = time.perf_counter()
+    refused(model(nodes, constants, ["N", 3, 8, 8], {"y": ["N", 3, 1, 1]}), word)
+    assert time.perf_counter() - started < 10
+
+
+def test_sizes_that_are_worked_out_from_the_batch_are_known() -> None:
+    """As exporters write x.view(x.size(0), -1)."""
+    nodes = [
+        node("Shape", ["images"], "sizes"), node("Gather", ["sizes", "zero"], "count", axis=0),
+        node("Unsqueeze", ["count", "zeros"], "counts"), node("Concat", ["counts", "rest"], "shape", axis=0),
+        node("Reshape", ["images", "shape"], "flat"), node("Gemm", ["flat", "w"], "y"),
+    ]  # fmt: skip
+    constants = {"zero": np.array(0), "zeros": whole(0), "rest": whole(-1), "w": numbers(192, 5)}
+    network = open_onnx(model(nodes, constants, ["N", 3, 8, 8], {"y": ["N", 5]}), "view")
+    assert network(torch.zeros(3, 3, 8, 8))["y"].shape == (3, 5)
 
 
 @pytest.mark.parametrize(
