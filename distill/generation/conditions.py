@@ -17,7 +17,16 @@ from distill.devices import Format, Precision, processor_name, resolve_precision
 from distill.errors import DistillError
 from distill.files import atomic_write
 from distill.schema import Frozen, canonical_json, validated
-from distill.shards.folder import CONDITIONS_FILE, read_json
+from distill.shards.folder import (
+    CONDITIONS_FILE,
+    HELD,
+    read_json,
+    read_report,
+    shard_indices,
+    shard_is_valid,
+    shard_path,
+)
+from distill.shards.read import open_shard
 
 # Candidates drawn at once, up to each resolution in px. On a CPU 4 of 256 px or more are drawn as fast as 16, in half
 # the memory or less. The numbers of GPUs are estimates by memory, not measured.
@@ -57,14 +66,46 @@ class ChosenConditions:
 
 
 def read_conditions(folder: Path) -> Conditions | None:
-    """Return how the data set in a folder is drawn; None where none is recorded. Raises DistillError if damaged."""
+    """Return how the data set in a folder is drawn, by its record, else by its shards; None where nothing says it.
+
+    Raises DistillError for a damaged record, and for shards that were drawn in different ways.
+    """
     path = folder / CONDITIONS_FILE
-    if not path.is_file():
-        return None
+    if not path.exists():
+        return conditions_of_shards(folder)
     try:
         return validated(Conditions, read_json(path))
     except DistillError as error:
-        raise DistillError(f"{path}: {error}; take it away, and the next run records its own") from error
+        what = str(error).removeprefix(f"{path}: ")
+        raise DistillError(
+            f"{path}: {what}; take it away, and the next run restores it from the shards"
+        ) from error
+
+
+def conditions_of_shards(folder: Path) -> Conditions | None:
+    """Return how the first of the shards that are done was drawn; None without one.
+
+    Raises DistillError where another was drawn in another way.
+    """
+    first, named = None, ""
+    for index in shard_indices(folder) if folder.is_dir() else ():
+        report, path = read_report(folder, index), shard_path(folder, index)
+        if not report or not shard_is_valid(folder, index, digest=report.digest, rows=report.rows):
+            continue  # not done: it will be made again
+        with open_shard(path, report=report) as shard:
+            try:
+                found = validated(Conditions, shard.conditions)
+            except DistillError as error:
+                raise DistillError(f"{path} does not say how it was drawn: {error}") from error
+        if first is None:
+            first, named = found, path.name
+        for key in HELD:
+            if (mine := getattr(found, key)) != (other := getattr(first, key)):
+                raise DistillError(
+                    f"{path}: its {key} is {mine}, that of {named} {other}: a data set is drawn in one way; remove"
+                    " one of them, or choose another --out"
+                )
+    return first
 
 
 def choose_conditions(
@@ -114,13 +155,9 @@ def conditions_on(
 
 
 def _check_same(chosen: ChosenConditions, there: Conditions) -> None:
-    asked = {
-        "precision": None if chosen.precision == "auto" else chosen.precision,
-        "batch_size": chosen.batch_size,
-        "compiled": chosen.compiled,
-    }
-    for key, value in asked.items():
-        if value is not None and value != getattr(there, key):
+    for key in HELD:
+        value = getattr(chosen, key)
+        if value not in (None, "auto", getattr(there, key)):
             raise DistillError(
                 f"{key} is {getattr(there, key)} in the data set that was begun and {value} here: leave it out, or"
                 " choose another --out"

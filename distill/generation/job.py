@@ -71,6 +71,7 @@ class GenerationRun:
     files: RecipeFiles
     placement: Placement
     conditions: Conditions
+    begun: Conditions | None = None  # under which the data set was begun
     note: str = ""  # what a user should know before it starts
     max_candidates: int | None = None
 
@@ -94,6 +95,7 @@ def prepare(request: GenerateRequest) -> GenerationRun:
         files=files,
         placement=placement,
         conditions=conditions,
+        begun=there,
         note=difference_note(there, conditions),
         max_candidates=request.max_candidates,
     )
@@ -131,7 +133,7 @@ def run_job(
 def claimed_folder(run: GenerationRun) -> Iterator[None]:
     """Put the recipe into the folder, and what is left of earlier runs in order; leave no recipe without a shard."""
     folder = run.plan.folder
-    claim_folder(run.plan, run.conditions)
+    claim_folder(run.plan, run.begun or run.conditions)
     sweep(folder)
     if run.plan.todo:
         (folder / MANIFEST_FILE).unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 
 __all__ = [
     "CONDITIONS_FILE",
+    "HELD",
     "LOCK_FILE",
     "MANIFEST_FILE",
     "RECIPE_FILE",
@@ -44,6 +45,7 @@ __all__ = [
 
 MANIFEST_FILE, RECIPE_FILE, LOCK_FILE = "manifest.json", "recipe.json", ".lock"
 CONDITIONS_FILE = "conditions.json"  # how the data set is drawn: see distill/generation/conditions.py
+HELD = ("precision", "batch_size", "compiled")  # of the conditions: the same in every shard of a data set
 MANIFEST_FORMAT = "distill-dataset"
 SHARD_NAME = re.compile(r"shard-(\d{5,})\.h5")
 SIDECAR_NAME = re.compile(r"shard-(\d{5,})\.json")
@@ -224,6 +226,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_limited(path: Path) -> bytes:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with path.open("rb") as file:

@@ -6,7 +6,7 @@ every file, every column, every image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from distill.errors import DistillError, ShardCorrupt
 from distill.shards.columns import column_problem
 from distill.shards.digest import decisive
 from distill.shards.folder import (
+    CONDITIONS_FILE,
+    HELD,
     MANIFEST_FILE,
     RECIPE_FILE,
     SIDECAR_NAME,
@@ -78,11 +80,11 @@ def verify_folder(folder: Path, *, full: bool, progress: Progress | None = None)
     report = VerifyReport(folder=str(folder), full=full)
     recipe = _recipe(folder, report)
     listed = _manifest(folder, recipe, report)
-    digest = report.digest
+    digest, drawn = report.digest, _conditions(folder, report)
     indices = sorted({*listed, *shard_indices(folder), *shard_indices(folder, SIDECAR_NAME)})
     done, total = 0, sum(_size(shard_path(folder, index)) for index in indices)
     for index in indices:
-        problems = list(_shard_problems(folder, index, listed, digest, full=full))
+        problems = list(_shard_problems(folder, index, listed, digest, drawn, full=full))
         report.problems += [Problem(shard=shard_path(folder, index).name, what=what) for what in problems]
         size, sidecar = _size(shard_path(folder, index)), read_report(folder, index)
         if not problems and sidecar is not None:
@@ -108,6 +110,17 @@ def _recipe(folder: Path, report: VerifyReport) -> dict[str, Any] | None:
         return None
 
 
+def _conditions(folder: Path, report: VerifyReport) -> dict[str, Any]:
+    """Return the conditions that every shard must have; {} where none are recorded, or they cannot be read."""
+    path = folder / CONDITIONS_FILE
+    try:
+        recorded = read_json(path) if path.exists() else {}
+    except DistillError as error:
+        report.problems.append(_problem_of(path, error))
+        return {}
+    return {key: recorded[key] for key in HELD if key in recorded}
+
+
 def _manifest(folder: Path, recipe: dict[str, Any] | None, report: VerifyReport) -> dict[int, ShardReport]:
     """Return the shards that the manifest lists, by index; none where it is missing or broken."""
     try:
@@ -124,7 +137,13 @@ def _manifest(folder: Path, recipe: dict[str, Any] | None, report: VerifyReport)
 
 
 def _shard_problems(
-    folder: Path, index: int, listed: dict[int, ShardReport], digest: str | None, *, full: bool
+    folder: Path,
+    index: int,
+    listed: dict[int, ShardReport],
+    digest: str | None,
+    drawn: Mapping[str, Any],
+    *,
+    full: bool,
 ) -> Iterator[str]:
     path, sidecar = shard_path(folder, index), read_report(folder, index)
     if listed and index not in listed:
@@ -142,6 +161,9 @@ def _shard_problems(
     expected = listed.get(index, sidecar)
     try:
         with open_shard(path, report=expected) as reader:
+            for key, value in drawn.items():
+                if (found := reader.conditions.get(key, value)) != value:
+                    yield f"drawn with {key} {found}, {CONDITIONS_FILE} says {value}"
             if full:
                 read_everything(reader)
     except ShardCorrupt as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,46 @@ def test_a_data_set_goes_on_as_it_was_begun(
         capsys.readouterr()
         assert generate("--n", 8, *options, *asked) == 2
         assert words in capsys.readouterr().err
+
+
+def test_a_lost_record_of_the_conditions_is_restored_from_the_shards(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a"
+    options = ["--generator", tiny_weights, "--out", out, *QUICK]
+    assert generate("--n", 4, *options, "--precision", "fp32") == 0
+    path = out / "conditions.json"
+    begun = path.read_bytes()
+    path.unlink()
+    capsys.readouterr()
+    assert generate("--n", 8, *options, "--precision", "bf16") == 2
+    assert "precision is fp32 in the data set that was begun and bf16 here" in capsys.readouterr().err
+    assert generate("--n", 4, *options) == 0  # nothing to do
+    assert path.read_bytes() == begun
+    path.unlink()
+    assert generate("--n", 8, *options) == 0
+    assert path.read_bytes() == begun
+    assert run(["verify", str(out), "--full"]) == 0
+
+
+def test_shards_drawn_in_two_ways_are_no_data_set_to_go_on_with(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for out, n, precision in ((one, 4, "fp32"), (other, 8, "bf16")):
+        options = ["--generator", tiny_weights, "--out", out, *QUICK, "--precision", precision]
+        assert generate("--n", n, *options) == 0
+    for path in (*other.glob("shard-00001.*"), other / "manifest.json"):
+        shutil.copy(path, one)
+    capsys.readouterr()
+    assert run(["verify", str(one)]) == 2
+    assert "shard-00001.h5: drawn with precision bf16, conditions.json says fp32" in capsys.readouterr().out
+    (one / "conditions.json").unlink()
+    assert generate("--n", 12, "--generator", tiny_weights, "--out", one, *QUICK) == 2
+    line = capsys.readouterr().err
+    assert "shard-00001.h5: its precision is bf16, that of shard-00000.h5 fp32" in line
+    assert line.count("\n") == 1
+    assert not (one / "conditions.json").exists()
 
 
 def test_a_device_that_cannot_draw_as_was_begun_is_refused_by_name(
