@@ -112,7 +112,7 @@ def collect(
 
     A complete one is left as it is. Raises Interrupted when `stop` was set, and DiskFull: what is complete stays,
     and the same call goes on from there. Any other error of the source, DistillError for a source without a row
-    among them, leaves nothing.
+    among them, leaves nothing of this call.
     """
     check_collection(collection)
     if complete := _complete(collection):
@@ -144,8 +144,9 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _claimed(collection: Collection) -> Iterator[None]:
-    """Put the recipe into the folder; after an error of the source take away all that was made."""
+    """Put the recipe into the folder; after an error of the source take away what was made since."""
     folder = collection.folder
+    earlier = set(shard_indices(folder))
     sweep(folder)
     (folder / MANIFEST_FILE).unlink(missing_ok=True)
     atomic_write(folder / RECIPE_FILE, (canonical_json(collection.recipe) + "\n").encode())
@@ -154,7 +155,7 @@ def _claimed(collection: Collection) -> Iterator[None]:
     except (Interrupted, DiskFull, KeyboardInterrupt):
         raise
     except BaseException:
-        for index in shard_indices(folder):
+        for index in set(shard_indices(folder)) - earlier:
             sidecar_path(folder, index).unlink(missing_ok=True)
             shard_path(folder, index).unlink()
         raise

@@ -104,3 +104,27 @@ def test_a_fault_of_the_source_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DistillError, match="too many"):
         collect(broken)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_fault_of_the_source_leaves_what_an_earlier_call_had_made(tmp_path: Path) -> None:
+    stop, taken = threading.Event(), 0
+
+    def advance(count: int) -> None:
+        nonlocal taken
+        taken += count
+        if taken == 8:
+            stop.set()
+
+    with pytest.raises(Interrupted):
+        collect(collection(tmp_path / "a"), stop=stop, advance=advance)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "a").glob("shard-*")}
+    assert len(before) == 4  # two shards and their sidecars
+
+    def failing(first: int) -> Iterator[Entry]:
+        yield from entries(first, count=8)
+        raise DistillError("the disk with the pictures is gone")
+
+    recipe = collection(tmp_path).recipe
+    with pytest.raises(DistillError, match="is gone"):
+        collect(Collection(folder=tmp_path / "a", recipe=recipe, candidates=10, entries=failing))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").glob("shard-*")} == before
