@@ -270,6 +270,15 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path
     assert (seed["preset"], seed["constant_epochs"], seed["resolution"]) == ("seed", 50, 16)
 
 
+def test_fewer_epochs_make_the_warm_up_shorter(data: Path, tmp_path: Path) -> None:
+    short = ["--constant-epochs", 1, "--decay-epochs", 3]
+    plan = run("--data", data, "--out", tmp_path / "run", *short, "--dry-run", "--json")
+    whole = PRESETS["demo"]
+    assert whole.warm_up_epochs > 4
+    share = whole.warm_up_epochs / (whole.constant_epochs + whole.decay_epochs)
+    assert plan["warm_up_epochs"] == pytest.approx(4 * share)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -280,10 +289,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(data: Path, tmp_path: Path
         (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, none"),
         (["--batch", 6, "--set", "accumulate=4"], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
-        (
-            ["--constant-epochs", 1, "--decay-epochs", 2],
-            f"{PRESETS['demo'].warm_up_epochs:g} epochs of pixels alone are more than the 3",
-        ),
+        (epochs(1, 2, warm_up=4), "4 epochs of pixels alone are more than the 3"),
         (["--warm-up-epochs", 2, "--set", "l1_weight=0"], "2 epochs of pixels alone need a weight"),
         (["--features", "inception"], "inception"),
         (["--perceptual", "vgg19", "--vgg19", "/nowhere/vgg19.pth"], "/nowhere/vgg19.pth"),

@@ -93,7 +93,10 @@ class Pix2PixSettings(TrainerSettings):
 
 
 def settle(preset: Pix2PixSettings, changes: Mapping[str, object]) -> Pix2PixSettings:
-    """Apply the changes and check that all fits together. Raises DistillError."""
+    """Apply the changes and check that all fits together. Raises DistillError.
+
+    Fewer epochs than the preset's first part, of pixels alone, make that part shorter in proportion.
+    """
     settings = changed(preset, changes)
     named = next((name for name in SHAPE if name in changes), None)
     if settings.init is not None and named:
@@ -102,6 +105,9 @@ def settle(preset: Pix2PixSettings, changes: Mapping[str, object]) -> Pix2PixSet
     total = settings.constant_epochs + settings.decay_epochs
     if not total:
         raise DistillError("0 epochs: give constant_epochs or decay_epochs above 0")
+    if settings.warm_up_epochs > total and "warm_up_epochs" not in changes:
+        share = preset.warm_up_epochs / (preset.constant_epochs + preset.decay_epochs)
+        settings = changed(settings, {"warm_up_epochs": share * total})
     if settings.warm_up_epochs > total:
         raise DistillError(
             f"{settings.warm_up_epochs:g} epochs of pixels alone are more than the {total:g} of the whole run: set"
