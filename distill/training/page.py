@@ -26,7 +26,6 @@ class Page:
     """What does not change in the course of a run, and the name of the latest picture."""
 
     title: str
-    noun: str  # of a row: triplet, pair
     facts: Mapping[str, object] = field(default_factory=dict)
     picture: str = ""
 

@@ -1,4 +1,4 @@
-"""Where a run is, and the random numbers of that place.
+"""Where a run is, and the random numbers of that position.
 
 Every stream is a pure function of (seed, update, purpose): nothing has to be stored to resume, and a new purpose
 never shifts another one.

@@ -118,9 +118,7 @@ def run_training(
     Raises DistillError for bad input, Interrupted when `stop` is set, Diverged, and DiskFull.
     """
     main = processes.rank() == 0
-    with (
-        open_training(trainer, request, device=resolve_device(device), note=_printed(quiet)) as training,
-    ):
+    with open_training(trainer, request, device=resolve_device(device), note=_printed(quiet)) as training:
         events = RunEvents(training)
         run = make_run(training, events)
         position, note = open_run(run, resume=request.resume)
@@ -149,7 +147,7 @@ def opening_line(training: Training, position: RunPosition) -> str:
     plan = training.plan
     going_on = f", from {position.samples / 1000:.1f} kimg on" if position.samples else ""
     return (
-        f"{plan.preset}: {training.trainer.title(plan)}, {plan.data.rows} {training.trainer.noun}s, for"
+        f"{plan.preset}: {training.trainer.title(plan)}, {plan.data.rows} {training.trainer.noun(plan)}s, for"
         f" {plan.samples / 1000:g} kimg by {plan.device} in {plan.precision} into {plan.out}{going_on}"
     )
 
@@ -187,9 +185,8 @@ class RunEvents:
     def __init__(self, training: Training) -> None:
         self.training, self.out = training, training.plan.out
         self.watch: Watch = training.trainer.make_watch(training.plan, training.step)
-        self.page = Page(
-            title=training.trainer.title(training.plan), noun=training.trainer.noun, facts=training.facts()
-        )
+        trainer, plan = training.trainer, training.plan
+        self.page = Page(title=trainer.title(plan), facts=training.facts())
 
     def begin(self, position: RunPosition) -> None:
         self.watch.begin(position)

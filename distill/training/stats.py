@@ -37,7 +37,7 @@ class LossMeans:
 
 
 class StatsFile:
-    """Appends lines to `stats.jsonl` and to TensorBoard. Lines from after the place that is resumed from go."""
+    """Appends lines to `stats.jsonl` and to TensorBoard. Lines from after the position that is resumed from go."""
 
     def __init__(self, folder: Path, *, samples: int) -> None:
         self.path = folder / FILE

@@ -27,7 +27,7 @@ class TrainingData(Protocol):
         """Rows that are trained on; an epoch has as many samples."""
 
     def draw(self, position: RunPosition) -> Any:
-        """Return this process's part of the batch at a place of the run; the same each time."""
+        """Return this process's part of the batch at a position of the run; the same each time."""
 
     def shared(self) -> Mapping[str, Any]:
         """What a resumed run must find again, as plain values by name."""
@@ -119,14 +119,14 @@ class TrainingPlan(Generic[S, D]):
 class Trainer(Generic[S, D, N]):
     """A model that can be trained.
 
-    `noun` names a sample. `default_preset`: the one for a data set where none is asked for. `settle`: the preset with
-    the changes asked for, checked (`settings.changed`, and what the model adds). `samples`: how many the whole run
-    sees, of so many rows. `open_data`: (request, settings, device, note) -> data; `note` hears of pictures left out.
-    `title`: of page and first line. `less_memory`: what to do where memory ends.
+    `noun`: of a sample, such as image or pair. `default_preset`: the one for a data set where none is asked for.
+    `settle`: the preset with the changes asked for, checked (`settings.changed`, and what the model adds). `samples`:
+    how many the whole run sees, of so many rows. `open_data`: (request, settings, device, note) -> data; `note` hears
+    of pictures left out. `title`: of page and first line. `less_memory`: what to do where memory ends.
     """
 
     name: str
-    noun: str
+    noun: Callable[[TrainingPlan[S, D]], str]
     presets: Mapping[str, S]
     default_preset: Callable[[Path], str]
     settle: Callable[[S, Mapping[str, object]], S]

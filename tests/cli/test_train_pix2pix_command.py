@@ -238,13 +238,15 @@ def test_a_published_generator_is_a_start_and_its_channels_are_checked(
     assert error.exit_code == 2
 
 
-def test_pairs_and_chosen_roles(pairs: Path, tmp_path: Path) -> None:
+def test_pairs_and_chosen_roles(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = run("--data", pairs, "--out", tmp_path / "run", "--dry-run", "--json")
     assert (plan["inputs"], plan["target"], plan["input_channels"]) == ("source", "target", 3)
     back = ["--inputs", "target", "--target", "source"]
     plan = run("--data", pairs, "--out", tmp_path / "run", *back, "--dry-run", "--json")
     assert (plan["inputs"], plan["target"]) == ("target", "source")
-    run("--data", pairs, "--out", tmp_path / "run", *back, *epochs(0.5, 0), "--val-fraction", 0)
+    options = ["--data", pairs, "--out", tmp_path / "run", *back, *epochs(0.5, 0), "--val-fraction", 0]
+    assert distill(["train-pix2pix", *map(str, [*COMMON, *options])]) == 0
+    assert "target → source, 16 pairs, for" in capsys.readouterr().err
     facts = load_student(tmp_path / "run").facts
     assert facts.inputs == ("target",)
     assert facts.selected_by == {}

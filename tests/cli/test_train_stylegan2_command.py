@@ -188,6 +188,13 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(faces: Path, tmp_path: Pat
     assert int(str(plan["generator_parameters"])) > 10_000
 
 
+def test_widths_are_set_as_text(faces: Path, tmp_path: Path) -> None:
+    options = ["--data", faces, "--out", tmp_path / "run", "--dry-run", "--json"]
+    wide, narrow = (run(*options, "--set", f"widths=4:{width},8:{width}") for width in (16, 8))
+    assert narrow["widths"] == "4 8, 8 8"
+    assert int(str(narrow["generator_parameters"])) < int(str(wide["generator_parameters"]))
+
+
 def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -> None:
     options = ["--data", faces, "--out", tmp_path / "run", "--features", "none"]
     run(*options, "--kimg", "0.032")
@@ -210,6 +217,8 @@ def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -
         (["--features", "inception"], "give its path as inception=FILE"),
         (["--features", "inception=/no/such.pth"], "/no/such.pth: cannot be read"),
         (["--gpus", "64"], "64 GPUs asked for"),
+        (["--set", "widths=4:8,wide"], "setting widths: 4:512,8:256 is needed, px:channels (got 4:8,wide)"),
+        (["--set", "widths=4:0,8:8"], "setting widths.4: Input should be greater than or equal to 1"),
     ],
 )
 def test_bad_input_is_one_line(faces: Path, tmp_path: Path, options: list[str], words: str) -> None:

@@ -169,7 +169,7 @@ class ToyWatch:
 
 TOY: Trainer[ToySettings, ToyData, ToyStep] = Trainer(
     name="toy",
-    noun="image",
+    noun=lambda plan: "image",
     presets={"plain": ToySettings(batch=4, lr=0.01)},
     default_preset=lambda data: "plain",
     settle=changed,

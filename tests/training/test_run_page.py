@@ -11,7 +11,7 @@ SCORES = {"student, now (1.0 k)": {"l1": 0.25, "ssim": 0.5}, "copy the content":
 
 
 def test_the_best_of_each_score_is_bold_and_curves_come_with_the_first_numbers(tmp_path: Path) -> None:
-    page = Page(title="a → b", noun="pair")
+    page = Page(title="a → b")
     write_page(tmp_path, page, SCORES, running=True)
     text = (tmp_path / NAME).read_text()
     assert 'http-equiv="refresh"' in text
@@ -26,7 +26,7 @@ def test_the_best_of_each_score_is_bold_and_curves_come_with_the_first_numbers(t
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
-    page = Page(title="<b>&", noun="pair", facts={"data": "<script>"}, picture='"><script>')
+    page = Page(title="<b>&", facts={"data": "<script>"}, picture='"><script>')
     write_page(tmp_path, page, {}, running=False)
     text = (tmp_path / NAME).read_text()
     assert "<script>" not in text

@@ -12,8 +12,8 @@ class Schedule:
     On the first `warm_up` of all these the generator learns from the distance of pixels alone: no discriminator, no
     perceptual features, so each takes a fraction of the time.
 
-    Nothing is stored: a run that goes on has the rate of its place, and one that is extended that of the longer
-    schedule at this place.
+    Nothing is stored: a run that goes on has the rate of its position, and one that is extended that of the longer
+    schedule at this position.
     """
 
     lr: float

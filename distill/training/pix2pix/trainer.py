@@ -10,6 +10,7 @@ from distill.networks.perceptual import default_perceptual, load_perceptual
 from distill.networks.pix2pixhd import Norm
 from distill.networks.pix2pixhd_files import read_generator
 from distill.shards.dataset import TripletDataset
+from distill.shards.summary import sample_word
 from distill.training import processes
 from distill.training.pix2pix.data import Triplets, open_triplets
 from distill.training.pix2pix.settings import PRESETS, Pix2PixSettings, less_memory, settle
@@ -71,7 +72,7 @@ def cadence(rows: int) -> Cadence:
 
 PIX2PIX: Trainer[Pix2PixSettings, Triplets, Pix2PixHDStep] = Trainer(
     name="pix2pix",
-    noun="triplet",
+    noun=lambda plan: sample_word(plan.data.dataset.roles),
     presets=PRESETS,
     default_preset=default_preset,
     settle=settle,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator
 
 from distill.errors import DistillError
 from distill.stylegan2.networks import GeneratorShape
@@ -25,6 +28,19 @@ HEAD_START_KIMG = 8.0
 PROJECTED_HEAD_START_KIMG = 1.0  # heads on frozen features know the images apart after 32 updates
 
 
+def read_widths(value: Any) -> Any:
+    """Read the text 4:32,8:32,16:24 as resolutions with their channels; leave anything else to its checks."""
+    if not isinstance(value, str):
+        return value
+    if not _WIDTHS.fullmatch(value):
+        raise ValueError("4:512,8:256 is needed, px:channels")
+    return dict(part.split(":") for part in value.split(","))
+
+
+_WIDTHS = re.compile(r"\d+:\d+(,\d+:\d+)*")
+Widths = Annotated[dict[int, Count], BeforeValidator(read_widths)]
+
+
 class StyleGAN2Settings(TrainerSettings):
     """Everything that decides what an update does, apart from the images and the seed."""
 
@@ -33,7 +49,7 @@ class StyleGAN2Settings(TrainerSettings):
     mirror: bool = False  # show half of the images mirrored
     held_out: CountFromZero | None = None  # images kept for the score; None: a tenth, up to 1000
     # the networks
-    widths: dict[int, int]  # channels of generator and discriminator at each resolution
+    widths: Widths  # channels of generator and discriminator at each resolution
     latent: Count  # width of z and of w
     mapping_layers: Count
     critic: Literal["stylegan2", "projected"] = "stylegan2"

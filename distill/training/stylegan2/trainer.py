@@ -29,7 +29,7 @@ def make_step(plan: Plan) -> StyleGAN2Step:
 
 STYLEGAN2: Trainer[StyleGAN2Settings, TeacherImages, StyleGAN2Step] = Trainer(
     name="stylegan2",
-    noun="image",
+    noun=lambda plan: "image",
     presets=PRESETS,
     default_preset=lambda data: "small",
     settle=settle,
