@@ -93,7 +93,10 @@ def _remove_others(folder: Path) -> None:
 
 def check_settings(stored: Mapping[str, Any], asked: Mapping[str, Any], where: Path) -> None:
     """Raise DistillError naming the first settings in which a run that is resumed differs from what is asked."""
-    keys = [key for key in sorted({*stored, *asked}) if stored.get(key) != asked.get(key)]
+    names = sorted(
+        {*stored, *asked}, key=lambda name: (name != "trainer", name)
+    )  # this one explains all others
+    keys = [key for key in names if stored.get(key) != asked.get(key)]
     if keys:
         what = ", ".join(f"{key} is {stored.get(key)!r} there and {asked.get(key)!r} now" for key in keys[:3])
         raise DistillError(f"{where} holds a run with other settings: {what}; use the same, or another --out")

@@ -138,6 +138,9 @@ def test_resume_with_another_setting_is_refused(
     assert train(folder, tmp_path / "run", "--set", "kimg=0.008") == 0
     assert train(folder, tmp_path / "run", "--set", "pool=5", "--resume") == 2
     assert "pool is 16 there and 5 now" in capsys.readouterr().err
+    other = ["train-stylegan2", "--preset", "tiny", "--features", "none", "--device", "cpu", "--resume"]
+    assert run([*other, "--data", str(folder), "--out", str(tmp_path / "run")]) == 2
+    assert "other settings: trainer is 'toy' there and 'stylegan2' now" in capsys.readouterr().err
 
 
 def test_it_stands_in_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
