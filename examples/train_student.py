@@ -14,7 +14,7 @@ from distill.pixels import to_uint8, write_png
 def main(out: Path, n: int, epochs: float) -> None:
     choices = distill.TaskChoices(align="none")  # no look at faces: quicker
     distill.generate("style-mix", n=n, out=out / "data", choices=choices)
-    settings = {"warm_up_epochs": epochs, "constant_epochs": epochs, "decay_epochs": epochs / 4}
+    settings = {"constant_epochs": epochs, "decay_epochs": epochs}
     quick = "pixels8"  # features of the Fréchet distance; leave it out for those of EfficientNet-Lite0
     result = distill.train(
         "pix2pix", data=out / "data", out=out / "student", settings=settings, features=quick
