@@ -38,4 +38,4 @@ def export(**given: Any) -> None:
         f"{report.kept} were there already"
     )
     if report.hint:
-        click.echo(f"In a checkout of pix2pixHD: {report.hint}")
+        click.echo(report.hint)

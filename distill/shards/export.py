@@ -150,11 +150,15 @@ def pix2pixhd_folders(roles: Sequence[str], phase: str) -> dict[str, str]:
 
 
 def pix2pixhd_hint(out: Path, inputs: int, recipe: Mapping[str, Any], phase: str) -> str:
-    """Return the command line that trains pix2pixHD on an export."""
+    """Say how to train pix2pixHD on an export: in which program, by which command line.
+
+    NVIDIA's reads A and B alone; that of the paper's authors (Viazovetskyi et al. 2020) joins C to the input.
+    """
+    program = "pix2pixHD by NVIDIA" if inputs == 1 else "pix2pixHD of EvgenyKashin/stylegan2-distillation"
     words = ["python", "train.py", "--dataroot", str(out), "--label_nc", "0", "--no_instance"]
     words += ["--input_nc", str(3 * inputs), "--loadSize", str(recipe.get("resolution"))]
     words += ["--phase", phase] if phase != "train" else []
-    return shlex.join(words)
+    return f"In a checkout of {program}: {shlex.join(words)}"
 
 
 def claim(folder: Path, out: Path, stamp: Mapping[str, Any]) -> None:
