@@ -1,7 +1,8 @@
-"""The tasks of `distill generate`: the one place that looks into the package `pipelines`."""
+"""The tasks: the one place that looks into the package `pipelines`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
 
 def task_recipe(name: str) -> TaskRecipe:
     """Return the recipe of a task. Raises DistillError for an unknown one, and where ours are hidden."""
+    recipes = all_recipes()
+    if name not in recipes:
+        raise DistillError(f"unknown task {name!r}; the tasks are {', '.join(recipes)}")
+    return recipes[name]
+
+
+def all_recipes() -> Mapping[str, TaskRecipe]:
+    """Return the recipe of each task by name. Raises DistillError where ours are hidden, or a file has none."""
     check_pipelines()
     import pipelines
 
-    if name not in pipelines.RECIPES:
-        raise DistillError(f"unknown task {name!r}; the tasks are {', '.join(pipelines.RECIPES)}")
-    return pipelines.RECIPES[name]
+    return pipelines.RECIPES
 
 
 def check_pipelines() -> None:
