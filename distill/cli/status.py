@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distill.cli import options
+from distill.progress import plural
+
 if TYPE_CHECKING:
     from distill.shards.lock import Driver
     from distill.shards.status import FolderStatus
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 def status(folder: Path, as_json: bool) -> None:
     """Show how far the data set in DIR is: shards, accepted rows, drops by reason, the driver that runs.
@@ -38,7 +41,7 @@ def _lines(found: FolderStatus) -> Iterator[str]:
     yield f"shards    {found.shards_done}{_of(found.shards)} done, {found.bytes / 2**20:.1f} MiB"
     if found.shards_broken:
         names = ", ".join(str(index) for index in found.shards_broken[:10])
-        yield f"broken    {len(found.shards_broken)} shards without a valid sidecar: {names}"
+        yield f"broken    {plural(len(found.shards_broken), 'shard')} not as written, or without a sidecar: {names}"
     yield f"rows      {found.rows}{_of(found.n)} accepted"
     yield f"driver    {_driver(found.driver)}"
     if found.tried:

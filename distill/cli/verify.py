@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from distill.cli import options
+
+if TYPE_CHECKING:
+    from distill.shards.verify import VerifyReport
+
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--full", is_flag=True, help="Also compare every sha256, read every column and image.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(folder: Path, full: bool, as_json: bool) -> None:
@@ -37,10 +43,23 @@ def verify(folder: Path, full: bool, as_json: bool) -> None:
         for line in [*map(str, report.problems), *(f"note: {note}" for note in report.notes)]:
             click.echo(line)
     if report.problems:
-        others = f" and {len(report.problems) - 1} more" if len(report.problems) > 1 else ""
-        advice = "remove the broken files and run the command that made it again"
-        raise DistillError(f"{folder}: {report.problems[0]}{others}; {advice}")
+        raise DistillError(f"{folder}: {plural(len(report.problems), 'problem')}; {advice(report)}")
     if not as_json:
         depth = "checksums, columns and images" if full else "sizes and structure; --full reads everything"
         found = f"{plural(report.rows, 'row')} in {plural(report.shards, 'shard')}"
         click.echo(f"{folder}: {found}, all fine ({depth})")
+
+
+def advice(report: VerifyReport) -> str:
+    """Say what makes a data set whole again: the file that nothing can be made without comes first."""
+    from distill.shards.folder import CONDITIONS_FILE, MANIFEST_FILE, RECIPE_FILE
+
+    again = "run the command that made it again"
+    broken = dict.fromkeys(problem.shard for problem in report.problems)
+    if RECIPE_FILE in broken:
+        return f"put {RECIPE_FILE} back first: the attribute 'recipe' of every shard holds it as it was"
+    if CONDITIONS_FILE in broken:
+        return f"remove {CONDITIONS_FILE} and {again}: it is restored from the shards"
+    if [*broken] == [MANIFEST_FILE]:
+        return again
+    return f"remove the broken files and {again}"

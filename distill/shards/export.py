@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.files import atomic_write, sweep
+from distill.files import atomic_write, make_folder, sweep
 from distill.shards.export_files import (
     OpenShard,
     image_file,
@@ -165,7 +165,7 @@ def claim(folder: Path, out: Path, stamp: Mapping[str, Any]) -> None:
     """Take `out` for this export, or refuse it: foreign files, another export, inside the data set."""
     if out.resolve().is_relative_to(folder.resolve()):
         raise DistillError(f"{out}: lies inside the data set {folder}; choose a folder elsewhere")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     sweep(out)
     if not (out / STAMP).exists():
         _refuse_foreign(out)

@@ -62,6 +62,10 @@ def read_curves(run: Path) -> Curves:
     rows = [row for row in map(_row, lines) if row]
     broken = sum(1 for line in lines if line.strip()) - len(rows)
     names = list(dict.fromkeys(name for row in rows for name in row if name != "samples"))
+    if broken and not names:
+        raise DistillError(
+            f"{path}: no line of it is one of training; name the folder of a training run, which holds {FILE}"
+        )
     if not names:
         raise DistillError(
             f"{path}: no line with numbers yet; run the command again when training has gone on"

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -82,8 +83,7 @@ def test_verify_lists_problems_and_ends_with_one_error(
     assert run(["verify", str(finished)]) == 2
     out, err = capsys.readouterr()
     assert [line.partition(":")[0] for line in out.splitlines()] == ["shard-00000.h5", "shard-00001.h5"]
-    assert err.startswith(f"distill: error: {finished}: shard-00000.h5: 0 bytes long")
-    assert "and 1 more" in err
+    assert err.startswith(f"distill: error: {finished}: 2 problems; remove the broken files and run")
     assert err.count("\n") == 1
 
 
@@ -99,6 +99,26 @@ def test_verify_finds_a_flipped_byte_only_in_full_where_it_is_in_the_pixels(
     out = capsys.readouterr().out
     assert "image 1 of 'style'" in out
     assert "sha256" in out
+
+
+def test_verify_of_an_incomplete_folder_asks_for_the_command_alone(
+    unfinished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["verify", str(unfinished)]) == 2
+    out, err = capsys.readouterr()
+    assert (out + err).count("missing, so the data set is not complete") == 1
+    assert err == f"distill: error: {unfinished}: 1 problem; run the command that made it again\n"
+
+
+def test_verify_of_a_broken_recipe_says_where_it_is_kept(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (finished / "recipe.json").write_text("{")
+    assert run(["verify", str(finished)]) == 2
+    assert "put recipe.json back first: the attribute 'recipe' of every shard" in capsys.readouterr().err
+    with h5py.File(finished / "shard-00001.h5") as shard:
+        (finished / "recipe.json").write_bytes(shard.attrs["recipe"])
+    assert run(["verify", str(finished), "--full"]) == 0
 
 
 def test_verify_as_json(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,4 +213,4 @@ def test_status_does_not_count_a_broken_shard(finished: Path, capsys: pytest.Cap
     found = status_of(finished, capsys)
     assert (found["complete"], found["rows"], found["shards_broken"]) == (False, 2, [1])
     assert run(["status", str(finished)]) == 0
-    assert "broken    1 shards without a valid sidecar: 1" in capsys.readouterr().out
+    assert "broken    1 shard not as written, or without a sidecar: 1" in capsys.readouterr().out

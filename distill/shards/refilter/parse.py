@@ -157,12 +157,23 @@ class _Checker:
         if text in self.shapes:
             return text, leaf if len(same) == 1 and not leaf[0].isdigit() else text
         if "/" in text or not same:
+            if self._is_arithmetic(node):
+                self.fail(node, "there is no arithmetic")
             near = difflib.get_close_matches(leaf, self._leaves(), n=2, cutoff=0.6)
             meant = f"; did you mean {' or '.join(near)}?" if near else ""
             self.fail(node, f"no column {_short(text)!r}{meant}; {self.known()}")
         if len(same) > 1:
             self.fail(node, f"{_short(text)!r} is {' and '.join(same)}: write one of them")
         return same[0], leaf
+
+    def _is_arithmetic(self, node: ast.expr) -> bool:
+        """Tell whether numbers or columns are divided or subtracted: other names have / and - in them."""
+        match node:
+            case ast.BinOp(left=left, right=right):
+                return self._is_arithmetic(left) and self._is_arithmetic(right)
+            case ast.Name(id=name):
+                return name in self._leaves()
+        return isinstance(node, ast.Constant)
 
     def _is_several(self, column: NamedColumn) -> bool:
         return column.index is None and column.several > 1
