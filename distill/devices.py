@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,15 +58,21 @@ def multiplies_bf16() -> bool:
 
 def resolve_device(device: str) -> str:
     """Turn "auto" into "cuda" where a GPU is usable, else "cpu"; refuse a device that is not there."""
+    check_device_name(device)
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise DistillError(f"device {device!r} is no device name; use auto, cpu or cuda") from error
-    if kind == "cuda" and not torch.cuda.is_available():
+    if device != "cpu" and not torch.cuda.is_available():
         raise DistillError(f"device {device!r}: no usable CUDA GPU here; use --device cpu")
+    number, count = device.partition(":")[2], torch.cuda.device_count()
+    if number and int(number) >= count:
+        raise DistillError(f"device {device!r}: the GPUs here are cuda:0 to cuda:{count - 1}")
     return device
+
+
+def check_device_name(device: str) -> None:
+    """Refuse what names no device that this package computes on, here or elsewhere."""
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
+        raise DistillError(f"device {device!r} is none of auto, cpu, cuda and cuda:NUMBER")
 
 
 def be_reproducible() -> None:

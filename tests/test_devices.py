@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from distill.devices import split_device_list, visible_devices, worker_devices
+from distill.devices import resolve_device, split_device_list, visible_devices, worker_devices
 from distill.errors import DistillError
 
 UUID = "GPU-5ebe9f43-ac33-454b-8b1c-c2b8e0b9a3a1"
@@ -64,6 +64,20 @@ def test_without_cuda_there_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.version, "hip", None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert visible_devices() == []
+
+
+@pytest.mark.parametrize("device", ["mps", "meta", "xpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "", "CPU"])
+def test_a_device_that_nothing_is_computed_on_is_refused(device: str) -> None:
+    with pytest.raises(DistillError, match="is none of auto, cpu, cuda and cuda:NUMBER"):
+        resolve_device(device)
+
+
+def test_a_gpu_is_one_of_those_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [resolve_device(name) for name in ("auto", "cuda", "cuda:1")] == ["cuda", "cuda", "cuda:1"]
+    with pytest.raises(DistillError, match="'cuda:2': the GPUs here are cuda:0 to cuda:1"):
+        resolve_device("cuda:2")
 
 
 def test_every_worker_gets_a_device_of_its_own() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distill.cli import options
+from distill.cli.tasks import all_recipes
 
 if TYPE_CHECKING:
     from distill.evaluation.photos import PhotosEvaluation
@@ -19,26 +20,26 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate", short_help="Score a student beside two baselines, and time it.")
-@click.argument("source", metavar="RUN|FILE", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="The data set: a folder of shards.")
-@click.option("--photos", type=click.Path(path_type=Path), help="Instead: a folder of photos of faces.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [RUN/evaluation]")
-@click.option("--limit", type=click.IntRange(1), help="At most so many rows or photos, evenly spread.")
-@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Images at once.")
-@click.option("--features", default="auto", show_default=True,
+@click.argument("source", metavar="RUN|FILE", type=options.PATH)
+@click.option("--data", type=options.PATH, help="The data set: a folder of shards.")
+@click.option("--photos", type=options.PATH, help="Instead: a folder of photos of faces.")
+@click.option("--out", type=options.PATH, help="Folder for the results.  [RUN/evaluation]")
+@click.option("--limit", type=options.COUNT, help="At most so many rows or photos, evenly spread.")
+@click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Images at once.")
+@click.option("--features", type=options.TEXT, default="auto", show_default=True,
               help="Of the Fréchet distance: auto, efficientnet_lite0, pixels8, inception=FILE or none.")  # fmt: skip
-@click.option("--perceptual", default="auto", show_default=True,
+@click.option("--perceptual", type=options.TEXT, default="auto", show_default=True,
               help="Features of the perceptual distance: auto, efficientnet_lite0, vgg19 or none.")  # fmt: skip
-@click.option("--faces", type=click.IntRange(0), default=64, show_default=True,
+@click.option("--faces", type=click.IntRange(0, options.MAX_COUNT), default=64, show_default=True,
               help="Rows whose faces are compared (0.8 s each on a CPU); 0: none.")  # fmt: skip
-@click.option("--scorer", default="auto", show_default=True,
+@click.option("--scorer", type=options.TEXT, default="auto", show_default=True,
               help="Who judges attributes: face-api[=FILE], builtin, a file; auto: face-api if fetched.")  # fmt: skip
 @click.option("--latent-edit", is_flag=True,
               help="With --photos: also embed each face into the teacher and edit it there, about 16 s a face on a"
                    " CPU core at 64 px.")  # fmt: skip
-@click.option("--style", metavar="IMAGE", type=click.Path(path_type=Path),
+@click.option("--style", metavar="IMAGE", type=options.PATH,
               help="With --photos: the second face, for students of two inputs.")  # fmt: skip
-@click.option("--teacher", metavar="NAME|PATH",
+@click.option("--teacher", type=options.TEXT, metavar="NAME|PATH",
               help="The generator to time, and to edit in.  [the recipe's, where it is here]")  # fmt: skip
 @options.device
 @options.precision
@@ -85,13 +86,12 @@ def prepare(
     """Make the request for a data set or for photos, and open what it names."""
     from distill.evaluation import photos as on_photos
     from distill.evaluation import student as on_data
-    from pipelines import RECIPES
 
     if photos is not None and data is None:
         on_faces = on_photos.EvaluatePhotosRequest(
             photos=photos, style=style, latent_edit=latent_edit, **common
         )
-        return on_photos.prepare(on_faces, RECIPES)
+        return on_photos.prepare(on_faces, all_recipes())
     if data is None or photos is not None:
         raise click.UsageError("give either --data DIR, a data set, or --photos DIR, a folder of photos")
     if latent_edit:

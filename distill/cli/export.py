@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
+from distill.cli import options
+
 
 @click.command(short_help="Write a data set in the layout of another trainer.")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
     "--to", required=True, type=click.Choice(["pix2pixhd", "folders", "webdataset"]), help="Layout."
 )
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder; empty, new, or of this export."
-)
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many samples.")
+@click.option("--out", required=True, type=options.PATH, help="Folder; empty, new, or of this export.")
+@click.option("--limit", type=options.COUNT, help="Only the first so many samples.")
 @click.option("--format", "image_format", type=click.Choice(["png", "jpg"]), default="png", show_default=True)
 @click.option("--phase", default="train", show_default=True, help="Prefix of the pix2pixHD folders.")
 def export(**given: Any) -> None:

@@ -14,57 +14,83 @@ if TYPE_CHECKING:
     from distill.devices import Precision
     from distill.generation.request import GenerateRequest
 
-ABOVE_0 = click.FloatRange(min=0, min_open=True)
+
+def above_0(most: float) -> click.FloatRange:
+    return options.FiniteRange(0, most, min_open=True)
 
 
 @click.command(short_help="Make a data set of triplets from a generator.")
 @click.option(
-    "--task", required=True, help="style-mix, gender-swap, ageing, rejuvenation or morph: kind of data set."
+    "--task",
+    type=options.TEXT,
+    required=True,
+    help="style-mix, gender-swap, ageing, rejuvenation or morph: kind of data set.",
 )
 @click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
+@click.option("--out", type=options.PATH, help="Folder  [default: data/TASK-GENERATOR-seedSEED]")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder  [default: data/TASK-GENERATOR-seedSEED]"
+    "--generator",
+    type=options.TEXT,
+    default="portraits",
+    show_default=True,
+    help="Registry name, file, or https URL.",
+)
+@options.seed
+@click.option(
+    "--crossover",
+    type=options.TEXT,
+    help="style-mix: half, fine, an index, or LO-HI drawn per candidate.  [default: half]",
 )
 @click.option(
-    "--generator", default="portraits", show_default=True, help="Registry name, file, or https URL."
+    "--direction",
+    type=options.TEXT,
+    metavar="NAME|FILE",
+    help="Where to move w.  [default: the generator's own for the task]",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
-    "--crossover", help="style-mix: half, fine, an index, or LO-HI drawn per candidate.  [default: half]"
+    "--strength", type=above_0(100), help="How far along it the outermost images lie.  [default: 3]"
 )
 @click.option(
-    "--direction", metavar="NAME|FILE", help="Where to move w.  [default: the generator's own for the task]"
+    "--scorer", type=options.TEXT, metavar="builtin|FILE", help="Who scores the images.  [default: builtin]"
 )
-@click.option("--strength", type=ABOVE_0, help="How far along it the outermost images lie.  [default: 3]")
-@click.option("--scorer", metavar="builtin|FILE", help="Who scores the images.  [default: builtin]")
 @click.option(
     "--min-confidence",
-    type=click.FloatRange(0.5, 1),
+    type=options.FiniteRange(0.5, 1),
     help="gender-swap: of both ends of a pair.  [default: 0.9]",
 )
-@click.option("--years", type=ABOVE_0, help="ageing, rejuvenation: between the ends.  [default: 20]")
+@click.option("--years", type=above_0(120), help="ageing, rejuvenation: between the ends.  [default: 20]")
 @click.option(
-    "--max-identity-distance", type=ABOVE_0, help="Of the dlib descriptors of a pair (0.6: one person)."
+    "--max-identity-distance", type=above_0(10), help="Of the dlib descriptors of a pair (0.6: one person)."
 )
-@click.option("--max-outside-change", type=ABOVE_0, help="Grey levels, on the mean outside the face.")
-@click.option("--truncation-psi", type=float, help="Pull of w towards its mean.  [default: 0.7]")
-@click.option("--truncation-cutoff", type=int, help="Layers that are pulled.  [default: all]")
-@click.option("--noise", help="const or none.  [default: const]")
-@click.option("--align", help="gate, ffhq, chip or none.  [default: gate; none where no faces are drawn]")
-@click.option("--resolution", type=int, help="Stored size in px.  [default: the generator's]")
+@click.option("--max-outside-change", type=above_0(255), help="Grey levels, on the mean outside the face.")
+@click.option(
+    "--truncation-psi", type=options.FiniteRange(0, 2), help="Pull of w towards its mean.  [default: 0.7]"
+)
+@click.option(
+    "--truncation-cutoff", type=click.IntRange(1, 64), help="Layers that are pulled.  [default: all]"
+)
+@click.option("--noise", type=click.Choice(["const", "none"]), help="Of every layer.  [default: const]")
+@click.option(
+    "--align",
+    type=click.Choice(["gate", "ffhq", "chip", "none"]),
+    help="Of faces.  [default: gate; none where no faces are drawn]",
+)
+@click.option(
+    "--resolution", type=click.IntRange(4, 16384), help="Stored size in px.  [default: the generator's]"
+)
 @options.codec("raw up to 128 px, else jpeg")
-@click.option("--latents", help="float16 or float32, as stored.  [default: float32]")
-@click.option("--shard-size", type=int, help="Triplets per shard.  [default: 256]")
+@click.option("--latents", type=click.Choice(["float16", "float32"]), help="As stored.  [default: float32]")
+@click.option("--shard-size", type=click.IntRange(1, 100_000), help="Triplets per shard.  [default: 256]")
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 1024),
     help="Candidates drawn at once; kept with the data set.  [default: by device and size]",
 )
 @click.option(
-    "--max-candidates", type=click.IntRange(min=1), help="Give a shard up after so many.  [default: 20 a row]"
+    "--max-candidates", type=options.COUNT, help="Give a shard up after so many.  [default: 20 a row]"
 )
 @options.workers
-@click.option("--cluster", help="none, local, tcp://HOST:PORT or SCHEDULER.json.")
+@click.option("--cluster", help="none, local, tcp:// or tls://HOST:PORT, or SCHEDULER.json.")
 @options.device
 @options.precision
 @click.option(

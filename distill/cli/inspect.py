@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
+from distill.cli import options
+
 
 @click.command("inspect", short_help="Make a page and a contact sheet of a data set.")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
     "--rows", type=click.IntRange(1, 1000), help="Samples to show.  [default: 24, of plain images 96]"
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The page.  [default: DIR/inspect.html]")
-@click.option(
-    "--sheet", type=click.Path(path_type=Path), help="The picture.  [default: DIR/contact_sheet.png]"
-)
+@click.option("--out", type=options.FILE, help="The page.  [default: DIR/inspect.html]")
+@click.option("--sheet", type=options.FILE, help="The picture.  [default: DIR/contact_sheet.png]")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts and the paths as JSON.")
 def inspect_command(
     folder: Path, rows: int | None, out: Path | None, sheet: Path | None, as_json: bool

@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 CODECS = ("raw", "jpeg", "webp")
 MAX_SEED = 2**63 - 1
+MAX_COUNT = 1_000_000_000  # of anything that is counted or measured
+MAX_WORKERS = 1024
 F = TypeVar("F", bound=Callable[..., object])
 
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; nan and the infinities lie outside of each."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
+class NamedPath(click.Path):
+    """A path that is not empty, which Python would take for the present folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name is empty: give one, or leave the option out.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FilledText(click.types.StringParamType):
+    """Text that is not empty, which would mean something else than to leave the option out."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).strip():
+            self.fail("it is empty: give a value, or leave the option out.", param, ctx)
+        return str(value)
+
+
+PATH = NamedPath(path_type=Path)
+FILE = NamedPath(path_type=Path, dir_okay=False)
+TEXT = FilledText()
+COUNT = click.IntRange(1, MAX_COUNT)
+FROM_ZERO = FiniteRange(0, MAX_COUNT)
+POSITIVE = FiniteRange(0, MAX_COUNT, min_open=True)
+
 seed = click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
-device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:NUMBER.")
 precision = click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
@@ -30,10 +71,12 @@ norm_statistics = click.option(
     help="What a student's batch normalisation goes by: means of its training, or each image, as the public test.py.",
 )
 workers = click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes.  [default: one a GPU, else one a core]"
+    "--workers", type=click.IntRange(1, MAX_WORKERS), help="Processes.  [default: one a GPU, else one a core]"
 )
 picture_workers = click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core for many pictures]"
+    "--workers",
+    type=click.IntRange(1, MAX_WORKERS),
+    help="Processes.  [default: one a core for many pictures]",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
+from distill.cli import options
+
 
 @click.command("plot", short_help="Draw the losses and scores of training runs.")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="A .png, .svg or .pdf.  [of one run: RUN/curves.png]"
-)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.PATH)
+@click.option("--out", type=options.FILE, help="A .png, .svg or .pdf.  [of one run: RUN/curves.png]")
 @click.option(
     "--only", metavar="NAME,…", default="", help="Numbers to draw, or the beginnings of their names."
 )
-@click.option("--smooth", type=click.IntRange(1), default=1, show_default=True,
+@click.option("--smooth", type=options.COUNT, default=1, show_default=True,
               help="Draw means of so many values, the raw ones faint behind them.")  # fmt: skip
 @click.option("--log", is_flag=True, help="Logarithmic, where all values are positive.")
 def plot(runs: tuple[Path, ...], out: Path | None, only: str, smooth: int, log: bool) -> None:

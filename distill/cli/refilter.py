@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,13 +11,13 @@ from distill.cli import options
 
 
 @click.command("refilter", short_help="Keep the rows of a data set whose scores fit, as a new one.")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--where", required=True, metavar="EXPRESSION", help="What a row must fulfil to stay.")
 @click.option(
     "--out",
     required=True,
     metavar="DIR2",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Folder of the new data set.",
 )
 @options.dry_run

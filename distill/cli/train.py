@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,8 +19,7 @@ from distill.training.trainers import TRAINERS
 if TYPE_CHECKING:
     from distill.training.trainer import TrainingResult
 
-POSITIVE = click.FloatRange(min=0, min_open=True)
-PATH = click.Path(path_type=Path)
+PATH, POSITIVE = options.PATH, options.POSITIVE
 
 FIRST = (
     click.option("--data", type=PATH, required=True, help="What to train on."),
@@ -47,7 +45,7 @@ COMMON = (
     ),
     click.option(
         "--score-images",
-        type=click.IntRange(min=2),
+        type=click.IntRange(2, options.MAX_COUNT),
         default=1000,
         show_default=True,
         help="Score at most so many.",
@@ -56,7 +54,11 @@ COMMON = (
     click.option("--snapshot-kimg", type=POSITIVE, help="Between pictures."),
     click.option("--save-kimg", type=POSITIVE, help="Between checkpoints."),
     click.option("--score-kimg", type=POSITIVE, help="Between scores."),
-    click.option("--gpus", type=click.IntRange(min=1), help="GPUs of this machine, a process each.  [one]"),
+    click.option(
+        "--gpus",
+        type=click.IntRange(1, options.MAX_WORKERS),
+        help="GPUs of this machine, a process each.  [one]",
+    ),
     options.device,
     options.precision,
     options.dry_run,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-PATH = click.Path(path_type=Path)
-COUNT = click.IntRange(min=1)
-FROM_ZERO = click.FloatRange(min=0)
-POSITIVE = click.FloatRange(min=0, min_open=True)
+from distill.cli import options
+
+PATH, COUNT, FROM_ZERO, POSITIVE = options.PATH, options.COUNT, options.FROM_ZERO, options.POSITIVE
 
 batch = click.option("--batch", type=COUNT, help="Samples of one update, all GPUs together.  [preset]")
-lr = click.option("--lr", type=click.FloatRange(0, 1, min_open=True), help="Learning rate of Adam.  [preset]")
+lr = click.option(
+    "--lr", type=options.FiniteRange(0, 1, min_open=True), help="Learning rate of Adam.  [preset]"
+)
 
 PIX2PIX = (
     click.option("--constant-epochs", type=FROM_ZERO, help="At the full learning rate.  [preset]"),
@@ -47,7 +46,7 @@ PIX2PIX = (
     click.option("--augment", metavar="KIND,…", help="Of flip, crop, geometry, colour; or none.  [preset]"),
     click.option(
         "--val-fraction",
-        type=click.FloatRange(0, 1, max_open=True),
+        type=options.FiniteRange(0, 1, max_open=True),
         help="Part of the faces that is held out for scores.  [0.05]",
     ),
     click.option(
@@ -60,7 +59,9 @@ PIX2PIX = (
 )
 STYLEGAN2 = (
     click.option(
-        "--resolution", type=int, help="Side in px; needed for images of several sizes.  [default: theirs]"
+        "--resolution",
+        type=click.IntRange(4, 1024),
+        help="Side in px; needed for images of several sizes.  [default: theirs]",
     ),
     click.option("--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000]"),
     click.option(
@@ -85,7 +86,9 @@ STYLEGAN2 = (
         " projected: p=0.2]",
     ),
     click.option(
-        "--held-out", type=click.IntRange(min=0), help="Images kept for the score.  [10 %, up to 1000]"
+        "--held-out",
+        type=click.IntRange(0, options.MAX_COUNT),
+        help="Images kept for the score.  [10 %, up to 1000]",
     ),
 )
 FLAGS = {"pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}

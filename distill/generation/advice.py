@@ -10,7 +10,7 @@ def too_strict(builder: ShardBuilder, cap: int) -> str:
     rate = builder.accepted / builder.tried
     text = (
         f"shard {builder.index}: {builder.accepted} of {builder.tried} candidates accepted ({rate:.1%}),"
-        f" {builder.rows} needed within {cap}"
+        f" {builder.rows} are needed, and it is given up once {cap} were tried"
     )
     if not builder.dropped:
         return f"{text}: raise --max-candidates"

@@ -60,8 +60,10 @@ def scheduler_address(cluster: str) -> str:
         return _checked(cluster, f"--cluster {cluster}")
     try:
         content = json.loads(Path(cluster).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DistillError(f"--cluster {cluster}: no such file; a Dask scheduler writes it") from error
     except (OSError, ValueError) as error:
-        raise DistillError(f"{cluster}: not a readable scheduler file ({error})") from error
+        raise DistillError(f"--cluster {cluster}: not a readable scheduler file ({error})") from error
     return _checked(content.get("address") if isinstance(content, dict) else None, f'"address" in {cluster}')
 
 
@@ -71,7 +73,7 @@ def _checked(address: object, where: str) -> str:
         if port.isdecimal() and 0 < int(port) < 65536:
             return address
     raise DistillError(
-        f"{where}: expected local, tcp://HOST:PORT, tls://HOST:PORT or the path of a scheduler .json"
+        f"{where} is none of none, local, tcp://HOST:PORT, tls://HOST:PORT or a scheduler's .json file"
     )
 
 

@@ -80,6 +80,7 @@ def prepare(request: GenerateRequest) -> GenerationRun:
     """Check a request against teacher, folder and devices; write nothing. Raises DistillError for bad input."""
     recipe, files = recipe_of(request)
     plan = plan_job(recipe, request.n, request.folder)
+    check_cap(request.max_candidates, plan)
     placement = placement_of(request, tasks=len(plan.todo))
     there = read_conditions(plan.folder) if plan.begun else None
     conditions = choose_conditions(
@@ -99,6 +100,15 @@ def prepare(request: GenerateRequest) -> GenerationRun:
         note=difference_note(there, conditions),
         max_candidates=request.max_candidates,
     )
+
+
+def check_cap(max_candidates: int | None, plan: ShardPlan) -> None:
+    """Refuse a cap that no shard could be filled under."""
+    if max_candidates is not None and max_candidates < (rows := max(plan.rows)):
+        raise DistillError(
+            f"--max-candidates {max_candidates} is fewer than the {rows} rows of a shard: give at least as many,"
+            " or a smaller --shard-size"
+        )
 
 
 def placement_of(request: GenerateRequest, *, tasks: int) -> Placement:

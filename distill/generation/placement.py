@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from distill.devices import usable_cores
+from distill.devices import check_device_name, usable_cores
 from distill.errors import DistillError
+from distill.generation.cluster_settings import scheduler_address
 
 MAX_DEFAULT_WORKERS = (
     8  # CPU processes started unasked: each holds its own teacher and landmark model (~0.7 GB)
@@ -48,10 +48,9 @@ def place(
 
     Raises `DistillError` for a combination that cannot be meant.
     """
-    if cluster not in (None, "none", "local") and not is_address(str(cluster)):
-        raise DistillError(
-            f"--cluster {cluster!r} is none of none, local, tcp://HOST:PORT, or a scheduler's .json file"
-        )
+    check_device_name(device)
+    if cluster not in (None, "none", "local"):
+        scheduler_address(str(cluster))
     if cluster == "none" and workers not in (None, 1):
         raise DistillError(f"--cluster none runs in this one process: drop --workers {workers}, or say local")
     if cluster not in (None, "none", "local"):
@@ -77,7 +76,3 @@ def place(
         device="cuda" if gpus else device,
         threads=max(usable_cores() // count, 1),
     )
-
-
-def is_address(cluster: str) -> bool:
-    return cluster.startswith(("tcp://", "tls://")) or Path(cluster).suffix == ".json"

@@ -20,6 +20,7 @@ from distill.shards.folder import (
     shard_indices,
     shard_is_valid,
 )
+from distill.shards.layout import MAX_ROWS, MAX_SHARDS
 from distill.shards.place import check_place, refiltered
 
 # Bytes on disk as a share of the raw pixels, measured on photographs of 256 and 512 px (rounded up).
@@ -64,8 +65,7 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
     Raises `DistillError` when the folder cannot be used: a file, foreign content, another recipe, more rows than
     `n`, no permission.
     """
-    if n < 1:
-        raise DistillError(f"--n is {n}: ask for at least 1 triplet")
+    check_size(n, recipe.shard_size)
     begun = check_folder(folder, recipe)
     rows = shard_rows(n, recipe.shard_size)
     done: dict[int, ShardReport] = {}
@@ -78,6 +78,18 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
     if folder.is_dir() and max(shard_indices(folder), default=-1) >= len(rows):
         raise DistillError(holds_more(folder, n))
     return ShardPlan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done, begun=begun)
+
+
+def check_size(n: int, shard_size: int) -> None:
+    """Refuse a number of rows that no data set has."""
+    if n < 1:
+        raise DistillError(f"--n is {n}: ask for at least 1 triplet")
+    if n > MAX_ROWS:
+        raise DistillError(f"--n is {n}: a data set has at most {MAX_ROWS:,} triplets")
+    if n > MAX_SHARDS * shard_size:
+        raise DistillError(
+            f"--n is {n}, which makes more than {MAX_SHARDS:,} shards of {shard_size}: take a larger --shard-size"
+        )
 
 
 def shard_rows(n: int, shard_size: int) -> list[int]:

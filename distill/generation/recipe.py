@@ -29,7 +29,20 @@ if TYPE_CHECKING:
 Align = Literal["gate", "ffhq", "chip", "none"]
 Codec = Literal["raw", "jpeg", "webp"]
 
+# Settings that `distill generate` has an option for under another name.
+OPTIONS = {
+    "edit.strength": "--strength",
+    "edit.direction": "--direction",
+    "edit.crossover.lo": "--crossover",
+    "edit.crossover.hi": "--crossover",
+    "select.min_gap": "--years",
+    "select.min_confidence": "--min-confidence",
+    "select.scorer": "--scorer",
+    "filters.identity.max_distance": "--max-identity-distance",
+    "filters.outside.max_change": "--max-outside-change",
+}
 INFORMATIVE = ("generator.name", "generator.licence", "generator.origin")  # left out of the digest
+LEAST_SIDE = 4  # px
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
 
 
@@ -40,7 +53,7 @@ class TaskRecipe(Frozen):
     inputs: tuple[str, ...]
     target: str
     edit: AnyEdit = StyleMix()
-    truncation_psi: float = Field(default=0.7, ge=-2, le=2)
+    truncation_psi: float = Field(default=0.7, ge=0, le=2)
     truncation_cutoff: int | None = Field(default=None, ge=1)
     noise: Literal["const", "none"] = "const"
     select: AnySelection | None = None
@@ -100,7 +113,9 @@ class TaskRecipe(Frozen):
         `models`: the sha256 of what selection and filters look with: landmarks_sha256, descriptor_sha256,
         scorer_sha256.
         """
-        resolution = checked_resolution(self.resolution or teacher.resolution, teacher)
+        resolution = checked_resolution(
+            teacher.resolution if self.resolution is None else self.resolution, teacher
+        )
         codec = self.codec
         if codec == "auto":
             codec = "raw" if resolution <= RAW_UP_TO else "jpeg"
@@ -234,11 +249,18 @@ class Recipe(Frozen):
             return None
         if self.task != other.task:
             return f"task is {other.task!r} there and {self.task!r} here"
-        mine, theirs = (flat(recipe.model_dump(mode="json")) for recipe in (self, other))
-        for key in sorted(mine.keys() | theirs.keys()):
+        mine, theirs = (recipe.by_name() for recipe in (self, other))
+        keys = sorted(mine.keys() | theirs.keys(), key=lambda key: (key not in OPTIONS, key))
+        for key in keys:
             if mine.get(key) != theirs.get(key) and key not in INFORMATIVE:
-                return f"{key} is {theirs.get(key)!r} there and {mine.get(key)!r} here"
+                there, here = (repr(fields[key]) if key in fields else "not set" for fields in (theirs, mine))
+                return f"{OPTIONS.get(key, key)} is {there} there and {here} here"
         return "the digests differ"
+
+    def by_name(self) -> dict[str, Any]:
+        """Return every setting by a dotted name; a filter's begins with "filters." and its name."""
+        fields = self.model_dump(mode="json")
+        return flat({**fields, "filters": {item["name"]: item for item in fields["filters"]}})
 
 
 def checked_resolution(resolution: int, teacher: Teacher) -> int:
@@ -248,7 +270,11 @@ def checked_resolution(resolution: int, teacher: Teacher) -> int:
             f"resolution {resolution} is above the teacher's {teacher.resolution} px;"
             f" use {teacher.resolution} or less"
         )
-    if resolution < 4 or teacher.resolution % resolution:
+    if resolution < LEAST_SIDE:
+        raise DistillError(
+            f"resolution {resolution} is too small: {LEAST_SIDE} px is the least that is stored"
+        )
+    if teacher.resolution % resolution:
         raise DistillError(
             f"resolution {resolution} does not divide the teacher's {teacher.resolution} px; use a power of two"
         )

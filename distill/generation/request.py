@@ -48,8 +48,8 @@ class TaskChoices:
 class GenerateRequest:
     """A data set to make: `n` accepted rows of a task from a generator, and how the run may go about it.
 
-    `out` None: data/TASK-GENERATOR-seedSEED. `cluster`: none, local, tcp://HOST:PORT, a scheduler's .json file, or
-    None for a process per visible GPU, else per core.
+    `out` None: data/TASK-GENERATOR-seedSEED. `cluster`: none, local, tcp:// or tls://HOST:PORT, a scheduler's .json
+    file, or None for a process per visible GPU, else per core.
     """
 
     task: TaskRecipe
@@ -94,7 +94,7 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     files, direction, models = RecipeFiles(), None, dict[str, str]()
     if isinstance(edit := base.edit, AlongDirection):
         direction = direction_of(edit.attribute, request)
-        scorer = choices.scorer or BUILTIN
+        scorer = BUILTIN if choices.scorer is None else choices.scorer
         base, models = with_scorer(base, scorer, request, draws_faces=draws_faces)
         files = RecipeFiles(direction=named_direction(edit.attribute, request), scorer=scorer)
     recipe = with_bounds(base, choices)
@@ -115,7 +115,8 @@ def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
 
 def named_direction(attribute: str, request: GenerateRequest) -> str:
     """The file or name that the user gives, else the name of the generator's own direction for this attribute."""
-    return request.choices.direction or f"{request.generator}-{attribute}"
+    given = request.choices.direction
+    return f"{request.generator}-{attribute}" if given is None else given
 
 
 def direction_of(attribute: str, request: GenerateRequest) -> Direction:

@@ -24,6 +24,8 @@ MAX_ATTRIBUTE_BYTES = 1 << 20
 MAX_RESOLUTION = 16384
 MAX_TEXT_BYTES = 4096  # of one label or name
 TEXT = "|S"
+MAX_SHARDS = 100_000  # of a data set: their names have five digits
+MAX_ROWS = 1_000_000_000  # of a data set
 MAX_NAMES = 64  # roles, or data sets in a group
 
 Images = NDArray[np.uint8] | Sequence[bytes]

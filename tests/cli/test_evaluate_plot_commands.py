@@ -254,6 +254,15 @@ def test_plot_writes_a_picture_beside_the_run_or_where_it_is_told(tmp_path, caps
     assert out.read_text().startswith("<?xml")
 
 
+def test_plot_of_another_file_asks_for_a_run(tmp_path, capsys):
+    (tmp_path / "passwd").write_text("root:x:0:0\nmail:x:1:1\n")
+    assert run(["plot", str(tmp_path / "passwd")]) == 2
+    err = capsys.readouterr().err
+    assert "no line of it is one of training; name the folder of a training run" in err
+    assert run(["plot", "x", "--out", ""]) == 2
+    assert "'--out': the name is empty" in capsys.readouterr().err
+
+
 def test_plot_refuses_in_one_line(tmp_path, capsys):
     a, b = write_stats(tmp_path / "a"), write_stats(tmp_path / "b")
     for words in ([a, b], [a, "--out", tmp_path / "x.gif"], [tmp_path], [tmp_path / "none"]):

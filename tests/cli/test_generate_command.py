@@ -15,6 +15,8 @@ import h5py
 import numpy as np
 import pytest
 
+import distill
+import pipelines
 from distill.cli.main import run
 
 QUICK = ("--align", "none", "--batch-size", "4", "--shard-size", "4", "--cluster", "none")
@@ -80,10 +82,24 @@ def test_the_output_folder_has_a_name_of_its_own(
         (["--n", "4", "--precision", "int4"], "precision"),
         (["--n", "4", "--device", "abacus"], "abacus"),
         (["--n", "4", "--device", "cuda:99"], "cuda:99"),
-        (["--n", "4", "--cluster", "moon"], "--cluster 'moon'"),
+        (["--n", "4", "--cluster", "moon"], "--cluster moon is none of"),
         (["--n", "4", "--out", "/dev/null/sub"], "/dev/null"),
         (["--n", "four"], "four"),
         (["--n", "4", "--max-candidates", "0"], "max-candidates"),
+        (["--n", "5", "--max-candidates", "3"], "--max-candidates 3 is fewer than the 5 rows of a shard"),
+        (["--n", "1" + 23 * "0"], "at most 1,000,000,000 triplets"),
+        (["--n", "99999999999"], "at most 1,000,000,000 triplets"),
+        (["--n", "4", "--device", "mps"], "device 'mps' is none of auto, cpu, cuda"),
+        (["--n", "4", "--resolution", "0"], "'--resolution': 0 is not in the range"),
+        (["--n", "4", "--years", "inf"], "'--years': inf is not in the range"),
+        (["--n", "4", "--years", "500"], "'--years': 500.0 is not in the range"),
+        (["--n", "4", "--strength", "nan"], "'--strength': nan is no finite number"),
+        (["--n", "4", "--truncation-psi", "-1"], "'--truncation-psi': -1.0 is not in the range"),
+        (["--n", "4", "--max-outside-change", "nan"], "'--max-outside-change': nan is no finite number"),
+        (["--n", "4", "--direction", ""], "'--direction': it is empty"),
+        (["--n", "4", "--scorer", ""], "'--scorer': it is empty"),
+        (["--n", "4", "--out", ""], "'--out': the name is empty"),
+        (["--n", "4", "--workers", "100000"], "'--workers': 100000 is not in the range"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(
@@ -250,14 +266,34 @@ def test_other_versions_are_said_and_go_on(
     assert "torch 2.0.0 -> " in capsys.readouterr().err
 
 
-def test_another_package_named_pipelines_gets_one_line(tiny_weights: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [("generate", "--task", "style-mix", "--n", "4", "--dry-run"), ("evaluate", "run", "--photos", "here")],
+)
+def test_another_package_named_pipelines_gets_one_line(words: Sequence[str], tmp_path: Path) -> None:
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines" / "__init__.py").write_text("raise ImportError")
-    command = [sys.executable, "-m", "distill", "generate", "--task", "style-mix", "--n", "4", "--dry-run"]
+    command = [sys.executable, "-m", "distill", *words]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert found.returncode == 2
     assert found.stderr.count("\n") == 1
     assert f"is hidden by {tmp_path / 'pipelines' / '__init__.py'}" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("x = 1", "helper.py: no RECIPE in it"), ("1 / 0", "helper.py: ZeroDivisionError: division by zero")],
+)
+def test_a_file_of_pipelines_that_is_no_task_is_named(text: str, words: str, tmp_path: Path) -> None:
+    file = Path(pipelines.__file__).parent / "helper.py"
+    shutil.copytree(file.parent, tmp_path / "pipelines")
+    (tmp_path / "pipelines" / "helper.py").write_text(text)
+    (tmp_path / "distill").symlink_to(Path(distill.__file__).parent)
+    code = (
+        "from distill.errors import DistillError\ntry: import pipelines\nexcept DistillError as e: print(e)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert words in found.stdout, found.stderr
 
 
 @pytest.mark.parametrize("size", ["many", "0", "1025", "auto"])

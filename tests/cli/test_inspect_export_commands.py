@@ -57,6 +57,24 @@ def test_inspect_names_the_file_that_it_cannot_write(tmp_path, capsys):
     assert f"{page}: No such file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--out", "", "'--out': the name is empty"),
+        ("--sheet", "", "'--sheet': the name is empty"),
+        ("--out", ".", "'--out': File '.' is a directory"),
+        ("--sheet", ".", "'--sheet': File '.' is a directory"),
+    ],
+)
+def test_inspect_needs_the_names_of_files(tmp_path, capsys, option, value, words):
+    make_data_set(tmp_path)
+    assert run(["inspect", str(tmp_path), option, value]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "inspect.html").exists()
+
+
 def test_export_says_what_it_did_and_how_to_train(tmp_path, capsys):
     make_data_set(tmp_path / "data")
     out = tmp_path / "for pix2pixHD"
@@ -93,4 +111,5 @@ def test_export_onto_a_file_is_one_line(tmp_path, capsys):
     assert run(["export", str(tmp_path / "data"), "--to", "folders", "--out", str(tmp_path / "x")]) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
+    assert "is a file, a folder is needed" in captured.err
     assert (tmp_path / "x").read_text() == "a file"

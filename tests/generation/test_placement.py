@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from distill.devices import usable_cores
@@ -41,8 +43,10 @@ def test_asking_for_one_worker_starts_one() -> None:
     assert place(cluster=None, workers=1, device="cpu", visible=[], tasks=5).cluster == "local"
 
 
-def test_an_address_is_taken_as_it_is() -> None:
-    for address in ("tcp://10.0.0.1:8786", "tls://host:1", "scheduler.json"):
+def test_an_address_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    file.write_text('{"address": "tcp://10.0.0.1:8786"}')
+    for address in ("tcp://10.0.0.1:8786", "tls://host:1", str(file)):
         assert place(cluster=address, workers=None, device="auto", visible=[], tasks=5).cluster == address
 
 
@@ -51,7 +55,9 @@ def test_an_address_is_taken_as_it_is() -> None:
     [
         ("none", 2, [], "--cluster none"),
         ("local", 3, ["0", "1"], "2 visible GPUs"),
-        ("slurm", None, [], "none of none, local"),
+        ("slurm", None, [], "none of none, local, tcp://HOST:PORT, tls://HOST:PORT"),
+        ("tcp://host", None, [], "none of none, local"),
+        ("not-there.json", None, [], "no such file"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
@@ -59,3 +65,8 @@ def test_what_cannot_be_meant_is_refused(
 ) -> None:
     with pytest.raises(DistillError, match=words):
         place(cluster=cluster, workers=workers, device="auto", visible=visible, tasks=9)
+
+
+def test_the_workers_of_a_cluster_get_no_device_of_another_kind() -> None:
+    with pytest.raises(DistillError, match="device 'mps' is none of auto, cpu, cuda"):
+        place(cluster="tcp://host:1", workers=None, device="mps", visible=[], tasks=9)

@@ -12,6 +12,7 @@ from distill.directions.file import Direction
 from distill.errors import DiskFull, DistillError
 from distill.generation.plan import check_space, estimate_bytes, plan_job, shard_rows
 from distill.generation.recipe import Recipe
+from distill.shards.layout import shard_name
 from distill.stylegan2.facts import Teacher
 from pipelines import RECIPES
 
@@ -37,6 +38,27 @@ def test_planning_changes_nothing_on_disk(tmp_path: Path) -> None:
 def test_no_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DistillError, match="--n is 0"):
         plan_job(recipe(), 0, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("n", "shard_size", "words"),
+    [
+        (10**23, 256, "at most 1,000,000,000 triplets"),
+        (2**63 - 1, 100_000, "at most 1,000,000,000 triplets"),
+        (10**9, 256, "more than 100,000 shards of 256: take a larger --shard-size"),
+        (100_001, 1, "more than 100,000 shards of 1"),
+    ],
+)
+def test_more_rows_than_a_data_set_has_are_refused_at_once(
+    n: int, shard_size: int, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DistillError, match=words):
+        plan_job(recipe(shard_size=shard_size), n, tmp_path)
+
+
+def test_the_largest_data_set_has_names_of_five_digits(tmp_path: Path) -> None:
+    plan = plan_job(recipe(shard_size=1), 100_000, tmp_path / "a")
+    assert shard_name(plan.todo[-1]) == "shard-99999.h5"
 
 
 def test_a_foreign_folder_a_file_and_another_recipe_are_refused(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_digest_names_data_not_labels() -> None:
         ({"seed": 1}, "seed"),
         ({"truncation_psi": 0.5}, "truncation_psi"),
         ({"truncation_cutoff": 4}, "truncation_cutoff"),
-        ({"crossover": "4"}, "edit.crossover.hi"),
+        ({"crossover": "4"}, "--crossover"),
         ({"noise": "none"}, "noise"),
         ({"resolution": 32}, "resolution"),
         ({"codec": "jpeg"}, "codec"),
@@ -82,6 +82,8 @@ def test_same_recipe_has_no_difference() -> None:
     [
         ({"resolution": 128}, "above the teacher's 64"),
         ({"resolution": 24}, "does not divide"),
+        ({"resolution": 2}, "resolution 2 is too small: 4 px is the least"),
+        ({"resolution": 0}, "resolution 0 is too small: 4 px is the least"),
         ({"shard_size": 0}, "shard_size"),
         ({"seed": -1}, "seed"),
         ({"codec": "png"}, "codec"),
@@ -178,11 +180,14 @@ def test_an_edit_along_a_direction_goes_to_json_and_back_with_every_hash() -> No
 def test_direction_scorer_and_strength_are_part_of_the_digest_and_named_as_differences() -> None:
     other = replace(GENDER, sha256="34" * 32)
     assert str(swap().difference(swap(other))).startswith("edit.sha256 is")
-    assert str(swap().difference(swap(strength=2.0))).startswith("edit.strength is 2.0 there")
+    assert str(swap().difference(swap(strength=2.0))).startswith("--strength is 2.0 there")
     stricter = RECIPES["gender-swap"].reselected(min_confidence=0.95)
     models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
     bounds = stricter.bind(TEACHER, direction=GENDER, **models)
-    assert str(swap().difference(bounds)).startswith("select.min_confidence is 0.95 there")
+    assert str(swap().difference(bounds)).startswith("--min-confidence is 0.95 there")
+    bounded = RECIPES["gender-swap"].refiltered("outside", max_change=5.0)
+    filtered = bounded.bind(TEACHER, direction=GENDER, **models)
+    assert swap().difference(filtered) == "--max-outside-change is 5.0 there and not set here"
     assert str(swap().difference(bound())).startswith("task is 'style-mix' there")
 
 
