@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,19 +13,17 @@ from distill.cli import options
 
 @click.command("assess-teacher", short_help="Measure a generator; write pictures and a card.")
 @click.argument("source", metavar="NAME|PATH")
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Its training pictures: a folder, or a data set."
-)
+@click.option("--data", type=options.PATH, help="Its training pictures: a folder, or a data set.")
 @click.option("--samples", type=click.IntRange(2, 10_000), default=1000, show_default=True)
 @click.option("--pictures", type=click.IntRange(2), default=2000, show_default=True,
               help="At most so many training pictures, chosen by the seed.")  # fmt: skip
-@click.option("--truncation-psi", type=click.FloatRange(0, 2), default=0.7, show_default=True)
+@click.option("--truncation-psi", type=options.FiniteRange(0, 2), default=0.7, show_default=True)
 @options.seed
 @click.option("--faces/--no-faces", default=None, help="Look for faces.  [where it draws faces]")
 @click.option("--features", default="auto", show_default=True,
               help="Of the score: auto, efficientnet_lite0, inception=FILE or pixels8.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [NAME-assessment]")
-@click.option("--card", type=click.Path(path_type=Path), metavar="FILE.md",
+@click.option("--out", type=options.PATH, help="Folder for the results.  [NAME-assessment]")
+@click.option("--card", type=options.FILE, metavar="FILE.md",
               help="Also put the section into this model card, and its grid beside it.")  # fmt: skip
 @click.option("--show-nearest", is_flag=True,
               help="Write nearest.png, which shows training pictures: mind whom they show.")  # fmt: skip

@@ -22,7 +22,7 @@ Options = Sequence[Callable[[Command], Command]]
 
 WHERE: Options = (
     click.option("--generator", default="portraits", show_default=True, metavar="NAME|PATH|URL"),
-    click.option("--truncation-psi", default=0.7, show_default=True, type=click.FloatRange(0, 2),
+    click.option("--truncation-psi", default=0.7, show_default=True, type=options.FiniteRange(0, 2),
                  help="Of the faces that are drawn; strengths count deviations of untruncated w."),
     options.seed, options.device, options.precision, options.overwrite, options.as_json,
 )  # fmt: skip
@@ -65,13 +65,13 @@ def directions() -> None:
               help="Layers of w+ that the direction moves.")  # fmt: skip
 @click.option("--orthogonal-to", multiple=True, metavar="NAME|FILE",
               help="Take these out: attributes of the scorer (fitted too), or directions; with commas.")  # fmt: skip
-@click.option("--confidence", default=0.9, show_default=True, type=click.FloatRange(0.5, 0.999),
+@click.option("--confidence", default=0.9, show_default=True, type=options.FiniteRange(0.5, 0.999),
               help="Of a probability: faces at least this sure are the ends that are told apart.")  # fmt: skip
 @click.option("--faces", default=96, show_default=True, type=click.IntRange(8, 10_000),
               help="Drawn faces that the direction is tried on.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), metavar="NAME|FILE|DIR",
+@click.option("--out", type=options.PATH, metavar="NAME|FILE|DIR",
               help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
-@click.option("--work", type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--work", type=options.PATH, metavar="DIR",
               help="Where the scores of the samples are kept.  [beside --out]")  # fmt: skip
 @options_of(SCORED, WHERE)
 @options.dry_run
@@ -109,7 +109,7 @@ def fit(
 @click.option("--count", default=10, show_default=True, type=click.IntRange(min=1))
 @click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
               help="Layers of w+ that are factorised, and moved.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--out", required=True, type=options.NamedPath(path_type=Path, file_okay=False), metavar="DIR")
 @options_of(WHERE)
 def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **drawn: Any) -> None:
     """Factorise the style layers: the directions in w that change them most (Shen and Zhou 2021).
@@ -132,7 +132,7 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
 
 
 @directions.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=options.PATH)
 @click.option(
     "--attribute", required=True, metavar="NAME", help="A score of --scorer; any name with --no-orient."
 )
@@ -140,7 +140,7 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
               help="Layers that take it, or keep their row of it.")  # fmt: skip
 @click.option("--samples", "faces", default=200, show_default=True, type=click.IntRange(8, 10_000),
               help="Drawn faces that tell its sign and what it does.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), metavar="NAME|FILE|DIR",
+@click.option("--out", type=options.PATH, metavar="NAME|FILE|DIR",
               help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @click.option("--no-orient", is_flag=True,
               help="Keep its own sign and length: for an attribute that no scorer at hand knows.")  # fmt: skip
@@ -196,7 +196,7 @@ def show_as_it_is(done: dict[str, Any], *, as_json: bool) -> None:
 
 
 @directions.command("list")
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, type=options.PATH)
 @options.as_json
 def list_(folders: Sequence[Path], as_json: bool) -> None:
     """List the shipped directions, and those in FOLDERS."""

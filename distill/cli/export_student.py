@@ -14,13 +14,11 @@ if TYPE_CHECKING:
 
 
 @click.command("export-student")
-@click.argument("source", metavar="RUN|FILE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN|FILE", type=options.PATH)
 @click.option(
     "--to", type=click.Choice(["onnx"]), default="onnx", expose_value=False, help="The format: onnx."
 )
-@click.option(
-    "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The file to write."
-)
+@click.option("--out", required=True, metavar="FILE", type=options.FILE, help="The file to write.")
 @options.norm_statistics
 def export_student(source: Path, out: Path, norm_statistics: NormStatistics) -> None:
     """Write the student of a run, or a published generator, as ONNX, in float32.

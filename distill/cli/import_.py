@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ from distill.cli import options
 
 
 @click.command("import", short_help="Make a data set of pairs or triplets that are there already.")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
     "--from",
     "layout",
@@ -20,9 +19,7 @@ from distill.cli import options
     metavar="LAYOUT",
     help="How the pictures lie in DIR: pix2pixhd, folders or pix2pix.",
 )
-@click.option(
-    "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="The data set to make."
-)
+@click.option("--out", required=True, metavar="FOLDER", type=options.PATH, help="The data set to make.")
 @click.option("--inputs", metavar="A[,B]", help="Names of the inputs; of folders, which they are.")
 @click.option("--target", metavar="NAME", help="Name of the target; of folders, which it is.")
 @click.option("--phase", help="pix2pixhd: prefix of the folders; pix2pix: the folder.  [default: train]")

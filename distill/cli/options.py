@@ -98,10 +98,8 @@ def max_skips(default: str, what: str) -> Callable[[F], F]:
     return click.option("--max-skips", default=default, show_default=True, metavar="N|N%", help=what)
 
 
-photos = click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-photos_out = click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the PNGs go."
-)
+photos = click.argument("photos", nargs=-1, required=True, type=PATH)
+photos_out = click.option("--out", required=True, metavar="DIR", type=PATH, help="Where the PNGs go.")
 all_faces = click.option(
     "--all-faces", is_flag=True, help="Every face of a photo, as NAME_01.png, … from the largest on."
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,10 +11,8 @@ from distill.cli import options
 
 
 @click.command("prepare-images")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="The data set to make."
-)
+@click.argument("folder", metavar="DIR", type=options.PATH)
+@click.option("--out", required=True, metavar="FOLDER", type=options.PATH, help="The data set to make.")
 @click.option("--resolution", required=True, type=int, help="Side in pixels, a power of two from 4 to 1024.")
 @click.option(
     "--align",
@@ -27,7 +24,7 @@ from distill.cli import options
 @click.option(
     "--labels",
     metavar="FILE.csv",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="A column file or name, and one a label.",
 )
 @click.option(

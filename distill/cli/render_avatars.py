@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,9 +15,7 @@ from distill.cli import options
     "--style", default="toon-head", show_default=True, help="A DiceBear style; a wrong name lists all."
 )
 @click.option("--n", required=True, type=click.IntRange(1, 10_000_000), help="How many avatars.")
-@click.option(
-    "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="The data set to make."
-)
+@click.option("--out", required=True, metavar="FOLDER", type=options.PATH, help="The data set to make.")
 @click.option(
     "--resolution", default=64, show_default=True, help="Side in pixels, a power of two from 4 to 1024."
 )

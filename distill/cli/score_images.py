@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,9 +12,7 @@ from distill.cli import options
 
 @click.command("score-images")
 @options.photos
-@click.option(
-    "--out", required=True, metavar="FILE.csv", type=click.Path(path_type=Path), help="The table to write."
-)
+@click.option("--out", required=True, metavar="FILE.csv", type=options.PATH, help="The table to write.")
 @click.option(
     "--scorer",
     default="builtin",
@@ -28,13 +25,13 @@ from distill.cli import options
     "--min-confidence",
     default=0.9,
     show_default=True,
-    type=click.FloatRange(0.5, 1.0),
+    type=options.FiniteRange(0.5, 1.0),
     help="Leave a label empty below this confidence.",
 )
 @click.option(
     "--labels",
     metavar="FILE.csv",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Known labels, columns file and gender (F, M) or age, of another scorer those of its table: they replace "
     "the scores, and judge them.",
 )

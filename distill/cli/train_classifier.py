@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from distill.cli import options
 
-SHARE = click.FloatRange(0.05, 0.45)
+SHARE = options.FiniteRange(0.05, 0.45)
 
 
 @click.command("train-classifier", short_help="Train a scorer on labelled pictures.")
-@click.option("--data", required=True, metavar="FOLDER|CSV", type=click.Path(path_type=Path),
+@click.option("--data", required=True, metavar="FOLDER|CSV", type=options.PATH,
               help="A folder with one folder a class, or a CSV with columns path and label.")  # fmt: skip
-@click.option("--out", required=True, metavar="FILE.safetensors", type=click.Path(path_type=Path),
+@click.option("--out", required=True, metavar="FILE.safetensors", type=options.FILE,
               help="The scorer; its report (.json) and diagram (.png) go beside it.")  # fmt: skip
 @click.option("--name", help="Of the score.  [the CSV's label column, else that of FILE]")
 @click.option("--positive", metavar="LABEL",
@@ -26,7 +25,7 @@ SHARE = click.FloatRange(0.05, 0.45)
 @click.option("--label", "column", metavar="COLUMN", help="Column of the CSV with the labels.  [label]")
 @click.option("--group", metavar="COLUMN",
               help="Column of the CSV that says which pictures belong together, such as a person.")  # fmt: skip
-@click.option("--images", metavar="DIR", type=click.Path(path_type=Path),
+@click.option("--images", metavar="DIR", type=options.PATH,
               help="Where the CSV's paths start.  [its own folder]")  # fmt: skip
 @click.option("--network", type=click.Choice(["auto", "efficientnet_lite0", "small_cnn"]), default="auto",
               show_default=True, help="auto: efficientnet_lite0 where installed.")  # fmt: skip

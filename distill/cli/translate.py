@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
     "--model",
     required=True,
     metavar="RUN|FILE",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="A run of distill train-pix2pix, a .safetensors file or a published pix2pixHD generator (*_net_G.pth).",
 )
 @click.option(
     "--style",
     metavar="IMAGE",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="The second face, for students of two inputs (6 channels), as those of style-mix are.",
 )
 @options.photos_out

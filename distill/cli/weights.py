@@ -86,7 +86,7 @@ def fetch(source: str, max_bytes: int) -> None:
 
 @weights.command()
 @click.argument("source", metavar="NAME|PATH|URL")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The .safetensors file to write.")
+@click.option("--out", required=True, type=options.FILE, help="The .safetensors file to write.")
 @click.option("--half", is_flag=True, help="Store float16: half the size, rounded weights.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def convert(source: str, out: Path, half: bool, force: bool) -> None:

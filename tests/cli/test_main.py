@@ -153,3 +153,28 @@ def test_a_closed_stream_changes_neither_the_work_nor_the_exit_code(closed, tmp_
     bad = subprocess.run(["sh", "-c", f"{command} verify {tmp_path / 'nothing'} {closed}"])
     assert (good.returncode, bad.returncode) == (0, 2)
     assert (tmp_path / "a" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score-images", "x", "--out", ""),
+        ("weights", "convert", "x", "--out", "."),
+        ("export-student", "x", "--out", ""),
+        ("translate", "x", "--model", "y", "--out", ""),
+        ("align", "x", "--out", ""),
+        ("import", "x", "--from", "folders", "--out", ""),
+        ("render-avatars", "--out", ""),
+        ("directions", "fit", "--out", ""),
+        ("train-pix2pix", "--data", "x", "--out", ""),
+        ("refilter", "x", "--where", "a < 1", "--out", ""),
+        ("assess-teacher", "x", "--truncation-psi", "nan"),
+    ],
+)
+def test_an_empty_name_and_a_number_that_is_none_are_refused_by_option(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    err = capsys.readouterr().err
+    assert f"Invalid value for '{words[-2]}'" in err
+    assert err.count("\n") == 1
