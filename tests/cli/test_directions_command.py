@@ -193,7 +193,10 @@ def test_factors_of_a_teacher_get_a_picture_each(tmp_path: Path, tiny_weights: P
 
 @pytest.mark.usefixtures("planted")
 def test_a_truncation_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    refused(fit(tmp_path, "--attribute", "gender", "--truncation-psi", "nan"), "--truncation-psi nan")
+    refused(
+        fit(tmp_path, "--attribute", "gender", "--truncation-psi", "nan"),
+        "'--truncation-psi': nan is no finite number",
+    )
 
 
 def test_show_and_list_tell_what_is_not_there() -> None:
