@@ -41,10 +41,16 @@ CLASSES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in CLASSES:
-        return getattr(importlib.import_module(CLASSES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in CLASSES:
+            return getattr(importlib.import_module(CLASSES[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
 
 def load_generator(
@@ -78,12 +84,15 @@ def generate(
     where a script needs `if __name__ == "__main__":`. The same call resumes. Raises DistillError for bad input.
     """
     from distill.cli.tasks import task_recipe
+    from distill.errors import DistillError
     from distill.generation import request
     from distill.generation.conditions import ChosenConditions
     from distill.generation.job import RunCallbacks, prepare, run_job
     from distill.progress import Progress
     from distill.shards.dataset import TripletDataset
 
+    if type(n) is not int or not isinstance(choices, request.TaskChoices | None):
+        raise DistillError(f"n is a whole number and choices are TaskChoices, not {n!r} and {choices!r}")
     run = prepare(
         request.GenerateRequest(
             task=task_recipe(task),

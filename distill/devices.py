@@ -40,7 +40,12 @@ def resolve_precision(precision: Precision, device: str | torch.device) -> Forma
 
 
 def resolve_training_precision(precision: Precision, device: str) -> Format:
-    """Turn "auto" into what trains fast: bf16 where the processor multiplies it, fp16 on older GPUs, else fp32."""
+    """Turn "auto" into what trains fast: bf16 where the processor multiplies it, fp16 on older GPUs, else fp32.
+
+    Raises DistillError for anything else than a format.
+    """
+    if precision not in ("auto", *DTYPES):
+        raise DistillError(f"precision {precision!r} is none of auto, {', '.join(DTYPES)}")
     if precision != "auto":
         return precision
     if device.startswith("cuda"):

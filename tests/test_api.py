@@ -24,6 +24,7 @@ def test_import_costs_nothing() -> None:
 
 def test_every_name_is_there() -> None:
     assert all(getattr(distill, name) for name in distill.__all__)
+    assert set(distill.__all__) <= set(dir(distill))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = distill.nothing
 
@@ -58,6 +59,10 @@ def test_generator_draws_what_it_maps(tiny_weights: Path) -> None:
 def test_bad_input_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(DistillError, match="unknown task 'mix'; the tasks are"):
         distill.generate("mix", n=1, out=tmp_path / "a")
+    with pytest.raises(DistillError, match="n is a whole number"):
+        distill.generate("style-mix", n=1.5, out=tmp_path / "a")  # type: ignore[arg-type]
+    with pytest.raises(DistillError, match="precision 'half' is none of auto, fp32"):
+        distill.train("stylegan2", data=tmp_path, out=tmp_path / "a", precision="half")  # type: ignore[arg-type]
     with pytest.raises(DistillError, match="no such file"):
         distill.load_student(tmp_path / "nothing.safetensors")
     assert not (tmp_path / "a").exists()

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 from distill.errors import DistillError
 from distill.schema import Frozen, first_problem
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-FromZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+FromZero = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountFromZero = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -51,6 +51,11 @@ def changed(settings: S, changes: Mapping[str, object]) -> S:
     for name in changes:
         if name not in fields:
             raise DistillError(f"no setting {name!r}; the settings are {', '.join(sorted(fields))}")
+    for name, value in changes.items():
+        if isinstance(value, bool) and fields[name].annotation is not bool:
+            raise DistillError(f"setting {name}: {value} is no value for it")
+        if value == "":
+            raise DistillError(f"setting {name} is empty: give a value, or leave it out")
     values = {
         name: None if value == "none" and type(None) in get_args(fields[name].annotation) else value
         for name, value in changes.items()

@@ -47,8 +47,8 @@ class Pix2PixSettings(TrainerSettings):
     enhancers: Annotated[int, Field(ge=0, le=3)] = 0
     norm: Norm = "instance"  # of the generator; instance cannot see how bright an input is
     ndf: Count = 64  # of the discriminator, as the next two
-    d_layers: Count = 3
-    d_scales: Count = 2
+    d_layers: Annotated[int, Field(ge=1, le=8)] = 3
+    d_scales: Annotated[int, Field(ge=1, le=5)] = 2
     # the updates
     constant_epochs: FromZero  # at the full learning rate
     decay_epochs: FromZero  # of linear decay to 0

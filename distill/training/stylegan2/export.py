@@ -12,6 +12,7 @@ from torch import Tensor
 
 from distill.pixels import to_uint8
 from distill.stylegan2.networks import GeneratorNetwork
+from distill.training.position import stream_seed
 from distill.weights.checkpoint import Checkpoint, save_safetensors
 
 W_SAMPLES = 16384  # that the centre of w is the mean of
@@ -21,9 +22,14 @@ W_SAMPLES = 16384  # that the centre of w is the mean of
 def set_centre(network: GeneratorNetwork, samples: int = W_SAMPLES) -> None:
     """Set `w_avg` to the mean of w over a fixed set of z; truncation pulls towards it."""
     device = next(network.parameters()).device
-    z = torch.randn(samples, network.shape.z_dim, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(samples, network.shape.z_dim, generator=_stream(0, "centre"))
     total = sum(network.mapping(part.to(device)).double().sum(dim=0) for part in torch.split(z, 1024))
     network.mapping.w_avg.copy_(torch.as_tensor(total) / samples)
+
+
+def _stream(seed: int, purpose: str) -> torch.Generator:
+    """A stream of its own: a plain seed gave the initial weights of the networks too."""
+    return torch.Generator().manual_seed(stream_seed(seed, 0, purpose))
 
 
 @torch.no_grad()
@@ -32,7 +38,7 @@ def pictures(
 ) -> Iterator[Tensor]:
     """Draw `count` images of a fixed seed as uint8 batches [B, H, W, 3]; call `set_centre` before a psi below 1."""
     device = next(network.parameters()).device
-    z = torch.randn(count, network.shape.z_dim, generator=torch.Generator().manual_seed(seed))
+    z = torch.randn(count, network.shape.z_dim, generator=_stream(seed, "pictures"))
     for part in torch.split(z, batch):
         w = network.mapping.w_avg.lerp(network.mapping(part.to(device)), psi)
         yield to_uint8(network.synthesis(w[:, None].expand(-1, network.shape.num_ws, -1))).cpu()

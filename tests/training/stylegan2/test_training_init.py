@@ -19,7 +19,7 @@ from distill.stylegan2.networks import GeneratorNetwork, upsample_rgb
 from distill.training.checkpoint import load_checkpoint
 from distill.training.position import RunPosition
 from distill.training.settings import changed
-from distill.training.stylegan2.export import save_generator
+from distill.training.stylegan2.export import pictures, save_generator, set_centre
 from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings, for_transfer, table
 from distill.training.stylegan2.step import StyleGAN2Step
 from distill.training.stylegan2.transfer import read_start
@@ -214,3 +214,16 @@ def test_resuming_does_not_begin_again(folder: Path, tmp_path: Path) -> None:
         assert torch.equal(tensor, halves[0]["step"]["generator"][name]), name
     moved = whole[0]["step"]["generator"]["synthesis.b4.conv1.weight"]
     assert not torch.equal(moved, start["synthesis.b4.conv1.weight"])
+
+
+def test_the_z_of_pictures_are_not_the_initial_weights() -> None:
+    """Both came from one stream of the seed once: the first pictures were then more contrasted than all others."""
+    step, seen = StyleGAN2Step(TINY, 8, seed=3), []
+    step.generator.mapping.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    list(pictures(step.generator, 32, seed=3))
+    set_centre(step.generator, samples=32)
+    weights = [p.flatten() for p in step.generator.parameters() if p.shape == (32, 32)]
+    assert weights
+    for z in seen:
+        for weight in weights:
+            assert abs(float(torch.corrcoef(torch.stack([z.flatten(), weight.detach()]))[0, 1])) < 0.2
