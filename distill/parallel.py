@@ -71,6 +71,11 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[[T], R], task: T) -> Futur
     before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS_SIGNALS)
     try:
         return pool.submit(work, task)
+    except OSError as error:
+        if "closed" not in str(error):
+            raise
+        # The pool is closing its pipes, since its workers were killed.
+        raise BrokenProcessPool(str(error)) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
