@@ -132,10 +132,7 @@ def ways_of(preset: Pix2PixSettings, inputs: int, batch: Tensor, options: argpar
     architecture, plain = preset.architecture(inputs), changed(preset, {"augment": ()})
     schedule = Schedule(lr=preset.lr, constant=1 << 40, decay=0)
 
-    def ours(
-        chosen: Pix2PixSettings, precision: str, *, compiled: bool = False
-    ) -> Callable[[], Pix2PixHDStep]:
-        settings = changed(chosen, {"compiled": compiled})
+    def ours(settings: Pix2PixSettings, precision: str) -> Callable[[], Pix2PixHDStep]:
         return lambda: Pix2PixHDStep(
             settings, architecture, features, schedule, seed=SEED, device=device, half=DTYPES[precision]
         )
@@ -148,7 +145,7 @@ def ways_of(preset: Pix2PixSettings, inputs: int, batch: Tensor, options: argpar
     if half != "fp32":
         made.append((f"distill, {half}", ours(plain, half)))
     if options.compile:
-        made.append((f"distill, {half}, compiled", ours(plain, half, compiled=True)))
+        made.append((f"distill, {half}, compiled", ours(changed(plain, {"compiled": True}), half)))
     made.append((f"distill, {half}, augmented", ours(preset, half)))
     return [Way(name, build, batch, device, compiled="compiled" in name) for name, build in made]
 

@@ -7,7 +7,6 @@ arguments of a run.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -20,6 +19,7 @@ from distill.generation.faces import FaceSearch
 from distill.generation.filters import AnyFilter
 from distill.generation.select import AnySelection
 from distill.schema import Frozen, canonical_json, first_problem, flat, validated
+from distill.shards.digest import INFORMATIVE, digest_of
 from distill.stylegan2.facts import Teacher
 from distill.stylegan2.sampling import MAX_SEED
 
@@ -41,7 +41,7 @@ OPTIONS = {
     "filters.identity.max_distance": "--max-identity-distance",
     "filters.outside.max_change": "--max-outside-change",
 }
-INFORMATIVE = ("generator.name", "generator.licence", "generator.origin")  # left out of the digest
+INFORMED = tuple(f"generator.{name}" for name in INFORMATIVE)
 LEAST_SIDE = 4  # px
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
 
@@ -220,10 +220,7 @@ class Recipe(Frozen):
     @property
     def digest(self) -> str:
         """First 12 hex digits of sha256 over the canonical JSON, without what only informs."""
-        fields = self.model_dump(mode="json")
-        for key in INFORMATIVE:
-            del fields["generator"][key.removeprefix("generator.")]
-        return hashlib.sha256(canonical_json(fields).encode()).hexdigest()[:12]
+        return digest_of(self.model_dump(mode="json"))
 
     def to_json(self) -> str:
         return canonical_json(self.model_dump(mode="json"))
@@ -252,7 +249,7 @@ class Recipe(Frozen):
         mine, theirs = (recipe.by_name() for recipe in (self, other))
         keys = sorted(mine.keys() | theirs.keys(), key=lambda key: (key not in OPTIONS, key))
         for key in keys:
-            if mine.get(key) != theirs.get(key) and key not in INFORMATIVE:
+            if mine.get(key) != theirs.get(key) and key not in INFORMED:
                 there, here = (repr(fields[key]) if key in fields else "not set" for fields in (theirs, mine))
                 return f"{OPTIONS.get(key, key)} is {there} there and {here} here"
         return "the digests differ"

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from distill.errors import DistillError
 from distill.faces.decode import PhotoError, read_photo
+from distill.shards.images.picture import middle_square
 from distill.training.stored_images import StoredPixels, is_data_set, read_columns
 
 MEMORY = 8 * 1024**3  # bytes of pictures that are kept in memory
@@ -108,7 +108,7 @@ def _open_folder(folder: Path, resolution: int | None, skipped: Callable[[str], 
         if resolution is None:
             first = first or (path, picture.shape[:2])
             _check_size(path, picture, first)
-        pictures.append(picture if resolution is None else resized(picture, resolution))
+        pictures.append(picture if resolution is None else middle_square(picture, resolution))
     if not pictures:
         raise DistillError(f"{folder}: none of its {len(paths)} images can be used; the first: {reports[0]}")
     pixels = np.stack(pictures)
@@ -140,15 +140,6 @@ def _check_size(path: Path, picture: Pixels, first: tuple[Path, tuple[int, ...]]
         raise DistillError(
             f"{path} is {width}×{height} px, not a square with a power of two as its side: give --resolution"
         )
-
-
-def resized(picture: Pixels, size: int) -> Pixels:
-    """Cut out the middle square and resize it with a Lanczos filter: [H, W, 3] -> [size, size, 3]."""
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = Image.fromarray(np.ascontiguousarray(picture[top : top + side, left : left + side]))
-    return np.asarray(square if side == size else square.resize((size, size), Image.Resampling.LANCZOS))
 
 
 def _open_data_set(folder: Path, resolution: int | None) -> Images:

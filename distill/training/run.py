@@ -118,7 +118,9 @@ def run_training(
     Raises DistillError for bad input, Interrupted when `stop` is set, Diverged, and DiskFull.
     """
     main = processes.rank() == 0
-    with open_training(trainer, request, device=resolve_device(device), note=_printed(quiet)) as training:
+    with open_training(
+        trainer, request, device=resolve_device(device), note=_printed(quiet or not main)
+    ) as training:
         events = RunEvents(training)
         run = make_run(training, events)
         position, note = open_run(run, resume=request.resume)

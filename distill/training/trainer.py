@@ -49,7 +49,7 @@ class TrainingStep(Step[Any], Protocol):
 
 
 class Watch(Protocol):
-    """Looks at what is trained on the way, in the main process alone. Its files lie in the run's folder."""
+    """Looks at what is trained on the way; made in every process, asked in the main one alone."""
 
     @property
     def caution(self) -> str:
