@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from distill.errors import DistillError
+from distill.files import read_regular
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["fp32", "bf16", "fp16"]
@@ -171,7 +172,7 @@ def usable_cores() -> int:
 def processor_name() -> str:
     """The model of this machine's processor, as far as the system tells."""
     table = Path("/proc/cpuinfo")
-    lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    lines = read_regular(table).decode().splitlines() if table.is_file() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
 

@@ -62,6 +62,12 @@ class DiskFull(DistillError):
     fatal = True
 
 
+class FolderGone(DistillError):
+    """The folder that a run writes to is not there any more. Exit code 2."""
+
+    fatal = True
+
+
 class Interrupted(DistillError):
     """Stopped by Ctrl-C or SIGTERM; the same command resumes. Exit code 130."""
 

@@ -105,6 +105,31 @@ def test_only_the_cluster_modules_import_dask():
     assert users_of("dask", "distributed", "dask_jobqueue") <= modules
 
 
+def test_files_are_opened_in_one_place():
+    """By a path, the ground floor alone opens files to read them: nothing else knows pipes and devices."""
+    h5py_and_safetensors = ("distill.shards.read", "distill.shards.write", "distill.weights.safetensors_file")
+    openings = [
+        f"{dotted_name(path)}:{node.lineno}"
+        for path in PACKAGE
+        if path != ROOT / "distill/files.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and opens_by_path(node, dotted_name(path) in h5py_and_safetensors)
+    ]
+    assert openings == []
+
+
+def opens_by_path(call: ast.Call, checked: bool) -> bool:
+    """`checked`: h5py and safetensors open paths in this module, which asks `check_regular` first."""
+    name = ast.unparse(call.func)
+    if name in ("h5py.File", "safe_open"):
+        return not checked
+    first = ast.unparse(call.args[0]) if call.args else "'r'"
+    if name == "open" or name.endswith("Image.open"):
+        return not first.startswith(("io.BytesIO", "number", "file"))
+    of_a_file = name.endswith(".open") and not any(word.arg == "fileobj" for word in call.keywords)
+    return name.endswith((".read_text", ".read_bytes")) or (of_a_file and first.startswith("'r"))
+
+
 def test_nothing_imports_torchvision():
     assert users_of("torchvision") == set()
 

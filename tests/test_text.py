@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from distill.files import path_text, size_text
-from distill.progress import plural
+from distill.files import path_text
+from distill.progress import plural, size_text
 from distill.timing import clock
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from distill.attributes.photos import Photo, ScoredPhoto, score_photos
 from distill.attributes.protocol import AttributeScorer, ChipScorer
 from distill.errors import Interrupted, os_error
-from distill.files import atomic_write
+from distill.files import append, atomic_write, read_regular
 
 
 class Journal:
@@ -45,8 +45,7 @@ class Journal:
         """Append what came of these photographs."""
         lines = [_line(photo, outcome) for photo, outcome in zip(photos, outcomes, strict=True)]
         try:
-            with self.path.open("ab") as file:
-                file.write(_text(lines))
+            append(self.path, _text(lines))
         except OSError as error:
             raise os_error(error) from error
 
@@ -55,7 +54,7 @@ class Journal:
 
     def _lines(self) -> list[str]:
         try:
-            return self.path.read_bytes().decode(errors="replace").split("\n")
+            return read_regular(self.path).decode(errors="replace").split("\n")
         except FileNotFoundError:
             return []
         except OSError as error:

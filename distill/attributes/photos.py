@@ -119,9 +119,9 @@ def _scored(part: Sequence[Seen], scorer: ChipScorer) -> list[ScoredPhoto]:
 
 
 def _file(path: Path) -> Path:
-    if not path.is_file():
-        raise DistillError(f"{path}: {'not a file' if path.exists() else 'no such file or folder'}")
-    return path
+    if not path.exists():
+        raise DistillError(f"{path}: no such file or folder")
+    return path  # what is no picture is skipped and counted by the reader
 
 
 def _text(name: str) -> str:

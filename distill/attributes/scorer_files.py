@@ -33,6 +33,7 @@ from distill.attributes.network import NetworkScorer
 from distill.attributes.settings import ScorerSettings, settings_of
 from distill.attributes.toml_file import read_toml
 from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.files import check_regular
 from distill.networks.classifier import ARCHITECTURES
 from distill.networks.onnx_network import open_onnx, read_onnx_bytes
 from distill.schema import canonical_json
@@ -53,8 +54,10 @@ def read_scorer(path: Path, device: str | torch.device = "cpu") -> NetworkScorer
     Raises DistillError in one line that names the file and the key for settings that are missing, unknown or do not
     fit the network, and for a network that cannot be read.
     """
-    if not path.is_file():
-        raise DistillError(f"{path}: {'not a file' if path.exists() else 'no such file'}; {HELP}")
+    try:
+        check_regular(path)
+    except OSError as error:
+        raise DistillError(f"{path}: {error.strerror}; {HELP}") from error
     if path.suffix.lower() == ".toml":
         return _of_toml(path, device)
     if path.suffix.lower() in (".onnx", ".csv"):
@@ -93,7 +96,7 @@ def _beside(path: Path, network: str) -> Path:
     """Return the file of a network: beside its TOML or below, so that somebody's TOML reads nothing else."""
     weights = path.parent / network
     try:
-        found, there = weights.resolve(), weights.exists()
+        found = weights.resolve()
         homes = (path.parent.resolve(), path.resolve().parent)
     except (OSError, RuntimeError) as error:  # too long a name, a link to itself
         raise DistillError(f"{path}: network: {shown(network)} cannot be looked up") from error
@@ -101,8 +104,10 @@ def _beside(path: Path, network: str) -> Path:
         raise DistillError(
             f"{path}: network: {shown(network)} lies elsewhere; put it beside this file or below"
         )
-    if not weights.is_file():
-        raise DistillError(f"{path}: network: {weights}: {'not a file' if there else 'no such file'}")
+    try:
+        check_regular(weights)
+    except OSError as error:
+        raise DistillError(f"{path}: network: {weights}: {error.strerror}") from error
     return weights
 
 

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 from distill.errors import DistillError
+from distill.files import open_regular
 from distill.weights.safe_pickle.machine import shown
 
 MAX_BYTES = 256 << 10
@@ -32,7 +33,7 @@ _APART = re.compile(r"[\s,=\[\]{}]+")  # a dot may stand among spaces: they are 
 def read_toml(path: Path) -> dict[str, object]:
     """Return the tables of a TOML file. Raises DistillError for one that is broken, too long or too deep."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DistillError(f"{path}: cannot be read ({error.strerror or error})") from error

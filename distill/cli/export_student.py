@@ -27,8 +27,9 @@ def export_student(source: Path, out: Path, norm_statistics: NormStatistics) -> 
     """
     from distill.editing.export import OPSET
     from distill.editing.export import export_student as write
-    from distill.files import path_text, size_text
+    from distill.files import path_text
     from distill.networks.student import load_student
+    from distill.progress import size_text
 
     student = load_student(source, precision="fp32", norm_statistics=norm_statistics)
     options.tell(student.notes())

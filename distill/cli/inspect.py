@@ -26,20 +26,22 @@ def inspect_command(
     The page shows samples with numbers and labels, the acceptance table and histograms. A data set that is
     not complete yet can be looked at too.
     """
-    from distill.files import atomic_write
+    from distill.files import check_file, write_result
     from distill.shards.inspect.page import build_page, page_title
     from distill.shards.inspect.sheet import draw_sheet, png_bytes
     from distill.shards.inspect.survey import look, survey
     from distill.shards.summary import dropped_by_reason, roles_of
 
+    page_path, sheet_path = out or folder / "inspect.html", sheet or folder / "contact_sheet.png"
+    check_file(page_path)
+    check_file(sheet_path)
     found = survey(folder)
     samples, ledger = look(found, rows=rows or (96 if len(roles_of(found.recipe)) == 1 else 24))
     page = build_page(found, samples, ledger).encode()
     roles = list(samples[0].images)
     picture = png_bytes(draw_sheet(samples, roles, title=page_title(found)))
-    page_path, sheet_path = out or folder / "inspect.html", sheet or folder / "contact_sheet.png"
-    atomic_write(page_path, page, synced=False)
-    atomic_write(sheet_path, picture, synced=False)
+    write_result(page_path, page)
+    write_result(sheet_path, picture)
     for problem in found.problems:
         click.echo(problem, err=True)
     if as_json:

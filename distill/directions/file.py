@@ -122,7 +122,7 @@ def shipped_directions() -> list[str]:
 
 def _find(source: str | Path, generator: str | None) -> Path:
     path = Path(source).expanduser()
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         return path
     for name in (str(source), f"{generator}-{source}"):
         shipped = directions_folder() / f"{name}{SUFFIX}"

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from distill.attributes.protocol import Scores
 from distill.directions.look import BATCH, FITTED, Looked, Studio, draw_w, truncated
-from distill.errors import DistillError, Interrupted, os_error
+from distill.errors import DistillError, Interrupted, UnsupportedCheckpoint, os_error
 from distill.files import atomic_write
+from distill.weights.safetensors_file import read_tensors
 
 FORMAT = "distill-direction-samples"
 SAVE_EVERY = 20.0  # seconds
@@ -58,14 +58,14 @@ class SampleFile:
         """Read what is there; return the number of candidates, always whole batches."""
         self.parts = []
         try:
-            with safe_open(self.path, framework="np") as file:
-                if (file.metadata() or {}).get("settings") != self.settings:
-                    return 0
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (FileNotFoundError, SafetensorError):
+            stored, texts = read_tensors(self.path)
+        except (FileNotFoundError, UnsupportedCheckpoint):
             return 0
         except OSError as error:
             raise os_error(error) from error
+        if texts.get("settings") != self.settings:
+            return 0
+        tensors = {name: tensor.numpy() for name, tensor in stored.items()}
         found = tensors.pop("found", np.zeros(0, np.uint8)).astype(bool)
         if not tensors or len(found) % BATCH or any(len(values) != len(found) for values in tensors.values()):
             return 0

@@ -10,7 +10,7 @@ from distill.errors import DistillError
 from distill.evaluation.report import aligned
 from distill.evaluation.teacher import Assessment, AssessmentInputs, TeacherSamples
 from distill.evaluation.teacher_pictures import make_pictures
-from distill.files import atomic_write
+from distill.files import atomic_write, read_regular
 from distill.pixels import encode_png
 from distill.shards.card import code, escape
 
@@ -83,7 +83,7 @@ def check_card(card: Path | None) -> None:
 def with_section(card: Path, text: str) -> str:
     """Return a model card with the section replaced or added; a card that is not there yet is empty."""
     try:
-        return put_into(card.read_text("utf-8") if card.exists() else "", text)
+        return put_into(read_regular(card).decode() if card.exists() else "", text)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise DistillError(f"{card}: cannot be read as text ({why})") from error

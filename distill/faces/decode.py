@@ -6,10 +6,10 @@ are brought to sRGB by `colour`.
 
 from __future__ import annotations
 
-import io
 import struct
 import warnings
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.colour import in_srgb
 from distill.faces.formats import HEAD, is_deep_in_planes, is_heic, refusal, register_heic
+from distill.files import open_regular
 
 LARGEST_PHOTO = (
     170_000_000  # pixels: 510 MB decoded, some four times as much meanwhile; Pillow ends at 179 million
@@ -71,9 +72,7 @@ def photo_size(path: Path) -> tuple[int, int]:
 def open_photo(path: Path, take: Callable[[Image.Image], T]) -> T:
     """Take something from the open picture, not yet loaded. Raises PhotoError as `read_photo`."""
     try:
-        if not path.is_file():
-            raise PhotoError(path, "unreadable", "not a regular file")
-        with path.open("rb") as file, warnings.catch_warnings():
+        with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore"
             )  # Pillow warns of oddities that do not matter here, and of large sizes
@@ -82,7 +81,7 @@ def open_photo(path: Path, take: Callable[[Image.Image], T]) -> T:
         raise PhotoError(path, "unreadable", error.strerror or str(error)) from error
 
 
-def _read(path: Path, file: io.BufferedReader, take: Callable[[Image.Image], T]) -> T:
+def _read(path: Path, file: BufferedReader, take: Callable[[Image.Image], T]) -> T:
     Image.init()
     head = file.read(HEAD)
     file.seek(0)

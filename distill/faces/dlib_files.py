@@ -6,7 +6,6 @@ whose sha256 the user has given.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
+from distill.files import file_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,7 @@ class ModelFile:
 @lru_cache(maxsize=8)
 def _sha256(path: Path, size: int, mtime_ns: int) -> str:
     """Hash a file once per process (size and time only make a changed file a new one)."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 @lru_cache(maxsize=1)

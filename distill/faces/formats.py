@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
+from distill.files import open_regular
+
 HEAD = 32  # bytes that tell formats apart
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"miaf")
 VIDEO = (b"qt  ", b"isom", b"iso2", b"mp41", b"mp42", b"M4V ", b"avc1", b"3gp4", b"3gp5")
@@ -67,7 +69,7 @@ def refusal(path: Path, head: bytes) -> tuple[str, str]:
 def _tiff(path: Path) -> str:
     """Say what a TIFF holds: "TIFF of 2 channels, 16 bits"."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
             file.seek(directory.next)
             directory.load(file)

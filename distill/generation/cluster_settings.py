@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from distill.errors import DistillError
+from distill.files import read_regular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def scheduler_address(cluster: str) -> str:
     if not cluster.endswith(".json"):
         return _checked(cluster, f"--cluster {cluster}")
     try:
-        content = json.loads(Path(cluster).read_text(encoding="utf-8"))
+        content = json.loads(read_regular(cluster))
     except FileNotFoundError as error:
         raise DistillError(f"--cluster {cluster}: no such file; a Dask scheduler writes it") from error
     except (OSError, ValueError) as error:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import DiskFull, DistillError
-from distill.files import atomic_write, size_text
+from distill.files import atomic_write
 from distill.generation.conditions import Conditions, read_conditions
 from distill.generation.recipe import Recipe
+from distill.progress import size_text
 from distill.schema import canonical_json
 from distill.shards.folder import (
     CONDITIONS_FILE,

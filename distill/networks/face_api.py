@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.errors import DistillError
+from distill.files import open_regular
 
 SHA256 = "49f92bbc0afef2342c4385e4a2b0acb6d7a727c6f0aa539499719a81acf9abaa"  # of age_gender_model.bin
 BYTES = 429_708
@@ -69,7 +70,7 @@ LAYERS = (
 def load_face_api(path: Path) -> FaceApiNetwork:
     """Open the published file. Raises DistillError for one that is missing or any other."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(BYTES + 1)
     except OSError as error:
         raise DistillError(f"{path}: cannot be read ({error.strerror})") from error

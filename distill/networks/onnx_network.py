@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.files import open_regular
 from distill.networks.onnx_sizes import check_sizes
 from distill.weights.safe_pickle.machine import shown
 
@@ -35,9 +36,7 @@ FATAL_ONLY = 4  # onnxruntime's log level; what it raises is told in our words
 def read_onnx_bytes(path: Path) -> bytes:
     """Return the content of a file of at most 1 GiB. Raises DistillError."""
     try:
-        if not path.is_file():
-            raise DistillError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if not 0 < size <= MAX_FILE:
                 raise UnsupportedCheckpoint(f"{path}: {size:,} bytes; an ONNX file has 1 to {MAX_FILE:,}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from distill.files import size_text
+from distill.progress import size_text
 from distill.shards.folder import ShardReport
 from distill.shards.summary import (
     acceptance,

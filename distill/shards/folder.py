@@ -5,10 +5,7 @@ File names are made from a shard's index; no path is ever taken from a file's co
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from distill.errors import DistillError
-from distill.files import atomic_write, sweep, temporary_files
+from distill.files import atomic_write, file_sha256, read_regular, sweep, temporary_files
 from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 
 __all__ = [
@@ -27,7 +24,6 @@ __all__ = [
     "MANIFEST_FILE",
     "RECIPE_FILE",
     "ShardReport",
-    "file_sha256",
     "manifest_problem",
     "manifest_reports",
     "read_json",
@@ -112,7 +108,7 @@ def shard_indices(folder: Path, pattern: re.Pattern[str] = SHARD_NAME) -> list[i
 def read_report(folder: Path, index: int) -> ShardReport | None:
     """Return the sidecar of a shard; None when it is absent, unreadable or another shard's."""
     try:
-        report = ShardReport.from_json(_read_limited(sidecar_path(folder, index)))
+        report = ShardReport.from_json(read_regular(sidecar_path(folder, index), most=MAX_JSON_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     return report if report.index == index else None
@@ -129,11 +125,6 @@ def shard_is_valid(folder: Path, index: int, *, digest: str, rows: int, full: bo
         return same_size and (not full or file_sha256(path) == report.sha256)
     except OSError:
         return False
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(
@@ -217,24 +208,12 @@ def require_data_set(folder: Path) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raises `DistillError` with one line for anything else."""
     try:
-        value = json.loads(_read_limited(path))
+        value = json.loads(read_regular(path, most=MAX_JSON_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise DistillError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(value, dict):
         raise DistillError(f"{path}: a JSON object is expected, it holds {type(value).__name__}")
     return value
-
-
-def _read_limited(path: Path) -> bytes:
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not path.is_file():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    with path.open("rb") as file:
-        data = file.read(MAX_JSON_BYTES + 1)
-    if len(data) > MAX_JSON_BYTES:
-        raise ValueError(f"longer than {MAX_JSON_BYTES} bytes")
-    return data
 
 
 def _check_count(name: str, value: Any) -> None:

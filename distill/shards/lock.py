@@ -1,14 +1,13 @@
 """One driver per folder: a lock file that says who works there, and that outlives nobody.
 
-The file is `.lock`: JSON with host, pid, boot, start (of the process, in clock ticks), nonce, heartbeat, and
-whatever the driver tells about its progress. It is linked into place complete, renewed by renaming, and
-removed at the end. No flock: its meaning differs between network file systems.
+The file is `.lock`: JSON with host, pid, boot, start (of the process, in clock ticks), nonce, since and heartbeat
+(seconds since 1970), and whatever the driver tells about its progress. It is linked into place complete, renewed by
+renaming, and removed at the end. No flock: its meaning differs between network file systems.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -22,11 +21,13 @@ from types import TracebackType
 from typing import Any
 
 from distill.errors import DiskFull, DistillError
+from distill.files import NO_SPACE, link_new, open_regular, read_regular
 from distill.shards.folder import LOCK_FILE
 
 HEARTBEAT_S = 10.0
 STALE_S = 120.0  # without a heartbeat, where one cannot look at the process itself
 MAX_LOCK_BYTES = 1 << 20
+MAX_TIME = 1 << 35  # seconds since 1970: beyond, no calendar goes
 _TRIES = 20
 
 
@@ -53,7 +54,12 @@ class FolderLock:
     def __init__(self, folder: Path, *, info: dict[str, Any] | None = None) -> None:
         self.folder = Path(folder)
         self.path = self.folder / LOCK_FILE
-        self._facts = {**(info or {}), **_identity(), "nonce": secrets.token_hex(8)}
+        self._facts = {
+            **(info or {}),
+            **_identity(),
+            "nonce": secrets.token_hex(8),
+            "since": round(time.time()),
+        }
         self._progress: dict[str, Any] = {}
         self._ended = threading.Event()
         self._pulse = threading.Thread(target=self._beat, name="lock heartbeat", daemon=True)
@@ -66,13 +72,7 @@ class FolderLock:
         try:
             self._acquire()
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(
-                    f"{self.folder}: no space left for a lock file; the same command resumes"
-                ) from error
-            raise DistillError(
-                f"{self.folder}: cannot write there ({error.strerror}); choose another folder"
-            ) from error
+            raise self._refusal(error) from error
         for claim in self.folder.glob(f"{LOCK_FILE}.*.claim"):  # on locks that are history by now
             claim.unlink(missing_ok=True)
         self._pulse.start()
@@ -87,16 +87,27 @@ class FolderLock:
             if self._is_mine():
                 self.path.unlink()
 
+    def _refusal(self, error: OSError) -> DistillError:
+        if error.errno in NO_SPACE:
+            return DiskFull(f"{self.folder}: no space left for a lock file; the same command resumes")
+        if error.filename == str(self.path):
+            return DistillError(f"{self.path}: {error.strerror}; remove it, or choose another folder")
+        return DistillError(f"{self.folder}: cannot write there ({error.strerror}); choose another folder")
+
     def _acquire(self) -> None:
         for _ in range(_TRIES):
             mine = self._write_aside()
             try:
-                if _link_new(mine, self.path):
+                if link_new(mine, self.path):
                     return
                 found = _read(self.path)
                 if found is None:  # released just now
                     continue
-                _refuse_living(self.folder, found, age_s=mine.stat().st_mtime - found.mtime)
+                age_s = mine.stat().st_mtime - found.mtime
+                if age_s < -HEARTBEAT_S:  # dated ahead: from now on it grows old, or is renewed
+                    with contextlib.suppress(OSError):
+                        os.utime(self.path)
+                _refuse_living(self.folder, found, age_s=max(age_s, 0))
                 if self._take_over(found, mine):
                     return
             finally:
@@ -159,7 +170,15 @@ class _Found:
         except (ValueError, RecursionError):
             facts = {}
         self.facts: dict[str, Any] = facts if isinstance(facts, dict) else {}
-        self.host, self.pid = self.facts.get("host"), whole_number(self.facts.get("pid"))
+        self.host, self.pid = str(self.facts.get("host") or "")[:100], whole_number(self.facts.get("pid"))
+
+    @property
+    def since(self) -> str:
+        """When it was taken, in words; "" where it does not say."""
+        seconds = whole_number(self.facts.get("since"))
+        if seconds is None or seconds > MAX_TIME:
+            return ""
+        return time.strftime(" since %Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
     def is_from_here(self) -> bool:
         """Tell whether its process is, or was, one of this machine since its start, and of this container."""
@@ -173,7 +192,7 @@ class _Found:
         if self.pid is not None and self.is_from_here():
             start = _process_start(self.pid)
             return start is not None and start == self.facts.get("start")
-        return age_s <= STALE_S
+        return abs(age_s) <= STALE_S
 
 
 def read_driver(folder: Path) -> Driver | None:
@@ -201,7 +220,7 @@ def whole_number(value: Any) -> int | None:
 
 def _read(path: Path) -> _Found | None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _Found(file.read(MAX_LOCK_BYTES), os.fstat(file.fileno()).st_mtime)
     except FileNotFoundError:
         return None
@@ -216,28 +235,11 @@ def _refuse_living(folder: Path, found: _Found, *, age_s: float) -> None:
             f"{folder} is in use by pid {found.pid} on host {found.host}; "
             "wait for it, or choose another folder"
         )
-    who = f"pid {found.pid} on host {found.host}" if found.host else "an unreadable lock"
+    who = f"pid {found.pid} on host {found.host}{found.since}" if found.host else "an unreadable lock"
     raise DistillError(
-        f"{folder} is in use by {who}, last heard of {max(age_s, 0):.0f} s ago; "
+        f"{folder} is in use by {who}, last heard of {age_s:.0f} s ago; "
         f"if that process is gone, try again in {STALE_S - age_s:.0f} s"
     )
-
-
-def _link_new(source: Path, target: Path) -> bool:
-    """Give `source` the name `target` unless that exists; without hard links, write `target` exclusively."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
-            raise
-        try:
-            with target.open("xb") as file:
-                file.write(source.read_bytes())
-        except FileExistsError:
-            return False
-    return True
 
 
 def _identity() -> dict[str, Any]:
@@ -277,6 +279,6 @@ def _process_start(pid: int) -> int | None:
 
 def _text(path: str) -> str | None:
     try:
-        return Path(path).read_text().strip()
+        return read_regular(path).decode().strip()
     except OSError:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import ShardCorrupt
+from distill.files import check_regular
 from distill.shards.codec import decode_image
 from distill.shards.folder import SHARD_NAME, ShardReport
 from distill.shards.structure import check_structure, read_attributes
@@ -158,12 +158,9 @@ class ShardReader:
 
 def _file_size(path: Path) -> int:
     try:
-        facts = path.stat()
+        return check_regular(path)
     except OSError as error:
         raise ShardCorrupt(path, f"missing or unreadable ({error.strerror})") from error
-    if not stat.S_ISREG(facts.st_mode):
-        raise ShardCorrupt(path, "not a regular file")
-    return facts.st_size
 
 
 def _check_identity(reader: ShardReader, report: ShardReport | None) -> None:

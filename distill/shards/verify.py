@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.files import file_sha256
 from distill.shards.columns import column_problem
 from distill.shards.digest import decisive
 from distill.shards.folder import (
@@ -23,7 +24,6 @@ from distill.shards.folder import (
     RECIPE_FILE,
     SIDECAR_NAME,
     ShardReport,
-    file_sha256,
     manifest_reports,
     read_json,
     read_manifest,

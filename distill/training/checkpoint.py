@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from distill.errors import DistillError
-from distill.files import atomic_write, sweep
+from distill.files import atomic_write, read_regular, sweep
 
 INDEX = "checkpoint.json"
 PREVIOUS = "checkpoint-previous.json"
@@ -35,7 +35,7 @@ def save_checkpoint(folder: Path, content: Mapping[str, Any], *, samples: int) -
     atomic_write(folder / name, data)
     index, previous = folder / INDEX, folder / PREVIOUS
     if index.is_file() and _name_in(index) != name:
-        atomic_write(previous, index.read_bytes())
+        atomic_write(previous, read_regular(index))
     facts = {"format": FORMAT, "samples": samples, "file": name, "sha256": hashlib.sha256(data).hexdigest()}
     atomic_write(index, json.dumps(facts, indent=1).encode())
     _remove_others(folder)
@@ -61,11 +61,11 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any], str] | None:
 def _load(folder: Path, name: str) -> dict[str, Any]:
     index = folder / name
     try:
-        facts = json.loads(index.read_text())
+        facts = json.loads(read_regular(index))
         if facts.get("format") != FORMAT:
             raise DistillError(f"{index} is of another version of distill")
         path = folder / Path(facts["file"]).name
-        data = path.read_bytes()
+        data = read_regular(path)
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
             raise DistillError(f"{path} is damaged (sha256 differs)")
         content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -78,7 +78,7 @@ def _load(folder: Path, name: str) -> dict[str, Any]:
 
 def _name_in(index: Path) -> str | None:
     try:
-        return str(json.loads(index.read_text())["file"])
+        return str(json.loads(read_regular(index))["file"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

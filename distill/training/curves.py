@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from distill.errors import DistillError
+from distill.files import read_regular
 
 FILE = "stats.jsonl"
 FORMATS = (".png", ".svg", ".pdf")
@@ -51,7 +52,7 @@ def read_curves(run: Path) -> Curves:
     """
     path = run / FILE if run.is_dir() else run
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_regular(path).decode().splitlines()
     except OSError as error:
         what = f"{path}: {error.strerror or error}"
         raise DistillError(f"{what}; name the folder of a training run, which holds {FILE}") from error

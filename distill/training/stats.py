@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.files import atomic_write
+from distill.files import append, atomic_write, read_regular
 
 FILE = "stats.jsonl"
 
@@ -46,8 +46,7 @@ class StatsFile:
 
     def write(self, samples: int, values: Mapping[str, float]) -> None:
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        with self.path.open("a") as file:
-            file.write(json.dumps({"samples": samples, **finite}) + "\n")
+        append(self.path, (json.dumps({"samples": samples, **finite}) + "\n").encode())
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(name, value, samples)
@@ -59,7 +58,11 @@ class StatsFile:
     def _cut(self, samples: int) -> None:
         if not self.path.exists():
             return
-        lines = [line for line in self.path.read_text().splitlines() if _samples(line) <= samples]
+        lines = [
+            line
+            for line in read_regular(self.path).decode(errors="replace").splitlines()
+            if _samples(line) <= samples
+        ]
         atomic_write(self.path, "".join(f"{line}\n" for line in lines).encode())
 
     @staticmethod
@@ -80,4 +83,4 @@ def _samples(line: str) -> float:
 
 def read_stats(folder: Path) -> list[dict[str, Any]]:
     """Read the lines of a run."""
-    return [json.loads(line) for line in (folder / FILE).read_text().splitlines()]
+    return [json.loads(line) for line in read_regular(folder / FILE).decode().splitlines()]

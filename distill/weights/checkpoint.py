@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distill import files
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.weights import named_state, rosinality
 from distill.weights.file_kinds import kind_of, opened
@@ -65,8 +66,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def file_sha256(path: Path) -> str:
     """Return the sha256 of a file in hex. Raises DistillError when it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return files.file_sha256(path)
     except OSError as error:
         raise DistillError(f"{path}: cannot be read ({error.strerror})") from error
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from distill.errors import DiskFull, DistillError
-from distill.files import NO_SPACE, atomic_write
+from distill.files import NO_SPACE, atomic_write, read_regular, sync
 
 MAX_BYTES = 1 << 30  # the largest published network here, stylegan2-ffhq-config-f.pkl, has under 400 MB
 TIMEOUT_S = (10.0, 60.0)  # to connect, between two pieces
@@ -44,8 +43,7 @@ class CappedDownload:
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         with Path(output_file).open("wb") as out:
             self._stream(url, out)
-            out.flush()
-            os.fsync(out.fileno())
+            sync(out)
 
     def _stream(self, url: str, out: BinaryIO) -> None:
         import requests
@@ -166,7 +164,7 @@ class KnownHashes:
         if not self.path.exists():
             return {}
         try:
-            table = json.loads(self.path.read_text())
+            table = json.loads(read_regular(self.path))
         except ValueError as error:
             raise DistillError(
                 f"{self.path}: not readable as JSON ({error}); remove it to start it anew"

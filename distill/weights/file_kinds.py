@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from distill.errors import DistillError, UnsafePickle, UnsupportedCheckpoint
+from distill.files import open_regular
 from distill.weights.safe_pickle.machine import MIB, shown
 from distill.weights.safe_pickle.unpickle import BROKEN
 from distill.weights.torch_archive import LEGACY_START, ZIP_START
@@ -64,9 +65,7 @@ def kind_of(data: memoryview) -> FileKind:
 
 
 def _mapped(path: Path, most: int) -> memoryview:
-    if not path.is_file():
-        raise UnsupportedCheckpoint("not a file" if path.exists() else "no such file")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if not size:
             raise UnsupportedCheckpoint("the file is empty")

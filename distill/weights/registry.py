@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from distill.errors import DistillError
+from distill.files import read_regular
 from distill.weights.fetch import MAX_BYTES, CappedDownload, FetchProgress, KnownHashes, check_hash, fetch
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def cache_dir() -> Path:
 
 @functools.cache
 def _table() -> dict[str, WeightsEntry]:
-    rows: list[dict[str, Any]] = tomllib.loads((weights_folder() / "manifest.toml").read_text("utf-8"))[
+    rows: list[dict[str, Any]] = tomllib.loads(read_regular(weights_folder() / "manifest.toml").decode())[
         "weights"
     ]
     known = {field.name for field in fields(WeightsEntry)}
@@ -141,10 +142,10 @@ def resolve(
     if "://" in text:
         return _fetched(text, _path_of_url(text), None, progress, max_bytes)
     path = Path(text).expanduser()
-    if path.is_file():
-        return path
     if path.is_dir():
         raise DistillError(f"{path}: is a folder, not a file of weights")
+    if path.exists():
+        return path
     raise DistillError(_unknown(text))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UnsupportedCheckpoint
+from distill.files import open_regular
 from distill.weights.safe_pickle.machine import MIB, shown
 
 MAX_HEADER = 16 * MIB
@@ -25,7 +26,7 @@ def check_header(path: Path) -> None:
 
     A name stands there once, a shape says the bytes that its tensor has, and no size is absurd, even beside a 0.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = int.from_bytes(file.read(8), "little")
         whole = path.stat().st_size
         if size > MAX_HEADER and size <= whole:

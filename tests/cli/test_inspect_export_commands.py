@@ -52,9 +52,17 @@ def test_inspect_of_a_folder_without_a_shard_is_one_line(tmp_path, capsys, folde
 
 def test_inspect_names_the_file_that_it_cannot_write(tmp_path, capsys):
     make_data_set(tmp_path)
-    page = tmp_path / "nowhere" / "page.html"
+    (tmp_path / "file").touch()
+    page = tmp_path / "file" / "page.html"
     assert run(["inspect", str(tmp_path), "--out", str(page)]) == 2
-    assert f"{page}: No such file" in capsys.readouterr().err
+    assert f"{page.parent} is a file, a folder is needed" in capsys.readouterr().err
+
+
+def test_inspect_makes_the_folder_of_its_page(tmp_path):
+    make_data_set(tmp_path / "set")
+    page = tmp_path / "new" / "pages" / "page.html"
+    assert run(["inspect", str(tmp_path / "set"), "--out", str(page)]) == 0
+    assert page.exists()
 
 
 @pytest.mark.parametrize(

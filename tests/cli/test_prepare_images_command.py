@@ -124,7 +124,7 @@ def test_codecs(folder, tmp_path, codec):
         (("--resolution", 8, "--max-skips", "many"), ("--max-skips many",)),
         (("--resolution", 8, "--max-skips", "101%"), ("--max-skips 101%",)),
         (("--resolution", 8, "--balance", "labels.csv"), ("FILE.csv:COLUMN",)),
-        (("--resolution", 8, "--balance", "none.csv:gender"), ("none.csv", "No such file")),
+        (("--resolution", 8, "--balance", "none.csv:gender"), ("none.csv", "no such file")),
         (("--resolution", 8, "--align", "chip"), ("--align",)),
         (("--resolution", 8, "--align", "ffhq"), ("skipped 1 of 6", "at most 0", "no face 1")),
     ],

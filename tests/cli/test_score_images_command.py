@@ -239,7 +239,7 @@ def test_a_finished_table_is_replaced_only_when_asked(folder: Path, tmp_path: Pa
         (("--attributes", ","), ("no attribute",)),
         (("--min-confidence", "0.3"), ("--min-confidence",)),
         (("--device", "abacus"), ("'abacus'",)),
-        (("--labels", "none.csv"), ("none.csv", "No such file")),
+        (("--labels", "none.csv"), ("none.csv", "no such file")),
     ],
 )
 def test_bad_options_are_one_line(

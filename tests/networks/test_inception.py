@@ -88,7 +88,7 @@ def test_no_file_but_the_published_one_is_read(published: Path, tmp_path: Path) 
     page.write_text("<html>please log in</html>")
     with pytest.raises(DistillError, match=f"^{page}: not pt_inception"):
         load_features(f"inception={page}")
-    with pytest.raises(DistillError, match=r"missing\.pth: cannot be read \(No such file"):
+    with pytest.raises(DistillError, match=r"missing\.pth: cannot be read \(no such file"):
         load_features(f"inception={tmp_path / 'missing.pth'}")
     for name in ("inception", "inception="):
         with pytest.raises(DistillError, match="give its path as inception=FILE; it is at https://"):

@@ -108,7 +108,10 @@ def test_a_zombie_does_not_hold_the_lock(tmp_path: Path) -> None:
 
 def test_another_host_holds_the_lock_as_long_as_it_is_heard_of(tmp_path: Path) -> None:
     leave_behind(tmp_path, host="node17", pid=4242, age_s=60)
-    with pytest.raises(DistillError, match=r"pid 4242 on host node17, last heard of 60 s ago.*again in 60 s"):
+    with pytest.raises(
+        DistillError,
+        match=r"pid 4242 on host node17 since \d{4}-\d\d-\d\d \d\d:\d\d UTC, last heard of 60 s ago.*again in 60 s",
+    ):
         FolderLock(tmp_path).__enter__()
     leave_behind_again = tmp_path / ".lock"
     os.utime(leave_behind_again, (time.time() - 121, time.time() - 121))
@@ -116,6 +119,24 @@ def test_another_host_holds_the_lock_as_long_as_it_is_heard_of(tmp_path: Path) -
         facts = read_lock(tmp_path)
         assert facts is not None
         assert facts["host"] == socket.gethostname()
+
+
+def test_a_lock_dated_ahead_is_waited_for_no_longer_than_any_other(tmp_path: Path) -> None:
+    leave_behind(tmp_path, host="node17", pid=4242, age_s=-172_800)
+    with pytest.raises(DistillError, match=r"host node17 since .*, last heard of 0 s ago.*again in 120 s"):
+        FolderLock(tmp_path).__enter__()
+    path = tmp_path / ".lock"
+    assert path.stat().st_mtime <= time.time() + 1, "from now on it grows old"
+    os.utime(path, (time.time() - 121, time.time() - 121))
+    with FolderLock(tmp_path):
+        assert read_lock(tmp_path) is not None
+
+
+def test_a_lock_that_is_no_file_is_named_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    with pytest.raises(DistillError, match=r"\.lock: a named pipe, not a file; remove it"):
+        FolderLock(tmp_path).__enter__()
+    assert lock.read_driver(tmp_path) is None
 
 
 def test_the_same_host_in_another_container_is_judged_by_its_heartbeat(tmp_path: Path) -> None:

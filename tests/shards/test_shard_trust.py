@@ -95,7 +95,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ShardCorrupt, match="missing"):
         open_shard(tmp_path / NAME)
     (tmp_path / NAME).mkdir()
-    with pytest.raises(ShardCorrupt, match="not a regular file"):
+    with pytest.raises(ShardCorrupt, match="a folder, not a file"):
         open_shard(tmp_path / NAME)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from distill.errors import DistillError
+from distill.files import read_regular
 
 PACKAGES = {"dicebear": "dicebear-core", "dicebear_styles": "dicebear-styles", "resvg_py": "resvg-py"}
 
@@ -142,7 +143,7 @@ def _licence(meta: Mapping[str, Any]) -> Licence:
 
 
 def _definition(style: str) -> dict[str, Any]:
-    text = files(_package("dicebear_styles")).joinpath(f"{style}.json").read_text("utf-8")
+    text = read_regular(str(files(_package("dicebear_styles")).joinpath(f"{style}.json")))
     definition: dict[str, Any] = json.loads(text)
     return definition
 

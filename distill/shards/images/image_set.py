@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DiskFull, DistillError
-from distill.files import size_text
+from distill.progress import size_text
 from distill.shards.collect import Entry, Pixels, rows_per_shard, text_value
 from distill.shards.folder import ShardReport, shard_indices, shard_path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError
+from distill.files import read_regular
 from distill.shards.layout import MAX_NAMES, MAX_TEXT_BYTES, NAME
 
 KEY_COLUMNS = ("file", "name")
@@ -72,8 +74,8 @@ def read_labels(path: Path, *, keys: Sequence[str] = KEY_COLUMNS) -> LabelTable:
     of another length.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file, strict=True))
+        text = io.StringIO(read_regular(path).decode("utf-8-sig"), newline="")
+        lines = list(csv.reader(text, strict=True))
     except OSError as error:
         raise DistillError(f"label file {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from distill.errors import DistillError
 from distill.faces.photos import photo_detector
+from distill.files import file_sha256
 from distill.parallel import default_workers, ordered
-from distill.shards.folder import file_sha256
 from distill.shards.images.image_set import LabelColumn, check_resolution, check_room, image_recipe
 from distill.shards.images.labels import (
     ClassShare,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distill.faces.decode import PhotoError, photo_size
-from distill.shards.folder import file_sha256
+from distill.files import file_sha256
 from distill.shards.imports.rows import Picture, SourceRow
 
 Size = tuple[int, int]  # height, width

@@ -12,8 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 
-from distill.files import size_text
-from distill.progress import plural
+from distill.progress import plural, size_text
 from distill.shards.inspect.histogram import Histogram, draw_svg, histograms
 from distill.shards.inspect.labels import label_charts, label_counts, label_texts
 from distill.shards.inspect.page_style import CSS

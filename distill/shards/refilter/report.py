@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from distill.files import size_text
-from distill.progress import plural
+from distill.progress import plural, size_text
 from distill.shards.folder import ShardReport
 from distill.shards.refilter.plan import Refilter
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from distill.errors import DiskFull, DistillError, Interrupted
-from distill.files import atomic_write, size_text
+from distill.files import atomic_write
+from distill.progress import size_text
 from distill.schema import canonical_json
 from distill.shards.card import write_card
 from distill.shards.digest import decisive

@@ -51,7 +51,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, messa
 
 
 def test_unreadable_files(tmp_path):
-    with pytest.raises(DistillError, match="No such file"):
+    with pytest.raises(DistillError, match="no such file"):
         read_labels(tmp_path / "none.csv")
     (tmp_path / "bytes.csv").write_bytes(b"file,a\n\xff\xfe,1\n")
     with pytest.raises(DistillError, match="utf-8"):
