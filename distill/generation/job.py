@@ -67,7 +67,6 @@ class GenerationRun:
     """A request that has been checked: what is to be made, where, under which conditions, and by whom."""
 
     plan: ShardPlan
-    source: str  # of the generator
     files: RecipeFiles
     placement: Placement
     conditions: Conditions
@@ -92,7 +91,6 @@ def prepare(request: GenerateRequest) -> GenerationRun:
     )
     return GenerationRun(
         plan=plan,
-        source=request.generator,
         files=files,
         placement=placement,
         conditions=conditions,
@@ -218,7 +216,7 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
         index=index,
         rows=run.plan.rows[index],
         folder=str(run.plan.folder.resolve()),
-        source=run.source,
+        source=run.files.generator,
         device=run.placement.device,
         direction=run.files.direction,
         scorer=run.files.scorer,

@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from distill.attributes.face_api import NAME as FACE_API
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError
@@ -13,7 +14,7 @@ from distill.generation.conditions import ChosenConditions
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.stylegan2.facts import teacher_facts
-from distill.weights.registry import domain_of
+from distill.weights.registry import domain_of, entry_of
 
 # Choices that only some tasks have: by its edit, or by how it selects pairs.
 OF_EDIT = {"crossover": "style-mix", "direction": "direction", "strength": "direction", "scorer": "direction"}
@@ -75,8 +76,9 @@ class GenerateRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeFiles:
-    """What workers need beside the recipe: where direction and scorer are; "" where there is none."""
+    """What workers need beside the recipe: names, addresses and files from the root; "" where there is none."""
 
+    generator: str
     direction: str = ""
     scorer: str = ""
 
@@ -91,14 +93,30 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
         base = base.without_faces()
     names = {*type(base).model_fields, "crossover", "strength"}
     base = base.revised(**{key: value for key, value in asdict(choices).items() if key in names})
-    files, direction, models = RecipeFiles(), None, dict[str, str]()
+    source = request.generator if entry_of(request.generator) else located(request.generator)
+    files, direction, models = RecipeFiles(generator=source), None, dict[str, str]()
     if isinstance(edit := base.edit, AlongDirection):
         direction = direction_of(edit.attribute, request)
         scorer = BUILTIN if choices.scorer is None else choices.scorer
         base, models = with_scorer(base, scorer, request, draws_faces=draws_faces)
-        files = RecipeFiles(direction=named_direction(edit.attribute, request), scorer=scorer)
+        moves = located(named_direction(edit.attribute, request))
+        files = RecipeFiles(generator=source, direction=moves, scorer=located_scorer(scorer))
     recipe = with_bounds(base, choices)
     return recipe.bind(teacher, direction=direction, **models | models_of(recipe)), files
+
+
+def located(source: str) -> str:
+    """Return the path of a file from the root, since a worker may run elsewhere; other text as it is."""
+    path = Path(source).expanduser()
+    return str(path.absolute()) if path.is_file() else source
+
+
+def located_scorer(source: str) -> str:
+    """Return a scorer by what every worker knows it by: "builtin", "face-api=FILE" or FILE, from the root."""
+    name, equals, file = source.partition("=")
+    if name in (BUILTIN, FACE_API):
+        return f"{name}={located(file)}" if equals else name
+    return located(source)
 
 
 def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import LocalCluster
 
 from distill.errors import DiskFull, DistillError, Incomplete, Interrupted
 from distill.generation import worker as module
@@ -21,7 +22,7 @@ from distill.generation.job import GenerationRun, RunCallbacks, prepare, run_job
 from distill.generation.placement import Placement
 from distill.generation.plan import claim_folder, plan_job
 from distill.generation.recipe import Recipe
-from distill.generation.request import GenerateRequest, RecipeFiles, TaskChoices
+from distill.generation.request import GenerateRequest, RecipeFiles, TaskChoices, located, located_scorer
 from distill.generation.worker import ShardTask, make_shard
 from distill.shards.folder import ShardReport
 from distill.shards.read import open_shard
@@ -56,8 +57,7 @@ class Job:
         place = {"cluster": "none", "workers": 1, "devices": (), "device": "cpu", "threads": 1}
         settings = GenerationRun(
             plan=plan,
-            source=str(self.weights),
-            files=RecipeFiles(),
+            files=RecipeFiles(generator=str(self.weights)),
             placement=Placement(**{key: run.pop(key, value) for key, value in place.items()}),
             conditions=choose_conditions(chosen, there, device="cpu", resolution=32),
             **run,
@@ -272,3 +272,52 @@ def test_worker_processes_make_the_same_bytes(new_job: Callable[[str], Job]) -> 
     there(10, cluster="local", workers=2)
     assert there.accepted == 10
     assert there.tree() == here.tree()
+
+
+@pytest.mark.cluster
+def test_a_dask_worker_that_was_started_elsewhere_finds_files_given_relative_to_here(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tiny_weights.parent)
+    request = GenerateRequest(
+        task=RECIPES["style-mix"],
+        n=2,
+        generator=tiny_weights.name,
+        out=tmp_path / "a",
+        choices=TaskChoices(align="none", shard_size=4),
+        device="cpu",
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with LocalCluster(n_workers=0, dashboard_address=None) as scheduler:
+        words = (
+            "dask",
+            "worker",
+            scheduler.scheduler_address,
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--no-dashboard",
+        )
+        worker = subprocess.Popen([sys.executable, "-m", *words], cwd=elsewhere, stderr=subprocess.DEVNULL)
+        try:
+            run_job(prepare(replace(request, cluster=scheduler.scheduler_address)))
+        finally:
+            worker.terminate()
+            worker.wait()
+    assert not verify_folder(tmp_path / "a", full=True).problems
+
+
+def test_every_file_of_a_request_goes_to_workers_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("smile.toml", "age.onnx", "gender"):
+        Path(name).touch()
+    assert located("smile.toml") == str(tmp_path / "smile.toml")
+    assert located_scorer("face-api=age.onnx") == f"face-api={tmp_path / 'age.onnx'}"
+    assert located("gender") == str(tmp_path / "gender"), "a file of that name wins over a shipped direction"
+    for name in ("portraits", "portraits-gender", "https://example.org/g.pkl"):
+        assert located(name) == name
+    assert located_scorer("builtin") == "builtin"
