@@ -17,7 +17,7 @@ from typing import NoReturn
 import click
 
 from distill import __version__
-from distill.errors import DistillError
+from distill.errors import DistillError, Interrupted
 from distill.files import path_text
 from distill.training.trainers import TRAINERS
 
@@ -135,8 +135,12 @@ def explain(error: BaseException) -> tuple[str, int]:
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else "distill"
             return f"{path}: {_one_line(error.format_message())}; see '{path} --help'", 2
+        case click.exceptions.Abort() if isinstance(error.__cause__, EOFError):  # click takes it for Ctrl-D
+            return explain_fault(error.__cause__), 1
         case click.exceptions.Abort() | KeyboardInterrupt():
             return "distill: interrupted", 130
+        case Interrupted():
+            return f"distill: {_one_line(str(error))}", 130
         case click.ClickException():
             return f"distill: error: {_one_line(error.format_message())}", 2
         case DistillError():
@@ -149,8 +153,13 @@ def explain(error: BaseException) -> tuple[str, int]:
         case OSError() if error.filename is not None:
             return f"distill: error: {error.filename}: {error.strerror}", 2
         case _:
-            what = f"{type(error).__name__}: {_one_line(str(error))}"
-            return f"distill: internal error: {what} (set DISTILL_DEBUG=1 for the traceback)", 1
+            return explain_fault(error), 1
+
+
+def explain_fault(error: BaseException) -> str:
+    """Put a fault of the program into one line."""
+    what = f"{type(error).__name__}: {_one_line(str(error))}"
+    return f"distill: internal error: {what} (set DISTILL_DEBUG=1 for the traceback)"
 
 
 def _one_line(text: str) -> str:

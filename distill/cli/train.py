@@ -154,7 +154,9 @@ def result_facts(result: TrainingResult) -> dict[str, object]:
 
 def summary(result: TrainingResult) -> str:
     """One line: where the weights are and how good."""
+    from distill.training.position import kimg_text
+
     scores = ", ".join(f"{name} {value:.4g}" for name, value in result.scores.items() if name != "kimg")
-    at = f"best at {result.scores['kimg']:.1f} kimg: " if "kimg" in result.scores else ""
+    at = f"best at {kimg_text(1000 * result.scores['kimg'])} kimg: " if "kimg" in result.scores else ""
     found = f"; {at}{scores}" if scores else ""
-    return f"{result.weights}: {result.kimg:.1f} kimg{found}; look at {result.page}"
+    return f"{result.weights}: {kimg_text(1000 * result.kimg)} kimg{found}; look at {result.page}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -46,40 +46,51 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any], str] | None:
 
     None where there is none. Raises DistillError where all are broken, naming what is.
     """
-    problems: list[str] = []
-    for name in (INDEX, PREVIOUS):
-        if (folder / name).is_file():
-            try:
-                return _load(folder, name), "; ".join(problems)
-            except DistillError as error:
-                problems.append(str(error))
-    if problems:
+    states = sorted(folder.glob("checkpoint-*.pt"))
+    indices = [folder / name for name in (INDEX, PREVIOUS) if os.path.lexists(folder / name)]
+    problems = [f"{folder / INDEX} is missing"] if folder / INDEX not in indices else []
+    for index in indices:
+        try:
+            return _load(index), "; ".join(problems)
+        except DistillError as error:
+            problems.append(str(error))
+    if states and not indices:  # stopped before the first index was written, or it was removed
+        return _read_state(states[-1], read_regular(states[-1])), problems[0]
+    if indices:
         raise DistillError(f"{'; '.join(problems)}: no checkpoint left to go on from, choose another --out")
     return None
 
 
-def _load(folder: Path, name: str) -> dict[str, Any]:
-    index = folder / name
+def _load(index: Path) -> dict[str, Any]:
     try:
         facts = json.loads(read_regular(index))
         if facts.get("format") != FORMAT:
             raise DistillError(f"{index} is of another version of distill")
-        path = folder / Path(facts["file"]).name
+        path, wanted = index.parent / Path(facts["file"]).name, facts["sha256"]
         data = read_regular(path)
-        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-            raise DistillError(f"{path} is damaged (sha256 differs)")
-        content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except OSError as error:
         raise DistillError(f"{error.filename}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, UnpicklingError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DistillError(f"{index} is damaged ({type(error).__name__})") from error
+    if hashlib.sha256(data).hexdigest() != wanted:
+        raise DistillError(f"{path} is damaged (sha256 differs)")
+    return _read_state(path, data)
+
+
+def _read_state(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file makes of torch.load, an EOFError among it
+        raise DistillError(f"{path} is damaged ({type(error).__name__})") from error
+    if not isinstance(content, dict):
+        raise DistillError(f"{path} is damaged (it holds no state of a run)")
     return content
 
 
 def _name_in(index: Path) -> str | None:
     try:
         return str(json.loads(read_regular(index))["file"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -89,14 +100,3 @@ def _remove_others(folder: Path) -> None:
         if path.name not in kept:
             path.unlink(missing_ok=True)
     sweep(folder)
-
-
-def check_settings(stored: Mapping[str, Any], asked: Mapping[str, Any], where: Path) -> None:
-    """Raise DistillError naming the first settings in which a run that is resumed differs from what is asked."""
-    names = sorted(
-        {*stored, *asked}, key=lambda name: (name != "trainer", name)
-    )  # this one explains all others
-    keys = [key for key in names if stored.get(key) != asked.get(key)]
-    if keys:
-        what = ", ".join(f"{key} is {stored.get(key)!r} there and {asked.get(key)!r} now" for key in keys[:3])
-        raise DistillError(f"{where} holds a run with other settings: {what}; use the same, or another --out")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +17,8 @@ from numpy.typing import NDArray
 
 from distill.errors import DistillError
 from distill.files import read_regular
+from distill.training.stats_line import FILE, read_line
 
-FILE = "stats.jsonl"
 FORMATS = (".png", ".svg", ".pdf")
 COLUMNS, PANEL, DPI = 4, (3.6, 2.6), 110  # panels side by side, their size in inches, dots an inch
 HEAD = 0.75  # inches above the panels
@@ -52,15 +50,11 @@ def read_curves(run: Path) -> Curves:
     """
     path = run / FILE if run.is_dir() else run
     try:
-        lines = read_regular(path).decode().splitlines()
+        lines = read_regular(path).splitlines()
     except OSError as error:
         what = f"{path}: {error.strerror or error}"
         raise DistillError(f"{what}; name the folder of a training run, which holds {FILE}") from error
-    except UnicodeDecodeError as error:
-        raise DistillError(
-            f"{path}: no text; name the folder of a training run, which holds {FILE}"
-        ) from error
-    rows = [row for row in map(_row, lines) if row]
+    rows = [row for row in map(read_line, lines) if row]
     broken = sum(1 for line in lines if line.strip()) - len(rows)
     names = list(dict.fromkeys(name for row in rows for name in row if name != "samples"))
     if broken and not names:
@@ -77,21 +71,6 @@ def read_curves(run: Path) -> Curves:
         at, values = np.asarray(points, np.float64).T
         curves[name] = (at, values)
     return Curves(path.parent.absolute().name or str(path), curves, broken)
-
-
-def _row(line: str) -> dict[str, float]:
-    """Read the numbers of a line; {} for one that is broken. `null` stands for a value that was not finite."""
-    try:
-        values = json.loads(line)
-        samples = float(values["samples"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    numbers = {
-        name: math.nan if value is None else float(value)
-        for name, value in values.items()
-        if value is None or isinstance(value, int | float)
-    }
-    return {**numbers, "samples": samples} if math.isfinite(samples) else {}
 
 
 def draw_curves(

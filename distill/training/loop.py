@@ -17,8 +17,8 @@ from torch import Tensor
 from distill.errors import DistillError, Interrupted
 from distill.progress import Progress
 from distill.training import processes
-from distill.training.checkpoint import check_settings, load_checkpoint, save_checkpoint
-from distill.training.position import RunPosition
+from distill.training.checkpoint import INDEX, save_checkpoint
+from distill.training.position import RunPosition, kimg_text
 from distill.training.stats import LossMeans, StatsFile
 
 Batch = TypeVar("Batch", contravariant=True)
@@ -92,6 +92,8 @@ def train(
     """
     means, lap = LossMeans(), _Lap(position.samples)
     stats = StatsFile(run.folder, samples=position.samples) if processes.rank() == 0 else None
+    if stats is not None and stats.note:
+        progress.note(stats.note)
     with ThreadPoolExecutor(1) as ahead:
         batch: Future[Drawn] = ahead.submit(run.draw, position)
         while position.samples < run.samples:
@@ -110,7 +112,7 @@ def train(
         stats.close()
     if stop.is_set() and position.samples < run.samples:
         raise Interrupted(
-            f"stopped at {position.samples / 1000:.1f} kimg; the same command with --resume goes on from there"
+            f"stopped at {kimg_text(position.samples)} kimg; the same command with --resume goes on from there"
         )
     return position
 
@@ -174,10 +176,15 @@ def _agree(wish: bool, position: RunPosition) -> bool:
 def _check_finite(values: Mapping[str, float], position: RunPosition, folder: Path) -> None:
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
+        kept = (folder / INDEX).is_file()
+        go_on = (
+            f"go on from the last checkpoint in {folder}"
+            if kept
+            else "there is no checkpoint yet: begin anew"
+        )
         raise Diverged(
-            f"training diverged before {position.samples / 1000:.1f} kimg ({', '.join(bad)} not finite); the last"
-            f" checkpoint in {folder} is good: go on from it with a smaller learning rate (StyleGAN2: or larger"
-            " gamma)"
+            f"training diverged before {kimg_text(position.samples)} kimg ({', '.join(bad)} not finite); {go_on},"
+            " with a smaller learning rate (StyleGAN2: or larger gamma)"
         )
 
 
@@ -188,24 +195,3 @@ def _save(run: Run[Drawn], position: RunPosition) -> None:
         "step": run.step.state(),
     }
     save_checkpoint(run.folder, content, samples=position.samples)
-
-
-def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
-    """Make the folder, or go on from its checkpoint: returns the position to start from, and a note or "".
-
-    Raises DistillError where there is a run already and `resume` is not set, and where its settings differ.
-    """
-    run.folder.mkdir(parents=True, exist_ok=True)
-    found = load_checkpoint(run.folder)
-    if found is None:
-        return RunPosition(seed=run.seed, updates=0, samples=0), ""
-    content, note = found
-    position = RunPosition(**content["position"])
-    if not resume:
-        raise DistillError(
-            f"{run.folder} holds a run of {position.samples / 1000:.1f} kimg: add --resume to go on,"
-            " or choose another --out"
-        )
-    check_settings(content["settings"], run.settings, run.folder)
-    run.step.load_state(content["step"])
-    return position, note

@@ -28,6 +28,12 @@ class RunPosition:
         return RunPosition(seed=self.seed, updates=self.updates + 1, samples=self.samples + batch)
 
 
+def kimg_text(samples: float) -> str:
+    """Write thousands of samples for people: 0.012, 3.2, 91.5."""
+    kimg = samples / 1000
+    return f"{kimg:.1f}" if kimg >= 10 else f"{kimg:.3g}"
+
+
 def stream_seed(seed: int, number: int, purpose: str) -> int:
     """Hash (seed, number, purpose) to 63 bits."""
     digest = hashlib.blake2b(f"{seed}/{number}/{purpose}".encode(), digest_size=8).digest()

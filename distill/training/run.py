@@ -15,12 +15,13 @@ from distill.devices import resolve_device, resolve_training_precision
 from distill.files import atomic_write
 from distill.progress import Progress
 from distill.training import processes
-from distill.training.advice import advice
-from distill.training.loop import Event, Run, open_run, train
+from distill.training.advice import advice, full_disk
+from distill.training.loop import Event, Run, train
 from distill.training.page import NAME as PAGE
 from distill.training.page import Page, write_page
-from distill.training.position import RunPosition
+from distill.training.position import RunPosition, kimg_text
 from distill.training.request import TrainRequest
+from distill.training.resume import open_run
 from distill.training.trainer import Trainer, TrainingPlan, TrainingResult, TrainingStep, Watch
 
 Note = Callable[[str], None]
@@ -118,9 +119,12 @@ def run_training(
     Raises DistillError for bad input, Interrupted when `stop` is set, Diverged, and DiskFull.
     """
     main = processes.rank() == 0
-    with open_training(
-        trainer, request, device=resolve_device(device), note=_printed(quiet or not main)
-    ) as training:
+    with (
+        full_disk(trainer.name, request.out),
+        open_training(
+            trainer, request, device=resolve_device(device), note=_printed(quiet or not main)
+        ) as training,
+    ):
         events = RunEvents(training)
         run = make_run(training, events)
         position, note = open_run(run, resume=request.resume)
@@ -147,10 +151,10 @@ def _printed(quiet: bool) -> Note:
 
 def opening_line(training: Training, position: RunPosition) -> str:
     plan = training.plan
-    going_on = f", from {position.samples / 1000:.1f} kimg on" if position.samples else ""
+    going_on = f", from {kimg_text(position.samples)} kimg on" if position.samples else ""
     return (
         f"{plan.preset}: {training.trainer.title(plan)}, {plan.data.rows} {training.trainer.noun(plan)}s, for"
-        f" {plan.samples / 1000:g} kimg by {plan.device} in {plan.precision} into {plan.out}{going_on}"
+        f" {kimg_text(plan.samples)} kimg by {plan.device} in {plan.precision} into {plan.out}{going_on}"
     )
 
 

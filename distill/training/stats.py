@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor
 
 from distill.files import append, atomic_write, read_regular
-
-FILE = "stats.jsonl"
+from distill.progress import plural
+from distill.training.stats_line import FILE, read_line
 
 
 class LossMeans:
@@ -37,10 +38,13 @@ class LossMeans:
 
 
 class StatsFile:
-    """Appends lines to `stats.jsonl` and to TensorBoard. Lines from after the position that is resumed from go."""
+    """Appends lines to `stats.jsonl` and to TensorBoard. Lines from after the position that is resumed from go.
+
+    So do those that cannot be read, such as one that a crash cut short; `note` says how many.
+    """
 
     def __init__(self, folder: Path, *, samples: int) -> None:
-        self.path = folder / FILE
+        self.path, self.note = folder / FILE, ""
         self._cut(samples)
         self.board = self._open_board(folder, samples)
 
@@ -56,14 +60,14 @@ class StatsFile:
             self.board.close()
 
     def _cut(self, samples: int) -> None:
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return
-        lines = [
-            line
-            for line in read_regular(self.path).decode(errors="replace").splitlines()
-            if _samples(line) <= samples
-        ]
-        atomic_write(self.path, "".join(f"{line}\n" for line in lines).encode())
+        lines = [(line, read_line(line)) for line in read_regular(self.path).splitlines() if line.strip()]
+        broken = sum(not numbers for _, numbers in lines)
+        if broken:
+            self.note = f"{self.path}: {plural(broken, 'line')} cut short or damaged, left out"
+        kept = [line for line, numbers in lines if numbers and numbers["samples"] <= samples]
+        atomic_write(self.path, b"".join(line + b"\n" for line in kept))
 
     @staticmethod
     def _open_board(folder: Path, samples: int) -> Any:
@@ -72,13 +76,6 @@ class StatsFile:
         except ImportError:
             return None
         return writer(str(folder / "tensorboard"), purge_step=samples + 1 if samples else None)
-
-
-def _samples(line: str) -> float:
-    try:
-        return float(json.loads(line)["samples"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf  # a line cut short by a crash
 
 
 def read_stats(folder: Path) -> list[dict[str, Any]]:

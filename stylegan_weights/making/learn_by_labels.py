@@ -28,10 +28,11 @@ from distill.progress import Progress
 from distill.shards.folder import MANIFEST_FILE
 from distill.shards.images.avatar_set import RenderAvatarsRequest, plan_avatars, render
 from distill.training.images import Images, open_images
-from distill.training.loop import Event, Run, open_run, train
+from distill.training.loop import Event, Run, train
 from distill.training.pictures import Numbers, Pictures, grid, hold_out, save_png
 from distill.training.position import RunPosition
 from distill.training.request import TrainRequest
+from distill.training.resume import open_run
 from distill.training.run import run_training
 from distill.training.sampler import Sampler
 from distill.training.settings import changed

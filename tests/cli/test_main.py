@@ -83,7 +83,8 @@ def test_wrong_usage_is_one_line_and_exit_code_2(args, words, capsys):
         (NothingWorked("no photo had a face"), 1, "distill: error: no photo had a face"),
         (Incomplete("1 of 8 shards failed"), 3, "distill: error: 1 of 8 shards failed"),
         (DiskFull("/data: full"), 4, "distill: error: /data: full"),
-        (Interrupted("stopped after 3 shards"), 130, "distill: error: stopped after 3 shards"),
+        (Interrupted("stopped after 3 shards"), 130, "distill: stopped after 3 shards"),
+        (EOFError("no more"), 1, "distill: internal error: EOFError: no more"),
         (KeyboardInterrupt(), 130, "distill: interrupted"),
         (click.ClickException("of\nclick."), 2, "distill: error: of click"),
         (

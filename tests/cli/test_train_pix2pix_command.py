@@ -200,6 +200,11 @@ def test_the_best_student_is_remembered_over_a_resume(data: Path, tmp_path: Path
     assert (tmp_path / "run" / "student-best.safetensors").read_bytes() == before
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert scores["best"]["l1"] < scores["latest"]["l1"]
+    (tmp_path / "run" / "student-best.safetensors").write_bytes(before[:-9])
+    error = failure(*options, *epochs(3, 0), "--lr", 0.9, "--resume")
+    assert error.exit_code == 2
+    assert "student-best.safetensors" in str(error)
+    assert "remove it, and the best of the scores to come takes its place" in str(error)
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])

@@ -15,8 +15,9 @@ from torch import Tensor
 from distill.errors import DistillError, Interrupted
 from distill.progress import Progress
 from distill.training.checkpoint import load_checkpoint, save_checkpoint
-from distill.training.loop import Diverged, Event, Run, latest, open_run, passed, train
+from distill.training.loop import Diverged, Event, Run, latest, passed, train
 from distill.training.position import RunPosition
+from distill.training.resume import open_run
 from distill.training.stats import read_stats
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.training import processes
+from distill.training.resume import load_adam
 
 BETAS = (0.5, 0.999)  # the public Pix2PixHD
 
@@ -43,6 +44,6 @@ class StudentOptimiser:
         return {"adam": self.adam.state_dict(), "scaler": self.scaler.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        self.adam.load_state_dict(state["adam"])
+        load_adam(self.adam, state["adam"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])

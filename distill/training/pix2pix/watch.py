@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from distill.training.pix2pix.data import Triplets
 from distill.training.pix2pix.samples import SampleSheet
 from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
-from distill.training.position import RunPosition
+from distill.training.position import RunPosition, kimg_text
 from distill.training.trainer import TrainingPlan, TrainingResult
 
 LAST, BEST, SCORES = "student.safetensors", "student-best.safetensors", "scores.json"
@@ -93,7 +94,7 @@ class StudentWatch:
         inputs, _ = split_roles(images.float() / 127.5 - 1)
         parts = [self.step.translate(part).cpu() for part in torch.split(inputs, self.batch)]
         *roles, target = self.data.dataset.roles
-        title = f"{' + '.join(roles)} to {target}, after {position.samples / 1000:.1f} thousand samples"
+        title = f"{' + '.join(roles)} to {target}, after {kimg_text(position.samples)} thousand samples"
         return self.sheet.draw(images, torch.cat(parts), title=title)
 
     def table(self) -> dict[str, Mapping[str, float]]:
@@ -102,7 +103,7 @@ class StudentWatch:
         if self.scores:
             rows["student, now"] = self.scores
         if self.best:
-            rows[f"student, best ({self.best[0]:.1f} k)"] = self.best[1]
+            rows[f"student, best ({kimg_text(1000 * self.best[0])} k)"] = self.best[1]
         return rows | self.baselines
 
     def result(self) -> TrainingResult:
@@ -132,14 +133,17 @@ class StudentWatch:
         save_student(self.out / name, self.step.student, facts)
 
     def _read_best(self) -> tuple[float, Scores] | None:
-        """What an earlier start of this run kept as its best; a file that cannot be read is written anew."""
-        if not (self.out / BEST).is_file():
+        """What an earlier start of this run kept as its best. Raises DistillError for a file that is not that."""
+        if not os.path.lexists(self.out / BEST):
             return None
+        advice = "remove it, and the best of the scores to come takes its place"
         try:
             facts = load_student(self.out / BEST).facts
-        except DistillError:
-            return None
-        return facts.kimg or 0.0, dict(facts.scores)
+        except DistillError as error:
+            raise DistillError(f"{error}: {advice}") from error
+        if facts.data_digest != self.facts.data_digest or facts.kimg is None:
+            raise DistillError(f"{self.out / BEST}: not a student of this run: {advice}")
+        return facts.kimg, dict(facts.scores)
 
 
 def student_facts(plan: Plan, step: Pix2PixHDStep) -> StudentFacts:

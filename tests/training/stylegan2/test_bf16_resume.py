@@ -14,8 +14,9 @@ from torch import Tensor
 
 from distill.progress import Progress
 from distill.training.checkpoint import load_checkpoint
-from distill.training.loop import Run, open_run, train
+from distill.training.loop import Run, train
 from distill.training.position import RunPosition
+from distill.training.resume import open_run
 from distill.training.settings import changed
 from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings
 from distill.training.stylegan2.step import StyleGAN2Step
