@@ -78,6 +78,7 @@ class OutputFolder:
         self.photos = dict(self.before.photos) if self.before else {}
         self.written = self.replaced = 0
         self._created: list[Path] = []
+        self._opened: set[Path] = set()
         self._stamped = False
 
     def stems(self, photos: Sequence[Path], *, sheet: bool = False) -> list[str]:
@@ -123,7 +124,10 @@ class OutputFolder:
                 folder.rmdir()
 
     def _open(self, folder: Path) -> None:
-        """Make the folder; the first time also stamp what all lies in."""
+        """Make the folder, once; the first time also stamp what all lies in."""
+        if folder in self._opened:
+            return
+        self._opened.add(folder)
         self._created += missing_folders(folder)
         make_folder(folder)
         if not self._stamped:

@@ -1,4 +1,4 @@
-"""One task on one worker process: what is certain to fail again is an outcome, the rest is raised."""
+"""One task on one worker process: tried again where that may help; however it ends, there is an outcome."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from distill.errors import DistillError, os_error
 
+TRIES = 3  # of what may pass by itself
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -32,6 +33,18 @@ class Outcome:
     @classmethod
     def of_error(cls, key: str, error: DistillError) -> Self:
         return cls(key=key, error=str(error), fatal=error.fatal, exit_code=error.exit_code)
+
+
+def patient_attempt(key: str, work: Callable[[Any], Any], task: Any) -> Outcome:
+    """Try a task again when it failed for a reason that may pass by itself; the first reason is told."""
+    errors: list[str] = []
+    for _ in range(TRIES):
+        try:
+            return attempt(key, work, task)
+        except Exception as error:
+            errors.append(describe(error))
+    last = "" if errors[-1] == errors[0] else f"; the last time: {errors[-1]}"
+    return Outcome(key=key, error=f"{errors[0]} (tried {TRIES} times{last})")
 
 
 def attempt(key: str, work: Callable[[Any], Any], task: Any) -> Outcome:

@@ -20,7 +20,7 @@ from distributed import KilledWorker, as_completed
 
 from distill.devices import visible_devices, worker_devices
 from distill.errors import DistillError
-from distill.generation.attempt import Outcome, attempt, describe
+from distill.generation.attempt import Outcome, describe, patient_attempt
 from distill.generation.cluster_pools import Pool, local_pool, remote_pool
 from distill.generation.cluster_settings import (
     DASK,
@@ -35,7 +35,6 @@ __all__ = ["Outcome", "Patience", "run_on_cluster", "visible_devices"]
 T = TypeVar("T")
 R = TypeVar("R")
 
-_RETRIES = 2  # of an OSError or CUDA out of memory
 _LOST_LIMIT = 10  # times that one task's report may be lost on the way
 _POLL_S = 0.1
 
@@ -122,9 +121,7 @@ class _Run:
             key, task = self.waiting.popleft()
             self.submitted += 1
             name = f"{key}-{self.token}-{self.submitted}"
-            future = self.pool.client.submit(
-                attempt, key, self.work, task, key=name, retries=_RETRIES, pure=False
-            )
+            future = self.pool.client.submit(patient_attempt, key, self.work, task, key=name, pure=False)
             self.pool.in_flight[future] = key
             self.done.add(future)
 

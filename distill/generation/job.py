@@ -14,6 +14,7 @@ from typing import Self
 
 from distill.devices import resolve_device, visible_devices
 from distill.errors import DistillError, Incomplete, Interrupted
+from distill.files import made_folder
 from distill.generation.attempt import Outcome
 from distill.generation.conditions import Conditions, choose_conditions, difference_note, read_conditions
 from distill.generation.local import run_here
@@ -35,7 +36,6 @@ from distill.shards.folder import (
     write_manifest,
 )
 from distill.shards.lock import FolderLock
-from distill.shards.place import made_folder
 from distill.timing import StageClock
 
 
@@ -148,7 +148,7 @@ def claimed_folder(run: GenerationRun) -> Iterator[None]:
     try:
         yield
     finally:
-        if not shard_indices(folder):
+        if folder.is_dir() and not shard_indices(folder):
             (folder / RECIPE_FILE).unlink(missing_ok=True)
             (folder / CONDITIONS_FILE).unlink(missing_ok=True)
 

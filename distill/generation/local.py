@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from distill.errors import Interrupted
-from distill.generation.attempt import Outcome, attempt, describe
-
-TRIES = 3  # of what may pass by itself
+from distill.generation.attempt import Outcome, patient_attempt
 
 
 def run_here(
@@ -28,14 +26,3 @@ def run_here(
         yield outcome
         if outcome.fatal:
             return
-
-
-def patient_attempt(key: str, work: Callable[[Any], Any], task: Any) -> Outcome:
-    """Try a task again when it failed for a reason that may pass by itself."""
-    for left in reversed(range(TRIES)):
-        try:
-            return attempt(key, work, task)
-        except Exception as error:
-            if not left:
-                return Outcome(key=key, error=describe(error))
-    raise AssertionError("the last try returns")

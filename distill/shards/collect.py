@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill.errors import DiskFull, DistillError, Interrupted
-from distill.files import atomic_write, sweep
+from distill.errors import DiskFull, DistillError, FolderGone, Interrupted
+from distill.files import atomic_write, made_folder, sweep
 from distill.progress import plural
 from distill.schema import canonical_json
 from distill.shards.card import write_card
@@ -38,7 +38,7 @@ from distill.shards.folder import (
 )
 from distill.shards.layout import ACCEPTED, MAX_TEXT_BYTES, ShardContent
 from distill.shards.lock import FolderLock
-from distill.shards.place import check_place, made_folder
+from distill.shards.place import check_place
 from distill.shards.read import open_shard
 from distill.shards.write import commit_shard
 
@@ -152,7 +152,7 @@ def _claimed(collection: Collection) -> Iterator[None]:
     atomic_write(folder / RECIPE_FILE, (canonical_json(collection.recipe) + "\n").encode())
     try:
         yield
-    except (Interrupted, DiskFull, KeyboardInterrupt):
+    except (Interrupted, DiskFull, FolderGone, KeyboardInterrupt):
         raise
     except BaseException:
         for index in set(shard_indices(folder)) - earlier:
@@ -160,7 +160,7 @@ def _claimed(collection: Collection) -> Iterator[None]:
             shard_path(folder, index).unlink()
         raise
     finally:
-        if not shard_indices(folder):
+        if folder.is_dir() and not shard_indices(folder):
             (folder / RECIPE_FILE).unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -19,7 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from distill.errors import DiskFull
+from distill.errors import DiskFull, os_error
 from distill.files import atomic_write
 from distill.shards.codec import encode_images
 from distill.shards.columns import column_problem
@@ -43,6 +44,7 @@ from distill.shards.layout import (
 
 __all__ = ["atomic_write", "build_shard", "commit_shard"]
 
+TRIES, PAUSE_S = 3, 1.0  # of writing a shard that is drawn
 CORE_BLOCK_BYTES = 4 << 20  # how memory grows; leaves no trace in the bytes
 Array = NDArray[np.generic]
 FLOAT_GROUPS = ("scores", "landmarks", "quads", "tried/scores")
@@ -52,7 +54,8 @@ def commit_shard(folder: Path, content: ShardContent, *, threads: int = 2) -> Sh
     """Write a shard and then its sidecar, each complete or absent; return the sidecar's content.
 
     A shard without a sidecar is not done, so a kill at any point leaves a folder from which one can resume.
-    Raises `DiskFull` where space or quota ends; then neither file is left.
+    What may pass by itself is tried again. Raises `DiskFull` where space or quota ends, then neither file is left;
+    `FolderGone`, and a fatal DistillError for another fault that stays.
     """
     data = build_shard(content, threads=threads)
     dropped = _dropped(content)
@@ -65,7 +68,21 @@ def commit_shard(folder: Path, content: ShardContent, *, threads: int = 2) -> Sh
         sha256=hashlib.sha256(data).hexdigest(),
         digest=content.digest,
     )
-    path, sidecar = shard_path(folder, content.index), sidecar_path(folder, content.index)
+    for left in reversed(range(TRIES)):
+        try:
+            _place(folder, report, data)
+            break
+        except OSError as error:
+            if not left:
+                fatal = os_error(error)
+                fatal.fatal = True
+                raise fatal from error
+            time.sleep(PAUSE_S)
+    return report
+
+
+def _place(folder: Path, report: ShardReport, data: bytes) -> None:
+    path, sidecar = shard_path(folder, report.index), sidecar_path(folder, report.index)
     try:
         sidecar.unlink(missing_ok=True)  # never the sidecar of an older file beside a newer one
         atomic_write(path, data)
@@ -74,7 +91,6 @@ def commit_shard(folder: Path, content: ShardContent, *, threads: int = 2) -> Sh
         sidecar.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         raise
-    return report
 
 
 def build_shard(content: ShardContent, *, threads: int = 2) -> bytes:

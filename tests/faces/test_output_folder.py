@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from distill.errors import DistillError
+from distill.errors import DistillError, FolderGone
 from distill.faces.outputs import OutputFolder
 
 PIXEL = b"\x89PNG\r\n\x1a\n"
@@ -85,3 +86,12 @@ def test_a_stamp_that_is_broken_counts_as_none(tmp_path):
         (tmp_path / "a.png").write_bytes(b"mine")
         assert run(tmp_path, "a.jpg")[0] == ["a-2"]
         (tmp_path / "a-2.png").unlink()
+
+
+def test_a_folder_that_is_removed_meanwhile_ends_the_run(tmp_path):
+    with OutputFolder(tmp_path / "out", "translate") as outputs:
+        outputs.write(PIXEL, "a")
+        shutil.rmtree(tmp_path / "out")
+        with pytest.raises(FolderGone, match="out: no such folder"):
+            outputs.write(PIXEL, "b")
+    assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,6 +26,7 @@ from distill.generation.plan import claim_folder, plan_job
 from distill.generation.recipe import Recipe
 from distill.generation.request import GenerateRequest, RecipeFiles, TaskChoices, located, located_scorer
 from distill.generation.worker import ShardTask, make_shard
+from distill.shards import write
 from distill.shards.folder import ShardReport
 from distill.shards.read import open_shard
 from distill.shards.verify import verify_folder
@@ -226,6 +229,46 @@ def test_a_full_disk_ends_the_run_with_its_own_code(
     straight(10)
     job(10)
     assert job.tree() == straight.tree()
+
+
+def test_a_folder_that_is_removed_ends_the_run_at_its_next_shard(
+    new_job: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = new_job("a")
+    original, drawn = module.generate_shard, []
+
+    def removing(recipe: Recipe, index: int, rows: int, **options: Any) -> Any:
+        drawn.append(index)
+        if index == 1:
+            shutil.rmtree(job.folder)
+        return original(recipe, index, rows, **options)
+
+    monkeypatch.setattr(module, "generate_shard", removing)
+    with pytest.raises(DistillError, match="a: no such folder") as ended:
+        job(12)
+    assert (ended.value.exit_code, drawn, job.folder.exists()) == (2, [0, 1], False)
+
+
+def test_a_shard_that_cannot_be_placed_is_drawn_once_and_ends_the_run(
+    new_job: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, drawn, tried = new_job("a"), [], []
+    original = module.generate_shard
+
+    def counted(recipe: Recipe, index: int, rows: int, **options: Any) -> Any:
+        drawn.append(index)
+        return original(recipe, index, rows, **options)
+
+    def read_only(path: Path, data: bytes) -> None:
+        tried.append(path.name)
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(module, "generate_shard", counted)
+    monkeypatch.setattr(write, "atomic_write", read_only)
+    monkeypatch.setattr(write, "PAUSE_S", 0)
+    with pytest.raises(DistillError, match=r"shard-00000\.h5: Read-only file system") as ended:
+        job(12)
+    assert (ended.value.exit_code, drawn, len(tried)) == (2, [0], 3)
 
 
 def test_a_hopeless_filter_ends_the_run_at_once(recipe: Recipe, tiny_weights: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,6 +52,16 @@ def test_what_does_not_pass_is_given_up_with_its_reason() -> None:
     [outcome] = run(work, [0])
     assert "the network disk is gone" in str(outcome.error)
     assert not outcome.fatal
+
+
+def test_the_first_reason_of_a_task_tried_again_is_told() -> None:
+    reasons = iter(["the cause", "what came of it", "what came of it"])
+
+    def work(task: int) -> int:
+        raise OSError(5, next(reasons))
+
+    [outcome] = run(work, [0])
+    assert re.search(r"the cause.*tried 3 times; the last time: .*what came of it", str(outcome.error))
 
 
 @pytest.mark.parametrize("error", [DiskFull("full"), DistillError("hopeless")])

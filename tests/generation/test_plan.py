@@ -75,7 +75,7 @@ def test_a_foreign_folder_a_file_and_another_recipe_are_refused(tmp_path: Path) 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(DistillError, match="not writable"):
+    with pytest.raises(DistillError, match="no permission to write there"):
         plan_job(recipe(), 8, tmp_path / "out")
 
 

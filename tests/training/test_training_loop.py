@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.errors import DistillError, Interrupted
+from distill.errors import DistillError, FolderGone, Interrupted
 from distill.progress import Progress
 from distill.training.checkpoint import load_checkpoint, save_checkpoint
 from distill.training.loop import Diverged, Event, Run, latest, passed, train
@@ -75,6 +76,15 @@ def test_a_run_that_is_stopped_ends_as_one_that_is_not(tmp_path: Path) -> None:
     assert torch.equal(later.total, whole.total)
     ticks = [line["samples"] for line in read_stats(tmp_path / "two")]
     assert ticks == [8, 16, 20, 24, 32, 40]
+
+
+def test_a_folder_that_is_removed_meanwhile_ends_the_run(tmp_path: Path) -> None:
+    def remove(place: RunPosition) -> None:
+        shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(FolderGone, match="run: no such folder"):
+        go(a_run(tmp_path / "run", Sum(), events=[Event(every=8, act=remove)]))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_crash_goes_back_to_the_last_checkpoint_and_drops_later_lines(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from distill.errors import DiskFull, DistillError, Interrupted
-from distill.files import atomic_write
+from distill.files import atomic_write, made_folder
 from distill.progress import size_text
 from distill.schema import canonical_json
 from distill.shards.card import write_card
@@ -30,7 +30,7 @@ from distill.shards.folder import (
     write_manifest,
 )
 from distill.shards.lock import FolderLock
-from distill.shards.place import check_place, made_folder, refiltered
+from distill.shards.place import check_place, refiltered
 from distill.shards.refilter.copy import content_of
 from distill.shards.refilter.plan import Refilter
 from distill.shards.summary import conditions_of
@@ -131,7 +131,7 @@ def claimed(plan: Refilter) -> Iterator[None]:
     try:
         yield
     finally:
-        if not shard_indices(plan.out):
+        if plan.out.is_dir() and not shard_indices(plan.out):
             (plan.out / RECIPE_FILE).unlink(missing_ok=True)
             (plan.out / CONDITIONS_FILE).unlink(missing_ok=True)
 
