@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.files import make_folder
 from distill.training.checkpoint import load_checkpoint
 from distill.training.loop import Drawn, Run
 from distill.training.position import RunPosition, kimg_text
@@ -24,7 +25,7 @@ def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
     Raises DistillError where there is a run already and `resume` is not set, where its settings differ, and where
     its state is not that of this run's networks.
     """
-    run.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(run.folder)
     found = load_checkpoint(run.folder)
     if found is None:
         return RunPosition(seed=run.seed, updates=0, samples=0), ""
