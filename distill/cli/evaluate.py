@@ -88,6 +88,10 @@ def prepare(
     from distill.evaluation import student as on_data
 
     if photos is not None and data is None:
+        if (features, perceptual) != ("auto", "auto"):
+            raise click.UsageError("--features and --perceptual go with --data: photos have no targets")
+        if common["teacher"] is not None and not latent_edit:
+            raise click.UsageError("with --photos --teacher goes with --latent-edit")
         on_faces = on_photos.EvaluatePhotosRequest(
             photos=photos, style=style, latent_edit=latent_edit, **common
         )

@@ -110,9 +110,9 @@ def face_in_cut(cut: FaceCut, size: int) -> Face:
 
 
 def caption(row: PhotoRow) -> str:
-    """Write what became of a face: "gender .98 > .03, age 35 > 33, identity .41"."""
+    """Write what became of a face: "gender 0.98 → 0.03, age 35 → 33, id 0.41"."""
     parts = [
-        f"{name} {_short(value)} > {_short(row.after[name])}"
+        f"{name} {_short(value)} → {_short(row.after[name])}"
         for name, value in row.before.items()
         if not name.endswith("_spread")
     ]

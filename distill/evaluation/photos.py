@@ -27,7 +27,7 @@ from distill.files import path_text
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import TaskRecipe
 from distill.networks.perceptual import default_perceptual, load_perceptual
-from distill.networks.student import NormStatistics, load_student
+from distill.networks.student import NormStatistics, Student, load_student
 from distill.stylegan2.load import load_generator
 
 
@@ -56,13 +56,13 @@ class EvaluatePhotosRequest:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotosEvaluation:
-    """An evaluation that can begin; `recipes` by task say what edit a student was distilled from."""
+    """An evaluation that can begin: everything fits and is open."""
 
     request: EvaluatePhotosRequest
     translate: Translator
     found: FoundPhotos
     judging: FaceJudging
-    recipes: Mapping[str, TaskRecipe]
+    latent_edit: LatentEdit | None
     out: Path
     noun = "photo"
 
@@ -110,10 +110,12 @@ class PhotosEvaluation:
     ) -> EvaluationReport:
         """Measure; `advance` hears of photos done, `note` of what is under way.
 
-        Raises NothingWorked where no photo shows a face, DistillError for what is missing and where memory ends.
+        Raises NothingWorked where no photo shows a face, DistillError where memory ends.
         """
         assert self.judging.scores is not None
-        edit = self._latent_edit(note) if self.request.latent_edit else None
+        edit = self.latent_edit
+        if edit is not None:
+            edit = replace(edit, on_step=lambda step, steps: note(f"embedding: step {step} of {steps}"))
         found = score_photos(
             self.found, self.translate, self.judging.scores, latent_edit=edit, advance=advance
         )
@@ -135,35 +137,6 @@ class PhotosEvaluation:
             picture_name="photos.png",
         )
 
-    def _latent_edit(self, note: Callable[[str], object]) -> LatentEdit:
-        """Make the edit that the student was distilled from, as the task's recipe has it.
-
-        Raises DistillError where the task is none along a direction, and for a teacher or direction that is not here.
-        """
-        facts = self.translate.student.facts
-        recipe = self.recipes.get(facts.task or "")
-        if recipe is None or not isinstance(recipe.edit, AlongDirection):
-            learned = facts.task or "an unknown task"
-            raise DistillError(
-                f"--latent-edit is for students of an edit along a direction; this one learned {learned}"
-            )
-        teacher, attribute = self.request.teacher or facts.generator, recipe.edit.attribute
-        if teacher is None:
-            raise DistillError("--latent-edit needs the student's teacher: name it with --teacher")
-        features = default_perceptual()
-        if features == "none":
-            raise DistillError("--latent-edit compares perceptual features: pip install 'distill[train]'")
-        device = str(self.translate.student.device)
-        return LatentEdit(
-            generator=load_generator(teacher, device=device),
-            direction=read_direction(attribute, generator=teacher),
-            strength=recipe.edit.strength,
-            features=load_perceptual(features, device=device),
-            way=wanted_ways({"task": facts.task}).get(attribute),
-            scorer=self.judging.judge.scorer if self.judging.judge else None,
-            on_step=lambda step, steps: note(f"embedding: step {step} of {steps}"),
-        )
-
     def _notes(self, found: PhotoEvaluation) -> list[str]:
         """What a reader must know of the numbers."""
         notes = [f"{what}: not measured: {why}" for what, why in self.judging.missing.items()]
@@ -172,7 +145,7 @@ class PhotosEvaluation:
         if self.judging.judge:
             notes += self.judging.notes(self.translate.student.facts.selected_by, len(found.rows))
             notes.append(
-                "In the picture: scores of the photo > of the output, gender as the probability of female; id, the"
+                "In the picture: scores of the photo → of the output, gender as the probability of female; id, the"
                 " distance of their faces."
             )
         if found.between_people is not None:
@@ -181,7 +154,11 @@ class PhotosEvaluation:
 
 
 def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -> PhotosEvaluation:
-    """Find the photos, load the student and who judges. Raises DistillError for what does not fit."""
+    """Find the photos, load the student, who judges, and the teacher's edit where it is asked for.
+
+    `recipes` by task say what edit a student was distilled from. Raises DistillError for what is missing or does not
+    fit.
+    """
     out = request.out or default_out(request.source)
     found = find_photos([request.photos], out)
     if request.limit is not None:
@@ -196,6 +173,37 @@ def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -
     translate = make_translator(student, style=request.style, size=None, batch=request.batch)
     ways = wanted_ways({"task": student.facts.task})
     judging = judging_by(request.scorer, ways=ways, device=str(student.device))
+    edit = open_latent_edit(request.teacher, student, judging, recipes) if request.latent_edit else None
     return PhotosEvaluation(
-        request=request, translate=translate, found=found, judging=judging, recipes=recipes, out=out
+        request=request, translate=translate, found=found, judging=judging, latent_edit=edit, out=out
+    )
+
+
+def open_latent_edit(
+    teacher: str | None, student: Student, judging: FaceJudging, recipes: Mapping[str, TaskRecipe]
+) -> LatentEdit:
+    """Make the edit that the student was distilled from, as the task's recipe has it.
+
+    Raises DistillError where the task is none along a direction, and for a teacher or direction that is not here.
+    """
+    facts, device = student.facts, str(student.device)
+    recipe = recipes.get(facts.task or "")
+    if recipe is None or not isinstance(recipe.edit, AlongDirection):
+        learned = facts.task or "an unknown task"
+        raise DistillError(
+            f"--latent-edit is for students of an edit along a direction; this one learned {learned}"
+        )
+    teacher, attribute = teacher or facts.generator, recipe.edit.attribute
+    if teacher is None:
+        raise DistillError("--latent-edit needs the student's teacher: name it with --teacher")
+    features = default_perceptual()
+    if features == "none":
+        raise DistillError("--latent-edit compares perceptual features: pip install 'distill[train]'")
+    return LatentEdit(
+        generator=load_generator(teacher, device=device),
+        direction=read_direction(attribute, generator=teacher),
+        strength=recipe.edit.strength,
+        features=load_perceptual(features, device=device),
+        way=wanted_ways({"task": facts.task}).get(attribute),
+        scorer=judging.judge.scorer if judging.judge else None,
     )

@@ -26,13 +26,14 @@ from distill.evaluation.report import (
     verdict,
 )
 from distill.evaluation.student_scores import Evaluation, Rows, score_student, spread
-from distill.evaluation.times import teacher_times
+from distill.evaluation.times import open_teacher, teacher_times
 from distill.files import path_text
-from distill.metrics.features import load_features
+from distill.metrics.features import Features, load_features
 from distill.networks.perceptual import PerceptualFeatures, default_perceptual, load_perceptual
 from distill.networks.student import NormStatistics, Student, StudentFacts, load_student
 from distill.shards.dataset import TripletDataset
 from distill.shards.split import split_rows
+from distill.stylegan2.generator import Generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +71,16 @@ class RowChoice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StudentEvaluation:
-    """An evaluation that can begin: everything fits and is open."""
+    """An evaluation that can begin: everything fits and is open; `teacher`: why it is not timed, where it is none."""
 
     request: EvaluateRequest
     student: Student
     dataset: TripletDataset
     choice: RowChoice
+    perceptual: PerceptualFeatures
+    features: Features | None
+    judging: FaceJudging
+    teacher: Generator | str
     out: Path
     noun = "image"
 
@@ -126,19 +131,15 @@ class StudentEvaluation:
         advance: Callable[[int], object] = lambda rows: None,
         note: Callable[[str], object] = lambda line: None,
     ) -> EvaluationReport:
-        """Measure; `advance` hears of rows done. Raises DistillError for what is missing and where memory ends."""
-        request, device = self.request, str(self.student.device)
-        name = default_perceptual() if request.perceptual == "auto" else request.perceptual
-        perceptual = load_perceptual(name, device=device)
-        judging = open_faces(self.dataset.recipe, rows=request.faces, scorer=request.scorer, device=device)
+        """Measure; `advance` hears of rows done. Raises DistillError where memory ends."""
         try:
-            found = self._measured(perceptual, judging, advance)
+            found = self._measured(advance)
         except torch.OutOfMemoryError as error:
             raise DistillError(
-                f"{device}: out of memory with --batch {request.batch}; take a smaller one"
+                f"{self.student.device}: out of memory with --batch {self.request.batch}; take a smaller one"
             ) from error
-        notes = notes_of(found, self.student.facts, name)
-        notes += face_notes(judging, found, self.dataset.recipe)
+        notes = notes_of(found, self.student.facts, self.perceptual.name)
+        notes += face_notes(self.judging, found, self.dataset.recipe)
         return EvaluationReport(
             stem="evaluation",
             table=page(
@@ -152,21 +153,16 @@ class StudentEvaluation:
             picture_name="samples.png",
         )
 
-    def _measured(
-        self, perceptual: PerceptualFeatures, judging: FaceJudging, advance: Callable[[int], object]
-    ) -> Evaluation:
-        request, recipe, device = self.request, self.dataset.recipe, str(self.student.device)
-        features = None if request.features == "none" else load_features(request.features, device=device)
-        times = teacher_times(
-            recipe, source=request.teacher, batch=request.batch, device=device, perceptual=perceptual
-        )
+    def _measured(self, advance: Callable[[int], object]) -> Evaluation:
+        request, recipe = self.request, self.dataset.recipe
+        times = teacher_times(recipe, self.teacher, batch=request.batch, perceptual=self.perceptual)
         found = score_student(
             self.student,
             self.dataset,
             self.choice.rows,
-            perceptual=perceptual,
-            features=features,
-            faces=judging.scores,
+            perceptual=self.perceptual,
+            features=self.features,
+            faces=self.judging.scores,
             face_rows=request.faces,
             batch=request.batch,
             advance=advance,
@@ -174,13 +170,16 @@ class StudentEvaluation:
         return replace(
             found,
             times={**found.times, **times},
-            not_measured=judging.missing,
-            judge=judging.facts(recipe),
+            not_measured=self.judging.missing,
+            judge=self.judging.facts(recipe),
         )
 
 
 def prepare(request: EvaluateRequest) -> StudentEvaluation:
-    """Load the student, open the data set and choose the rows. Raises DistillError for what does not fit."""
+    """Open student, data set, features, judge and teacher, and choose the rows.
+
+    Raises DistillError for what is missing or does not fit.
+    """
     student = load_student(
         request.source,
         device=request.device,
@@ -192,7 +191,19 @@ def prepare(request: EvaluateRequest) -> StudentEvaluation:
     if request.limit is not None:
         choice = replace(choice, rows=spread(choice.rows, request.limit))
     out = request.out or default_out(request.source)
-    return StudentEvaluation(request=request, student=student, dataset=dataset, choice=choice, out=out)
+    device = str(student.device)
+    perceptual = default_perceptual() if request.perceptual == "auto" else request.perceptual
+    return StudentEvaluation(
+        request=request,
+        student=student,
+        dataset=dataset,
+        choice=choice,
+        perceptual=load_perceptual(perceptual, device=device),
+        features=None if request.features == "none" else load_features(request.features, device=device),
+        judging=open_faces(dataset.recipe, rows=request.faces, scorer=request.scorer, device=device),
+        teacher=open_teacher(dataset.recipe, request.teacher, device),
+        out=out,
+    )
 
 
 def open_data(folder: Path, student: Student) -> TripletDataset:

@@ -152,7 +152,9 @@ class Assessment:
 
 def prepare(request: AssessRequest, *, skipped: Callable[[str], None] = print) -> AssessmentInputs:
     """Load the generator and read the pictures; `skipped` hears of broken ones. Raises DistillError."""
-    generator, about = open_generator(request.source, request.device)
+    device = str(resolve_device(request.device))
+    features = load_features(request.features, device=device)  # a wrong name shows, needed or not
+    generator, about = open_generator(request.source, device)
     faces, left_out = decide_faces(request, str(about["name"]))
     pictures = None
     if request.data is not None:
@@ -169,7 +171,7 @@ def prepare(request: AssessRequest, *, skipped: Callable[[str], None] = print) -
         generator=generator,
         about=about,
         distance=default_distance(generator.device),
-        features=None if pictures is None else load_features(request.features, device=str(generator.device)),
+        features=None if pictures is None else features,
         pictures=pictures,
         faces=faces,
         left_out=left_out,

@@ -29,29 +29,23 @@ def student_time(student: Student, inputs_NCHW: Tensor) -> ImageTime:
 
 
 def teacher_times(
-    recipe: Mapping[str, Any],
-    *,
-    source: str | None = None,
-    batch: int,
-    device: str | torch.device,
-    perceptual: PerceptualFeatures,
+    recipe: Mapping[str, Any], teacher: Generator | str, *, batch: int, perceptual: PerceptualFeatures
 ) -> dict[str, ImageTime]:
-    """Time the teacher's edit where w+ is known, and where a photo must be embedded first.
-
-    `source`: a name or file; by default the recipe's generator, where it is on this machine. Nothing is fetched.
-    Raises DistillError for a `source` of another generator than the recipe's.
-    """
-    found = _teacher(recipe, source, str(device))
-    if isinstance(found, str):
+    """Time the teacher's edit where w+ is known, and where a photo must be embedded first; see `open_teacher`."""
+    if isinstance(teacher, str):
         return dict.fromkeys(
-            ("teacher_edit", "embedding_and_edit"), ImageTime(None, f"not measured: {found}")
+            ("teacher_edit", "embedding_and_edit"), ImageTime(None, f"not measured: {teacher}")
         )
-    edit = edit_time(found, batch=batch, noise=recipe.get("noise", "const"))
-    return {"teacher_edit": edit, "embedding_and_edit": embedding_time(found, edit, perceptual)}
+    edit = edit_time(teacher, batch=batch, noise=recipe.get("noise", "const"))
+    return {"teacher_edit": edit, "embedding_and_edit": embedding_time(teacher, edit, perceptual)}
 
 
-def _teacher(recipe: Mapping[str, Any], source: str | None, device: str) -> Generator | str:
-    """Load the recipe's generator, or say why not."""
+def open_teacher(recipe: Mapping[str, Any], source: str | None, device: str) -> Generator | str:
+    """Load the recipe's generator, or say why it is not timed. Nothing is fetched.
+
+    `source`: a name or file; by default the recipe's generator, where it is on this machine. Raises DistillError for
+    another generator than the recipe's.
+    """
     facts = recipe.get("generator")
     if not isinstance(facts, dict) or not isinstance(facts.get("name"), str):
         return "the recipe names no generator"

@@ -91,8 +91,8 @@ def make_student(folder: Path, *, images: int = 1, **facts) -> Path:
 
 
 def evaluated(capsys, *words: object) -> tuple[dict, str]:
-    options = ("--features", "pixels8", "--perceptual", "none", "--device", "cpu", "--json")
-    assert run(["evaluate", *map(str, words), *options]) == 0
+    options = () if "--photos" in words else ("--features", "pixels8", "--perceptual", "none")
+    assert run(["evaluate", *map(str, words), *options, "--device", "cpu", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     return facts, " ".join(facts["notes"])
 
@@ -245,6 +245,8 @@ def test_what_does_not_go_together_is_one_line(tmp_path, capsys):
         (["--data", data, "--style", "x.png"], "--style goes with --photos"),
         (["--data", data, "--latent-edit"], "--latent-edit goes with --photos"),
         (["--data", data, "--scorer", "nobody"], "nobody: no such file; a scorer is 'builtin', 'face-api'"),
+        (["--photos", tmp_path, "--features", "pixels8"], "--features and --perceptual go with --data"),
+        (["--photos", tmp_path, "--teacher", "portraits"], "--teacher goes with --latent-edit"),
         (["--photos", tmp_path / "none"], "no such file or folder"),
     ):
         assert run(["evaluate", str(student), *map(str, words), "--device", "cpu"]) == 2

@@ -15,7 +15,7 @@ from distill.cli.main import run
 from distill.evaluation import student_scores
 from distill.evaluation.report import draw_samples, score_table, verdict
 from distill.evaluation.student_scores import Evaluation, unbeaten
-from distill.evaluation.times import teacher_times
+from distill.evaluation.times import open_teacher, teacher_times
 from distill.networks.perceptual import load_perceptual
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import StudentFacts, save_student
@@ -152,6 +152,37 @@ def test_what_is_not_there_is_one_line(tmp_path, capsys):
     assert str(tmp_path / "file") in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--features", "fp64"], "unknown features 'fp64'"),
+        (["--perceptual", "fp64"], "unknown perceptual features 'fp64'"),
+        (["--scorer", "nobody", "--faces", "2"], "nobody: no such file; a scorer is"),
+        (["--teacher", "nobody"], "unknown generator 'nobody'"),
+    ],
+)
+def test_names_that_are_unknown_are_refused_before_the_work(
+    tmp_path, capsys, monkeypatch, option, words, dry
+):
+    make_data_set(tmp_path / "data", align="gate")
+    student = make_student(tmp_path / "run")
+    monkeypatch.setattr(student_scores, "answers", lambda *args: pytest.fail("the work began"))
+    quick = [
+        "--features",
+        "pixels8",
+        "--perceptual",
+        "none",
+        "--faces",
+        "0",
+        "--out",
+        str(tmp_path / "a" / "b"),
+    ]
+    assert run(["evaluate", str(student), "--data", str(tmp_path / "data"), *quick, *option, *dry]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
 def test_images_out_of_memory_say_what_to_do(tmp_path, capsys, monkeypatch):
     make_data_set(tmp_path / "data")
     student = make_student(tmp_path / "run")
@@ -167,18 +198,13 @@ def test_images_out_of_memory_say_what_to_do(tmp_path, capsys, monkeypatch):
 def test_the_teacher_is_timed_where_it_can_be_had(tiny_weights, tiny_teacher, monkeypatch, tmp_path):
     monkeypatch.setenv("DISTILL_CACHE", str(tmp_path))
     recipe = {"generator": {"name": "tiny.safetensors", "sha256": tiny_teacher.sha256}}
-    timed = teacher_times(
-        recipe,
-        source=str(tiny_weights),
-        batch=2,
-        device="cpu",
-        perceptual=load_perceptual("efficientnet_lite0"),
-    )
+    teacher = open_teacher(recipe, str(tiny_weights), "cpu")
+    timed = teacher_times(recipe, teacher, batch=2, perceptual=load_perceptual("efficientnet_lite0"))
     assert "batch 2, 32 px" in timed["teacher_edit"].how
     assert "300 steps by the time of 10, batch 1, 32 px" in timed["embedding_and_edit"].how
     assert timed["embedding_and_edit"].milliseconds > 10 * timed["teacher_edit"].milliseconds > 0
     blind = load_perceptual("none")
-    timed = teacher_times(recipe, source=str(tiny_weights), batch=2, device="cpu", perceptual=blind)
+    timed = teacher_times(recipe, teacher, batch=2, perceptual=blind)
     assert timed["teacher_edit"].milliseconds is not None
     assert timed["embedding_and_edit"].milliseconds is None
     for generator, words in (
@@ -187,9 +213,9 @@ def test_the_teacher_is_timed_where_it_can_be_had(tiny_weights, tiny_teacher, mo
         ({"name": "portraits", "sha256": "0" * 64}, "the recipe's 000000000000"),
         (None, "the recipe names no generator"),
     ):
-        for missing in teacher_times(
-            {"generator": generator}, batch=2, device="cpu", perceptual=blind
-        ).values():
+        recipe = {"generator": generator}
+        teacher = open_teacher(recipe, None, "cpu")
+        for missing in teacher_times(recipe, teacher, batch=2, perceptual=blind).values():
             assert missing.milliseconds is None
             assert words in missing.how
 
