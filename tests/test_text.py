@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
-from distill.files import path_text
+from distill.files import command_text, path_text
 from distill.progress import plural, size_text
 from distill.timing import clock
 
@@ -51,3 +52,9 @@ def test_any_path_is_a_line_of_text(name: bytes, line: str) -> None:
 def test_paths_in_json_keep_their_control_characters() -> None:
     path = os.fsdecode(b"a\nb\xff")
     assert json.loads(json.dumps(path_text(path, line=False))) == "a\nb\\xff"
+
+
+def test_a_command_can_be_pasted_into_a_shell() -> None:
+    words = ["distill", "inspect", Path("my data/it's $HOME"), "--where", "a < 2"]
+    assert shlex.split(command_text(*words)) == [str(word) for word in words]
+    assert command_text("distill", "inspect", Path("data/mix")) == "distill inspect data/mix"

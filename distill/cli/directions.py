@@ -12,6 +12,7 @@ import click
 
 from distill.cli import options
 from distill.errors import DistillError
+from distill.files import command_text
 
 if TYPE_CHECKING:
     from distill.directions.requests import ScoredFaces
@@ -264,7 +265,7 @@ LEFT_OUT = ("out", "work", "overwrite", "as_json", "dry_run", "device", "threads
 
 def command_line(context: click.Context) -> str:
     """Write the command as a card tells it: what was given, without places and ways of running."""
-    words = [context.command_path]
+    words = context.command_path.split()
     for param in context.command.params:
         name = param.name or ""
         source = context.get_parameter_source(name)
@@ -274,7 +275,7 @@ def command_line(context: click.Context) -> str:
         values = context.params[name]
         for value in values if isinstance(values, tuple) else (values,):
             words += [param.opts[-1] if param.opts[-1].startswith("--") else param.opts[0], str(value)]
-    return " ".join(words)
+    return command_text(*words)
 
 
 def _facts(direction: Any, path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from distill.files import command_text
 from distill.generation.job import GenerationRun
 from distill.generation.plan import SAFETY, ShardPlan
 from distill.progress import Progress, plural, size_text
@@ -112,4 +113,4 @@ def print_result(
         click.echo(f"  made {progress.count:.0f} in {clock(seconds)}: {progress.rate:.1f} {word}s/s")
     if line := stages.line():
         click.echo(f"  {line}")
-    click.echo(f"look at them: distill inspect {plan.folder}")
+    click.echo(f"look at them: {command_text('distill', 'inspect', plan.folder)}")

@@ -12,6 +12,7 @@ import click
 
 from distill.cli import options
 from distill.errors import DistillError
+from distill.files import command_text
 from distill.weights.fetch import MAX_BYTES, FetchProgress
 from distill.weights.inventory import describe_weights, is_fine, list_weights, verify_weights
 from distill.weights.registry import entry_of, resolve, resolve_entry
@@ -63,7 +64,7 @@ def info(source: str, as_json: bool) -> None:
     for key, value in facts.items():
         click.echo(f"{key + ':':23} {'-' if value is None else value}")
     if facts.get("state") == "not fetched":
-        click.echo(f"The file is not here yet: distill weights fetch {source}")
+        click.echo(f"The file is not here yet: {command_text('distill', 'weights', 'fetch', source)}")
 
 
 @weights.command()

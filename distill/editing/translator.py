@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.photos import cut_largest_face, photo_detector
+from distill.files import command_text
 from distill.networks.student import Student
 from distill.pixels import to_float, to_numpy, to_uint8
 
@@ -75,7 +75,7 @@ def make_translator(student: Student, *, style: Path | None, size: int | None, b
         )
     if wanted == 1 and style is not None:
         raise DistillError(
-            f"{student.path}: the student takes 1 image (3 channels): leave out --style {shlex.quote(str(style))}"
+            f"{student.path}: the student takes 1 image (3 channels): leave out {command_text('--style', style)}"
         )
     side = size or student.facts.resolution or DEFAULT_SIZE
     student.architecture.check_sides(side, side)

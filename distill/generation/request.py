@@ -10,6 +10,7 @@ from distill.attributes.face_api import NAME as FACE_API
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError
+from distill.files import command_text
 from distill.generation.conditions import ChosenConditions
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import Recipe, TaskRecipe
@@ -141,10 +142,10 @@ def direction_of(attribute: str, request: GenerateRequest) -> Direction:
     """Read the direction of an edit. Raises DistillError where none is given and none comes with the generator."""
     source, name = request.generator, named_direction(attribute, request)
     if request.choices.direction is None and name not in shipped_directions():
+        fit = command_text("distill", "directions", "fit", "--generator", source, "--attribute", attribute)
         raise DistillError(
             f"no direction for {attribute!r} comes with the generator {source!r}: make one by"
-            f" `distill directions fit --generator {source} --attribute {attribute} --out FILE` and give it as"
-            " --direction FILE"
+            f" `{fit} --out FILE` and give it as --direction FILE"
         )
     return read_direction(name, generator=source)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.files import atomic_write, make_folder, sweep
+from distill.files import atomic_write, command_text, make_folder, sweep
 from distill.shards.export_files import (
     OpenShard,
     image_file,
@@ -155,10 +154,18 @@ def pix2pixhd_hint(out: Path, inputs: int, recipe: Mapping[str, Any], phase: str
     NVIDIA's reads A and B alone; that of the paper's authors (Viazovetskyi et al. 2020) joins C to the input.
     """
     program = "pix2pixHD by NVIDIA" if inputs == 1 else "pix2pixHD of EvgenyKashin/stylegan2-distillation"
-    words = ["python", "train.py", "--dataroot", str(out), "--label_nc", "0", "--no_instance"]
-    words += ["--input_nc", str(3 * inputs), "--loadSize", str(recipe.get("resolution"))]
+    words = ["python", "train.py", "--name", out.absolute().name, "--dataroot", str(out.absolute())]
+    words += [
+        "--label_nc",
+        "0",
+        "--no_instance",
+        "--input_nc",
+        str(3 * inputs),
+        "--loadSize",
+        str(recipe.get("resolution")),
+    ]
     words += ["--phase", phase] if phase != "train" else []
-    return f"In a checkout of {program}: {shlex.join(words)}"
+    return f"In a checkout of {program}: {command_text(*words)}"
 
 
 def claim(folder: Path, out: Path, stamp: Mapping[str, Any]) -> None:

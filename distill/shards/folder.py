@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from distill.errors import DistillError
-from distill.files import atomic_write, file_sha256, read_regular, sweep, temporary_files
+from distill.files import atomic_write, command_text, file_sha256, read_regular, sweep, temporary_files
 from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 
 __all__ = [
@@ -159,7 +159,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         raise DistillError(
             f"{path}: missing, so the data set is not complete; run the same command again"
-            f" (distill status {folder} shows how far it is)"
+            f" ({command_text('distill', 'status', folder)} shows how far it is)"
         )
     manifest = read_json(path)
     problem = manifest_problem(manifest)

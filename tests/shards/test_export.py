@@ -52,7 +52,8 @@ def test_pix2pixhd_gets_its_three_folders(data_set, tmp_path):
         for number in range(6):
             expected = images_of(number // 3, role, 16)[number % 3]
             assert (pixels(files[f"train_{letter}/{number:06d}.png"]) == expected).all()
-    assert "EvgenyKashin/stylegan2-distillation: python train.py" in report.hint
+    named = f"--name out --dataroot {tmp_path / 'out'} "
+    assert f"EvgenyKashin/stylegan2-distillation: python train.py {named}" in report.hint
     assert "--input_nc 6 " in report.hint
     assert "--label_nc 0 --no_instance" in report.hint
 

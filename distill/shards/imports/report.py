@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from distill.files import command_text
 from distill.progress import plural, size_text
 from distill.shards.imports.plan import ImportPlan
 from distill.shards.imports.run import ImportResult
@@ -60,7 +61,7 @@ def result_lines(plan: ImportPlan, result: ImportResult) -> list[str]:
         f" ({plural(len(result.reports), 'shard')}, {size_text(result.bytes)}, digest {result.digest})",
         *_notes(plan),
         *_skip_lines(skips, skipped),
-        f"next: distill train-pix2pix --data {plan.request.out} --out runs/student",
+        f"next: {command_text('distill', 'train-pix2pix', '--data', plan.request.out, '--out', 'runs/student')}",
     ]
 
 

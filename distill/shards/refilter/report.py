@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from distill.files import command_text
 from distill.progress import plural, size_text
 from distill.shards.folder import ShardReport
 from distill.shards.refilter.plan import Refilter
@@ -28,7 +29,7 @@ def result_lines(plan: Refilter, reports: Sequence[ShardReport]) -> list[str]:
         *_table(plan),
         "",
         f"{plan.out}: {plan.kept} rows in {shards}, {size} (digest {plan.digest})",
-        f"look at them: distill inspect {plan.out}",
+        f"look at them: {command_text('distill', 'inspect', plan.out)}",
     ]
 
 
