@@ -13,7 +13,6 @@ import hashlib
 import os
 import re
 import secrets
-import shlex
 import stat
 import time
 from collections.abc import Iterator
@@ -290,11 +289,6 @@ def path_text(path: str | PathLike[str], *, line: bool = True) -> str:
     """
     escaped = f"[{CONTROLS if line else ''}{NO_TEXT}]"
     return re.sub(escaped, lambda found: _escape(found[0]), os.fspath(path))
-
-
-def command_text(*words: str | PathLike[str]) -> str:
-    """Write a command as a shell takes it: what has spaces or other signs of the shell stands in quotes."""
-    return shlex.join(path_text(word) for word in words)
 
 
 def _escape(character: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
+from os import PathLike
 from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
+from distill.files import path_text
 from distill.timing import clock
 
 LINE_EVERY = 30.0  # seconds between plain lines
@@ -104,6 +107,11 @@ def size_text(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def command_text(*words: str | PathLike[str]) -> str:
+    """Write a command as a shell takes it: what has spaces or other signs of the shell stands in quotes."""
+    return shlex.join(path_text(word) for word in words)
 
 
 def _rate_text(rate: float) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from distill.files import command_text, path_text
-from distill.progress import plural, size_text
+from distill.files import path_text
+from distill.progress import command_text, plural, size_text
 from distill.timing import clock
 
 

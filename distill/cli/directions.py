@@ -12,7 +12,7 @@ import click
 
 from distill.cli import options
 from distill.errors import DistillError
-from distill.files import command_text
+from distill.progress import command_text
 
 if TYPE_CHECKING:
     from distill.directions.requests import ScoredFaces

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 import click
 
-from distill.files import command_text
 from distill.generation.job import GenerationRun
 from distill.generation.plan import SAFETY, ShardPlan
-from distill.progress import Progress, plural, size_text
+from distill.progress import Progress, command_text, plural, size_text
 from distill.shards.folder import ShardReport
 from distill.shards.summary import edit_text, sample_word
 from distill.timing import StageClock, clock

@@ -12,7 +12,7 @@ import click
 
 from distill.cli import options
 from distill.errors import DistillError
-from distill.files import command_text
+from distill.progress import command_text
 from distill.weights.fetch import MAX_BYTES, FetchProgress
 from distill.weights.inventory import describe_weights, is_fine, list_weights, verify_weights
 from distill.weights.registry import entry_of, resolve, resolve_entry

@@ -12,9 +12,9 @@ import torch
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.photos import cut_largest_face, photo_detector
-from distill.files import command_text
 from distill.networks.student import Student
 from distill.pixels import to_float, to_numpy, to_uint8
+from distill.progress import command_text
 
 DEFAULT_SIZE = 256  # px, where the file does not say what the student was trained at
 

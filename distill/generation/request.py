@@ -10,10 +10,10 @@ from distill.attributes.face_api import NAME as FACE_API
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError
-from distill.files import command_text
 from distill.generation.conditions import ChosenConditions
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import Recipe, TaskRecipe
+from distill.progress import command_text
 from distill.stylegan2.facts import teacher_facts
 from distill.weights.registry import domain_of, entry_of
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.files import atomic_write, command_text, make_folder, sweep
+from distill.files import atomic_write, make_folder, sweep
+from distill.progress import command_text
 from distill.shards.export_files import (
     OpenShard,
     image_file,

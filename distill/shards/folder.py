@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from distill.errors import DistillError
-from distill.files import atomic_write, command_text, file_sha256, read_regular, sweep, temporary_files
+from distill.files import atomic_write, file_sha256, read_regular, sweep, temporary_files
+from distill.progress import command_text
 from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 
 __all__ = [

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from distill.files import command_text
-from distill.progress import plural, size_text
+from distill.progress import command_text, plural, size_text
 from distill.shards.imports.plan import ImportPlan
 from distill.shards.imports.run import ImportResult
 from distill.shards.summary import dropped_by_reason, sample_word

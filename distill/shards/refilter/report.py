@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from distill.files import command_text
-from distill.progress import plural, size_text
+from distill.progress import command_text, plural, size_text
 from distill.shards.folder import ShardReport
 from distill.shards.refilter.plan import Refilter
 
