@@ -15,14 +15,19 @@ if TYPE_CHECKING:
     from distill.evaluation.photos import PhotosEvaluation
     from distill.evaluation.report import EvaluationReport
     from distill.evaluation.student import StudentEvaluation
+    from distill.evaluation.truth import TruthEvaluation
 
-    AnyEvaluation = StudentEvaluation | PhotosEvaluation
+    AnyEvaluation = StudentEvaluation | PhotosEvaluation | TruthEvaluation
 
 
 @click.command("evaluate", short_help="Score a student beside two baselines, and time it.")
 @click.argument("source", metavar="RUN|FILE", type=options.PATH)
 @click.option("--data", type=options.PATH, help="The data set: a folder of shards.")
 @click.option("--photos", type=options.PATH, help="Instead: a folder of photos of faces.")
+@click.option("--truth", type=options.PATH,
+              help="Instead: a folder of true pairs, with a CSV table of sources and edited pictures.")  # fmt: skip
+@click.option("--edit", type=options.TEXT, metavar="COLUMN",
+              help="With --truth: the column of the edited pictures.  [the only one]")  # fmt: skip
 @click.option("--out", type=options.PATH, help="Folder for the results.  [RUN/evaluation]")
 @click.option("--limit", type=options.COUNT, help="At most so many rows or photos, evenly spread.")
 @click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Images at once.")
@@ -35,8 +40,8 @@ if TYPE_CHECKING:
 @click.option("--scorer", type=options.TEXT, default="auto", show_default=True,
               help="Who judges attributes: face-api[=FILE], builtin, a file; auto: face-api if fetched.")  # fmt: skip
 @click.option("--latent-edit", is_flag=True,
-              help="With --photos: also embed each face into the teacher and edit it there, about 16 s a face on a"
-                   " CPU core at 64 px.")  # fmt: skip
+              help="With --photos or --truth: also embed each face (of --truth 50) into the teacher and edit it"
+                   " there, about 16 s a face on a CPU core at 64 px.")  # fmt: skip
 @click.option("--style", metavar="IMAGE", type=options.PATH,
               help="With --photos: the second face, for students of two inputs.")  # fmt: skip
 @click.option("--teacher", type=options.TEXT, metavar="NAME|PATH",
@@ -53,10 +58,12 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     Of faces: is it the same person, how many change class (gender), how many years does the age move. Where --data is
     what the student was trained on, the rows held out from training count. --out gets evaluation.md, evaluation.json,
     samples.png. --photos measures faces alone, on photos (no target is needed): photos.md, photos.json, photos.png.
+    --truth measures the distance to true edits of the same faces: truth.md, truth.json, truth.png.
 
     \b
     distill evaluate runs/student --data runs/demo
     distill evaluate runs/student --photos holidays --scorer face-api --latent-edit
+    distill evaluate runs/student --truth people/pairs --edit older
     distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception=weights.pth
     """
     from distill.files import check_folder, path_text
@@ -76,6 +83,8 @@ def prepare(
     *,
     data: Path | None,
     photos: Path | None,
+    truth: Path | None,
+    edit: str | None,
     style: Path | None,
     latent_edit: bool,
     features: str,
@@ -83,11 +92,27 @@ def prepare(
     faces: int,
     **common: Any,
 ) -> AnyEvaluation:
-    """Make the request for a data set or for photos, and open what it names."""
+    """Make the request for a data set, for photos or for true pairs, and open what it names."""
     from distill.evaluation import photos as on_photos
     from distill.evaluation import student as on_data
+    from distill.evaluation import truth as on_truth
 
-    if photos is not None and data is None:
+    if sum(given is not None for given in (data, photos, truth)) != 1:
+        raise click.UsageError(
+            "give one of --data DIR, a data set, --photos DIR, a folder of photos, and --truth DIR, true pairs"
+        )
+    if edit is not None and truth is None:
+        raise click.UsageError("--edit goes with --truth: it names a column of its table")
+    if truth is not None:
+        if style is not None:
+            raise click.UsageError("--style goes with --photos: true pairs are of one face")
+        if common["teacher"] is not None and not latent_edit:
+            raise click.UsageError("with --truth --teacher goes with --latent-edit")
+        on_pairs = on_truth.EvaluateTruthRequest(
+            truth=truth, edit=edit, latent_edit=latent_edit, perceptual=perceptual, **common
+        )
+        return on_truth.prepare(on_pairs, all_recipes())
+    if photos is not None:
         if (features, perceptual) != ("auto", "auto"):
             raise click.UsageError("--features and --perceptual go with --data: photos have no targets")
         if common["teacher"] is not None and not latent_edit:
@@ -96,8 +121,7 @@ def prepare(
             photos=photos, style=style, latent_edit=latent_edit, **common
         )
         return on_photos.prepare(on_faces, all_recipes())
-    if data is None or photos is not None:
-        raise click.UsageError("give either --data DIR, a data set, or --photos DIR, a folder of photos")
+    assert data is not None
     if latent_edit:
         raise click.UsageError("--latent-edit goes with --photos: a data set's target is the edit itself")
     if style is not None:

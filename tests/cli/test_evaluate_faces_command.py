@@ -240,8 +240,8 @@ def test_photos_whose_names_are_no_text_are_measured_and_reported(tmp_path, caps
 def test_what_does_not_go_together_is_one_line(tmp_path, capsys):
     data, student = make_faces(tmp_path / "data"), make_student(tmp_path / "run")
     for words, line in (
-        ([], "give either --data DIR"),
-        (["--data", data, "--photos", tmp_path], "give either --data DIR"),
+        ([], "give one of --data DIR"),
+        (["--data", data, "--photos", tmp_path], "give one of --data DIR"),
         (["--data", data, "--style", "x.png"], "--style goes with --photos"),
         (["--data", data, "--latent-edit"], "--latent-edit goes with --photos"),
         (["--data", data, "--scorer", "nobody"], "nobody: no such file; a scorer is 'builtin', 'face-api'"),

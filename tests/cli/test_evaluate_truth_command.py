@@ -1,0 +1,90 @@
+"""`distill evaluate --truth`: a student beside the true edit of the same faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distill.cli.main import run
+from distill.networks.pix2pixhd import Architecture, create
+from distill.networks.student import StudentFacts, save_student
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
+
+
+def portrait() -> np.ndarray:
+    with Image.open(GOLDEN / "astronaut.png") as image:
+        return np.asarray(image.convert("RGB").resize((512, 512)).resize((256, 256)))
+
+
+def make_pairs(folder: Path) -> Path:
+    """Three people: one whose truth is the source itself, one much brighter, one of the same age."""
+    folder.mkdir()
+    bright = np.clip(portrait().astype(int) + 60, 0, 255).astype(np.uint8)
+    rows = ["id,source,older,age,older_age"]
+    for name, truth, years in (("a", portrait(), 20), ("b", bright, 20), ("c", bright, 5)):
+        Image.fromarray(portrait()).save(folder / f"{name}.png")
+        Image.fromarray(truth).save(folder / f"{name}-older.png")
+        rows.append(f"{name},{name}.png,{name}-older.png,30,{30 + years}")
+    (folder / "pairs.csv").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Path:
+    network = create(Architecture(inputs=3, ngf=2, downsamplings=1, blocks=1), seed=0)
+    save_student(tmp_path / "student-best.safetensors", network, StudentFacts(resolution=64, task="ageing"))
+    return tmp_path / "student-best.safetensors"
+
+
+def test_a_student_stands_beside_the_truth(tmp_path: Path, student: Path, capsys) -> None:
+    out = tmp_path / "found"
+    assert run(["evaluate", str(student), "--truth", str(make_pairs(tmp_path / "pairs")), "--out", str(out),
+                "--scorer", "builtin", "--perceptual", "none"]) == 0  # fmt: skip
+    said = capsys.readouterr().out
+    found = json.loads((out / "truth.json").read_text())
+    copied, mine = found["scores"]["copy_content"], found["scores"]["student"]
+    # One truth is the source, the other 60 of 255 brighter where it does not clip.
+    assert 0.05 < copied["l1"] < 0.5 * 60 / 255
+    assert mine["l1"] > copied["l1"]
+    assert mine["identity_to_truth"] > copied["identity_to_truth"] >= 0
+    assert found["count"] == 2
+    assert found["too_close"] == 1
+    assert "1 pair left out" in said
+    assert "age_miss" in found["faces"]["student"]
+    assert (out / "truth.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: (folder / "a-older.png").unlink(), "1 picture that is not there, first"),
+        (lambda folder: Image.new("RGB", (40, 30)).save(folder / "b-older.png"), "256x256 px and b-older.png 40x30"),
+        (lambda folder: (folder / "pairs.csv").unlink(), "no table"),
+        (lambda folder: (folder / "more.csv").write_text("id,source"), "2 tables, more.csv and pairs.csv"),
+        (lambda folder: (folder / "a.png").write_bytes(b"none"), "no picture that can be read"),
+    ],
+)  # fmt: skip
+def test_a_broken_table_is_refused_in_one_line(tmp_path: Path, student: Path, capsys, spoil, message) -> None:
+    folder = make_pairs(tmp_path / "pairs")
+    spoil(folder)
+    assert run(["evaluate", str(student), "--truth", str(folder), "--edit", "older"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_column_that_is_not_there_and_options_that_do_not_go_together(
+    tmp_path: Path, student: Path, capsys
+) -> None:
+    folder = make_pairs(tmp_path / "pairs")
+    assert run(["evaluate", str(student), "--truth", str(folder), "--edit", "younger"]) == 2
+    assert (
+        "no label column 'younger'; its columns are source, older, age, older_age" in capsys.readouterr().err
+    )
+    assert run(["evaluate", str(student), "--truth", str(folder), "--photos", str(folder)]) == 2
+    assert run(["evaluate", str(student), "--photos", str(folder), "--edit", "older"]) == 2
