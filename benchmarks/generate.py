@@ -30,7 +30,7 @@ from distill.pixels import to_uint8
 from distill.stylegan2.fused import FusedSynthesis
 from distill.stylegan2.networks import GeneratorNetwork
 
-HEADER = ("way", "triplets/s", "s each", "best s", "faster", "GFLOP/s", "PSNR", "grey levels")
+HEADER = ("way", "triplets/s", "s each", "best s", "faster", "GFLOP/s", "PSNR", "grey levels", "largest")
 
 
 def main() -> int:
@@ -100,6 +100,7 @@ def measure(name: str, options: argparse.Namespace, device: torch.device) -> dic
             "gflop_per_s": flops * batch / taken.median / 1e9,
             "psnr_db": quality[way][0],
             "grey_levels": quality[way][1],
+            "largest_grey_levels": quality[way][2],
         }
         for way, taken in times.items()
     ]
@@ -126,6 +127,7 @@ def format_row(row: dict[str, Any]) -> list[str]:
         f"{row['gflop_per_s']:.0f}",
         "same" if row["psnr_db"] == float("inf") else f"{row['psnr_db']:.1f} dB",
         f"{row['grey_levels']:.3f}",
+        f"{row['largest_grey_levels']:.0f}",
     ]
 
 
@@ -151,12 +153,12 @@ def three_images(draw: Transcription) -> Triplet:
     return lambda content, style: [draw(content), draw(style), draw(mix(content, style))]
 
 
-def compare(images: Tensor, reference: Tensor) -> tuple[float, float]:
-    """PSNR in dB and mean difference in grey levels, of 8-bit images."""
+def compare(images: Tensor, reference: Tensor) -> tuple[float, float, float]:
+    """PSNR in dB, mean and largest difference in grey levels, of 8-bit images."""
     error = to_uint8(images).double() - to_uint8(reference).double()
     mse = float(error.square().mean())
     psnr = float("inf") if mse == 0 else float(10 * torch.log10(torch.tensor(255.0**2 / mse)))
-    return psnr, float(error.abs().mean())
+    return psnr, float(error.abs().mean()), float(error.abs().max())
 
 
 if __name__ == "__main__":
