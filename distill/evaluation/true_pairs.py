@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from distill.errors import DistillError
+from distill.files import open_regular
 from distill.progress import plural
 from distill.shards.images.labels import LabelTable, read_labels
 
@@ -117,7 +118,7 @@ def check_pictures(table: Path, pairs: Sequence[TruePair]) -> None:
 def size_of(path: Path) -> tuple[int, int]:
     """Return width and height in pixels."""
     try:
-        with Image.open(path) as picture:
+        with open_regular(path) as file, Image.open(file) as picture:
             return picture.size
     except (OSError, ValueError) as error:
         raise DistillError(f"{path}: no picture that can be read") from error
