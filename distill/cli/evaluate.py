@@ -97,12 +97,7 @@ def prepare(
     from distill.evaluation import student as on_data
     from distill.evaluation import truth as on_truth
 
-    if sum(given is not None for given in (data, photos, truth)) != 1:
-        raise click.UsageError(
-            "give one of --data DIR, a data set, --photos DIR, a folder of photos, and --truth DIR, true pairs"
-        )
-    if edit is not None and truth is None:
-        raise click.UsageError("--edit goes with --truth: it names a column of its table")
+    check_choice(data, photos, truth, edit)
     if truth is not None:
         if style is not None:
             raise click.UsageError("--style goes with --photos: true pairs are of one face")
@@ -129,6 +124,16 @@ def prepare(
     return on_data.prepare(
         on_data.EvaluateRequest(data=data, features=features, perceptual=perceptual, faces=faces, **common)
     )
+
+
+def check_choice(data: Path | None, photos: Path | None, truth: Path | None, edit: str | None) -> None:
+    """Raise UsageError where what is measured on is not said, or said twice."""
+    if sum(given is not None for given in (data, photos, truth)) != 1:
+        raise click.UsageError(
+            "give one of --data DIR, a data set, --photos DIR, a folder of photos, and --truth DIR, true pairs"
+        )
+    if edit is not None and truth is None:
+        raise click.UsageError("--edit goes with --truth: it names a column of its table")
 
 
 def run_shown(ready: AnyEvaluation, *, quiet: bool) -> EvaluationReport:
