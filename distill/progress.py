@@ -20,6 +20,7 @@ class Progress:
     """Counts work towards a total and shows rate and time left; shows nothing where it is `quiet`.
 
     `done` was finished before the start: it moves the bar, not the rate. `keep` leaves the bar standing at the end.
+    Work beyond the total, as of a last batch that is larger than what is missing, is not counted.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Progress:
         keep: bool = True,
         stream: TextIO | None = None,
     ) -> None:
-        self.total, self.noun, self.done, self.quiet = total, noun, done, quiet
+        self.total, self.noun, self.done, self.quiet = total, noun, min(done, total), quiet
         self.count = 0.0  # since the start
         self.facts = ""
         self.stream = stream or sys.stderr
@@ -40,7 +41,7 @@ class Progress:
         self.started = self.last_line = time.monotonic()
         self.bar = tqdm(
             total=total,
-            initial=done,
+            initial=self.done,
             unit=noun,
             file=self.stream,
             disable=not self.on_terminal,
@@ -51,6 +52,7 @@ class Progress:
 
     def advance(self, count: float = 1) -> None:
         """Move on by `count`; without a terminal, print a line when it is time for one."""
+        count = min(count, self.total - self.done - self.count)
         self.count += count
         if self.on_terminal:
             self.bar.update(count)

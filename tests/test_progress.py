@@ -21,3 +21,13 @@ def test_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
             progress.advance(10)
     lines = stream.getvalue().splitlines()
     assert lines == ["50 of 100 triplets (50%), 1.0/s, 50 s left, 50% of candidates accepted"]
+
+
+def test_a_last_batch_larger_than_what_is_missing_ends_at_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LINE_EVERY", 0.0)
+    stream = io.StringIO()
+    with Progress(20, noun="image", done=4, stream=stream) as progress:
+        for _ in range(3):
+            progress.advance(8)
+    assert stream.getvalue().splitlines()[-1].startswith("20 of 20 images (100%), ")
+    assert progress.bar.n <= 20

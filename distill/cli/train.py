@@ -93,6 +93,7 @@ def train(
 ) -> None:
     """Make the request, train, and print one line; several GPUs first become as many processes."""
     from distill.devices import resolve_device
+    from distill.training.estimate import time_text
     from distill.training.processes import process_group, rank
     from distill.training.request import TrainRequest
     from distill.training.run import open_training, run_training
@@ -109,7 +110,9 @@ def train(
     with process_group(resolve_device(device)) as own_device:
         if dry_run:
             with open_training(trainer, request, device=own_device, note=noted) as training:
-                print_facts(training.facts(), as_json=as_json)
+                facts = training.facts() | {"time": time_text(training)}
+            if rank() == 0:
+                print_facts(facts, as_json=as_json)
             return
         with stop_on_signals() as stop:
             result = run_training(trainer, request, device=own_device, stop=stop, quiet=as_json)
@@ -119,12 +122,12 @@ def train(
 
 def start_processes(gpus: int | None, *, dry_run: bool) -> None:
     """Turn into torchrun with a process per GPU where several are asked for."""
-    if gpus is None or gpus == 1 or "LOCAL_RANK" in os.environ:
+    if gpus is None or "LOCAL_RANK" in os.environ:
         return
     from distill.training.processes import check_gpus
 
     check_gpus(gpus)
-    if not dry_run:
+    if gpus > 1 and not dry_run:
         runner = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
         os.execv(sys.executable, [*runner, "-m", "distill", *sys.argv[1:]])
 

@@ -72,6 +72,7 @@ STYLEGAN2 = (
     ),
     click.option(
         "--init",
+        type=options.TEXT,
         metavar="FILE|NAME",
         help="Start from this generator, of the preset's shape; one of lower resolution is grown.",
     ),

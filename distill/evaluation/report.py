@@ -107,11 +107,15 @@ def face_table(scores: Mapping[str, Mapping[str, float]]) -> str:
 
 def time_table(times: Mapping[str, ImageTime]) -> str:
     """Milliseconds an image of each way, and how they were measured."""
-    rows = [
-        [TIMES[name], f"{time.milliseconds:,.2f}" if time.milliseconds is not None else "–", time.how]
-        for name, time in times.items()
-    ]
+    rows = [[TIMES[name], milliseconds_text(time.milliseconds), time.how] for name, time in times.items()]
     return aligned([["", "ms an image", "measured on"], *rows])
+
+
+def milliseconds_text(value: float | None) -> str:
+    """Write a time for people; what takes ten seconds and more is timed by a part of it, so two digits are true."""
+    if value is None:
+        return "–"
+    return f"{value:,.2f}" if value < 10_000 else f"about {float(f'{value:.2g}'):,.0f}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

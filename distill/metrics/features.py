@@ -61,7 +61,7 @@ def load_features(name: str = "auto", *, device: str = "cpu") -> Features:
             f"features inception need the published file {inception.FILE}: give its path as inception=FILE; "
             f"it is at {inception.URL}"
         )
-    raise DistillError(f"unknown features {name!r}; known are {', '.join(NAMES)}")
+    raise DistillError(f"unknown features {name!r}; known are auto, {', '.join(NAMES)}, and none")
 
 
 def _of_network(name: str, network: nn.Module, device: str) -> Features:

@@ -195,13 +195,15 @@ def _draw_baselines(panel: Any, name: str, baselines: Mapping[str, Mapping[str, 
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     room = LIMIT * max(high - low, 0.05 * abs(high))
     far = []
-    for who, scores in baselines.items():
+    for number, (who, scores) in enumerate(baselines.items()):
         if name not in scores:
             continue
         if low - room <= scores[name] <= high + room:
             panel.axhline(scores[name], color=FAINT, lw=0.9, ls="--")
-            panel.text(0.99, scores[name], who, fontsize=7, color=FAINT, ha="right", va="bottom",
-                       transform=panel.get_yaxis_transform())  # fmt: skip
+            side, at = (("right", 0.99), ("left", 0.01))[number % 2]  # two that lie close are named apart
+            panel.text(at, scores[name], who, fontsize=7, color=FAINT, ha=side, va="bottom",
+                       transform=panel.get_yaxis_transform(),
+                       bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5})  # fmt: skip
         else:
             far.append(f"{who}: {scores[name]:.4g}")
     if far:

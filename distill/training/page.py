@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,11 +23,17 @@ EVERY = 30  # seconds between two looks
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What does not change in the course of a run, and the name of the latest picture."""
+    """What does not change in the course of a run, and the name of the latest picture.
+
+    `legend` says what the pictures show, `reals` names a picture of the data, `caution` is for a reader of scores.
+    """
 
     title: str
     facts: Mapping[str, object] = field(default_factory=dict)
     picture: str = ""
+    legend: str = ""
+    reals: str = ""
+    caution: str = ""
 
 
 def write_page(folder: Path, page: Page, scores: Mapping[str, Mapping[str, float]], *, running: bool) -> None:
@@ -43,12 +49,21 @@ def write_page(folder: Path, page: Page, scores: Mapping[str, Mapping[str, float
         scores=scores,
         names=names,
         best=best,
+        better=better_ends(names),
         curves=_curves(folder, baselines),
         running=running,
         every=EVERY,
         css=CSS,
     )
     atomic_write(folder / NAME, text.encode())
+
+
+def better_ends(names: Sequence[str]) -> str:
+    """Say of the scores which end is the better one."""
+    more = [name.replace("_", " ") for name in names if name in HIGHER_IS_BETTER]
+    if not more:
+        return "Less is better."
+    return f"{' and '.join(more)}: more is better." + (" All others: less." if len(more) < len(names) else "")
 
 
 @cache

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.progress import plural
 
 
 def rank() -> int:
@@ -49,6 +50,10 @@ def process_group(device: str) -> Iterator[str]:
 def check_gpus(wanted: int) -> None:
     """Raise DistillError for more GPUs than there are."""
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not there:
+        raise DistillError(
+            f"{plural(wanted, 'GPU')} asked for, and no usable CUDA GPU here: leave --gpus out"
+        )
     if wanted > there:
         raise DistillError(f"{wanted} GPUs asked for, {there} usable here: ask for at most {there}")
 

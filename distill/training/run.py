@@ -13,7 +13,7 @@ import torch
 
 from distill.devices import resolve_device, resolve_training_precision
 from distill.files import atomic_write
-from distill.progress import Progress
+from distill.progress import Progress, plural
 from distill.training import processes
 from distill.training.advice import advice, full_disk
 from distill.training.loop import Event, Run, train
@@ -152,10 +152,10 @@ def _printed(quiet: bool) -> Note:
 def opening_line(training: Training, position: RunPosition) -> str:
     plan = training.plan
     going_on = f", from {kimg_text(position.samples)} kimg on" if position.samples else ""
-    return (
-        f"{plan.preset}: {training.trainer.title(plan)}, {plan.data.rows} {training.trainer.noun(plan)}s, for"
-        f" {kimg_text(plan.samples)} kimg by {plan.device} in {plan.precision} into {plan.out}{going_on}"
-    )
+    rows = plural(plan.data.rows, training.trainer.noun(plan))
+    told = ", ".join([training.trainer.title(plan), rows, *training.trainer.opening(plan, training.step)])
+    how = f"for {kimg_text(plan.samples)} kimg by {plan.device} in {plan.precision}"
+    return f"{plan.preset}: {told}, {how} into {plan.out}{going_on}"
 
 
 def make_run(training: Training, events: RunEvents) -> Run[Any]:
@@ -192,10 +192,16 @@ class RunEvents:
         self.training, self.out = training, training.plan.out
         self.watch: Watch = training.trainer.make_watch(training.plan, training.step)
         trainer, plan = training.trainer, training.plan
-        self.page = Page(title=trainer.title(plan), facts=training.facts())
+        self.page = Page(
+            title=trainer.title(plan),
+            facts=training.facts(),
+            legend=self.watch.legend,
+            caution=self.watch.caution,
+        )
 
     def begin(self, position: RunPosition) -> None:
         self.watch.begin(position)
+        self.page = replace(self.page, reals=self.watch.reals)
         self.write_page(position, running=True)
 
     def score(self, position: RunPosition) -> Mapping[str, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from distill.devices import Format
 from distill.errors import DistillError
+from distill.progress import plural
 from distill.training.loop import Step
 from distill.training.position import RunPosition
 from distill.training.request import TrainRequest
@@ -55,6 +56,14 @@ class Watch(Protocol):
     def caution(self) -> str:
         """What a reader of the scores must know; "" for nothing."""
 
+    @property
+    def legend(self) -> str:
+        """What `picture` shows, for the line under it; "" where it tells itself."""
+
+    @property
+    def reals(self) -> str:
+        """Name of the picture of the data that `begin` draws into the run's folder; "" for none."""
+
     def begin(self, position: RunPosition) -> None:
         """Make ready before the first update of this start: baselines, the best of an earlier one."""
 
@@ -72,6 +81,16 @@ class Watch(Protocol):
 
     def result(self) -> TrainingResult:
         """Where the weights are and how good."""
+
+
+FEW = 100  # rows: scores of fewer say little
+
+
+def few_scored(count: int, noun: str, option: str) -> str:
+    """The caution of a score on few rows; "" where there are enough, or none."""
+    if not 0 < count < FEW:
+        return ""
+    return f"scored on {plural(count, noun)} only: small differences of a score say nothing; {option} holds out more"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +141,8 @@ class Trainer(Generic[S, D, N]):
     `noun`: of a sample, such as image or pair. `default_preset`: the one for a data set where none is asked for.
     `settle`: the preset with the changes asked for, checked (`settings.changed`, and what the model adds). `samples`:
     how many the whole run sees, of so many rows. `open_data`: (request, settings, device, note) -> data; `note` hears
-    of pictures left out. `title`: of page and first line. `less_memory`: what to do where memory ends.
+    of pictures left out. `title`: of page and first line; `opening`: what else the first line tells. `less_memory`:
+    what to do where memory ends.
     """
 
     name: str
@@ -137,6 +157,7 @@ class Trainer(Generic[S, D, N]):
     title: Callable[[TrainingPlan[S, D]], str]
     less_memory: Callable[[S], str]
     cadence: Callable[[int], Cadence] = lambda rows: Cadence()
+    opening: Callable[[TrainingPlan[S, D], N], Sequence[str]] = lambda plan, step: ()
 
     def preset(self, request: TrainRequest) -> str:
         """Return the preset's name. Raises DistillError for one that is not there, naming all."""

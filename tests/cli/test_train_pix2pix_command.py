@@ -251,7 +251,10 @@ def test_pairs_and_chosen_roles(pairs: Path, tmp_path: Path, capsys: pytest.Capt
     assert (plan["inputs"], plan["target"]) == ("target", "source")
     options = ["--data", pairs, "--out", tmp_path / "run", *back, *epochs(0.5, 0), "--val-fraction", 0]
     assert distill(["train-pix2pix", *map(str, [*COMMON, *options])]) == 0
-    assert "target → source, 16 pairs, for" in capsys.readouterr().err
+    assert (
+        "target → source, 16 pairs, 0 held out, perceptual loss: none, for 0.008 kimg"
+        in capsys.readouterr().err
+    )
     facts = load_student(tmp_path / "run").facts
     assert facts.inputs == ("target",)
     assert facts.selected_by == {}

@@ -213,7 +213,11 @@ def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -
         (["--augment", "p=2"], "augment 'p=2' is none of"),
         (["--held-out", "64"], "64 images to hold out of 64"),
         (["--batch", "6"], "6 images of a batch in each process are no multiple of 4"),
-        (["--features", "vgg19"], "unknown features 'vgg19'"),
+        (
+            ["--features", "zz"],
+            "unknown features 'zz'; known are auto, efficientnet_lite0, inception=FILE, pixels8, and none",
+        ),
+        (["--set", "init="], "setting init is empty: give a value, or leave it out"),
         (["--features", "inception"], "give its path as inception=FILE"),
         (["--features", "inception=/no/such.pth"], "/no/such.pth: cannot be read"),
         (["--gpus", "64"], "64 GPUs asked for"),

@@ -132,7 +132,7 @@ class ToyStep:
 class ToyWatch:
     """Writes the generator and draws what it makes of the first pictures."""
 
-    caution = ""
+    caution = legend = reals = ""
 
     def __init__(self, plan: TrainingPlan[ToySettings, ToyData], step: ToyStep) -> None:
         self.path, self.step = plan.out / "toy.pt", step

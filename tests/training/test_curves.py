@@ -6,9 +6,11 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from distill.errors import DistillError
@@ -103,3 +105,21 @@ def test_a_baseline_is_dashed_where_it_leaves_the_curve_readable(tmp_path: Path)
         return drawn.count(b"stroke-dasharray")
 
     assert dashes(0.15) == dashes(9.0) + 1
+
+
+def test_two_baselines_that_lie_close_are_named_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+
+    class Kept(Figure):
+        def __init__(self, *args: Any, **given: Any) -> None:
+            super().__init__(*args, **given)
+            drawn.append(self)
+
+    monkeypatch.setattr(curves, "Figure", Kept)
+    baselines = {"copy the content": {"l1": 0.15}, "mean of the inputs": {"l1": 0.1501}}
+    draw_curves([read_curves(write_run(tmp_path / "run"))], only=["l1"], baselines=baselines)
+    boxes = [text.get_window_extent() for text in drawn[0].axes[0].texts if text.get_text() in baselines]
+    assert len(boxes) == 2
+    assert not boxes[0].overlaps(boxes[1])

@@ -25,6 +25,21 @@ def test_the_best_of_each_score_is_bold_and_curves_come_with_the_first_numbers(t
     assert "data:image/svg+xml" in text
 
 
+def test_the_page_says_what_its_pictures_and_scores_are(tmp_path: Path) -> None:
+    page = Page(
+        title="a", picture="s.png", legend="at ψ 0.7", reals="reals.png", caution="scored on 3 images only"
+    )
+    write_page(tmp_path, page, {"generator": {"frechet_pixels8": 2.0}}, running=False)
+    text = (tmp_path / NAME).read_text()
+    assert 'src="s.png"' in text
+    assert "at ψ 0.7" in text
+    assert 'src="reals.png"' in text
+    assert "Less is better. Scored on 3 images only." in text
+    assert "ssim" not in text.lower()
+    write_page(tmp_path, page, SCORES, running=False)
+    assert "ssim: more is better. All others: less." in (tmp_path / NAME).read_text()
+
+
 def test_names_are_escaped(tmp_path: Path) -> None:
     page = Page(title="<b>&", facts={"data": "<script>"}, picture='"><script>')
     write_page(tmp_path, page, {}, running=False)

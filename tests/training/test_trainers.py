@@ -128,6 +128,7 @@ def test_a_dry_run_shows_every_setting_and_writes_nothing(
     assert train(folder, tmp_path / "run", "--set", "pool=5", "--dry-run", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["images"], facts["pool"], facts["batch"], facts["kimg"]) == (12, 5, 4, 1.0)
+    assert facts["time"].startswith("about ")
     assert facts["generator_parameters"] == 3 * 8 * 9 + 8 + 8 * 3 * 9 + 3
     assert not (tmp_path / "run").exists()
 
@@ -141,6 +142,16 @@ def test_resume_with_another_setting_is_refused(
     other = ["train-stylegan2", "--preset", "tiny", "--features", "none", "--device", "cpu", "--resume"]
     assert run([*other, "--data", str(folder), "--out", str(tmp_path / "run")]) == 2
     assert "other settings: trainer is 'toy' there and 'stylegan2' now" in capsys.readouterr().err
+
+
+def test_gpus_on_a_machine_without_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for count, words in ((1, "1 GPU asked for"), (2, "2 GPUs asked for")):
+        assert train(folder, tmp_path / "run", "--gpus", count) == 2
+        error = capsys.readouterr().err
+        assert f"{words}, and no usable CUDA GPU here: leave --gpus out" in error
 
 
 def test_it_stands_in_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:

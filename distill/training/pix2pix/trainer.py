@@ -63,6 +63,11 @@ def title(plan: Plan) -> str:
     return f"{' + '.join(inputs)} → {target}"
 
 
+def opening(plan: Plan, step: Pix2PixHDStep) -> list[str]:
+    """What is held out, and the features of the perceptual loss."""
+    return [f"{len(plan.data.held_out)} held out", f"perceptual loss: {step.features.name}"]
+
+
 def cadence(rows: int) -> Cadence:
     """An epoch of a small data set is over in a second, and pictures and files take as long."""
     return Cadence(
@@ -83,4 +88,5 @@ PIX2PIX: Trainer[Pix2PixSettings, Triplets, Pix2PixHDStep] = Trainer(
     title=title,
     less_memory=less_memory,
     cadence=cadence,
+    opening=opening,
 )

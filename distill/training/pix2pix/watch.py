@@ -18,13 +18,14 @@ from distill.files import atomic_write
 from distill.metrics.features import Features, load_features
 from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
 from distill.networks.student import StudentFacts, load_student, save_student
+from distill.shards.summary import sample_word
 from distill.training.page import BASELINES
 from distill.training.pix2pix.data import Triplets
 from distill.training.pix2pix.samples import SampleSheet
 from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
 from distill.training.position import RunPosition, kimg_text
-from distill.training.trainer import TrainingPlan, TrainingResult
+from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 
 LAST, BEST, SCORES = "student.safetensors", "student-best.safetensors", "scores.json"
 SAMPLES = 12  # triplets in a picture
@@ -43,6 +44,7 @@ class StudentWatch:
     def __init__(self, plan: Plan, step: Pix2PixHDStep) -> None:
         self.out, self.step, self.data = plan.out, step, plan.data
         self.batch, self.facts = plan.settings.batch, student_facts(plan, step)
+        self.noun = sample_word(plan.data.dataset.roles)
         self.rows = spread(plan.data.held_out, plan.request.score_images)
         self.features: Features | None = None
         if plan.request.features != "none" and len(self.rows):
@@ -56,6 +58,16 @@ class StudentWatch:
 
     @property
     def caution(self) -> str:
+        return few_scored(len(self.rows), self.noun, "--val-fraction")
+
+    @property
+    def legend(self) -> str:
+        """The sheet names its own columns."""
+        return ""
+
+    @property
+    def reals(self) -> str:
+        """The sheet shows the data beside the output."""
         return ""
 
     @property

@@ -38,5 +38,6 @@ STYLEGAN2: Trainer[StyleGAN2Settings, TeacherImages, StyleGAN2Step] = Trainer(
     make_step=make_step,
     make_watch=TeacherWatch,
     title=lambda plan: f"StyleGAN2 of {plan.data.resolution} px on {plan.data.name}",
+    opening=lambda plan, step: [f"{len(plan.data.held_out)} held out"],
     less_memory=lambda settings: f"with batches of {settings.batch}: take a smaller --batch or --resolution",
 )

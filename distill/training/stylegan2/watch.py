@@ -19,9 +19,9 @@ from distill.training.stylegan2.data import TeacherImages
 from distill.training.stylegan2.export import as_images, pictures, save_generator, set_centre
 from distill.training.stylegan2.settings import StyleGAN2Settings
 from distill.training.stylegan2.step import StyleGAN2Step
-from distill.training.trainer import TrainingPlan, TrainingResult
+from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 
-FILE = "generator.safetensors"
+FILE, REALS = "generator.safetensors", "reals.png"
 GRID = 8  # pictures a side
 GRID_PSI = 0.7
 KEPT = ("critic", "lr", "batch", "noise", "gamma", "mirror")  # settings that the file tells
@@ -42,16 +42,30 @@ class TeacherWatch:
 
     @property
     def caution(self) -> str:
-        """Whether the score is taken with the features that the critic judges by."""
-        features = self._features.name if self._features else ""
-        if self.plan.settings.critic == "projected" and features == LITE0:
-            return "the critic and the score see the same features, so the score flatters: trust the pictures more"
-        return ""
+        """Whether the score is taken on few images, or with the features that the critic judges by."""
+        if self._features is None:
+            return ""
+        lines = [few_scored(len(self.data.held_out), "image", "--held-out")]
+        if self.plan.settings.critic == "projected" and self._features.name == LITE0:
+            lines.append(
+                "the critic and the score see the same features, so the score flatters: trust the pictures more"
+            )
+        return "; ".join(line for line in lines if line)
+
+    @property
+    def legend(self) -> str:
+        return (
+            f"Drawn at ψ {GRID_PSI:g} by the average of the weights, of the same z each time; scored at ψ 1."
+        )
+
+    @property
+    def reals(self) -> str:
+        return REALS
 
     def begin(self, position: RunPosition) -> None:
         """Write the first real images as a grid."""
         numbers = self.data.train_on[: GRID * GRID]
-        write_png(self.plan.out / "reals.png", grid(self.data.images.read(numbers), GRID))
+        write_png(self.plan.out / REALS, grid(self.data.images.read(numbers), GRID))
 
     def score(self, position: RunPosition) -> dict[str, float]:
         """Take the Fréchet distance between drawn (psi 1) and held-out images."""

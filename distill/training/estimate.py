@@ -1,0 +1,40 @@
+"""How long a training will take, by some updates of it that are thrown away."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from distill.timing import DeviceTimer, clock
+from distill.training.position import RunPosition
+from distill.training.run import Training
+
+PLACES = (0.5, 0.9, 0.1)  # of the run: an update of its first part may be another one than those of the last
+SECONDS = 20.0  # after which no new update begins
+
+
+def time_text(training: Training) -> str:
+    """Say how long all updates take, pictures, scores and files aside, or that it cannot be told. Writes nothing.
+
+    The networks have learnt from these updates: begin a run with others.
+    """
+    plan = training.plan
+    if getattr(plan.settings, "compiled", False):
+        return "not estimated: compiling comes first and takes minutes; progress shows the time left"
+    updates = -(-plan.samples // plan.settings.batch)
+    began, took = time.monotonic(), []
+    for place in PLACES:
+        number = int(place * updates)
+        position = RunPosition(seed=plan.seed, updates=number, samples=number * plan.settings.batch)
+        took.append(min(_seconds(training, position) for _ in range(2)))
+        if time.monotonic() - began > SECONDS:
+            break
+    return f"about {clock(updates * sum(took) / len(took))} of updates, pictures and scores aside"
+
+
+def _seconds(training: Training, position: RunPosition) -> float:
+    batch = training.plan.data.draw(position)
+    with DeviceTimer(torch.device(training.plan.device)) as timer:
+        training.step.update(batch, position)
+    return timer.seconds()
