@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib.metadata
 import os
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import click
 import pytest
 
+from distill.__main__ import interrupt
 from distill.cli.main import COMMANDS, cli, run
 from distill.errors import DiskFull, DistillError, Incomplete, Interrupted, NothingWorked
 
@@ -139,6 +141,26 @@ def test_python_m_distill_is_the_same_command():
         [sys.executable, "-m", "distill", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("distill ")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_while_modules_are_imported_is_exit_code_130(name, tmp_path):
+    swallowing = f"import os, signal\ntry: os.kill(os.getpid(), signal.{name})\nexcept BaseException: pass"
+    (tmp_path / "click.py").write_text(swallowing)  # the first thing that is imported
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "distill", "status", "."],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (130, "distill: interrupted\n", "")
+
+
+def test_a_signal_to_a_command_that_runs_unwinds_it():
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(signal.SIGTERM, SimpleNamespace(f_code=interrupt.__code__, f_back=None))
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
