@@ -93,13 +93,16 @@ def text_value(text: str) -> np.bytes_:
 
 def check_collection(collection: Collection) -> None:
     """Raise DistillError where the folder cannot be written, or holds another data set, naming the difference."""
-    folder = collection.folder
-    if not check_place(folder):
-        return
-    found = read_json(folder / RECIPE_FILE)
-    if digest_of(found) != collection.digest:
-        raise DistillError(f"{folder} holds another data set: {_difference(found, collection.recipe)};"
-                           " choose another --out")  # fmt: skip
+    if check_place(collection.folder):
+        check_recipe(collection.folder, read_json(collection.folder / RECIPE_FILE), collection.recipe)
+
+
+def check_recipe(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise DistillError, naming the difference, where the recipe of a folder is another one."""
+    if digest_of(there) != digest_of(here):
+        raise DistillError(
+            f"{folder} holds another data set: {_difference(there, here)}; choose another --out"
+        )
 
 
 def collect(

@@ -13,6 +13,7 @@ from image_sets import read_image_set
 
 from distill.cli.main import explain
 from distill.cli.render_avatars import render_avatars
+from distill.shards.images import avatar_set
 
 for package in ("dicebear", "dicebear_styles", "resvg_py"):
     pytest.importorskip(package, reason="needs the extra 'avatars'")
@@ -41,6 +42,17 @@ def test_json_report(tmp_path):
     report = json.loads(result.stdout)
     assert report["licence"] == "CC0 1.0"
     assert report["digest"] == json.loads((tmp_path / "a" / "manifest.json").read_text())["digest"]
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_another_data_set_is_refused_before_the_work(tmp_path, monkeypatch, dry):
+    few = ("--n", 3, "--out", tmp_path / "a", "--resolution", 8)
+    assert run(*few).exit_code == 0
+    assert run(*few, *dry).exit_code == 0
+    monkeypatch.setattr(avatar_set, "survey", lambda *args, **kwargs: pytest.fail("the work began"))
+    line, code = explain(run(*few, "--seed", 1, *dry).exception)
+    assert code == 2
+    assert "holds another data set: its source" in line
 
 
 def test_dry_run_writes_nothing(tmp_path):

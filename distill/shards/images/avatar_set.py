@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from distill.parallel import default_workers, ordered
 from distill.progress import plural
 from distill.schema import canonical_json
-from distill.shards.collect import Collection, Entry, collect
+from distill.shards.collect import Collection, Entry, check_recipe, collect
+from distill.shards.folder import RECIPE_FILE, read_json
 from distill.shards.images.avatars import (
     LOOKS,
     NEUTRAL,
@@ -119,19 +120,31 @@ def plan_avatars(request: RenderAvatarsRequest) -> AvatarPlan:
     """Check style, size and place. Raises DistillError, and DiskFull where the set does not fit."""
     check_resolution(request.resolution)
     licence = licence_of(request.style)
-    check_place(request.out)
+    if check_place(request.out):
+        check_same(request, licence)
     check_room(request.out, images=request.n, resolution=request.resolution, codec=request.codec)
     return AvatarPlan(
         request=request, licence=licence, workers=request.workers or default_workers(request.n, 500)
     )
 
 
+def check_same(request: RenderAvatarsRequest, licence: Licence) -> None:
+    """Refuse a place that holds another data set, as far as that shows before the attributes are known."""
+    there, known = read_json(request.out / RECIPE_FILE), source_of(request, licence)
+    source = there.get("source")
+    if isinstance(source, dict):
+        there["source"] = {name: value for name, value in source.items() if name in known}
+    here = image_recipe(resolution=request.resolution, codec=request.codec, source=known)
+    check_recipe(request.out, there, here)
+
+
 def estimate(plan: AvatarPlan) -> float:
-    """Return about how many seconds a plan takes, by drawing a few avatars."""
+    """Return about how many seconds a plan takes, by drawing a few avatars; attributes are found once before."""
     request = plan.request
     draw(request.style, "warm-up", request.resolution)
     started = time.perf_counter()
     for index in range(SAMPLE):
+        attributes_of(request.style, f"sample-{index}")
         draw(request.style, f"sample-{index}", request.resolution)
     return round((time.perf_counter() - started) / SAMPLE * request.n / plan.workers, 1)
 
@@ -165,19 +178,21 @@ def survey(plan: AvatarPlan, *, stop: threading.Event) -> tuple[dict[str, LabelC
             attributes.add(resolved)
             hashed.update(canonical_json(resolved).encode())
     labels, same = attributes.labels()
-    source = {
+    found = {"same": same, "labels": sorted(labels), "sha256": hashed.hexdigest()}
+    return labels, {**source_of(request, plan.licence), **found}
+
+
+def source_of(request: RenderAvatarsRequest, licence: Licence) -> dict[str, Any]:
+    """Return what the recipe says of the avatars before their attributes are known."""
+    return {
         "kind": "avatars",
         "style": request.style,
         "seed": request.seed,
         "n": request.n,
         "frame": list(LOOKS.get(request.style, AvatarLook()).frame or ()),
-        "licence": plan.licence.__dict__,
-        "same": same,
-        "labels": sorted(labels),
+        "licence": licence.__dict__,
         "packages": {name: metadata.version(name) for name in PACKAGES.values()},
-        "sha256": hashed.hexdigest(),
     }
-    return labels, source
 
 
 def _entries(
