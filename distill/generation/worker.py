@@ -22,7 +22,7 @@ from distill.stylegan2.compiling import compiler_advice, keep_compiled
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 from distill.timing import StageClock
-from distill.weights.registry import cache_dir
+from distill.weights.registry import cache_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,5 +116,5 @@ cached_scorer = lru_cache(maxsize=1)(open_scorer)
 def teacher_of(source: str, device: str, precision: Format, *, compiled: bool = False) -> Generator:
     """Load the teacher once per process."""
     if compiled:
-        keep_compiled(cache_dir() / "compiled")
+        keep_compiled(cache_folder("compiled"))
     return load_generator(source, device=device, precision=precision, compiled=compiled)

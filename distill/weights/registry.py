@@ -13,6 +13,7 @@ import os
 import tomllib
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
+from multiprocessing import parent_process
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NOWHERE = Path(os.devnull) / "distill"
 CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that tells the format of the file itself
 
 WeightsKind = Literal["generator", "features", "scorer"]
@@ -80,13 +82,45 @@ def weights_folder() -> Path:
 
 
 def cache_dir() -> Path:
-    """Return $DISTILL_CACHE, or the user's cache folder for `distill`. It need not exist."""
-    chosen = os.environ.get("DISTILL_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import pooch
+    """Return $DISTILL_CACHE, or the user's cache folder for `distill`. It need not exist.
 
-    return Path(str(pooch.os_cache("distill")))
+    Where no folder can be named or looked into it is a path at which nothing is and nothing can be.
+    """
+    chosen = os.environ.get("DISTILL_CACHE")
+    try:
+        if chosen:
+            folder = Path(chosen).expanduser().absolute()
+        else:
+            import pooch
+
+            folder = Path(str(pooch.os_cache("distill")))
+        closed = folder.exists() and not os.access(folder, os.X_OK)
+    except (RuntimeError, OSError):  # nobody's home; a folder above is closed
+        return NOWHERE
+    return NOWHERE if closed else folder
+
+
+def cache_folder(name: str) -> Path | None:
+    """Return a folder of the cache, made where it is not there; None where it cannot be, which is said once."""
+    folder = cache_dir() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        say_no_cache(error.strerror or str(error))
+        return None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        say_no_cache("no permission to write there")
+        return None
+    return folder
+
+
+@functools.cache
+def say_no_cache(why: str) -> None:
+    """Say it once, for this process and those that it starts."""
+    if parent_process() is None:
+        folder = cache_dir()
+        where = "no home folder is known" if folder == NOWHERE else f"{folder}: {why}"
+        log.warning("note: nothing is kept in the cache (%s); $DISTILL_CACHE names another folder", where)
 
 
 @functools.cache
@@ -177,11 +211,18 @@ def _fetched(
     recorded = hashes.get(url)
     expected = sha256 or recorded
     if not path.is_file():
+        if cache_folder("downloads") is None:
+            raise DistillError(
+                f"{url}: no place to put it: name a folder in $DISTILL_CACHE that can be written to"
+            )
         fetch(url, path, downloader=CappedDownload(sha256=expected, max_bytes=max_bytes, progress=progress))
     found = _sha256(path)
     check_hash(path, found, expected)
     if recorded is None:
-        hashes.record(url, found)
+        try:
+            hashes.record(url, found)
+        except (OSError, DistillError) as error:
+            say_no_cache(str(error))
     return path
 
 
@@ -230,13 +271,12 @@ def cached_checkpoint(path: Path) -> Checkpoint:
         except DistillError as error:
             log.warning("%s: broken, converting again (%s)", copy, error)
     checkpoint = read_checkpoint(path)
-    if checkpoint.format != "safetensors":
+    if checkpoint.format != "safetensors" and cache_folder("converted"):
+        facts = {**checkpoint.facts, CONVERTED_FROM: checkpoint.format}
         try:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            facts = {**checkpoint.facts, CONVERTED_FROM: checkpoint.format}
             save_safetensors(copy, replace(checkpoint, facts=facts))
-        except (OSError, DistillError) as error:
-            log.warning("%s: not kept (%s); it will be converted again next time", copy, error)
+        except DistillError as error:
+            say_no_cache(str(error))
     return checkpoint
 
 

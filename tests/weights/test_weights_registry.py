@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import pwd
 import re
 import threading
 import tomllib
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import pytest
 import requests
+import torch
 
 from distill.errors import DiskFull, DistillError
 from distill.weights import fetch as download
 from distill.weights import registry as weights
 from distill.weights.checkpoint import read_checkpoint, save_safetensors
 from distill.weights.fetch import CappedDownload, KnownHashes, fetch
+from distill.weights.inventory import list_weights
 from distill.weights.registry import (
     cache_dir,
     cached_checkpoint,
@@ -283,6 +286,38 @@ def test_a_converted_file_is_kept_and_keeps_its_sha256(monkeypatch, tmp_path):
     copy.write_bytes(b"broken")
     assert cached_checkpoint(foreign).format == "nvidia-pytorch"
     assert read_checkpoint(copy).format == "safetensors"
+
+
+@pytest.fixture(params=["unwritable", "no home", "no such home"])
+def no_cache(request, monkeypatch, tmp_path):
+    """There is no folder for a cache, in one of the ways of containers and batch systems."""
+    weights.say_no_cache.cache_clear()
+    if request.param == "unwritable":
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "file" / "cache"))
+    elif request.param == "no such home":
+        monkeypatch.setenv("DISTILL_CACHE", "~nosuchuser/cache")
+    else:
+        for name in ("DISTILL_CACHE", "XDG_CACHE_HOME", "HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+
+
+def test_without_a_cache_files_are_read_all_the_same_and_it_is_said_once(no_cache, caplog, tmp_path):
+    source = tmp_path / "g.pt"
+    torch.save(read_checkpoint(resolve("portraits")).state, source)
+    for _ in range(2):
+        assert cached_checkpoint(source).format == "state-dict"
+    [note] = caplog.messages
+    assert re.fullmatch(
+        r"note: nothing is kept in the cache \(.+\); \$DISTILL_CACHE names another folder", note
+    )
+
+
+def test_without_a_cache_nothing_is_fetched_and_the_line_says_what_to_do(no_cache):
+    with pytest.raises(DistillError, match=r"name a folder in \$DISTILL_CACHE that can be written to"):
+        resolve("https://example.org/generator.pkl")
+    assert {entry["state"] for entry in list_weights()} == {"embedded", "not fetched"}
 
 
 def test_safetensors_are_not_copied_into_the_cache(tmp_path):
