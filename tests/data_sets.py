@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from distill.shards.digest import digest_of
 from distill.shards.folder import ShardReport, write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
 
-DIGEST = "0123456789ab"
 REASONS = ("accepted", "ssim.nothing-changed", "face.none")
 TRIED = 5  # candidates a shard: 0, 2 and 3 are accepted
 ACCEPTED = (0, 2, 3)
@@ -60,7 +60,7 @@ def content_of(shard: int, recipe: dict[str, Any]) -> ShardContent:
     rows = list(ACCEPTED)
     return ShardContent(
         index=shard,
-        digest=DIGEST,
+        digest=digest_of(recipe),
         recipe_json=json.dumps(recipe),
         codec=recipe["codec"],
         resolution=recipe["resolution"],
@@ -90,5 +90,8 @@ def make_data_set(
     (folder / "recipe.json").write_text(json.dumps(recipe))
     reports = [commit_shard(folder, content_of(shard, recipe)) for shard in range(shards)]
     if complete:
-        write_manifest(folder, recipe=recipe, digest=DIGEST, n=3 * shards, reports=reports)
+        write_manifest(folder, recipe=recipe, digest=digest_of(recipe), n=3 * shards, reports=reports)
     return reports
+
+
+DIGEST = digest_of(recipe_of())

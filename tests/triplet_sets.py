@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data_sets import DIGEST, recipe_of
+from data_sets import recipe_of
 
 from distill.shards.codec import encode_images
+from distill.shards.digest import digest_of
 from distill.shards.folder import write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
@@ -68,7 +69,7 @@ def make_triplets(
         columns = {name: made[name] for name in made if latents and name.startswith("latents/")}
         content = ShardContent(
             index=shard,
-            digest=DIGEST,
+            digest=digest_of(recipe),
             recipe_json=json.dumps(recipe),
             codec=recipe["codec"],
             resolution=SIDE,
@@ -80,5 +81,5 @@ def make_triplets(
             reasons=("accepted",),
         )
         reports.append(commit_shard(folder, content))
-    write_manifest(folder, recipe=recipe, digest=DIGEST, n=rows, reports=reports)
+    write_manifest(folder, recipe=recipe, digest=digest_of(recipe), n=rows, reports=reports)
     return folder

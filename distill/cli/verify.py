@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from distill.shards.verify import VerifyReport
 
 
+UNSIGNED = "unsigned, so accidents are ruled out, not forgery"
+
+
 @click.command()
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--full", is_flag=True, help="Also compare every sha256, read every column and image.")
@@ -45,9 +48,13 @@ def verify(folder: Path, full: bool, as_json: bool) -> None:
     if report.problems:
         raise DistillError(f"{folder}: {plural(len(report.problems), 'problem')}; {advice(report)}")
     if not as_json:
-        depth = "checksums, columns and images" if full else "sizes and structure; --full reads everything"
+        depth = (
+            "checksums, columns and images"
+            if full
+            else "sizes, structure and recipes; --full reads everything"
+        )
         found = f"{plural(report.rows, 'row')} in {plural(report.shards, 'shard')}"
-        click.echo(f"{folder}: {found}, all fine ({depth})")
+        click.echo(f"{folder}: {found}, all fine (recipe {report.digest}, {depth}); {UNSIGNED}")
 
 
 def advice(report: VerifyReport) -> str:

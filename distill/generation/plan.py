@@ -67,7 +67,8 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
     `n`, no permission.
     """
     check_size(n, recipe.shard_size)
-    begun = check_folder(folder, recipe)
+    there = check_folder(folder, recipe)
+    recipe = there or recipe  # a data set keeps the name, licence and origin that its generator had at first
     rows = shard_rows(n, recipe.shard_size)
     done: dict[int, ShardReport] = {}
     for index, count in enumerate(rows):
@@ -78,7 +79,7 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
             done[index] = report
     if folder.is_dir() and max(shard_indices(folder), default=-1) >= len(rows):
         raise DistillError(holds_more(folder, n))
-    return ShardPlan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done, begun=begun)
+    return ShardPlan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done, begun=there is not None)
 
 
 def check_size(n: int, shard_size: int) -> None:
@@ -115,12 +116,12 @@ def recipe_there(folder: Path) -> Recipe | None:
     return Recipe.from_json(canonical_json(fields))
 
 
-def check_folder(folder: Path, recipe: Recipe) -> bool:
-    """Refuse an output folder that is not empty and not this recipe's; say whether its data set was begun."""
+def check_folder(folder: Path, recipe: Recipe) -> Recipe | None:
+    """Refuse an output folder that is not empty and not this recipe's; return the recipe that its data set has."""
     there = recipe_there(folder)
     if there and (difference := recipe.difference(there)):
         raise DistillError(f"{folder} holds a data set of another recipe: {difference}; choose another --out")
-    return there is not None
+    return there
 
 
 def claim_folder(plan: ShardPlan, conditions: Conditions) -> None:

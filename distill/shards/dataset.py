@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from distill.errors import DistillError
-from distill.shards.folder import manifest_reports, read_manifest, shard_path
+from distill.errors import DistillError, ShardCorrupt
+from distill.shards.agreement import difference
+from distill.shards.folder import MANIFEST_FILE, manifest_reports, read_manifest, shard_path
 from distill.shards.read import ShardReader, open_shard
 
+Shape = tuple[np.dtype[np.generic], tuple[int, ...]]  # type of a column, shape of a row of it
 OPEN_SHARDS = 128  # per process; HDF5 takes about 0.8 MB for each
 
 
@@ -31,9 +33,10 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     and "index" to its place in the data set. `roles`: default the recipe's inputs and target. `resolution`:
     averages square cells down to a divisor of the stored side. `columns`: more, such as "latents/content".
 
-    Files are opened when they are first read, in each process anew; the object can be pickled and forked. All
-    shards are checked for size and structure here: a broken or missing one raises `ShardCorrupt` with its
-    name, an incomplete data set or an impossible option `DistillError`.
+    Files are opened when they are first read, in each process anew; the object can be pickled and forked. Here the
+    manifest is checked, and of all shards size, structure and recipe; values and checksums where they are read. What
+    is not read only `distill verify --full` checks. A broken or missing shard raises `ShardCorrupt` with its name, an
+    incomplete data set or an impossible option `DistillError`.
     """
 
     def __init__(
@@ -88,11 +91,18 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     def _check_shards(self) -> int:
         """Open each shard once to check it; return the stored resolution, which all share."""
-        stored = 0
+        stored, shapes = 0, dict[str, Shape]()
         for report in self._reports:
             with open_shard(shard_path(self.folder, report.index), report=report) as reader:
+                if found := difference(self.recipe, reader.recipe):
+                    key, mine, theirs = found
+                    raise ShardCorrupt(
+                        reader.path, f"the {key} of its recipe is {theirs}, {MANIFEST_FILE} says {mine}"
+                    )
                 _check_offers("role", self.roles, reader.roles, reader.path)
                 _check_offers("column", self.columns, reader.columns(), reader.path)
+                for name in self.columns:
+                    _check_shape(reader, name, shapes)
                 stored = stored or reader.resolution
                 if reader.resolution != stored:
                     raise DistillError(
@@ -147,6 +157,19 @@ def average_cells(image_HWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     sums = cells.sum(axis=(1, 3), dtype=np.uint64)
     means: NDArray[np.uint8] = ((sums + side * side // 2) // (side * side)).astype(np.uint8)
     return means
+
+
+def _check_shape(reader: ShardReader, name: str, shapes: dict[str, Shape]) -> None:
+    """Refuse a column that makes no tensor, or another one than in the shards before; `shapes` learns the first."""
+    dtype, row = shape = reader.shape(name)
+    if dtype.kind == "S":
+        raise DistillError(f"{reader.path}: the column {name!r} holds texts, which make no tensor")
+    if shapes.setdefault(name, shape) != shape:
+        first, wanted = shapes[name]
+        raise ShardCorrupt(
+            reader.path,
+            f"{name} is {dtype} {list(row)} a row, {first} {list(wanted)} in the shards before it",
+        )
 
 
 def _check_offers(what: str, wanted: Sequence[str], offered: Sequence[str], path: Path) -> None:

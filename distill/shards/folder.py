@@ -16,10 +16,12 @@ from typing import Any, Self
 from distill.errors import DistillError
 from distill.files import atomic_write, file_sha256, read_regular, sweep, temporary_files
 from distill.progress import command_text
+from distill.shards.digest import digest_of
 from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 
 __all__ = [
     "CONDITIONS_FILE",
+    "CONDITION_KEYS",
     "HELD",
     "LOCK_FILE",
     "MANIFEST_FILE",
@@ -43,7 +45,9 @@ __all__ = [
 MANIFEST_FILE, RECIPE_FILE, LOCK_FILE = "manifest.json", "recipe.json", ".lock"
 CONDITIONS_FILE = "conditions.json"  # how the data set is drawn: see distill/generation/conditions.py
 HELD = ("precision", "batch_size", "compiled")  # of the conditions: the same in every shard of a data set
+CONDITION_KEYS = (*HELD, "device", "model", "versions")
 MANIFEST_FORMAT = "distill-dataset"
+MANIFEST_KEYS = ("digest", "dropped", "format", "n", "recipe", "schema_version", "shards", "tried")
 SHARD_NAME = re.compile(r"shard-(\d{5,})\.h5")
 SIDECAR_NAME = re.compile(r"shard-(\d{5,})\.json")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -163,7 +167,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f" ({command_text('distill', 'status', folder)} shows how far it is)"
         )
     manifest = read_json(path)
-    problem = manifest_problem(manifest)
+    try:
+        problem = manifest_problem(manifest)
+    except RecursionError:
+        problem = "its recipe is nested too deeply"
     if problem:
         raise DistillError(f"{path}: {problem}; where it is only damaged, the same command writes it anew")
     return manifest
@@ -195,6 +202,22 @@ def manifest_problem(manifest: Mapping[str, Any]) -> str | None:
     total = sum(report.rows for report in reports)
     if manifest.get("n") != total:
         return f"it promises {manifest.get('n')!r} rows, its shards hold {total}"
+    if set(manifest) != set(MANIFEST_KEYS):
+        return f"its keys are {', '.join(sorted(manifest))[:200]}, not {', '.join(MANIFEST_KEYS)}"
+    if (found := digest_of(manifest["recipe"])) != manifest["digest"]:
+        return f"its digest is {manifest['digest']}, that of its recipe {found}: one of them was changed"
+    return _sums_problem(manifest)
+
+
+def _sums_problem(manifest: Mapping[str, Any]) -> str | None:
+    """Say which of a manifest's sums over its shards is wrong."""
+    dropped = Counter[str]()
+    for shard in manifest["shards"]:
+        dropped.update(shard["dropped"])
+    tried = sum(shard["tried"] for shard in manifest["shards"])
+    for key, value in {"tried": tried, "dropped": dict(dropped)}.items():
+        if manifest.get(key) != value:
+            return f"its {key} is {str(manifest.get(key))[:60]}, its shards give {value}"
     return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -24,6 +26,17 @@ Array = NDArray[np.generic]
 
 # What h5py raises for broken files, what a decoder raises for broken images, and what absurd sizes lead to.
 FAULTS = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
+
+HDF5_WORDS = re.compile(
+    r"(Unable|Can't|Couldn't|Invalid|Not a|Unspecified|Dataset|No )"
+)  # how its messages begin
+FAULT_WORDS = {
+    "checksum": "damaged, its checksum does not fit",
+    "filter returned failure": "damaged, its checksum does not fit",
+    "truncated": "cut short",
+    "signature": "no HDF5 file",
+    "doesn't exist": "a part of it is missing",
+}
 
 
 def open_shard(path: Path, *, report: ShardReport | None = None) -> ShardReader:
@@ -90,6 +103,11 @@ class ShardReader:
     def column(self, name: str) -> Array:
         """Return a whole column, first axis = rows."""
         return self._read(self._known(name), ...)
+
+    def shape(self, name: str) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
+        """Return the type of a column and the shape of one row of it; nothing is read."""
+        data = self._data_set(self._known(name))
+        return data.dtype, tuple(data.shape[1:])
 
     def value(self, name: str, row: int) -> Array:
         """Return one row of a column; 0-dimensional for a plain number."""
@@ -176,6 +194,17 @@ def _check_identity(reader: ShardReader, report: ShardReport | None) -> None:
             raise ShardCorrupt(reader.path, f"its {key} is {mine!r}, its sidecar says {theirs!r}")
 
 
+def fault_text(error: Exception) -> str:
+    """Say what is wrong with a file, in place of the words of HDF5; an error of ours keeps its own."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    text = " ".join(str(error.args[0] if error.args else "").split())[:200]
+    if not HDF5_WORDS.match(text):
+        return text or type(error).__name__
+    named = (words for sign, words in FAULT_WORDS.items() if sign in text)
+    return next(named, "damaged")
+
+
 @contextmanager
 def _faults(path: Path, what: str) -> Iterator[None]:
     try:
@@ -183,8 +212,7 @@ def _faults(path: Path, what: str) -> Iterator[None]:
     except ShardCorrupt:
         raise
     except FAULTS as error:
-        detail = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ShardCorrupt(path, f"{what}: {detail}") from error
+        raise ShardCorrupt(path, f"{what}: {fault_text(error)}") from error
 
 
 def _close_quietly(file: h5py.File) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 
+from distill.shards.digest import digest_of
 from distill.shards.hdf5 import data_sets, read_attribute
 from distill.shards.layout import (
     ACCEPTED,
@@ -61,10 +62,14 @@ def read_attributes(file: h5py.File) -> Attributes:
 
 def attributes_problem(found: Attributes) -> str | None:
     """Say what is wrong with the attributes of a shard, or None."""
+    recipe = json.loads(found.recipe)
     checks = {
         f"its format is {found.format[:40]!r}, not {FORMAT!r}": found.format == FORMAT,
         "its digest is not 12 hex digits": DIGEST.fullmatch(found.digest) is not None,
-        "its recipe is not a JSON object": isinstance(json.loads(found.recipe), dict),
+        "its recipe is not a JSON object": isinstance(recipe, dict),
+        f"its digest is {found.digest[:12]}, that of the recipe in it is another: one of them was changed": (
+            isinstance(recipe, dict) and digest_of(recipe) == found.digest
+        ),
         "its conditions are not a JSON object": isinstance(json.loads(found.conditions), dict),
         f"index {found.index}, rows {found.rows}, resolution {found.resolution}: out of range": (
             found.index >= 0 and found.rows >= 1 and 1 <= found.resolution <= MAX_RESOLUTION

@@ -1,7 +1,7 @@
 """Check a folder of shards and collect everything that is wrong with it.
 
-Quick: names, sidecars, manifest, sizes, attributes, the structure of every data set. Full: also the sha256 of
-every file, every column, every image.
+Quick: names, sidecars, manifest, sizes, the structure of every data set; the digest of every recipe, and whether
+recipes and conditions are the same everywhere. Full: also the sha256 of every file, every column, every image.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 
 from distill.errors import DistillError, ShardCorrupt
 from distill.files import file_sha256
+from distill.shards.agreement import columns_problem, difference, range_problems, shard_problem
 from distill.shards.columns import column_problem
-from distill.shards.digest import decisive
 from distill.shards.folder import (
+    CONDITION_KEYS,
     CONDITIONS_FILE,
     HELD,
     MANIFEST_FILE,
@@ -80,24 +81,23 @@ def verify_folder(folder: Path, *, full: bool, progress: Progress | None = None)
     report = VerifyReport(folder=str(folder), full=full)
     recipe = _recipe(folder, report)
     listed = _manifest(folder, recipe, report)
-    digest, drawn = report.digest, _conditions(folder, report)
+    checked = _Checked(folder, listed, report.digest, _conditions(folder, report), recipe, full=full)
     indices = sorted({*listed, *shard_indices(folder), *shard_indices(folder, SIDECAR_NAME)})
     done, total = 0, sum(_size(shard_path(folder, index)) for index in indices)
     for index in indices:
-        problems = list(_shard_problems(folder, index, listed, digest, drawn, full=full))
+        problems = list(checked.problems(index))
         report.problems += [Problem(shard=shard_path(folder, index).name, what=what) for what in problems]
         size, sidecar = _size(shard_path(folder, index)), read_report(folder, index)
         if not problems and sidecar is not None:
-            report.shards, report.rows, report.bytes = (
-                report.shards + 1,
-                report.rows + sidecar.rows,
-                report.bytes + size,
-            )
-            digest = digest or sidecar.digest
+            report.shards += 1
+            report.rows += sidecar.rows
+            report.bytes += size
+            checked.digest = checked.digest or sidecar.digest
         done += size
         if progress:
             progress(done, total)
-    report.digest = digest
+    report.digest = checked.digest
+    report.problems += checked.recipe_problems()
     report.notes += [f"{name}: left by a writer that was stopped" for name in temporary_files(folder)]
     return report
 
@@ -118,6 +118,9 @@ def _conditions(folder: Path, report: VerifyReport) -> dict[str, Any]:
     except DistillError as error:
         report.problems.append(_problem_of(path, error))
         return {}
+    if recorded and (stray := set(recorded) ^ set(CONDITION_KEYS)):
+        what = f"its keys are not {', '.join(CONDITION_KEYS)}: see {min(stray)!r}"
+        report.problems.append(Problem(shard=CONDITIONS_FILE, what=what))
     return {key: recorded[key] for key in HELD if key in recorded}
 
 
@@ -129,57 +132,101 @@ def _manifest(folder: Path, recipe: dict[str, Any] | None, report: VerifyReport)
         report.problems.append(_problem_of(folder / MANIFEST_FILE, error))
         return {}
     report.digest = manifest["digest"]
-    if recipe is not None and decisive(recipe) != decisive(manifest["recipe"]):
-        report.problems.append(
-            Problem(shard=MANIFEST_FILE, what=f"its recipe is another than that of {RECIPE_FILE}")
-        )
+    if recipe is not None and (found := difference(manifest["recipe"], recipe)):
+        key, mine, theirs = found
+        what = f"the {key} of its recipe is {mine}, {RECIPE_FILE} says {theirs}"
+        report.problems.append(Problem(shard=MANIFEST_FILE, what=what))
     return {listed.index: listed for listed in manifest_reports(manifest)}
 
 
-def _shard_problems(
-    folder: Path,
-    index: int,
-    listed: dict[int, ShardReport],
-    digest: str | None,
-    drawn: Mapping[str, Any],
-    *,
-    full: bool,
-) -> Iterator[str]:
-    path, sidecar = shard_path(folder, index), read_report(folder, index)
-    if listed and index not in listed:
-        yield "the manifest does not know it"
-    if sidecar is None:
-        missing = not sidecar_path(folder, index).exists()
-        yield "its sidecar is missing" if missing else "its sidecar is unreadable, or of another shard"
-    elif digest is not None and sidecar.digest != digest:
-        yield f"of another recipe: digest {sidecar.digest}, the data set's is {digest}"
-    elif index in listed and sidecar != listed[index]:
-        yield f"its sidecar and the manifest disagree about {_difference(sidecar, listed[index])}"
-    if not path.exists():
-        yield "missing"
-        return
-    expected = listed.get(index, sidecar)
-    try:
-        with open_shard(path, report=expected) as reader:
-            for key, value in drawn.items():
-                if (found := reader.conditions.get(key, value)) != value:
-                    yield f"drawn with {key} {found}, {CONDITIONS_FILE} says {value}"
-            if full:
-                read_everything(reader)
-    except ShardCorrupt as error:
-        yield str(error.what)
-    if full and expected is not None:
-        yield from _checksum_problems(path, expected)
+@dataclass(kw_only=False)
+class _Checked:
+    """The shards of a folder, one after another, and what they have to agree with.
+
+    `listed`: by the manifest; `drawn`: the conditions of all; `recipe`: of recipe.json, None where it is broken.
+    """
+
+    folder: Path
+    listed: dict[int, ShardReport]
+    digest: str | None
+    drawn: Mapping[str, Any]
+    recipe: Mapping[str, Any] | None
+    full: bool = field(kw_only=True)
+    columns: tuple[str, list[str]] | None = (
+        None  # of the first shard that could be opened: its name and columns
+    )
+    opened: int = 0
+    recipes: dict[tuple[str, str, str], list[str]] = field(
+        default_factory=dict
+    )  # difference -> shards that have it
+
+    def problems(self, index: int) -> Iterator[str]:
+        """Yield what is wrong with a shard, but for its recipe."""
+        path, sidecar = shard_path(self.folder, index), read_report(self.folder, index)
+        yield from self._sidecar_problems(index, sidecar)
+        if not path.exists():
+            yield "missing"
+            return
+        expected = self.listed.get(index, sidecar)
+        fault = None
+        try:
+            with open_shard(path, report=expected) as reader:
+                yield from self._disagreements(reader)
+                if self.full:
+                    read_everything(reader)
+        except ShardCorrupt as error:
+            fault = str(error.what)
+        if self.full and expected is not None:
+            fault = _with_checksum(path, expected, fault)
+        if fault:
+            yield fault
+
+    def recipe_problems(self) -> Iterator[Problem]:
+        """Yield where recipe.json and shards differ: once where all shards do, else for each shard that does."""
+        for (key, mine, theirs), names in self.recipes.items():
+            if len(names) == self.opened:
+                yield Problem(shard=RECIPE_FILE, what=f"its {key} is {mine}, every shard says {theirs}")
+            else:
+                what = f"the {key} of its recipe is {theirs}, {RECIPE_FILE} says {mine}"
+                yield from (Problem(shard=name, what=what) for name in names)
+
+    def _sidecar_problems(self, index: int, sidecar: ShardReport | None) -> Iterator[str]:
+        if self.listed and index not in self.listed:
+            yield "the manifest does not know it"
+        if sidecar is None:
+            missing = not sidecar_path(self.folder, index).exists()
+            yield "its sidecar is missing" if missing else "its sidecar is unreadable, or of another shard"
+        elif self.digest is not None and sidecar.digest != self.digest:
+            yield f"of another recipe: digest {sidecar.digest}, the data set's is {self.digest}"
+        elif index in self.listed and sidecar != self.listed[index]:
+            yield f"its sidecar and the manifest disagree about {_difference(sidecar, self.listed[index])}"
+
+    def _disagreements(self, reader: ShardReader) -> Iterator[str]:
+        """Yield where a shard differs from the conditions, its recipe and the other shards; note its recipe."""
+        self.opened += 1
+        for key, value in self.drawn.items():
+            if (found := reader.conditions.get(key, value)) != value:
+                yield f"drawn with {key} {found}, {CONDITIONS_FILE} says {value}"
+        if stray := set(reader.conditions) - set(CONDITION_KEYS):
+            yield f"its conditions have the unknown key {min(stray)!r}"
+        if self.recipe is not None and (found := difference(self.recipe, reader.recipe)):
+            self.recipes.setdefault(found, []).append(reader.path.name)
+        name, columns = self.columns = self.columns or (reader.path.name, reader.columns())
+        for problem in (shard_problem(reader), columns_problem(reader, columns, name)):
+            if problem:
+                yield problem
 
 
-def _checksum_problems(path: Path, expected: ShardReport) -> Iterator[str]:
+def _with_checksum(path: Path, expected: ShardReport, fault: str | None) -> str | None:
+    """Add to what was found in a shard, if anything, whether its bytes are still those that were written."""
     try:
         found = file_sha256(path)
-    except OSError as error:
-        yield f"cannot be read ({error.strerror})"
-        return
-    if found != expected.sha256:
-        yield f"its sha256 is {found[:12]}…, {expected.sha256[:12]}… was written"
+    except (DistillError, OSError) as error:
+        return fault or f"cannot be read ({error})"
+    if found == expected.sha256:
+        return fault
+    sums = f"its sha256 is {found[:12]}…, {expected.sha256[:12]}… was written"
+    return f"{fault} ({sums})" if fault else f"changed since it was written: {sums}"
 
 
 def read_everything(reader: ShardReader) -> None:
@@ -191,6 +238,8 @@ def read_everything(reader: ShardReader) -> None:
     for name in reader.tried_columns():
         reader.tried(name)
     _check_ledger(reader)
+    for problem in range_problems(reader):
+        raise ShardCorrupt(reader.path, problem)
     for role in reader.roles:
         for row in range(reader.rows):
             reader.image(role, row)

@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from data_sets import DIGEST
 from PIL import Image
 
 from distill.attributes.builtin import network_sha256
@@ -20,6 +19,7 @@ from distill.cli.main import run
 from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import StudentFacts, save_student
+from distill.shards.digest import digest_of
 from distill.shards.folder import write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
@@ -71,7 +71,7 @@ def make_faces(folder: Path, **recipe) -> Path:
     (folder / "recipe.json").write_text(json.dumps(recipe))
     content = ShardContent(
         index=0,
-        digest=DIGEST,
+        digest=digest_of(recipe),
         recipe_json=json.dumps(recipe),
         codec="raw",
         resolution=SIDE,
@@ -80,7 +80,9 @@ def make_faces(folder: Path, **recipe) -> Path:
         tried={"candidate": np.arange(2), "reason": np.zeros(2, np.uint8)},
         reasons=("accepted",),
     )
-    write_manifest(folder, recipe=recipe, digest=DIGEST, n=2, reports=[commit_shard(folder, content)])
+    write_manifest(
+        folder, recipe=recipe, digest=digest_of(recipe), n=2, reports=[commit_shard(folder, content)]
+    )
     return folder
 
 

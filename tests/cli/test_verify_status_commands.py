@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 
 from distill.cli.main import run
+from distill.shards.digest import digest_of
 from distill.shards.folder import ShardReport, write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.lock import FolderLock
 from distill.shards.write import commit_shard
 
 RECIPE = {"task": "style-mix", "inputs": ["content", "style"], "target": "mixed", "shard_size": 2}
-DIGEST = "0123456789ab"
+DIGEST = digest_of(RECIPE)
 
 
 def small_shard(index: int) -> ShardContent:
@@ -70,7 +71,8 @@ def test_verify_of_a_good_folder_says_so_in_one_line(
 ) -> None:
     assert run(["verify", str(finished), *options]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith(f"{finished}: 4 rows in 2 shards, all fine")
+    assert out.startswith(f"{finished}: 4 rows in 2 shards, all fine (recipe {DIGEST}, ")
+    assert out.endswith("); unsigned, so accidents are ruled out, not forgery\n")
     assert out.count("\n") == 1
     assert err == ""
 

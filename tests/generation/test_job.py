@@ -148,6 +148,16 @@ def test_growing_keeps_full_shards_and_equals_one_long_run(new_job: Callable[[st
     assert grown.tree() == straight.tree()
 
 
+def test_a_data_set_keeps_the_name_and_licence_of_its_generator(new_job: Callable[[str], Job]) -> None:
+    job = new_job("a")
+    job(4)
+    other = job.recipe.generator.model_copy(update={"name": "copy.pkl", "licence": "another"})
+    job.recipe = job.recipe.model_copy(update={"generator": other})
+    job(10)
+    assert not verify_folder(job.folder, full=True).problems
+    assert "another" not in (job.folder / "manifest.json").read_text()
+
+
 def test_shrinking_is_refused_and_loses_nothing(new_job: Callable[[str], Job]) -> None:
     job = new_job("a")
     job(10)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distill.shards.digest import digest_of
 from distill.shards.folder import write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
 
-DIGEST = "0123456789ab"
 RECIPE: dict[str, Any] = {
     "task": "style-mix",
     "inputs": ["content", "style"],
@@ -37,7 +37,6 @@ def make_content() -> MakeContent:
         rows: int = 3,
         side: int = 16,
         codec: str = "raw",
-        digest: str = DIGEST,
         recipe: dict[str, Any] = RECIPE,
         **changes: Any,
     ) -> ShardContent:
@@ -47,7 +46,7 @@ def make_content() -> MakeContent:
         images = {role: smooth_images(generator, rows, side) for role in ("content", "style", "mixed")}
         fields: dict[str, Any] = {
             "index": index,
-            "digest": digest,
+            "digest": digest_of(recipe),
             "recipe_json": json.dumps(recipe, sort_keys=True),
             "codec": codec,
             "resolution": side,
@@ -82,13 +81,12 @@ def make_data_set(tmp_path: Path, make_content: MakeContent) -> MakeDataSet:
         folder = tmp_path / name
         folder.mkdir()
         recipe = options.get("recipe", RECIPE)
-        digest = options.get("digest", DIGEST)
         (folder / "recipe.json").write_text(json.dumps(recipe))
         lengths = [rows] * (shards - 1) + [max(1, rows - 1)]
         reports = [
             commit_shard(folder, make_content(i, rows=length, **options)) for i, length in enumerate(lengths)
         ]
-        write_manifest(folder, recipe=recipe, digest=digest, n=sum(lengths), reports=reports)
+        write_manifest(folder, recipe=recipe, digest=digest_of(recipe), n=sum(lengths), reports=reports)
         return folder
 
     return build

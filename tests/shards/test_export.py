@@ -7,18 +7,22 @@ import errno
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import images_of, make_data_set
+from data_sets import content_of, images_of, make_data_set, recipe_of
 from image_sets import write_image_set
 from PIL import Image
 
 from distill.errors import DiskFull, DistillError
 from distill.shards import export as export_module
+from distill.shards.digest import digest_of
 from distill.shards.export import ExportRequest
+from distill.shards.folder import write_manifest
 from distill.shards.read import open_shard
+from distill.shards.write import commit_shard
 
 ROLES = ("content", "style", "mixed")
 
@@ -219,6 +223,9 @@ def test_names_cannot_lead_out_of_the_folder(data_set, tmp_path, name):
         export_dataset(data_set, tmp_path / "out", to="pix2pixhd", phase=name)
     manifest = json.loads((data_set / "manifest.json").read_text())
     manifest["recipe"]["target"] = name
+    manifest["digest"] = digest_of(manifest["recipe"])
+    for shard in manifest["shards"]:
+        shard["digest"] = manifest["digest"]
     (data_set / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DistillError, match="cannot name a folder"):
         export_dataset(data_set, tmp_path / "out", to="folders")
@@ -226,9 +233,10 @@ def test_names_cannot_lead_out_of_the_folder(data_set, tmp_path, name):
 
 
 def test_a_role_that_no_shard_has_is_refused(data_set, tmp_path):
-    manifest = json.loads((data_set / "manifest.json").read_text())
-    manifest["recipe"]["target"] = "portrait"
-    (data_set / "manifest.json").write_text(json.dumps(manifest))
+    recipe = recipe_of(target="portrait")
+    content = replace(content_of(0, recipe), images=content_of(0, recipe_of()).images)
+    reports = [commit_shard(data_set, content)]
+    write_manifest(data_set, recipe=recipe, digest=digest_of(recipe), n=3, reports=reports)
     with pytest.raises(DistillError, match="portrait"):
         export_dataset(data_set, tmp_path / "out", to="folders")
 

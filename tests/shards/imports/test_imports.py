@@ -16,6 +16,7 @@ from PIL import Image
 from distill.errors import DistillError, Interrupted
 from distill.shards.dataset import TripletDataset
 from distill.shards.export import ExportRequest, export_dataset
+from distill.shards.folder import read_manifest
 from distill.shards.imports.plan import ImportPairsRequest, ImportPlan, find_source, plan_import
 from distill.shards.imports.run import ImportResult, run_import, sample
 from distill.shards.read import open_shard
@@ -94,7 +95,7 @@ def test_an_export_comes_back_with_its_roles_and_pixels(roles: int, to: str, tmp
     assert len(first) == roles
     assert all(np.array_equal(first[role], second[role]) for role in first)
     recipe = json.loads((tmp_path / "back" / "recipe.json").read_text())
-    assert recipe["source"]["export_of"] == "0123456789ab"
+    assert recipe["source"]["export_of"] == read_manifest(tmp_path / "data")["digest"]
     with open_shard(tmp_path / "back" / "shard-00000.h5") as shard:
         assert set(shard.columns()) == {"candidate", "name"}
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_sets import DIGEST
 from image_sets import read_image_set, write_image_set
 
 from distill.errors import DistillError, Interrupted, ShardCorrupt
 from distill.shards.codec import encode_images
 from distill.shards.dataset import TripletDataset
+from distill.shards.digest import digest_of
 from distill.shards.folder import read_manifest, read_report, shard_path, write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.read import open_shard
@@ -33,6 +33,7 @@ RECIPE: dict[str, Any] = {
     "resolution": SIDE,
     "shard_size": SIZE,
 }
+DIGEST = digest_of({**RECIPE, "codec": "jpeg"})
 
 
 def write_shard(folder: Path, index: int, recipe: dict[str, Any], rows: int = SIZE, **changes: Any):
@@ -46,7 +47,7 @@ def write_shard(folder: Path, index: int, recipe: dict[str, Any], rows: int = SI
     codec = recipe["codec"]
     fields: dict[str, Any] = {
         "index": index,
-        "digest": DIGEST,
+        "digest": digest_of(recipe),
         "recipe_json": json.dumps(recipe),
         "codec": codec,
         "resolution": SIDE,
@@ -77,7 +78,11 @@ def make_source(folder: Path, *, shards: int = 4, codec: str = "jpeg") -> Path:
     (folder / "recipe.json").write_text(json.dumps(recipe))
     reports = [write_shard(folder, index, recipe, SIZE - (index == shards - 1)) for index in range(shards)]
     write_manifest(
-        folder, recipe=recipe, digest=DIGEST, n=sum(report.rows for report in reports), reports=reports
+        folder,
+        recipe=recipe,
+        digest=digest_of(recipe),
+        n=sum(report.rows for report in reports),
+        reports=reports,
     )
     return folder
 
@@ -115,7 +120,7 @@ def test_how_the_rows_were_drawn_is_told_as_far_as_their_shards_agree(tmp_path):
         for index, model in enumerate("AB")
     ]
     n = sum(report.rows for report in reports)
-    write_manifest(source, recipe=recipe, digest=DIGEST, n=n, reports=reports)
+    write_manifest(source, recipe=recipe, digest=digest_of(recipe), n=n, reports=reports)
     (source / "conditions.json").write_text(json.dumps(begun))
     carried_out(source, "identity != 0.01", out)
     assert json.loads((out / "conditions.json").read_text()) == begun
@@ -300,7 +305,7 @@ def test_shards_that_differ_are_named(tmp_path, monkeypatch):
         columns = {name: reader.column(name) for name in reader.columns() if name != "params/step"}
     report = write_shard(source, 1, recipe, columns=columns)
     reports = [report if index == 1 else read_report(source, index) for index in range(4)]
-    write_manifest(source, recipe=recipe, digest=DIGEST, n=15, reports=[r for r in reports if r])
+    write_manifest(source, recipe=recipe, digest=digest_of(recipe), n=15, reports=[r for r in reports if r])
     with pytest.raises(
         ShardCorrupt, match=r"shard-00001.h5: has no column params/step, which the first shard has"
     ):
