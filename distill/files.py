@@ -177,7 +177,7 @@ def made_folder(folder: Path) -> Iterator[None]:
 
 def write_result(path: Path, data: bytes) -> None:
     """Write a file for a user, in a folder that is made where there is none. Raises DistillError, DiskFull."""
-    check_file(path)
+    check_file(path, overwrite=True)
     try:
         with made_folder(path.parent):
             atomic_write(path, data, synced=False)
@@ -204,8 +204,8 @@ def check_folder(folder: Path) -> None:
         raise DistillError(f"{place}: no permission to write there: choose another --out")
 
 
-def check_file(path: Path) -> None:
-    """Raise DistillError where a file of results cannot be written; nothing is made."""
+def check_file(path: Path, *, overwrite: bool) -> None:
+    """Raise DistillError where a file of results cannot be written, or is there and to be kept; nothing is made."""
     check_folder(path.parent)
     _refuse_dangling(path)
     try:
@@ -214,6 +214,8 @@ def check_file(path: Path) -> None:
         return
     except OSError as error:
         raise os_error(error) from error
+    if not overwrite:
+        raise DistillError(f"{path} exists; choose another --out, or replace it with --overwrite")
 
 
 def _refuse_dangling(path: Path) -> None:

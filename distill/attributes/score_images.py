@@ -22,7 +22,7 @@ from distill.attributes.score_csv import ScoreFile, read_scores
 from distill.devices import resolve_device
 from distill.errors import DistillError, NothingWorked
 from distill.faces.photos import photo_detector
-from distill.files import atomic_write
+from distill.files import atomic_write, check_file, made_folder
 from distill.parallel import default_workers
 from distill.shards.images.labels import read_labels
 from distill.timing import clock
@@ -75,8 +75,8 @@ class ScoringJob:
 
 def plan_scoring(request: ScoreRequest) -> ScoringJob:
     """Open the scorer, find the photographs, read the labels. Raises DistillError before any picture is looked at."""
+    check_file(request.out, overwrite=request.overwrite)
     scorer, table = _open(request)
-    check_table(request.out, overwrite=request.overwrite)
     photos = find_named(request.photos, request.out)
     return ScoringJob(
         request=request,
@@ -94,24 +94,34 @@ def score_images(job: ScoringJob, *, stop: threading.Event, advance: Callable[[i
     Raises Interrupted when `stop` is set (the same call goes on from there), NothingWorked where no picture has
     scores.
     """
-    started, out, table = time.monotonic(), job.request.out, job.table
+    started, out = time.monotonic(), job.request.out
+    with made_folder(out.parent):
+        scored, rows = _scored_table(job, stop, advance)
+    return {
+        "out": str(out),
+        **_counts(scored),
+        "min_confidence": job.request.min_confidence,
+        **job.table.summary(scored, rows, job.known),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _scored_table(
+    job: ScoringJob, stop: threading.Event, advance: Callable[[int], None]
+) -> tuple[list[ScoredPhoto], list[Row]]:
+    """Score and write the table; leave nothing where no picture has scores."""
+    out, sure = job.request.out, job.request.min_confidence
     scored = _score(job, stop, advance)
     if not any(photo.scores for photo in scored):
         journal_path(out).unlink(missing_ok=True)
         raise _nothing(scored)
-    sure = job.request.min_confidence
     rows = [
-        table.row(photo, known, min_confidence=sure) for photo, known in zip(scored, job.known, strict=True)
+        job.table.row(photo, known, min_confidence=sure)
+        for photo, known in zip(scored, job.known, strict=True)
     ]
     atomic_write(out, as_csv(rows))
     journal_path(out).unlink(missing_ok=True)
-    return {
-        "out": str(out),
-        **_counts(scored),
-        "min_confidence": sure,
-        **table.summary(scored, rows, job.known),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    return scored, rows
 
 
 def report_lines(report: Mapping[str, Any], table: TableLayout, *, skips: int = 20) -> list[str]:
@@ -129,16 +139,6 @@ def report_lines(report: Mapping[str, Any], table: TableLayout, *, skips: int = 
         lines += [f"  {skip['reason']}: {skip['name']} ({skip['detail']})" for skip in gone[:skips]]
         lines += [f"  … and {len(gone) - skips} more, in the table"] if len(gone) > skips else []
     return lines
-
-
-def check_table(out: Path, *, overwrite: bool) -> None:
-    """Refuse an output that cannot be written."""
-    if out.is_dir():
-        raise DistillError(f"{out} is a folder; --out names the table to write, such as labels.csv")
-    if not out.parent.is_dir():
-        raise DistillError(f"{out}: no such folder {out.parent}")
-    if out.exists() and not overwrite:
-        raise DistillError(f"{out} exists; choose another --out, or replace it with --overwrite")
 
 
 def journal_path(out: Path) -> Path:

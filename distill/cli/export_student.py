@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 )
 @click.option("--out", required=True, metavar="FILE", type=options.FILE, help="The file to write.")
 @options.norm_statistics
-def export_student(source: Path, out: Path, norm_statistics: NormStatistics) -> None:
+@options.overwrite
+def export_student(source: Path, out: Path, norm_statistics: NormStatistics, overwrite: bool) -> None:
     """Write the student of a run, or a published generator, as ONNX, in float32.
 
     Batch size and image size stay free. The file is compared with PyTorch before it is written: at most 1e-4 off.
     """
     from distill.editing.export import OPSET
     from distill.editing.export import export_student as write
-    from distill.files import path_text
+    from distill.files import check_file, path_text
     from distill.networks.student import load_student
     from distill.progress import size_text
 
+    check_file(out, overwrite=overwrite)
     student = load_student(source, precision="fp32", norm_statistics=norm_statistics)
     options.tell(student.notes())
     done = write(student, out)

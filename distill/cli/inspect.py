@@ -17,9 +17,10 @@ from distill.cli import options
 )
 @click.option("--out", type=options.FILE, help="The page.  [default: DIR/inspect.html]")
 @click.option("--sheet", type=options.FILE, help="The picture.  [default: DIR/contact_sheet.png]")
+@options.overwrite
 @click.option("--json", "as_json", is_flag=True, help="Print the counts and the paths as JSON.")
 def inspect_command(
-    folder: Path, rows: int | None, out: Path | None, sheet: Path | None, as_json: bool
+    folder: Path, rows: int | None, out: Path | None, sheet: Path | None, overwrite: bool, as_json: bool
 ) -> None:
     """Make a self-contained HTML page of a data set and a contact sheet of its samples.
 
@@ -33,8 +34,8 @@ def inspect_command(
     from distill.shards.summary import dropped_by_reason, roles_of
 
     page_path, sheet_path = out or folder / "inspect.html", sheet or folder / "contact_sheet.png"
-    check_file(page_path)
-    check_file(sheet_path)
+    check_file(page_path, overwrite=overwrite or out is None)
+    check_file(sheet_path, overwrite=overwrite or sheet is None)
     found = survey(folder)
     samples, ledger = look(found, rows=rows or (96 if len(roles_of(found.recipe)) == 1 else 24))
     page = build_page(found, samples, ledger).encode()

@@ -18,7 +18,10 @@ from distill.cli import options
 @click.option("--smooth", type=options.COUNT, default=1, show_default=True,
               help="Draw means of so many values, the raw ones faint behind them.")  # fmt: skip
 @click.option("--log", is_flag=True, help="Logarithmic, where all values are positive.")
-def plot(runs: tuple[Path, ...], out: Path | None, only: str, smooth: int, log: bool) -> None:
+@options.overwrite
+def plot(
+    runs: tuple[Path, ...], out: Path | None, only: str, smooth: int, log: bool, overwrite: bool
+) -> None:
     """Draw a panel for each number in a run's stats.jsonl, whichever trainer wrote it; several runs together.
 
     A run that is still going on can be drawn too. Nothing is smoothed unless --smooth asks for it.
@@ -27,20 +30,21 @@ def plot(runs: tuple[Path, ...], out: Path | None, only: str, smooth: int, log: 
     distill plot runs/student
     distill plot runs/a runs/b --only l1,ssim,loss --out compared.png
     """
-    from distill.files import atomic_write
+    from distill.files import check_file, path_text, write_result
     from distill.training.curves import FORMATS, draw_curves, read_curves
 
     curves = [read_curves(run) for run in runs]
     if out is None:
         if len(runs) > 1:
             raise click.UsageError(f"{len(runs)} runs in one picture: say where it goes with --out FILE.png")
-        out = (runs[0] if runs[0].is_dir() else runs[0].parent) / "curves.png"
+        out, overwrite = (runs[0] if runs[0].is_dir() else runs[0].parent) / "curves.png", True
     if out.suffix.lower() not in FORMATS:
         raise click.UsageError(f"--out {out}: the name must end in {', '.join(FORMATS)}")
+    check_file(out, overwrite=overwrite)
     wishes = [name for name in (part.strip() for part in only.split(",")) if name]
     form = out.suffix.lower().removeprefix(".")
-    atomic_write(out, draw_curves(curves, only=wishes, smooth=smooth, log=log, form=form), synced=False)
+    write_result(out, draw_curves(curves, only=wishes, smooth=smooth, log=log, form=form))
     for run, found in zip(runs, curves, strict=True):
         if found.broken:
             click.echo(f"{run}: {found.broken} of its lines are broken and left out", err=True)
-    click.echo(str(out))
+    click.echo(path_text(out))

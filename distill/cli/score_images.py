@@ -12,7 +12,7 @@ from distill.cli import options
 
 @click.command("score-images")
 @options.photos
-@click.option("--out", required=True, metavar="FILE.csv", type=options.PATH, help="The table to write.")
+@click.option("--out", required=True, metavar="FILE.csv", type=options.FILE, help="The table to write.")
 @click.option(
     "--scorer",
     default="builtin",

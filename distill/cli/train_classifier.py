@@ -40,7 +40,7 @@ SHARE = options.FiniteRange(0.05, 0.45)
               help="Give up when more pictures cannot be used.  [5 in 100, at least 10]")  # fmt: skip
 @options.device
 @options.picture_workers
-@click.option("--overwrite", is_flag=True, help="Replace FILE and what is beside it.")
+@options.overwrite
 @options.dry_run
 @options.as_json
 def train_classifier(no_flip: bool, dry_run: bool, as_json: bool, **given: Any) -> None:

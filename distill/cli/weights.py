@@ -12,6 +12,7 @@ import click
 
 from distill.cli import options
 from distill.errors import DistillError
+from distill.files import check_file, made_folder
 from distill.progress import command_text
 from distill.weights.fetch import MAX_BYTES, FetchProgress
 from distill.weights.inventory import describe_weights, is_fine, list_weights, verify_weights
@@ -89,8 +90,8 @@ def fetch(source: str, max_bytes: int) -> None:
 @click.argument("source", metavar="NAME|PATH|URL")
 @click.option("--out", required=True, type=options.FILE, help="The .safetensors file to write.")
 @click.option("--half", is_flag=True, help="Store float16: half the size, rounded weights.")
-@click.option("--force", is_flag=True, help="Replace the file if it exists.")
-def convert(source: str, out: Path, half: bool, force: bool) -> None:
+@options.overwrite
+def convert(source: str, out: Path, half: bool, overwrite: bool) -> None:
     """Convert any readable weights to a safetensors file of tensors and plain facts."""
     import torch
 
@@ -98,12 +99,10 @@ def convert(source: str, out: Path, half: bool, force: bool) -> None:
 
     if out.suffix != ".safetensors":
         raise click.UsageError(f"--out {out}: the name must end in .safetensors")
-    if out.exists() and not force:
-        raise click.UsageError(f"--out {out}: exists; add --force to replace it")
-    if not out.parent.is_dir():
-        raise click.UsageError(f"--out {out}: there is no folder {out.parent}")
+    check_file(out, overwrite=overwrite)
     checkpoint = read_checkpoint(resolve(source))
-    save_safetensors(out, checkpoint, dtype=torch.float16 if half else torch.float32)
+    with made_folder(out.parent):
+        save_safetensors(out, checkpoint, dtype=torch.float16 if half else torch.float32)
     click.echo(f"{out}  {out.stat().st_size} bytes  sha256 {file_sha256(out)}")
 
 

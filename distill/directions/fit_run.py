@@ -16,7 +16,15 @@ from distill.directions.measure import find_subjects
 from distill.directions.requests import FitRequest, Note
 from distill.directions.samples import SampleFile, Samples, score_samples
 from distill.directions.scorers import check_known, told
-from distill.directions.trial import Opened, Tried, check_outputs, counting_faces, open_studio, try_and_write
+from distill.directions.trial import (
+    Opened,
+    Tried,
+    check_outputs,
+    counting_faces,
+    open_studio,
+    output_folders,
+    try_and_write,
+)
 from distill.directions.unit import layer_range
 from distill.directions.workflow import FitPlan, fit_directions, named_vector, output_paths, scales_of
 from distill.files import sweep
@@ -41,13 +49,17 @@ class FitRun:
             if name not in scorer.names:
                 named_vector(name, self.opened.generator, self.opened.teacher.name)
         self.paths = output_paths(request.out, self.opened.stem, request.attributes)
+        check_outputs(self.paths.values(), overwrite=request.overwrite)
         self.work = request.work or next(iter(self.paths.values())).parent
         self.file = SampleFile(self.work, self.opened.stem, self.opened.settings)
 
     def run(self, *, stop: threading.Event, note: Note) -> Tried:
         """Draw and score what is missing, fit, try on other faces, write. Raises Interrupted when `stop` is set."""
+        with output_folders([*self.paths.values(), self.file.path]):
+            return self._run(stop, note)
+
+    def _run(self, stop: threading.Event, note: Note) -> Tried:
         request, opened = self.request, self.opened
-        check_outputs([*self.paths.values(), self.file.path.with_name("any")], overwrite=request.overwrite)
         sweep(self.work)
         seed, scorer = request.scored.drawn.seed, opened.studio.scorer
         samples = draw_samples(opened, self.file, request.n, seed, stop=stop, note=note)

@@ -20,7 +20,14 @@ from distill.directions.requests import ImportRequest, Note, SefaRequest
 from distill.directions.scorers import check_known, told
 from distill.directions.sefa import Factor, affine_weights, factorise
 from distill.directions.strip import COLUMNS, ROWS, draw_strip, edited
-from distill.directions.trial import Tried, check_outputs, open_generator, open_studio, try_and_write
+from distill.directions.trial import (
+    Tried,
+    check_outputs,
+    open_generator,
+    open_studio,
+    output_folders,
+    try_and_write,
+)
 from distill.directions.unit import Floats, in_layers, layer_range, spread, to_unit
 from distill.directions.workflow import Found, output_paths, scales_of
 from distill.files import atomic_write, path_text
@@ -55,22 +62,23 @@ def import_direction(request: ImportRequest, *, stop: threading.Event, note: Not
     layers = layer_range(request.layers, generator.num_ws)
     rows = rows_of(array, num_ws=generator.num_ws, w_dim=generator.w_dim, layers=layers)
     paths = output_paths(request.out, opened.stem, [attribute])
-    check_outputs(list(paths.values()), overwrite=request.overwrite)
-    w_ND = unit_samples(generator, seed)
-    vector = to_unit(rows, w_ND)
-    facts = {
-        **_facts_of_file(request, array, rows),
-        "layers": list(layers),
-        "deviation": round(spread(w_ND, vector), 6),
-        "teacher": opened.teacher.name,
-        "scorer": opened.settings["scorer"],
-        "seed": seed,
-    }
-    found = Found(name=f"{opened.stem}-{attribute}", attribute=attribute, vector=vector, facts=facts)
-    note(f"trying it on {request.faces} drawn faces")
-    subjects = find_subjects(opened.studio, request.faces, seed=seed, stop=stop)
-    scales = scales_of(subjects.looked.scores, scorer.kinds, told(scorer, [attribute]))
-    return try_and_write(opened, [found], subjects, scales, paths, stop=stop)
+    check_outputs(paths.values(), overwrite=request.overwrite)
+    with output_folders(paths.values()):
+        w_ND = unit_samples(generator, seed)
+        vector = to_unit(rows, w_ND)
+        facts = {
+            **_facts_of_file(request, array, rows),
+            "layers": list(layers),
+            "deviation": round(spread(w_ND, vector), 6),
+            "teacher": opened.teacher.name,
+            "scorer": opened.settings["scorer"],
+            "seed": seed,
+        }
+        found = Found(name=f"{opened.stem}-{attribute}", attribute=attribute, vector=vector, facts=facts)
+        note(f"trying it on {request.faces} drawn faces")
+        subjects = find_subjects(opened.studio, request.faces, seed=seed, stop=stop)
+        scales = scales_of(subjects.looked.scores, scorer.kinds, told(scorer, [attribute]))
+        return try_and_write(opened, [found], subjects, scales, paths, stop=stop)
 
 
 def import_as_it_is(request: ImportRequest) -> dict[str, Any]:
@@ -96,10 +104,11 @@ def import_as_it_is(request: ImportRequest) -> dict[str, Any]:
         "seed": drawn.seed,
     }
     named = Named(path=path, name=path.stem, attribute=request.attribute)
-    _write_with_picture(
-        named, rows, facts, generator, ws_NLD,
-        unit="strength, 1 as published", note="Its own sign and length: no scorer was asked.",
-    )  # fmt: skip
+    with output_folders([path]):
+        _write_with_picture(
+            named, rows, facts, generator, ws_NLD,
+            unit="strength, 1 as published", note="Its own sign and length: no scorer was asked.",
+        )  # fmt: skip
     return {"file": path_text(path, line=False), "attribute": request.attribute, **facts}
 
 
@@ -125,7 +134,7 @@ def factorise_styles(request: SefaRequest, *, stop: threading.Event) -> list[dic
     w_ND = unit_samples(generator, seed)
     ws_NLD = truncated(generator, draw_w(generator, seed, JUDGED, range(ROWS)), request.drawn.truncation_psi)
     done = []
-    with Progress(len(factors), noun="direction", keep=False) as progress:
+    with output_folders(paths), Progress(len(factors), noun="direction", keep=False) as progress:
         for path, factor in zip(paths, factors, strict=True):
             check_stop(stop)
             vector = to_unit(in_layers(factor.vector, generator.num_ws, layers), w_ND)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,9 @@ from distill.directions.scorers import open_scorer
 from distill.directions.strip import COLUMNS, ROWS, captions, draw_strip, edited, spread_rows
 from distill.directions.summary import Scale
 from distill.directions.workflow import Facts, Found, Judged, judge_direction
-from distill.errors import DistillError
 from distill.faces.detection import FILLED_SIDE, FaceDetector
 from distill.faces.identity import descriptor_sha256
-from distill.files import atomic_write
+from distill.files import atomic_write, check_file, made_folder
 from distill.progress import Progress
 from distill.shards.inspect.sheet import png_bytes
 from distill.stylegan2.facts import Teacher, teacher_facts
@@ -104,12 +104,19 @@ def open_studio(scored: ScoredFaces, command: str) -> Opened:
     return Opened(studio=studio, teacher=teacher, settings=settings, command=command)
 
 
-def check_outputs(paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Make the folders of the directions, and refuse to replace one unasked."""
+def check_outputs(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Refuse to replace a direction unasked."""
     for path in paths:
-        if path.exists() and not overwrite:
-            raise DistillError(f"{path} exists; choose another --out, or replace it with --overwrite")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        check_file(path, overwrite=overwrite)
+
+
+@contextmanager
+def output_folders(paths: Iterable[Path]) -> Iterator[None]:
+    """Make the folders of files to write, and take away again what stays empty."""
+    with ExitStack() as made:
+        for folder in dict.fromkeys(path.parent for path in paths):
+            made.enter_context(made_folder(folder))
+        yield
 
 
 def counting_faces(progress: Progress, faces: int = 0) -> Callable[[int, int], None]:

@@ -189,7 +189,6 @@ def test_bad_input_is_one_line(stripes: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.safetensors"
     refused(train("--data", tmp_path / "none", "--out", out), "none", "no such file or folder")
     refused(train("--data", stripes, "--out", tmp_path / "x.pth"), "must end in .safetensors")
-    refused(train("--data", stripes, "--out", tmp_path / "no" / "x.safetensors"), "no such folder")
     refused(train("--data", stripes, "--out", out, "--positive", "tall"), "tall", "lying, upright")
     refused(train("--data", stripes, "--out", out, "--name", "2 b"), "name")
     refused(train("--data", stripes, "--out", out, "--label", "way"), "--label is for a CSV")

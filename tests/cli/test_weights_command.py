@@ -154,19 +154,8 @@ def test_convert_to_half_is_half_the_size_and_close(tmp_path, tiny_weights):
     )
 
 
-def test_convert_does_not_replace_a_file_unasked(tmp_path, capsys):
-    out = tmp_path / "copy.safetensors"
-    out.write_bytes(b"mine")
-    assert run(["weights", "convert", "portraits", "--out", str(out)]) == 2
-    assert "--force" in capsys.readouterr().err
-    assert out.read_bytes() == b"mine"
-    assert run(["weights", "convert", "portraits", "--out", str(out), "--force"]) == 0
-    assert out.read_bytes() != b"mine"
-
-
-@pytest.mark.parametrize("name", ["copy.pkl", "nowhere/copy.safetensors"])
-def test_convert_refuses_a_wrong_out(name, tmp_path, capsys):
-    assert run(["weights", "convert", "portraits", "--out", str(tmp_path / name)]) == 2
+def test_convert_refuses_a_wrong_out(tmp_path, capsys):
+    assert run(["weights", "convert", "portraits", "--out", str(tmp_path / "copy.pkl")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 

@@ -14,6 +14,7 @@ from distill.attributes.crops import Crop
 from distill.attributes.settings import PADDING, ScorerSettings, ScoreSettings, settings_of
 from distill.devices import resolve_device
 from distill.errors import DistillError
+from distill.files import check_file
 from distill.parallel import default_workers
 
 Align = Literal["ffhq", "chip", "none"]
@@ -151,8 +152,5 @@ def files_beside(out: Path) -> tuple[Path, Path]:
 def _check_out(out: Path, *, overwrite: bool) -> None:
     if out.suffix != SUFFIX:
         raise DistillError(f"--out {out}: the name must end in {SUFFIX}")
-    if not out.parent.is_dir():
-        raise DistillError(f"{out}: no such folder {out.parent}")
-    there = [path for path in (out, *files_beside(out)) if path.exists()]
-    if there and (not overwrite or there[0].is_dir()):
-        raise DistillError(f"{there[0]} exists; choose another --out, or replace it with --overwrite")
+    for path in (out, *files_beside(out)):
+        check_file(path, overwrite=overwrite)

@@ -21,7 +21,7 @@ from distill.attributes.classifier.plan import ClassifierPlan
 from distill.attributes.classifier.split import PARTS, LabelSplit, split_rows
 from distill.attributes.reliability import draw_reliability
 from distill.attributes.scorer_files import save_scorer
-from distill.files import atomic_write
+from distill.files import atomic_write, made_folder
 
 
 def train_classifier(
@@ -76,9 +76,10 @@ def _write(
     """Write the scorer last: where it is, the others are."""
     beside, diagram = plan.beside
     title = f"{plan.name}: {judged.count} test pictures, calibration error {judged.error:.3f}"
-    atomic_write(diagram, draw_reliability(judged.bins, title=title), synced=False)
-    atomic_write(beside, json.dumps(report, indent=2).encode() + b"\n", synced=False)
-    save_scorer(plan.out, plan.settings(temperature), dict(fitted.tensors))
+    with made_folder(plan.out.parent):
+        atomic_write(diagram, draw_reliability(judged.bins, title=title), synced=False)
+        atomic_write(beside, json.dumps(report, indent=2).encode() + b"\n", synced=False)
+        save_scorer(plan.out, plan.settings(temperature), dict(fitted.tensors))
 
 
 def _report(
