@@ -36,6 +36,14 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return what a JSON text says. Raises ValueError for any other text, and for one that is nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """Flatten nested dicts and lists to dotted keys."""
     if isinstance(value, dict):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 _WATCHED = ("exec", "compile", "import", "os.", "subprocess.", "pickle.", "ctypes.", "socket.", "marshal.")
-_HARMLESS = ("os.listdir", "os.scandir")
+_HARMLESS = ("os.listdir", "os.scandir", "socket.gethostname")
 _recorders: list[list[str]] = []
 
 

@@ -7,15 +7,14 @@ may crash, and prints what became of the files as JSON.
 from __future__ import annotations
 
 import codecs
-import io
+import faulthandler
 import json
 import random
 import resource
-import struct
 import sys
 import tempfile
 import time
-import zipfile
+import traceback
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,8 @@ import numpy as np
 import torch
 from checkpoint_files import small_state, write_nvidia_pytorch, write_nvidia_tensorflow, write_rosinality
 from execution_watch import watching
+from mutated_data import DATA_KINDS
+from mutations import changed
 from onnx_files import model, node
 
 from distill.attributes.open import open_scorer
@@ -40,7 +41,6 @@ from distill.networks.pix2pixhd_files import save_pth
 from distill.networks.student import StudentFacts, load_student, save_student
 from distill.weights.checkpoint import Checkpoint, read_checkpoint, save_safetensors
 
-Mutation = Callable[[bytearray, random.Random], None]
 Read = Callable[[Path], object]
 TOML = b"""
 network = "net.pth"
@@ -57,97 +57,6 @@ kind = "softmax"
 labels = ["no", 'yes', "may\\u0062e"]
 temperature = 1.5
 """
-
-
-# ---- what chance does
-
-
-def flip(data: bytearray, rng: random.Random) -> None:
-    for _ in range(rng.choice((1, 2, 8))):
-        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-
-
-def overwrite(data: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(data))
-    data[at : at + 8] = rng.choice((b"\xff" * 4, b"\x00" * 4, b"\x7f" * 8, rng.randbytes(3), b"\xff"))
-
-
-def cut(data: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(data))
-    del data[at : at + rng.choice((1, 2, 10, 100))]
-
-
-def repeat(data: bytearray, rng: random.Random) -> None:
-    at, size = rng.randrange(len(data)), rng.choice((1, 5, 50, 500))
-    data[at:at] = data[at : at + size] * rng.choice((1, 1, 1, 100))
-
-
-def insert_opcodes(data: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(data))
-    data[at:at] = bytes(
-        rng.choice(b"NR\x81b.()t]}aesu0h\x00\x94\x93Q\x85\x86\x87\x8fcX") for _ in range(rng.randint(1, 4))
-    )
-
-
-def insert_text(data: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(data))
-    words = (
-        b"9" * 30,
-        b"[[[[",
-        b'{"a":',
-        b'"',
-        b"-1",
-        b"1e400",
-        b"\x1b[2J\n",
-        "\u202e".encode(),
-        b"a.a.a.a",
-        b"null",
-    )
-    data[at:at] = rng.choice(words) * rng.choice((1, 1, 2, 300))
-
-
-def swap(data: bytearray, rng: random.Random) -> None:
-    size = rng.choice((1, 4, 40))
-    a, b = rng.randrange(len(data)), rng.randrange(len(data))
-    data[a : a + size], data[b : b + size] = data[b : b + size], data[a : a + size]
-
-
-def truncate(data: bytearray, rng: random.Random) -> None:
-    del data[rng.randrange(len(data)) :]
-
-
-MUTATIONS: list[Mutation] = [flip, flip, overwrite, cut, repeat, insert_opcodes, insert_text, swap, truncate]
-
-
-def changed(data: bytes, rng: random.Random) -> bytes:
-    """Change a file by chance: as it lies, or one member of an archive or a header, packed again as it should be."""
-    inside = rng.random() < 0.5
-    if inside and data.startswith(b"PK\x03\x04"):
-        return _with_a_member_changed(data, rng)
-    if inside and data[8:9] == b"{":
-        size = struct.unpack_from("<Q", data)[0]
-        header = _by_chance(data[8 : 8 + size], rng)
-        return struct.pack("<Q", len(header)) + header + data[8 + size :]
-    return _by_chance(data, rng)
-
-
-def _by_chance(data: bytes, rng: random.Random) -> bytes:
-    made = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        if made:
-            rng.choice(MUTATIONS)(made, rng)
-    return bytes(made)
-
-
-def _with_a_member_changed(data: bytes, rng: random.Random) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
-        small = [entry for entry in old.infolist() if entry.filename.endswith((".pkl", ".npy"))]
-        chosen = rng.choice(small or old.infolist()).filename
-        for entry in old.infolist():
-            content = old.read(entry)
-            new.writestr(entry, _by_chance(content, rng) if entry.filename == chosen else content)
-    return made.getvalue()
 
 
 # ---- the files, and who reads them
@@ -249,7 +158,9 @@ KINDS: Mapping[str, Callable[[Path], Read]] = {
     "arrays": arrays,
     "scorers": scorers,
     "onnx": onnx_networks,
+    **DATA_KINDS,
 }
+SECONDS, MEBIBYTES = 30, 2_048  # at most, for one file
 
 
 # ---- reading them
@@ -257,39 +168,77 @@ KINDS: Mapping[str, Callable[[Path], Read]] = {
 
 @dataclass(kw_only=True)
 class Outcomes:
-    """What became of the files, by name of the refusal or "read"; seconds of the slowest, MiB that memory grew by."""
+    """What became of the files, by name of the refusal or "read"; processor seconds of the slowest, MiB that memory grew by.
+
+    `uncaught`: exceptions other than a DistillError; `events`: what was executed, imported or started.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
+    uncaught: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     slowest: float = 0.0
+    slowest_file: str = ""
     grown: int = 0
+    largest_file: str = ""
 
 
-def read_mutated(kind: str, count: int, seed: int, folder: Path) -> Outcomes:
-    """Read `count` mutated files. Any exception but a DistillError of one printable line comes through."""
-    (folder / "originals").mkdir(parents=True)
+def read_mutated(kind: str, count: int, seed: int, folder: Path, *, hostile: bool = True) -> Outcomes:
+    """Read mutated files of a kind, in front of them its hostile ones, `count` in all."""
+    for name in ("originals", "hostile", "mutated"):
+        (folder / name).mkdir(parents=True)
     read = KINDS[kind](folder / "originals")
-    codecs.lookup("cp437")  # of names in a zip archive
+    for name in (
+        "cp437",
+        "ascii",
+        "utf-16",
+        "utf-32",
+    ):  # imported at the first use: names in zips, texts in HDF5, JSON
+        codecs.lookup(name)
     files = sorted((folder / "originals").iterdir())
-    originals = [file.read_bytes() for file in files]
-    for original in originals:  # so that lazy imports are over
-        (folder / "mutated").write_bytes(original)
-        read(folder / "mutated")
-    (folder / "mutated").write_bytes(b"nothing")
+    originals = [(file.name, file.read_bytes()) for file in files]
+    for name, original in originals:  # so that lazy imports are over
+        (folder / "mutated" / name).write_bytes(original)
+        read(folder / "mutated" / name)
+        (folder / "mutated" / name).write_bytes(b"nothing")
+        refusal(read, folder / "mutated" / name)
     rng, outcomes, before = random.Random(seed), Outcomes(), _peak()
-    refusal(read, folder / "mutated")
+    first = sorted((folder / "hostile").iterdir()) if hostile else []
     for number in range(count):
-        data = changed(rng.choice(originals), rng)
-        (folder / "mutated").write_bytes(data)
-        started = time.perf_counter()
-        with watching(outcomes.events):
-            try:
-                outcomes.counts[refusal(read, folder / "mutated")] += 1
-            except Exception as error:
-                raise AssertionError(f"{kind}, seed {seed}, file {number}: {data[:2000]!r}") from error
-        outcomes.slowest = max(outcomes.slowest, time.perf_counter() - started)
+        if number < len(first):
+            name, data = first[number].name, first[number].read_bytes()
+        else:
+            name, original = rng.choice(originals)
+            data = changed(original, rng)
+        _read_one(read, folder / "mutated" / name, data, f"{kind}, seed {seed}, file {number}", outcomes)
     outcomes.grown = _peak() - before
+    # Readers that write too rename what they wrote within the folder.
+    own = [
+        event
+        for event in outcomes.events
+        if event.startswith(("os.rename", "os.remove")) and str(folder) in event
+    ]
+    outcomes.events = [event for event in outcomes.events if event not in own]
     return outcomes
+
+
+def _read_one(read: Read, path: Path, data: bytes, which: str, outcomes: Outcomes) -> None:
+    path.write_bytes(data)
+    before = _peak()
+    faulthandler.dump_traceback_later(4 * SECONDS, exit=True)  # also where a library in C hangs
+    started = time.process_time()
+    with watching(outcomes.events):
+        try:
+            outcomes.counts[refusal(read, path)] += 1
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__}: {error!s:.100} ({Path(last.filename).name}:{last.lineno})"
+            outcomes.uncaught.append(f"{which}, {path.name}: {where}: {data[:300]!r}")
+    faulthandler.cancel_dump_traceback_later()
+    took = time.process_time() - started
+    if took > outcomes.slowest:
+        outcomes.slowest, outcomes.slowest_file = took, f"{which}, {path.name}"
+    if _peak() > before:
+        outcomes.largest_file = f"{which}, {path.name}"
 
 
 def refusal(read: Read, path: Path) -> str:

@@ -12,6 +12,7 @@ from distill.attributes.photos import Photo, ScoredPhoto, score_photos
 from distill.attributes.protocol import AttributeScorer, ChipScorer
 from distill.errors import Interrupted, os_error
 from distill.files import append, atomic_write, read_regular
+from distill.schema import parse_json
 
 
 class Journal:
@@ -108,7 +109,7 @@ def _line(photo: Photo, outcome: ScoredPhoto) -> str:
 def _entry(line: str) -> tuple[tuple[str, int, int], ScoredPhoto] | None:
     """Read a line; None for one that was cut off."""
     try:
-        values = json.loads(line)
+        values = parse_json(line)
         name, size, mtime_ns = values["photo"]
         scores = {str(key): float(value) for key, value in values["scores"].items()}
         outcome = ScoredPhoto(

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.colour import in_srgb
-from distill.faces.formats import HEAD, is_deep_in_planes, is_heic, refusal, register_heic
+from distill.faces.formats import HEAD, is_deep_in_planes, is_heic, refusal, register_heic, scans
 from distill.files import open_regular
 
 LARGEST_PHOTO = (
@@ -27,6 +28,7 @@ LARGEST_PHOTO = (
 )
 STRIP, STRIPPED = 256, 50_000_000  # rows copied at a time, of pictures of more pixels
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
+MOST_SCANS = 100  # of a progressive JPEG, which has about ten: each goes over all pixels
 STILL_WITH_PARTS = ("MPO", "HEIF")  # with a depth map or a preview behind it, as telephones write them
 MOST_PIXELS = f"{LARGEST_PHOTO // 10**6} million pixels"
 UPRIGHT = {  # EXIF orientation → what turns the picture upright
@@ -95,6 +97,8 @@ def _read(path: Path, file: BufferedReader, take: Callable[[Image.Image], T]) ->
                 raise PhotoError(
                     path, "animated", "more than one picture in the file; save one as PNG or JPEG"
                 )
+            if image.info.get("progressive") and (count := scans(file)) > MOST_SCANS:
+                raise PhotoError(path, "damaged", f"a JPEG of {count} scans; {MOST_SCANS} at most")
             if image.format == "TIFF" and is_deep_in_planes(image):
                 raise PhotoError(path, "format not read", "TIFF of 16 bits in planes: save it as PNG")
             return take(image)
@@ -111,9 +115,12 @@ def _read(path: Path, file: BufferedReader, take: Callable[[Image.Image], T]) ->
 def _decoded(image: Image.Image) -> Pixels:
     image.load()
     picture = in_srgb(_opaque(image), image.info)
-    if picture.mode != "RGB":
-        picture = picture.convert("RGB")
-    return _pixels(upright(picture, image))
+    return pixels_of(upright(in_mode(picture, "RGB"), image))
+
+
+def in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    """Convert a picture; one of that mode is not copied, as Pillow would."""
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def upright(picture: Image.Image, image: Image.Image) -> Image.Image:
@@ -122,7 +129,7 @@ def upright(picture: Image.Image, image: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _pixels(picture: Image.Image) -> Pixels:
+def pixels_of(picture: Image.Image) -> Pixels:
     """Copy a picture to an array, a large one strip by strip: Pillow's own copy takes twice the memory."""
     if picture.width * picture.height <= STRIPPED:
         return np.array(picture)
@@ -153,19 +160,38 @@ def _opaque(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return eight_bits(image)
     if image.has_transparency_data:
-        picture = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+        return _on_white(image)
     return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Lay a picture on white, strip by strip: at once it would be in memory four times."""
+    picture = Image.new("RGB", image.size)
+    for top in range(0, image.height, STRIP):
+        part = image.crop((0, top, image.width, min(top + STRIP, image.height))).convert("RGBA")
+        picture.paste(
+            Image.alpha_composite(Image.new("RGBA", part.size, "white"), part).convert("RGB"), (0, top)
+        )
+    return picture
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
     """Reduce 16-bit and float greyscale: whole numbers reach to 65535, or to 255; floats to 1, or to 255."""
-    values = np.asarray(image, dtype=np.float64)
-    low, high = float(values.min()), float(values.max())
+    image.load()
+    strips = [(top, min(top + STRIP, image.height)) for top in range(0, image.height, STRIP)]
+
+    def values(top: int, bottom: int) -> NDArray[np.float64]:  # of a strip: eight bytes for each pixel
+        return np.asarray(image.crop((0, top, image.width, bottom)), dtype=np.float64)
+
+    ends = [(part.min(), part.max()) for part in (values(*strip) for strip in strips)]
+    low, high = float(np.min([low for low, _ in ends])), float(np.max([high for _, high in ends]))
     if not (low >= 0 and high <= 65535):
         raise ValueError(f"grey values from {low:g} to {high:g}: neither 8 nor 16 bits")
     if image.mode == "F":
         full = 1.0 if high <= 1 else 255.0 if high <= 255 else 65535.0
     else:
         full = 255.0 if image.mode == "I" and high <= 255 else 65535.0
-    return Image.fromarray(np.rint(values * (255 / full)).astype(np.uint8))
+    grey = np.empty((image.height, image.width), np.uint8)
+    for top, bottom in strips:
+        grey[top:bottom] = np.rint(values(top, bottom) * (255 / full))
+    return Image.fromarray(grey)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,15 @@ def is_deep_in_planes(image: Image.Image) -> bool:
     """Tell whether a TIFF keeps channels of more than 8 bits apart: Pillow mixes them up."""
     tags = image.getexif()
     return bool(tags.get(PLANES) == 2 and np.max(tags.get(BITS, 8)) > 8)
+
+
+def scans(file: BufferedReader) -> int:
+    """Count how often a progressive JPEG goes over its pixels; the place in the file stays."""
+    place = file.tell()
+    file.seek(0)
+    count = file.read().count(b"\xff\xda")  # in data of pixels a zero follows each \xff
+    file.seek(place)
+    return count
 
 
 def refusal(path: Path, head: bytes) -> tuple[str, str]:

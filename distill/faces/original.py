@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from distill.faces.alignment import Pixels
 from distill.faces.colour import from_srgb, in_srgb, is_of_rgb
-from distill.faces.decode import PhotoError, eight_bits, open_photo, upright
+from distill.faces.decode import PhotoError, eight_bits, in_mode, open_photo, pixels_of, upright
 from distill.faces.paste import FaceEdit, paste_back
 
 OF_TIFF = (  # what tells of the photo; the rest of a TIFF's tags tells how its pixels are stored
@@ -83,7 +83,7 @@ def read_original(image: Image.Image) -> Original:
     exif, dpi, profile, alpha = _exif(image), image.info.get("dpi"), image.info.get("icc_profile"), None
     picture = eight_bits(image) if image.mode.startswith("I") or image.mode == "F" else image
     if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
+        picture = in_mode(picture, "RGBA")
         alpha = np.array(upright(picture.getchannel("A"), image))
     if picture.mode in ("L", "CMYK") or not profile or not is_of_rgb(profile):
         # A PNG in colour has no place for another profile.
@@ -92,7 +92,7 @@ def read_original(image: Image.Image) -> Original:
         if converted is not own or own.mode == "CMYK":
             changes.append("colours in sRGB")
         picture, profile = converted, None
-    pixels = np.array(upright(picture.convert("RGB"), image))
+    pixels = pixels_of(upright(in_mode(picture, "RGB"), image))
     return Original(
         pixels=pixels, alpha=alpha, profile=profile, exif=exif, dpi=_dpi(dpi), changes=tuple(changes)
     )

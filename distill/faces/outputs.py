@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from distill.errors import DistillError, os_error
 from distill.files import atomic_write, check_folder, make_folder, missing_folders, read_regular
 from distill.pixels import encode_png
+from distill.schema import parse_json
 
 STAMP = ".distill-outputs.json"
 SHEET, COMPARE, PASTED = (
@@ -50,7 +51,7 @@ class Stamp:
 def read_stamp(folder: Path) -> Stamp | None:
     """Return the stamp of a folder, None where there is none that can be read."""
     try:
-        facts = json.loads(read_regular(folder / STAMP))
+        facts = parse_json(read_regular(folder / STAMP))
         photos = {str(stem): str(photo) for stem, photo in facts["photos"].items()}
         return Stamp(made_by=str(facts["made_by"]), photos=photos)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 
 from distill.errors import DistillError
 from distill.files import read_regular
+from distill.schema import parse_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def scheduler_address(cluster: str) -> str:
     if not cluster.endswith(".json"):
         return _checked(cluster, f"--cluster {cluster}")
     try:
-        content = json.loads(read_regular(cluster))
+        content = parse_json(read_regular(cluster))
     except FileNotFoundError as error:
         raise DistillError(f"--cluster {cluster}: no such file; a Dask scheduler writes it") from error
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from distill.errors import DiskFull, DistillError
 from distill.files import NO_SPACE, atomic_write, read_regular, sync
+from distill.schema import parse_json
 
 MAX_BYTES = 1 << 30  # the largest published network here, stylegan2-ffhq-config-f.pkl, has under 400 MB
 TIMEOUT_S = (10.0, 60.0)  # to connect, between two pieces
@@ -164,7 +165,7 @@ class KnownHashes:
         if not self.path.exists():
             return {}
         try:
-            table = json.loads(read_regular(self.path))
+            table = parse_json(read_regular(self.path))
         except ValueError as error:
             raise DistillError(
                 f"{self.path}: not readable as JSON ({error}); remove it to start it anew"
