@@ -108,7 +108,7 @@ def arrays(folder: Path) -> Read:
 def scorers(folder: Path) -> Read:
     network = SmallCnn((8, 16), 3)
     network.start(torch.Generator().manual_seed(1))
-    torch.save(OrderedDict(network.state_dict()), folder.parent / "net.pth")
+    torch.save(OrderedDict(network.state_dict()), folder.parent / "mutated" / "net.pth")
     (folder / "toml").write_bytes(TOML)
     values = {
         "architecture": "small_cnn",
@@ -160,6 +160,12 @@ KINDS: Mapping[str, Callable[[Path], Read]] = {
     "onnx": onnx_networks,
     **DATA_KINDS,
 }
+ENCODINGS = (
+    "cp437",
+    "ascii",
+    "utf-16",
+    "utf-32",
+)  # of names in zips, texts in HDF5 and JSON: imported when first used
 SECONDS, MEBIBYTES = 30, 2_048  # at most, for one file
 
 
@@ -168,8 +174,9 @@ SECONDS, MEBIBYTES = 30, 2_048  # at most, for one file
 
 @dataclass(kw_only=True)
 class Outcomes:
-    """What became of the files, by name of the refusal or "read"; processor seconds of the slowest, MiB that memory grew by.
+    """What became of the files, by name of the refusal or "read".
 
+    `slowest`: processor seconds of one file; `grown`: MiB that memory grew by;
     `uncaught`: exceptions other than a DistillError; `events`: what was executed, imported or started.
     """
 
@@ -187,12 +194,7 @@ def read_mutated(kind: str, count: int, seed: int, folder: Path, *, hostile: boo
     for name in ("originals", "hostile", "mutated"):
         (folder / name).mkdir(parents=True)
     read = KINDS[kind](folder / "originals")
-    for name in (
-        "cp437",
-        "ascii",
-        "utf-16",
-        "utf-32",
-    ):  # imported at the first use: names in zips, texts in HDF5, JSON
+    for name in ENCODINGS:
         codecs.lookup(name)
     files = sorted((folder / "originals").iterdir())
     originals = [(file.name, file.read_bytes()) for file in files]
@@ -212,12 +214,8 @@ def read_mutated(kind: str, count: int, seed: int, folder: Path, *, hostile: boo
         _read_one(read, folder / "mutated" / name, data, f"{kind}, seed {seed}, file {number}", outcomes)
     outcomes.grown = _peak() - before
     # Readers that write too rename what they wrote within the folder.
-    own = [
-        event
-        for event in outcomes.events
-        if event.startswith(("os.rename", "os.remove")) and str(folder) in event
-    ]
-    outcomes.events = [event for event in outcomes.events if event not in own]
+    own = tuple(f"{event} ('{folder}" for event in ("os.rename", "os.remove"))
+    outcomes.events = [event for event in outcomes.events if not event.startswith(own)]
     return outcomes
 
 
