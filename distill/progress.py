@@ -68,6 +68,7 @@ class Progress:
 
     def note(self, message: str) -> None:
         """Print a line without breaking the bar."""
+        message = path_text(message)
         if self.on_terminal:
             self.bar.write(message, file=self.stream)
         elif not self.quiet:

@@ -46,5 +46,5 @@ def plot(
     write_result(out, draw_curves(curves, only=wishes, smooth=smooth, log=log, form=form))
     for run, found in zip(runs, curves, strict=True):
         if found.broken:
-            click.echo(f"{run}: {found.broken} of its lines are broken and left out", err=True)
+            click.echo(f"{path_text(run)}: {found.broken} of its lines are broken and left out", err=True)
     click.echo(path_text(out))

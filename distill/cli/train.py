@@ -14,6 +14,7 @@ import click
 from distill.cli import options
 from distill.cli.signals import stop_on_signals
 from distill.cli.train_flags import ABOUT, FLAGS
+from distill.files import path_text
 from distill.training.trainers import TRAINERS
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ COMMON = (
     click.option("--snapshot-kimg", type=POSITIVE, help="Between pictures."),
     click.option("--save-kimg", type=POSITIVE, help="Between checkpoints."),
     click.option("--score-kimg", type=POSITIVE, help="Between scores."),
+    click.option(
+        "--log", type=click.Choice(["wandb"]), help="Log there too; TensorBoard is where installed."
+    ),
     click.option(
         "--gpus",
         type=click.IntRange(1, options.MAX_WORKERS),
@@ -133,7 +137,7 @@ def start_processes(gpus: int | None, *, dry_run: bool) -> None:
 
 
 def noted(line: str) -> None:
-    click.echo(line, err=True)
+    click.echo(path_text(line), err=True)
 
 
 def print_facts(facts: Mapping[str, object], *, as_json: bool) -> None:
@@ -143,7 +147,7 @@ def print_facts(facts: Mapping[str, object], *, as_json: bool) -> None:
         return
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{name:{width}}  {value}")
+        click.echo(path_text(f"{name:{width}}  {value}"))
 
 
 def result_facts(result: TrainingResult) -> dict[str, object]:
@@ -162,4 +166,5 @@ def summary(result: TrainingResult) -> str:
     scores = ", ".join(f"{name} {value:.4g}" for name, value in result.scores.items() if name != "kimg")
     at = f"best at {kimg_text(1000 * result.scores['kimg'])} kimg: " if "kimg" in result.scores else ""
     found = f"; {at}{scores}" if scores else ""
-    return f"{result.weights}: {kimg_text(1000 * result.kimg)} kimg{found}; look at {result.page}"
+    weights, page = path_text(result.weights), path_text(result.page)
+    return f"{weights}: {kimg_text(1000 * result.kimg)} kimg{found}; look at {page}"

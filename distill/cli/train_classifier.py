@@ -57,11 +57,12 @@ def train_classifier(no_flip: bool, dry_run: bool, as_json: bool, **given: Any) 
     from distill.attributes.classifier.report_text import report_text
     from distill.attributes.classifier.train import train_classifier as train
     from distill.cli.signals import stop_on_signals
+    from distill.files import path_text
     from distill.progress import Progress
 
     plan = plan_classifier(TrainClassifierRequest(flip=not no_flip, **given))
     if dry_run:
-        click.echo("\n".join([*plan.lines(), "dry run: nothing was written"]))
+        click.echo("\n".join(map(path_text, [*plan.lines(), "dry run: nothing was written"])))
         return
     with (
         stop_on_signals() as stop,

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from distill.errors import DistillError
-from distill.files import read_regular
+from distill.files import path_text, read_regular
+from distill.shards.inspect.sheet import in_font
 from distill.training.stats_line import FILE, read_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -70,7 +71,7 @@ def read_curves(run: Path) -> Curves:
         points = [(row["samples"] / 1000, row[name]) for row in rows if name in row]
         at, values = np.asarray(points, np.float64).T
         curves[name] = (at, values)
-    return Curves(path.parent.absolute().name or str(path), curves, broken)
+    return Curves(path_text(path.parent.absolute().name or path), curves, broken)
 
 
 def draw_curves(
@@ -177,7 +178,7 @@ def _draw_panel(panel: Any, name: str, runs: Sequence[Curves], smooth: int) -> N
         panel.text(0, 1.03, f"best {' | '.join(bests[:2])}{more}", transform=panel.transAxes, fontsize=7.5,
                    color=FAINT)  # fmt: skip
     title = panel.set_title(
-        name, fontsize=9, color=INK, loc="left", fontweight="bold", pad=16 if bests else 6
+        in_font(name), fontsize=9, color=INK, loc="left", fontweight="bold", pad=16 if bests else 6
     )
     title.set_parse_math(False)
     panel.ticklabel_format(axis="y", scilimits=(-3, 4))
@@ -218,7 +219,9 @@ def _head(figure: Any, runs: Sequence[Curves], smooth: int, size: tuple[float, f
     figure.text(0.012, 1 - 0.58 / size[1], text, fontsize=8, color=FAINT)
     left = 0.012 * size[0]
     for number, label in enumerate(labels_of(runs)):
-        name = figure.text(left / size[0], 1 - 0.32 / size[1], label[:40], fontsize=11, fontweight="bold")
+        name = figure.text(
+            left / size[0], 1 - 0.32 / size[1], in_font(label[:40]), fontsize=11, fontweight="bold"
+        )
         name.set(color=COLOURS[number % len(COLOURS)], parse_math=False)
         left += name.get_window_extent().width / figure.dpi + 0.25
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -17,6 +18,7 @@ from torch import Tensor
 from distill.errors import DistillError, Interrupted
 from distill.progress import Progress
 from distill.training import processes
+from distill.training.boards import open_boards
 from distill.training.checkpoint import INDEX, save_checkpoint
 from distill.training.position import RunPosition, kimg_text
 from distill.training.stats import LossMeans, StatsFile
@@ -67,6 +69,7 @@ class Run(Generic[Drawn]):
     save: int = 10_000  # images between two checkpoints
     events: Sequence[Event] = ()
     seconds: float = math.inf  # stop after so long, as if asked to
+    log: str | None = None  # beside stats.jsonl, see `boards`
 
 
 class _Lap:
@@ -91,10 +94,8 @@ def train(
     Raises Interrupted when `stop` is set, after saving, and Diverged for losses that are not finite, without.
     """
     means, lap = LossMeans(), _Lap(position.samples)
-    stats = StatsFile(run.folder, samples=position.samples) if processes.rank() == 0 else None
-    if stats is not None and stats.note:
-        progress.note(stats.note)
-    with ThreadPoolExecutor(1) as ahead:
+    stats = _open_stats(run, position, progress) if processes.rank() == 0 else None
+    with ThreadPoolExecutor(1) as ahead, closing(stats) if stats else nullcontext():
         batch: Future[Drawn] = ahead.submit(run.draw, position)
         while position.samples < run.samples:
             ready, after = batch.result(), position.next(run.batch)
@@ -108,13 +109,20 @@ def train(
             _after_update(run, position, means, stats, lap, progress, done=done, hurry=stop.is_set())
             if stopping:
                 break
-    if stats is not None:
-        stats.close()
     if stop.is_set() and position.samples < run.samples:
         raise Interrupted(
             f"stopped at {kimg_text(position.samples)} kimg; the same command with --resume goes on from there"
         )
     return position
+
+
+def _open_stats(run: Run[Drawn], position: RunPosition, progress: Progress) -> StatsFile:
+    boards, note = open_boards(run.folder, samples=position.samples, log=run.log, settings=run.settings)
+    stats = StatsFile(run.folder, samples=position.samples, boards=boards)
+    for line in (note, stats.note):
+        if line:
+            progress.note(line)
+    return stats
 
 
 def latest(values: Mapping[str, float]) -> str:

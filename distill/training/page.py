@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, Template
 
 from distill.errors import DistillError
-from distill.files import atomic_write
+from distill.files import atomic_write, path_text
 from distill.metrics.pairs import HIGHER_IS_BETTER
 from distill.shards.inspect.page_style import CSS
 from distill.training.curves import draw_curves, read_curves
@@ -55,7 +55,7 @@ def write_page(folder: Path, page: Page, scores: Mapping[str, Mapping[str, float
         every=EVERY,
         css=CSS,
     )
-    atomic_write(folder / NAME, text.encode())
+    atomic_write(folder / NAME, path_text(text, line=False).encode())
 
 
 def better_ends(names: Sequence[str]) -> str:

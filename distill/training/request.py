@@ -15,7 +15,7 @@ class TrainRequest:
 
     `preset` None: the model's own choice for the data. `changes`: settings of the preset by name, as values or text.
     `minutes`: save and stop after so long. `*_kimg`: thousands of samples between two of them; None: the model's own.
-    `features` of the Fréchet score by name, `score_images`: how many are scored at most.
+    `log` "wandb": also there. `features` of the Fréchet score by name, `score_images`: how many are scored at most.
     """
 
     data: Path
@@ -31,4 +31,5 @@ class TrainRequest:
     snapshot_kimg: float | None = None
     save_kimg: float | None = None
     score_kimg: float | None = None
+    log: str | None = None
     precision: Precision = "auto"

@@ -16,6 +16,7 @@ from distill.files import atomic_write
 from distill.progress import Progress, plural
 from distill.training import processes
 from distill.training.advice import advice, full_disk
+from distill.training.boards import check_log
 from distill.training.loop import Event, Run, train
 from distill.training.page import NAME as PAGE
 from distill.training.page import Page, write_page
@@ -86,6 +87,7 @@ def open_training(
     `note` hears of pictures that are left out.
     """
     name = trainer.preset(request)
+    check_log(request.log)
     settings = trainer.settle(trainer.presets[name], request.changes)
     precision = resolve_training_precision(request.precision, device)
     data = trainer.open_data(request, settings, device, note)
@@ -182,6 +184,7 @@ def make_run(training: Training, events: RunEvents) -> Run[Any]:
             Event(every=every(request.snapshot_kimg, default.show), act=events.show),
         ],
         seconds=60 * request.minutes if request.minutes else math.inf,
+        log=request.log,
     )
 
 

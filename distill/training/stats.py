@@ -1,12 +1,11 @@
-"""The numbers of a run: means over a tick, one JSON line each in `stats.jsonl`, TensorBoard where it is there."""
+"""The numbers of a run: means over a tick, one JSON line each in `stats.jsonl`, and to the boards."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from distill.files import append, atomic_write, read_regular
 from distill.progress import plural
+from distill.training.boards import Board
 from distill.training.stats_line import FILE, read_line
 
 
@@ -38,26 +38,24 @@ class LossMeans:
 
 
 class StatsFile:
-    """Appends lines to `stats.jsonl` and to TensorBoard. Lines from after the position that is resumed from go.
+    """Appends lines to `stats.jsonl`, and tells the boards. Lines from after the position that is resumed from go.
 
     So do those that cannot be read, such as one that a crash cut short; `note` says how many.
     """
 
-    def __init__(self, folder: Path, *, samples: int) -> None:
-        self.path, self.note = folder / FILE, ""
+    def __init__(self, folder: Path, *, samples: int, boards: Sequence[Board] = ()) -> None:
+        self.path, self.note, self.boards = folder / FILE, "", boards
         self._cut(samples)
-        self.board = self._open_board(folder, samples)
 
     def write(self, samples: int, values: Mapping[str, float]) -> None:
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         append(self.path, (json.dumps({"samples": samples, **finite}) + "\n").encode())
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(name, value, samples)
+        for board in self.boards:
+            board.write(samples, values)
 
     def close(self) -> None:
-        if self.board is not None:
-            self.board.close()
+        for board in self.boards:
+            board.close()
 
     def _cut(self, samples: int) -> None:
         if not os.path.lexists(self.path):
@@ -68,14 +66,6 @@ class StatsFile:
             self.note = f"{self.path}: {plural(broken, 'line')} cut short or damaged, left out"
         kept = [line for line, numbers in lines if numbers and numbers["samples"] <= samples]
         atomic_write(self.path, b"".join(line + b"\n" for line in kept))
-
-    @staticmethod
-    def _open_board(folder: Path, samples: int) -> Any:
-        try:
-            writer = importlib.import_module("torch.utils.tensorboard").SummaryWriter
-        except ImportError:
-            return None
-        return writer(str(folder / "tensorboard"), purge_step=samples + 1 if samples else None)
 
 
 def read_stats(folder: Path) -> list[dict[str, Any]]:

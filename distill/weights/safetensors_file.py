@@ -7,9 +7,11 @@ random: two conversions of one file would differ in their bytes.
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from distill.errors import DistillError, UnsupportedCheckpoint
-from distill.files import aside
+from distill.files import aside, open_regular, path_text
 from distill.weights import named_state
 from distill.weights.safe_pickle.machine import shown
 from distill.weights.safetensors_header import check_header
@@ -38,13 +40,24 @@ def read_tensors(
     """
     check_header(path)
     try:
-        with safe_open(path, framework="pt") as opened:
+        with _utf8_name(path) as name, safe_open(name, framework="pt") as opened:
             texts = {str(name): str(text) for name, text in (opened.metadata() or {}).items()}
             return {name: opened.get_tensor(name) for name in opened.keys() if keep(plain_name(name))}, texts  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
         raise UnsupportedCheckpoint(
             f"truncated or broken safetensors file ({shown(str(error), 100)})"
         ) from error
+
+
+@contextmanager
+def _utf8_name(path: Path) -> Iterator[str]:
+    """Yield a name that the package safetensors takes, which refuses those that are not UTF-8."""
+    name = os.fspath(path)
+    if path_text(name, line=False) == name:
+        yield name
+        return
+    with open_regular(path) as file:
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def read_generator_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,10 +93,19 @@ def test_stripes_are_told_apart_and_the_file_is_a_scorer(stripes: Path, tmp_path
 
 
 def test_the_same_seed_gives_the_same_file(stripes: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")  # no UTF-8
+    data = tmp_path / odd
+    for label, name in (("lying", b"liegt\xff"), ("upright", b"upright")):
+        place = data / os.fsdecode(name)
+        place.mkdir(parents=True)
+        for picture in sorted((stripes / label).rglob("*.png")):
+            shutil.copy(picture, place / f"{odd}{picture.parent.name}{picture.name}")
+    stripes = data
     for name in ("a", "b"):
         out = tmp_path / name / "s.safetensors"
         out.parent.mkdir()
         assert train("--data", stripes, "--out", out, *LIGHT).exit_code == 0
+    assert json.loads((tmp_path / "a/s.json").read_text())["labels"] == ["liegt\\xff", "upright"]
     assert (tmp_path / "a/s.safetensors").read_bytes() == (tmp_path / "b/s.safetensors").read_bytes()
 
 

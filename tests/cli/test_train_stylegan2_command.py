@@ -196,8 +196,12 @@ def test_widths_are_set_as_text(faces: Path, tmp_path: Path) -> None:
 
 
 def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -> None:
-    options = ["--data", faces, "--out", tmp_path / "run", "--features", "none"]
+    data = tmp_path / os.fsdecode(b"caf\xe9")  # no UTF-8
+    data.symlink_to(faces)
+    options = ["--data", data, "--out", tmp_path / os.fsdecode(b"run-\xe9"), "--features", "none"]
     run(*options, "--kimg", "0.032")
+    generator = load_generator(tmp_path / os.fsdecode(b"run-\xe9") / "generator.safetensors")
+    assert generator.resolution == 8
     assert "add --resume" in str(failure(*options, "--kimg", "0.064"))
     error = failure(*options, "--kimg", "0.064", "--resume", "--gamma", "7")
     assert "gamma is 0.1 there and 7.0 now" in str(error)

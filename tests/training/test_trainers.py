@@ -166,3 +166,18 @@ def test_from_python_it_needs_a_request_alone(folder: Path, tmp_path: Path) -> N
     assert result.kimg == 0.008
     with pytest.raises(DistillError, match="no trainer 'cyclegan'; the trainers are"):
         open_trainer("cyclegan")
+
+
+def test_names_that_are_no_utf8_are_escaped_on_page_and_terminal(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    data, out = tmp_path / odd, tmp_path / f"run-{odd}"
+    data.symlink_to(folder)
+    assert train(data, out, "--set", "kimg=0.008") == 0
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err, (out / "index.html").read_text()):
+        assert r"caf\xe9" in text
+    assert read_stats(out)[-1]["samples"] == 8
+    assert train(data, out, "--set", "kimg=0.008", "--resume", "--dry-run") == 0
+    assert r"caf\xe9" in capsys.readouterr().out

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import DistillError
+from distill.files import path_text
 from distill.shards.images.labels import MOST_CLASSES, LabelTable, read_labels
 from distill.shards.images.picture import find_pictures
 
@@ -99,7 +100,7 @@ def _of_folder(folder: Path, out: Path) -> Examples:
             raise DistillError(f"{place}: no pictures; fill this class, or remove its folder")
         for name, path in find_pictures(place, out)[0]:
             name = f"{place.name}/{name}"
-            items.append(Example(name=name, path=path, label=place.name, group=name))
+            items.append(Example(name=name, path=path, label=path_text(place.name), group=name))
     return Examples(items=items)
 
 

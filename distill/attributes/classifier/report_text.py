@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distill.attributes.classifier.plan import ClassifierPlan
+from distill.files import path_text
 
 SHOWN = 5  # skips and mistakes that are listed; the report beside the file has more
 
@@ -43,7 +44,7 @@ def report_text(report: Mapping[str, Any], plan: ClassifierPlan) -> str:
     if pictures["copies"] or pictures["unlabelled"]:
         lines.append(f"left out: {pictures['copies']} copies, {pictures['unlabelled']} without a label")
     lines.append(f"report {plan.beside[0]}, diagram {plan.beside[1]}")
-    return "\n".join(lines)
+    return "\n".join(map(path_text, lines))
 
 
 def confusion_lines(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> list[str]:

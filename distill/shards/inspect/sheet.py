@@ -91,13 +91,18 @@ def write_line(
     ink: tuple[int, int, int] = INK,
 ) -> None:
     """Write one line in DejaVu Sans, cut off with dots where there is no room; "?" for what the font has not."""
-    font, known = text_font(size)
-    line = "".join(c if ord(c) in known else "?" for c in unicodedata.normalize("NFC", text))
+    font, line = text_font(size)[0], in_font(text)
     kept = len(line)
     while kept and pen.textlength(line, font=font) > room:
         kept -= 1
         line = line[:kept].rstrip(". ") + "..."
     pen.text(corner, line, fill=ink, font=font)
+
+
+def in_font(text: str) -> str:
+    """Put "?" for each character that DejaVu Sans has not."""
+    known = text_font(13)[1]
+    return "".join(c if ord(c) in known else "?" for c in unicodedata.normalize("NFC", text))
 
 
 @lru_cache(maxsize=8)

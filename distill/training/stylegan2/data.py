@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from distill.files import path_text
 from distill.training import processes
 from distill.training.images import Images, open_images
 from distill.training.pictures import Numbers, Pictures, hold_out
@@ -67,7 +68,7 @@ def open_teacher_images(
     sampler = Sampler(images.weights[train_on], request.seed, settings.mirror)
     return TeacherImages(
         images=images,
-        name=request.data.name,
+        name=path_text(request.data.name),
         train_on=train_on,
         held_out=held_out,
         pictures=Pictures(

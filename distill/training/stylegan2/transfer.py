@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.files import path_text
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorShape
 from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings
@@ -25,7 +26,7 @@ class Start:
     @property
     def name(self) -> str:
         """What a file that others get may say of it: no folder of this machine."""
-        return Path(self.source).name if Path(self.source).exists() else self.source
+        return path_text(Path(self.source).name if Path(self.source).exists() else self.source)
 
 
 def read_start(source: str | Path, settings: StyleGAN2Settings, resolution: int) -> Start:
