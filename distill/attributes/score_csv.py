@@ -15,16 +15,6 @@ from distill.errors import DistillError
 from distill.shards.images.labels import LabelTable, read_labels
 from distill.weights.checkpoint import file_sha256
 
-KEYS = (
-    "image",
-    "file",
-    "path",
-    "candidate",
-    "sample",
-    "key",
-    "name",
-)  # the first that is there names the image
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreFile:
@@ -60,13 +50,13 @@ class ScoreFile:
 
 
 def read_scores(path: Path, *, values: Collection[str] = ()) -> ScoreFile:
-    """Read a CSV (utf-8) with a column `image`, `file`, `path`, `candidate`, `sample`, `key` or `name`, and scores.
+    """Read a CSV with a column that names the image, `file` or another of `KEY_COLUMNS`, and scores.
 
     A column whose numbers all lie from 0 to 1 has probabilities, unless it is one of `values`; an empty cell is an
     image without that score. Raises DistillError in one line for an unreadable file, a cell that is no number, and
     names in `values` that the file does not have.
     """
-    table = read_labels(path, keys=KEYS)
+    table = read_labels(path)
     for name in values:
         table.require(name)
     kinds: dict[str, Kind] = {}

@@ -25,7 +25,7 @@ from distill.cli import options
     "--labels",
     metavar="FILE.csv",
     type=options.PATH,
-    help="A column file or name, and one a label.",
+    help="A CSV: a column file, and one a label.",
 )
 @click.option(
     "--balance",

@@ -14,7 +14,7 @@ SHARE = options.FiniteRange(0.05, 0.45)
 
 @click.command("train-classifier", short_help="Train a scorer on labelled pictures.")
 @click.option("--data", required=True, metavar="FOLDER|CSV", type=options.PATH,
-              help="A folder with one folder a class, or a CSV with columns path and label.")  # fmt: skip
+              help="A folder with one folder a class, or a CSV with columns file and label.")  # fmt: skip
 @click.option("--out", required=True, metavar="FILE.safetensors", type=options.FILE,
               help="The scorer; its report (.json) and diagram (.png) go beside it.")  # fmt: skip
 @click.option("--name", help="Of the score.  [the CSV's label column, else that of FILE]")

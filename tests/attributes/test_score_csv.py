@@ -36,7 +36,7 @@ def test_scores_come_by_key_and_their_kind_by_their_range(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("picture,smile\na,1\n", "no column 'image' or 'file'.*picture,smile"),
+        ("picture,smile\na,1\n", "no column 'file' \\(or path.*picture,smile"),
         ("image,smile\na,high\n", "smile of a is 'high'; a number"),
         ("image,smile\na,inf\n", "smile of a is 'inf'"),
         ("image,smile\na,\n", "column smile has no number"),

@@ -143,7 +143,7 @@ def test_a_csv_names_pictures_labels_and_groups(stripes: Path, tmp_path: Path) -
     refused(train("--data", table, "--label", "hair", "--out", out, "--overwrite"), "no label column 'hair'")
     table.write_text("picture,label\na.png,x\n")
     refused(
-        train("--data", table, "--out", out, "--overwrite"), "no column 'path' or 'file'", "picture,label"
+        train("--data", table, "--out", out, "--overwrite"), "no column 'file' (or path,", "picture,label"
     )
 
 

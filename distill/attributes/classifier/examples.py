@@ -12,7 +12,6 @@ from distill.files import path_text
 from distill.shards.images.labels import MOST_CLASSES, LabelTable, read_labels
 from distill.shards.images.picture import find_pictures
 
-PATH_COLUMNS = ("path", "file", "image", "name")
 LABEL = "label"  # the column that is looked for
 LEAST = 10  # pictures of a class: 6 to learn, 2 to choose and calibrate by, 2 to test
 
@@ -59,7 +58,7 @@ def read_examples(
             f"{data}: no such file or folder; a folder with one folder a class, or a CSV, is needed"
         )
     if not data.is_dir():
-        examples = _of_table(read_labels(data, keys=PATH_COLUMNS), column, images, group)
+        examples = _of_table(read_labels(data), column, images, group)
     elif chosen := [
         option for option, value in (("--label", column), ("--images", images), ("--group", group)) if value
     ]:

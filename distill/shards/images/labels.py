@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError
-from distill.files import read_regular
+from distill.shards.images.csv_text import read_csv
 from distill.shards.layout import MAX_NAMES, MAX_TEXT_BYTES, NAME
 
-KEY_COLUMNS = ("file", "name")
+# Names of the column that names the picture; the first that is there does.
+KEY_COLUMNS = ("file", "path", "image", "candidate", "sample", "key", "name")
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,6})")  # seven digits are exact in float32
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,6})(\.\d+)?")
 MOST_CLASSES = 100
@@ -68,31 +67,27 @@ class LabelTable:
 
 
 def read_labels(path: Path, *, keys: Sequence[str] = KEY_COLUMNS) -> LabelTable:
-    """Read a CSV file (utf-8) with a column `file` or `name` (one of `keys`) and one column a label.
+    """Read a CSV file, see `read_csv`: a column that names the picture, the first of `keys`, and one column a label.
 
     Raises DistillError for a file that is unreadable, has no such column, names a file twice, or has a row
     of another length.
     """
-    try:
-        text = io.StringIO(read_regular(path).decode("utf-8-sig"), newline="")
-        lines = list(csv.reader(text, strict=True))
-    except OSError as error:
-        raise DistillError(f"label file {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DistillError(f"label file {path}: not a CSV file in utf-8 ({error})") from error
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if any(cell.strip() for cell in line)]
-    if not numbered:
+    lines = read_csv(path)
+    if not lines:
         raise DistillError(f"label file {path}: it is empty; a first line such as file,gender is needed")
-    header = [cell.strip() for cell in numbered[0][1]]
-    key = _key_column(path, header, keys)
-    columns = tuple(cell for place, cell in enumerate(header) if place != key)
-    rows: dict[str, tuple[str, ...]] = {}
-    for number, line in numbered[1:]:
-        cells = [cell.strip() for cell in line]
+    header = lines[0][1]
+    for number, cells in lines[1:]:
         if len(cells) != len(header):
             raise DistillError(
                 f"label file {path}: line {number} has {len(cells)} cells, the first line has {len(header)}"
             )
+    used = [place for place in range(len(header)) if any(cells[place] for _, cells in lines)]
+    header = [header[place] for place in used]
+    key = _key_column(path, header, keys)
+    columns = tuple(cell for place, cell in enumerate(header) if place != key)
+    rows: dict[str, tuple[str, ...]] = {}
+    for number, line in lines[1:]:
+        cells = [line[place] for place in used]
         name = cells.pop(key)
         if name in rows:
             raise DistillError(f"label file {path}: line {number} names {name!r} a second time")
@@ -148,7 +143,7 @@ def split_balance(text: str) -> tuple[Path, str]:
 def _key_column(path: Path, header: Sequence[str], keys: Sequence[str]) -> int:
     places = [place for key in keys for place, cell in enumerate(header) if cell.lower() == key]
     if not places:
-        known = " or ".join(repr(key) for key in keys)
+        known = f"{keys[0]!r} (or {', '.join(keys[1:])})"
         raise DistillError(f"label file {path}: no column {known}; its first line is {_shown(header)}")
     labels = [cell for place, cell in enumerate(header) if place != places[0]]
     for label in labels:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from distill.attributes.classifier.examples import read_examples
+from distill.attributes.score_csv import read_scores
 from distill.errors import DistillError
 from distill.shards.images.labels import as_column, balanced_weights, read_labels, split_balance
 
@@ -34,7 +36,7 @@ def test_byte_order_mark_blank_lines_and_any_place_of_the_key(tmp_path):
     ("text", "message"),
     [
         ("", "it is empty"),
-        ("picture,gender\n", "no column 'file' or 'name'"),
+        ("picture,gender\n", "no column 'file' \\(or path, .*name\\)"),
         ("file\nx\n", "label columns"),
         ("file,a,a\n", "different label columns"),
         ("file,a b\n", "column 'a b'"),
@@ -53,9 +55,44 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, messa
 def test_unreadable_files(tmp_path):
     with pytest.raises(DistillError, match="no such file"):
         read_labels(tmp_path / "none.csv")
-    (tmp_path / "bytes.csv").write_bytes(b"file,a\n\xff\xfe,1\n")
-    with pytest.raises(DistillError, match="utf-8"):
-        read_labels(tmp_path / "bytes.csv")
+    for data, what in (
+        (
+            b"file,a\n\x81\x8d,1\n",
+            "neither UTF-8 nor UTF-16 nor Windows-1252 text: save it as a CSV in UTF-8",
+        ),
+        (b"file,a\nx\0y,1\n", "neither UTF-8"),
+        (b"PK\x03\x04 a workbook", "a spreadsheet's own format, not a CSV: save it as a CSV in UTF-8"),
+    ):
+        (tmp_path / "bytes.csv").write_bytes(data)
+        with pytest.raises(DistillError, match=what):
+            read_labels(tmp_path / "bytes.csv")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_table_is_read_as_spreadsheets_save_it(tmp_path, separator, encoding, end):
+    lines = ["file;hair;score;", '"Zoë; 1.jpg";grau;0.5;', "Jürgen.jpg;weiß;1;"]
+    text = end.join(line.replace(";", separator) for line in lines)
+    (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+    labels = read_labels(tmp_path / "labels.csv")
+    names = [f"Zoë{separator} 1.jpg", "Jürgen.jpg"]
+    assert labels.labels_of(names) == {"hair": ["grau", "weiß"], "score": ["0.5", "1"]}
+
+
+def test_excel_s_first_line_and_decimal_commas(tmp_path):
+    labels = table(tmp_path, "sep=;\nfile;smile\na.jpg;0,93\nb.jpg;-1,5\n")
+    assert labels.labels_of(["a.jpg", "b.jpg"]) == {"smile": ["0.93", "-1.5"]}
+    with pytest.raises(DistillError, match="line 3 has 1 cells"):
+        table(tmp_path, "sep=;\nfile;smile\na.jpg\n")
+
+
+@pytest.mark.parametrize("key", ["file", "path", "image", "candidate", "sample", "key", "name", "File"])
+def test_every_command_takes_the_same_names_of_the_column_that_names_the_picture(tmp_path, key):
+    (tmp_path / "a.csv").write_text(f"{key},label\n" + "".join(f"{n}.png,{n % 2}\n" for n in range(20)))
+    assert read_labels(tmp_path / "a.csv").columns == ("label",)
+    assert read_scores(tmp_path / "a.csv").names == ["label"]
+    assert len(read_examples(tmp_path / "a.csv", tmp_path / "out").items) == 20
 
 
 def test_types_of_columns():
