@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from distill.generation.estimate import estimate
 from distill.generation.job import GenerationRun
 from distill.generation.plan import SAFETY, ShardPlan
 from distill.progress import Progress, command_text, plural, size_text
@@ -33,7 +34,8 @@ def opening_line(run: GenerationRun) -> list[str]:
 
 
 def print_plan(run: GenerationRun, *, as_json: bool) -> None:
-    """Print what a run would make, and whether it fits on the disk."""
+    """Print what a run would make, whether it fits on the disk, and about how long it takes."""
+    time = estimate(run)
     plan, placement, drawn = run.plan, run.placement, run.conditions
     fits = plan.bytes_needed * SAFETY <= plan.bytes_free
     facts = {
@@ -46,6 +48,7 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         "bytes_needed": plan.bytes_needed,
         "bytes_free": plan.bytes_free,
         "fits": fits,
+        "seconds": time.seconds,
         "cluster": placement.cluster,
         "workers": placement.workers,
         "device": placement.device,
@@ -67,6 +70,7 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         f" {len(plan.done)} with {plan.rows_done} {word}s are there already",
         f"disk        about {size_text(plan.bytes_needed)} needed, {size_text(plan.bytes_free)} free: {verdict}",
         f"workers     {placement.describe()}",
+        f"time        {time.text()}",
         f"drawn       {drawn.batch_size} at once in {drawn.precision}{', compiled' if drawn.compiled else ''}",
     ]
     click.echo("\n".join(lines))

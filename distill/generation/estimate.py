@@ -1,0 +1,82 @@
+"""How long a run would take, by a few candidates that are drawn and judged here as a worker would."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from distill.generation.job import GenerationRun, task_of
+from distill.generation.worker import draw_shard
+from distill.shards.layout import MAX_ROWS
+from distill.timing import StageClock, clock
+
+CPU_BATCH = 4  # candidates: few, so that a slow machine tells soon
+LEAST, MOST, SECONDS = (
+    1,
+    4,
+    2.0,
+)  # batches under the clock, after a first one that loads models; time that is enough
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """About how many seconds are left, and by what; None, and why that is not known."""
+
+    seconds: float | None
+    how: str
+
+    def text(self) -> str:
+        known = "not known" if self.seconds is None else f"about {clock(self.seconds)}"
+        return f"{known}: {self.how}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Candidates that were tried under the clock."""
+
+    accepted: int
+    tried: int
+    seconds: float
+
+
+class _Enough(Exception):
+    """Ends a trial: nothing is wrong."""
+
+
+def estimate(run: GenerationRun) -> Estimate:
+    """Tell about how long the rows that are not there yet take; nothing is written."""
+    plan, placement = run.plan, run.placement
+    if not plan.todo:
+        return Estimate(seconds=0.0, how="all is there")
+    if not placement.here:
+        return Estimate(seconds=None, how=f"that depends on {placement.describe()}")
+    if run.conditions.compiled:
+        return Estimate(seconds=None, how="compiling comes first, which takes minutes")
+    trial = try_some(run)
+    if not trial.accepted:
+        return Estimate(seconds=None, how=f"none of the first {trial.tried} candidates was accepted")
+    seconds = (plan.n - plan.rows_done) * trial.seconds / trial.accepted / max(placement.workers, 1)
+    return Estimate(
+        seconds=round(seconds, 1), how=f"{trial.accepted} of {trial.tried} candidates tried now were accepted"
+    )
+
+
+def try_some(run: GenerationRun) -> Trial:
+    """Draw and judge a few batches of the first shard that is missing."""
+    task = task_of(run, run.plan.todo[0])
+    size = task.batch_size if task.device.startswith("cuda") else min(task.batch_size, CPU_BATCH)
+    at: list[tuple[float, int, int]] = []  # time, accepted and tried after each batch
+
+    def on_progress(accepted: int, tried: int) -> None:
+        at.append((time.perf_counter(), accepted, tried))
+        batches, spent = len(at) - 1, at[-1][0] - at[0][0]
+        if batches >= MOST or (batches >= LEAST and spent > SECONDS):
+            raise _Enough
+
+    try:
+        task = replace(task, rows=MAX_ROWS, batch_size=size, max_candidates=None)
+        draw_shard(task, run.plan.recipe, clock=StageClock(), on_progress=on_progress)
+    except _Enough:
+        pass
+    (began, accepted, tried), last = at[0], at[-1]
+    return Trial(accepted=last[1] - accepted, tried=last[2] - tried, seconds=last[0] - began)
