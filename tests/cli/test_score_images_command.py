@@ -266,7 +266,7 @@ def test_bad_labels_are_one_line(folder: Path, tmp_path: Path, text: str, words:
 
 def test_bad_places_are_one_line(folder: Path, tmp_path: Path) -> None:
     refused(score(tmp_path / "nope", "--out", tmp_path / "x.csv"), "nope", "no such file or folder")
-    refused(score(folder, "--out", folder), "is a folder")
+    refused(score(folder, "--out", folder), "is a directory")
     empty = tmp_path / "empty"
     empty.mkdir()
     refused(score(empty, "--out", tmp_path / "x.csv"))

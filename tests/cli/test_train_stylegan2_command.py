@@ -219,7 +219,7 @@ def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -
         (["--batch", "6"], "6 images of a batch in each process are no multiple of 4"),
         (
             ["--features", "zz"],
-            "unknown features 'zz'; known are auto, efficientnet_lite0, inception=FILE, pixels8, and none",
+            "unknown features 'zz'; known are auto, efficientnet_lite0, inception[=FILE], pixels8, and none",
         ),
         (["--set", "init="], "setting init is empty: give a value, or leave it out"),
         (["--features", "inception"], "give its path as inception=FILE"),

@@ -49,6 +49,7 @@ def test_scores_are_named_after_their_features() -> None:
     images = torch.full((2, 16, 16, 3), 255, dtype=torch.uint8)
     assert np.allclose(features.of([images, images]), np.ones((4, 192)))
     with pytest.raises(
-        DistillError, match="unknown features 'vgg19'; known are efficientnet_lite0, inception=FILE"
+        DistillError,
+        match=r"unknown features 'vgg19'; known are auto, efficientnet_lite0, inception\[=FILE\]",
     ):
         load_features("vgg19")

@@ -16,6 +16,7 @@ from distill.metrics.features import load_features
 from distill.metrics.frechet import score_name
 from distill.networks import inception
 from distill.networks.inception import InceptionV3, average
+from distill.weights.registry import entry_of
 
 # `names` and `shapes` of pytorch-fid 0.3.0's network (566 tensors, with those of the classifier), and `features` [2,
 # 2048] of it in float32 with `numbers` as weights and `pictures` as input.
@@ -80,7 +81,8 @@ def test_features_are_those_of_pytorch_fid(published: Path, monkeypatch: pytest.
 
 def test_no_file_but_the_published_one_is_read(published: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        DistillError, match=r"6726825d\.pth as published \(its sha256 starts with .*https://"
+        DistillError,
+        match=r"6726825d\.pth as published \(its sha256 starts with .*distill weights fetch inception",
     ) as e:
         load_features(f"inception={published}")
     assert "\n" not in str(e.value)
@@ -90,9 +92,22 @@ def test_no_file_but_the_published_one_is_read(published: Path, tmp_path: Path) 
         load_features(f"inception={page}")
     with pytest.raises(DistillError, match=r"missing\.pth: cannot be read \(no such file"):
         load_features(f"inception={tmp_path / 'missing.pth'}")
+
+
+def test_the_file_of_the_table_is_taken_once_it_is_fetched(
+    published: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path))
+    entry = entry_of("inception")
+    assert entry is not None
+    assert (entry.path.name, entry.sha256) == (inception.FILE, inception.SHA256)
     for name in ("inception", "inception="):
-        with pytest.raises(DistillError, match="give its path as inception=FILE; it is at https://"):
+        with pytest.raises(DistillError, match="run distill weights fetch inception, or give its path"):
             load_features(name)
+    entry.path.parent.mkdir()
+    entry.path.write_bytes(published.read_bytes())
+    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(published.read_bytes()).hexdigest())
+    assert load_features("inception").name == "inception"
 
 
 def test_tensors_of_another_network_are_named(state: dict[str, Tensor]) -> None:
