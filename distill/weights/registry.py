@@ -12,13 +12,13 @@ import logging
 import os
 import tomllib
 from dataclasses import dataclass, fields, replace
-from importlib.resources import files
 from multiprocessing import parent_process
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
+import distill
 from distill.errors import DistillError
 from distill.files import read_regular
 from distill.weights.fetch import MAX_BYTES, CappedDownload, FetchProgress, KnownHashes, check_hash, fetch
@@ -77,8 +77,8 @@ class WeightsEntry:
 
 
 def weights_folder() -> Path:
-    """Return the folder of the installed `stylegan_weights` package."""
-    return Path(str(files("stylegan_weights")))
+    """Return the folder `stylegan_weights` beside this package; one of that name elsewhere does not hide it."""
+    return Path(distill.__file__).parents[1] / "stylegan_weights"
 
 
 def cache_dir() -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 
 import pytest
 from checkpoint_files import golden_state, write_nvidia_pytorch, write_rosinality
@@ -178,3 +180,11 @@ def test_verify_names_what_is_missing_or_changed(capsys):
 def test_verify_of_an_unknown_name(capsys):
     assert run(["weights", "verify", "nobody"]) == 2
     assert "'nobody'" in capsys.readouterr().err
+
+
+def test_a_folder_of_that_name_does_not_hide_the_embedded_weights(tmp_path):
+    (tmp_path / "stylegan_weights").mkdir()
+    (tmp_path / "stylegan_weights" / "__init__.py").write_text("")
+    command = [sys.executable, "-m", "distill", "weights", "fetch", "portraits"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert found.stdout == f"{entry_of('portraits').path}\n", found.stderr
