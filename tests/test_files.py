@@ -8,6 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,12 @@ def test_a_file_that_became_a_pipe_meanwhile_does_not_block(
         files.open_regular(tmp_path / "x")
 
 
-def test_a_folder_of_pipes_is_a_folder_without_a_data_set_or_run(tmp_path: Path) -> None:
+def test_a_folder_of_pipes_is_no_data_set_and_no_run(tmp_path: Path) -> None:
     for name in ("shard-00000.json", "manifest.json", "recipe.json", "checkpoint.json"):
         os.mkfifo(tmp_path / name)
     assert read_report(tmp_path, 0) is None
-    assert load_checkpoint(tmp_path) is None
+    with pytest.raises(DistillError, match=r"checkpoint\.json: a named pipe, not a file"):
+        load_checkpoint(tmp_path)
     with pytest.raises(DistillError, match=r"no recipe\.json"):
         read_manifest(tmp_path)
 
@@ -163,7 +165,7 @@ def test_a_pipe_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="a named pipe, not a file"):
         files.atomic_write(tmp_path / "x", b"content")
     with pytest.raises(DistillError, match="a named pipe, not a file"):
-        files.check_file(tmp_path / "x")
+        files.check_file(tmp_path / "x", overwrite=True)
     assert (tmp_path / "x").is_fifo()
 
 
@@ -176,7 +178,7 @@ def test_a_folder_that_is_gone_ends_the_work(write: Callable[[Path, bytes], None
 
 def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "nothing")
-    for check in (files.check_folder, files.make_folder, files.check_file):
+    for check in (files.check_folder, files.make_folder, partial(files.check_file, overwrite=True)):
         with pytest.raises(DistillError, match=r"out is a link to .*nothing, which is not there: make that"):
             check(tmp_path / "out")
 

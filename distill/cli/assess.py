@@ -43,7 +43,7 @@ def assess_teacher(dry_run: bool, as_json: bool, **given: Any) -> None:
     from distill.evaluation.teacher import AssessRequest, assess, prepare
     from distill.evaluation.teacher_card import check_card, table, write_assessment
     from distill.evaluation.teacher_measures import in_blocks
-    from distill.files import make_folder
+    from distill.files import check_folder
 
     request = AssessRequest(**given)
     if not 0 <= request.truncation_psi <= 2:  # nan passes the range above
@@ -55,7 +55,7 @@ def assess_teacher(dry_run: bool, as_json: bool, **given: Any) -> None:
     if dry_run:
         print_plan(inputs.plan(), as_json=as_json)
         return
-    make_folder(inputs.out)  # a place that cannot be written to shows before minutes of work
+    check_folder(inputs.out)  # a place that cannot be written to shows before minutes of work
     found, samples = assess(inputs, blocks=partial(in_blocks, quiet=as_json))
     written = write_assessment(inputs, found, samples)
     if as_json:

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from distill.errors import DistillError, os_error
-from distill.files import atomic_write
+from distill.errors import DistillError
+from distill.files import check_file, write_result
 from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
 from distill.networks.student import Student
 
@@ -48,8 +48,7 @@ def export_student(student: Student, path: Path) -> ExportedStudent:
     Raises DistillError where a package is missing, where the results differ by more than 1e-4, or where the file
     cannot be written.
     """
-    if path.is_dir():
-        raise DistillError(f"{path} is a folder: name a file to write")
+    check_file(path, overwrite=True)
     network = copy.deepcopy(student.network).cpu().float()
     data, run = _onnx(network, _texts(student))
     difference = _difference(student, network, run)
@@ -58,11 +57,7 @@ def export_student(student: Student, path: Path) -> ExportedStudent:
             f"{student.path}: as ONNX its pixels differ from PyTorch's by {difference:.2g}, "
             f"more than {TOLERANCE:g}: not written"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, data)
-    except OSError as error:
-        raise os_error(error) from error
+    write_result(path, data)
     return ExportedStudent(path=path, size=len(data), difference=difference)
 
 

@@ -10,7 +10,7 @@ from distill.errors import DistillError
 from distill.evaluation.report import aligned
 from distill.evaluation.teacher import Assessment, AssessmentInputs, TeacherSamples
 from distill.evaluation.teacher_pictures import make_pictures
-from distill.files import atomic_write, read_regular
+from distill.files import check_file, read_regular, write_result
 from distill.pixels import encode_png
 from distill.shards.card import code, escape
 
@@ -75,8 +75,9 @@ def check_card(card: Path | None) -> None:
     """Make sure that the section can be put into the card once it is there. Raises DistillError."""
     if card is None:
         return
-    if card.suffix != ".md" or not card.parent.is_dir():
-        raise DistillError(f"--card {card}: a file that ends in .md, in a folder that is there, is needed")
+    if card.suffix != ".md":
+        raise DistillError(f"--card {card}: a file that ends in .md is needed")
+    check_file(card, overwrite=True)
     with_section(card, "")
 
 
@@ -117,5 +118,5 @@ def write_assessment(inputs: AssessmentInputs, found: Assessment, samples: Teach
         files[grid] = files[out / GRID]
         files[card] = with_section(card, section(found, grid=grid.name)).encode()
     for path, content in files.items():
-        atomic_write(path, content, synced=False)
+        write_result(path, content)
     return list(files)

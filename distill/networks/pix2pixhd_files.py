@@ -215,7 +215,6 @@ def _named(network: nn.Module) -> dict[str, Tensor]:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, data)
     except OSError as error:
         raise os_error(error) from error

@@ -110,7 +110,6 @@ def write_tensors(
     """
     chunks = safetensors_chunks(tensors, facts, dtype)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with aside(path) as file:
             file.writelines(chunks)
     except OSError as error:

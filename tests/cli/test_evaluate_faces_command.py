@@ -87,6 +87,7 @@ def make_faces(folder: Path, **recipe) -> Path:
 
 
 def make_student(folder: Path, *, images: int = 1, **facts) -> Path:
+    folder.mkdir(parents=True)
     network = create(Architecture(inputs=3 * images, ngf=2, downsamplings=1, blocks=1), seed=0)
     save_student(folder / "student-best.safetensors", network, StudentFacts(**facts))
     return folder

@@ -27,6 +27,7 @@ def place(tmp_path_factory):
     (folder / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     Image.new("RGB", (200, 200), "navy").save(folder / "photos" / "wall.jpg")
     save_pth(folder / "one.pth", create(Architecture(inputs=3, ngf=2, downsamplings=2, blocks=1), seed=0))
+    (folder / "run").mkdir()
     save_student(
         folder / "run" / "student.safetensors",
         create(Architecture(inputs=6, ngf=2, downsamplings=2, blocks=1), seed=0),

@@ -35,6 +35,7 @@ def student(request: pytest.FixtureRequest, tmp_path: Path) -> Student:
         for seed in range(50):
             network(torch.rand(4, 6, 16, 16, generator=torch.Generator().manual_seed(seed)) * 2 - 1)
     facts = FACTS if architecture.inputs == 6 else StudentFacts()
+    (tmp_path / "run").mkdir()
     save_student(tmp_path / "run" / "student.safetensors", network, facts)
     return load_student(tmp_path / "run")
 

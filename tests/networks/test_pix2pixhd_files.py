@@ -99,10 +99,10 @@ def test_batch_normalisation_survives_the_file(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_by_torch_and_safetensors_themselves(tmp_path: Path) -> None:
     network = create(SMALL, seed=0).to(torch.bfloat16, memory_format=torch.channels_last)
-    save_pth(tmp_path / "new" / "net_G.pth", network)
+    save_pth(tmp_path / "net_G.pth", network)
     save_safetensors(tmp_path / "a.safetensors", network, {"roles": "content, style"})
     save_safetensors(tmp_path / "b.safetensors", network, {"roles": "content, style"})
-    public = torch.load(tmp_path / "new" / "net_G.pth", weights_only=True)
+    public = torch.load(tmp_path / "net_G.pth", weights_only=True)
     assert isinstance(public, OrderedDict)
     network.load_state_dict(public, strict=True)
     assert {tensor.dtype for tensor in public.values()} == {torch.float32}

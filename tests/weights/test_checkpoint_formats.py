@@ -108,7 +108,7 @@ def checkpoint(state: State, **facts: Any) -> Checkpoint:
 
 
 def test_safetensors(tmp_path: Path, state: State) -> None:
-    file = tmp_path / "sub" / "x.bin"
+    file = tmp_path / "x.bin"
     save_safetensors(file, checkpoint(state, conv_clamp=256.0, mapping_lr_multiplier=0.02, entry="G_ema"))
     found = read_checkpoint(file)
     assert_same(found, state)
