@@ -21,6 +21,8 @@ from distill.cli import options
 def export(**given: Any) -> None:
     """Write the images of a complete data set for another program; the same command goes on where it stopped.
 
+    An export grows with its data set or a larger --limit: what is there stays.
+
     \b
     pix2pixhd   OUT/train_A = first input, train_B = target, train_C = second input
     folders     OUT/<role>/000000.png and OUT/metadata.csv

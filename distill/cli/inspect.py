@@ -27,22 +27,15 @@ def inspect_command(
     The page shows samples with numbers and labels, the acceptance table and histograms. A data set that is
     not complete yet can be looked at too.
     """
-    from distill.files import check_file, write_result
-    from distill.shards.inspect.page import build_page, page_title
-    from distill.shards.inspect.sheet import draw_sheet, png_bytes
-    from distill.shards.inspect.survey import look, survey
-    from distill.shards.summary import dropped_by_reason, roles_of
+    from distill.files import check_file
+    from distill.shards.inspect.look import PAGE_NAME, SHEET_NAME, write_look
+    from distill.shards.inspect.page import page_title
+    from distill.shards.summary import dropped_by_reason
 
-    page_path, sheet_path = out or folder / "inspect.html", sheet or folder / "contact_sheet.png"
+    page_path, sheet_path = out or folder / PAGE_NAME, sheet or folder / SHEET_NAME
     check_file(page_path, overwrite=overwrite or out is None)
     check_file(sheet_path, overwrite=overwrite or sheet is None)
-    found = survey(folder)
-    samples, ledger = look(found, rows=rows or (96 if len(roles_of(found.recipe)) == 1 else 24))
-    page = build_page(found, samples, ledger).encode()
-    roles = list(samples[0].images)
-    picture = png_bytes(draw_sheet(samples, roles, title=page_title(found)))
-    write_result(page_path, page)
-    write_result(sheet_path, picture)
+    found = write_look(folder, rows=rows, page=page_path, sheet=sheet_path)
     for problem in found.problems:
         click.echo(problem, err=True)
     if as_json:

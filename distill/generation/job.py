@@ -20,12 +20,13 @@ from distill.generation.conditions import Conditions, choose_conditions, differe
 from distill.generation.local import run_here
 from distill.generation.placement import Placement, place
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
-from distill.generation.request import GenerateRequest, RecipeFiles, recipe_of
+from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
 from distill.progress import Progress
 from distill.shards.card import write_card
 from distill.shards.folder import (
     CONDITIONS_FILE,
+    GOAL_FILE,
     MANIFEST_FILE,
     RECIPE_FILE,
     ShardReport,
@@ -33,8 +34,10 @@ from distill.shards.folder import (
     shard_indices,
     shard_is_valid,
     sweep,
+    write_goal,
     write_manifest,
 )
+from distill.shards.inspect.look import renew_look
 from distill.shards.lock import FolderLock
 from distill.timing import StageClock
 
@@ -78,7 +81,7 @@ class GenerationRun:
 def prepare(request: GenerateRequest) -> GenerationRun:
     """Check a request against teacher, folder and devices; write nothing. Raises DistillError for bad input."""
     recipe, files = recipe_of(request)
-    plan = plan_job(recipe, request.n, request.folder)
+    plan = plan_job(recipe, request.n, folder_of(request, recipe))
     check_cap(request.max_candidates, plan)
     placement = placement_of(request, tasks=len(plan.todo))
     there = read_conditions(plan.folder) if plan.begun else None
@@ -134,7 +137,10 @@ def run_job(
             raise Incomplete(failure_line(failed, plan))
         if stop.is_set():
             raise Interrupted(interrupted_line(plan))
-        return close_data_set(plan)
+        reports = close_data_set(plan)
+        if plan.todo:
+            renew_look(plan.folder)
+        return reports
 
 
 @contextmanager
@@ -144,6 +150,7 @@ def claimed_folder(run: GenerationRun) -> Iterator[None]:
     claim_folder(run.plan, run.begun or run.conditions)
     sweep(folder)
     if run.plan.todo:
+        write_goal(folder, run.plan.n)
         (folder / MANIFEST_FILE).unlink(missing_ok=True)
     try:
         yield
@@ -151,6 +158,7 @@ def claimed_folder(run: GenerationRun) -> Iterator[None]:
         if folder.is_dir() and not shard_indices(folder):
             (folder / RECIPE_FILE).unlink(missing_ok=True)
             (folder / CONDITIONS_FILE).unlink(missing_ok=True)
+            (folder / GOAL_FILE).unlink(missing_ok=True)
 
 
 def make_missing(run: GenerationRun, *, stop: threading.Event, callbacks: RunCallbacks) -> dict[str, str]:

@@ -50,8 +50,8 @@ class TaskChoices:
 class GenerateRequest:
     """A data set to make: `n` accepted rows of a task from a generator, and how the run may go about it.
 
-    `out` None: data/TASK-GENERATOR-seedSEED. `cluster`: none, local, tcp:// or tls://HOST:PORT, a scheduler's .json
-    file, or None for a process per visible GPU, else per core.
+    `out` None: data/TASK-GENERATOR-seedSEED, see `folder_of`. `cluster`: none, local, tcp:// or tls://HOST:PORT, a
+    scheduler's .json file, or None for a process per visible GPU, else per core.
     """
 
     task: TaskRecipe
@@ -64,15 +64,6 @@ class GenerateRequest:
     workers: int | None = None
     cluster: str | None = None
     device: str = "auto"
-
-    @property
-    def folder(self) -> Path:
-        """`out`, or a name of its own below data/."""
-        if self.out is not None:
-            return self.out
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.generator).stem).strip("-.") or "generator"
-        seed = self.task.seed if self.choices.seed is None else self.choices.seed
-        return Path("data") / f"{self.task.task}-{name}-seed{seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +109,16 @@ def located_scorer(source: str) -> str:
     if name in (BUILTIN, FACE_API):
         return f"{name}={located(file)}" if equals else name
     return located(source)
+
+
+def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
+    """Return `out`, or a name of its own below data/; files of one name are told apart by their sha256."""
+    if request.out is not None:
+        return request.out
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(request.generator).stem).strip("-.") or "generator"
+    if entry_of(request.generator) is None:
+        name = f"{name}-{recipe.generator.sha256[:8]}"
+    return Path("data") / f"{recipe.task}-{name}-seed{recipe.seed}"
 
 
 def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:

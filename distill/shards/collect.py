@@ -23,6 +23,7 @@ from distill.schema import canonical_json
 from distill.shards.card import write_card
 from distill.shards.digest import digest_of
 from distill.shards.folder import (
+    GOAL_FILE,
     MANIFEST_FILE,
     RECIPE_FILE,
     ShardReport,
@@ -34,6 +35,7 @@ from distill.shards.folder import (
     shard_is_valid,
     shard_path,
     sidecar_path,
+    write_goal,
     write_manifest,
 )
 from distill.shards.layout import ACCEPTED, MAX_TEXT_BYTES, ShardContent
@@ -151,6 +153,7 @@ def _claimed(collection: Collection) -> Iterator[None]:
     folder = collection.folder
     earlier = set(shard_indices(folder))
     sweep(folder)
+    write_goal(folder, collection.candidates)
     (folder / MANIFEST_FILE).unlink(missing_ok=True)
     atomic_write(folder / RECIPE_FILE, (canonical_json(collection.recipe) + "\n").encode())
     try:
@@ -165,6 +168,7 @@ def _claimed(collection: Collection) -> Iterator[None]:
     finally:
         if folder.is_dir() and not shard_indices(folder):
             (folder / RECIPE_FILE).unlink(missing_ok=True)
+            (folder / GOAL_FILE).unlink(missing_ok=True)
 
 
 def _complete(collection: Collection) -> list[ShardReport]:

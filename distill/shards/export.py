@@ -61,7 +61,7 @@ class Export:
 
     def key(self, number: int) -> str:
         """Name a sample by its number in the data set: "000042"."""
-        return f"{number:0{max(6, len(str(self.samples - 1)))}d}"
+        return f"{number:0{digits(self.samples)}d}"
 
     def rows(self, start: int, stop: int) -> Iterator[tuple[int, OpenShard, int]]:
         """Yield (number, shard, row) of the samples start to stop - 1."""
@@ -81,8 +81,9 @@ class ExportReport:
 def export_dataset(request: ExportRequest, *, progress: Advance | None = None) -> ExportReport:
     """Write samples of a complete data set for another program.
 
-    Files carry their final names only when complete, so the same command goes on where it was stopped. Raises
-    DistillError for an incomplete data set, and for an `out` that holds anything but this export.
+    Files carry their final names only when complete, so the same command goes on where it was stopped. An export in
+    `out` grows to the samples asked for: those of it that are there are the first of these. Raises DistillError for
+    an incomplete data set, and for an `out` that holds anything but this export or more samples than asked for.
     """
     manifest = read_manifest(request.folder)
     job = plan(request, manifest)
@@ -90,7 +91,6 @@ def export_dataset(request: ExportRequest, *, progress: Advance | None = None) -
         "digest": manifest["digest"],
         "to": request.to,
         "format": request.image_format,
-        "limit": request.limit,
         "phase": request.phase,
         "samples": job.samples,
         "inputs": list(job.roles[:-1]),
@@ -137,6 +137,15 @@ def plan(request: ExportRequest, manifest: Mapping[str, Any]) -> Export:
     )
 
 
+def digits(samples: int) -> int:
+    """Return how many digits the numbers of so many samples have."""
+    return max(6, len(str(samples - 1)))
+
+
+def tar_name(place: int) -> str:
+    return f"distill-{place:06d}.tar"
+
+
 def pix2pixhd_folders(roles: Sequence[str], phase: str) -> dict[str, str]:
     """Map roles to pix2pixHD's folders: first input A, target B, second input C; a third is an error."""
     *inputs, target = roles
@@ -179,7 +188,12 @@ def claim(folder: Path, out: Path, stamp: Mapping[str, Any]) -> None:
         _refuse_foreign(out)
         atomic_write(out / STAMP, (json.dumps(stamp, indent=2) + "\n").encode(), synced=False)
         return
-    _refuse_other(out, read_json(out / STAMP), stamp)
+    found = read_json(out / STAMP)
+    _refuse_other(out, found, stamp)
+    if found != stamp:
+        if stamp["to"] == "webdataset":  # the last archive may not be full
+            (out / tar_name(found["samples"] // PER_TAR)).unlink(missing_ok=True)
+        atomic_write(out / STAMP, (json.dumps(stamp, indent=2) + "\n").encode(), synced=False)
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -191,12 +205,19 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _refuse_other(out: Path, found: Mapping[str, Any], stamp: Mapping[str, Any]) -> None:
+    """Refuse an export of something else, of more samples, or whose numbers have fewer digits."""
     for key, value in stamp.items():
-        if found.get(key) != value:
+        if key != "samples" and found.get(key) != value:
             raise DistillError(
                 f"{out}: holds another export: {key} is {found.get(key)!r} there and {value!r} now; "
                 "choose another folder or remove this one"
             )
+    there, now = found.get("samples"), stamp["samples"]
+    if not isinstance(there, int) or there > now or digits(there) != digits(now):
+        raise DistillError(
+            f"{out}: holds an export of {there} samples, {now} are asked for: an export grows while its numbers keep"
+            " their digits, and never shrinks; choose another folder or remove this one"
+        )
 
 
 def _write(job: Export) -> Iterator[tuple[bool, int]]:
@@ -231,7 +252,7 @@ def _write_images(job: Export) -> Iterator[tuple[bool, int]]:
 def _write_tars(job: Export) -> Iterator[tuple[bool, int]]:
     for place, start in enumerate(range(0, job.samples, PER_TAR)):
         stop = min(start + PER_TAR, job.samples)
-        path = job.out / f"distill-{place:06d}.tar"
+        path = job.out / tar_name(place)
         missing = not path.exists()
         if missing:
             write_tar(path, _tar_samples(job, start, stop))

@@ -22,6 +22,7 @@ from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 __all__ = [
     "CONDITIONS_FILE",
     "CONDITION_KEYS",
+    "GOAL_FILE",
     "HELD",
     "LOCK_FILE",
     "MANIFEST_FILE",
@@ -29,6 +30,7 @@ __all__ = [
     "ShardReport",
     "manifest_problem",
     "manifest_reports",
+    "read_goal",
     "read_json",
     "read_manifest",
     "read_report",
@@ -39,10 +41,12 @@ __all__ = [
     "sidecar_path",
     "sweep",
     "temporary_files",
+    "write_goal",
     "write_manifest",
 ]
 
 MANIFEST_FILE, RECIPE_FILE, LOCK_FILE = "manifest.json", "recipe.json", ".lock"
+GOAL_FILE = "goal.json"  # how many rows a data set shall have, while it is not complete
 CONDITIONS_FILE = "conditions.json"  # how the data set is drawn: see distill/generation/conditions.py
 HELD = ("precision", "batch_size", "compiled")  # of the conditions: the same in every shard of a data set
 CONDITION_KEYS = (*HELD, "device", "model", "versions")
@@ -152,6 +156,7 @@ def write_manifest(
     }
     text = json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
     atomic_write(folder / MANIFEST_FILE, text.encode())
+    (folder / GOAL_FILE).unlink(missing_ok=True)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -219,6 +224,20 @@ def _sums_problem(manifest: Mapping[str, Any]) -> str | None:
         if manifest.get(key) != value:
             return f"its {key} is {str(manifest.get(key))[:60]}, its shards give {value}"
     return None
+
+
+def write_goal(folder: Path, n: int) -> None:
+    """Note how many rows the data set in a folder shall have, until its manifest is written."""
+    atomic_write(folder / GOAL_FILE, f"{json.dumps({'n': n})}\n".encode())
+
+
+def read_goal(folder: Path) -> int | None:
+    """Return how many rows the data set that was begun in a folder shall have; None where nothing says it."""
+    try:
+        n = read_json(folder / GOAL_FILE).get("n")
+    except DistillError:
+        return None
+    return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else None
 
 
 def require_data_set(folder: Path) -> None:

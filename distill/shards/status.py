@@ -11,6 +11,7 @@ from distill.errors import DistillError
 from distill.shards.folder import (
     RECIPE_FILE,
     ShardReport,
+    read_goal,
     read_json,
     read_manifest,
     read_report,
@@ -52,7 +53,7 @@ def folder_status(folder: Path) -> FolderStatus:
     dropped: Counter[str] = Counter()
     for report in done:
         dropped.update(report.dropped)
-    n = manifest["n"] if manifest else driver.n if driver else None
+    n = manifest["n"] if manifest else driver.n if driver and driver.n else read_goal(folder)
     rows = sum(report.rows for report in done)
     return FolderStatus(
         folder=str(folder),

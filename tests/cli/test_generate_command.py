@@ -67,8 +67,11 @@ def test_the_output_folder_has_a_name_of_its_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert generate("--n", 4, "--generator", tiny_weights, "--seed", 3, *QUICK) == 0
-    assert (tmp_path / "data" / "style-mix-tiny-seed3" / "manifest.json").exists()
-    capsys.readouterr()
+    (made,) = (tmp_path / "data").iterdir()
+    sha256 = json.loads((made / "manifest.json").read_text())["recipe"]["generator"]["sha256"]
+    assert made.name == f"style-mix-tiny-{sha256[:8]}-seed3", "another file called tiny has another folder"
+    assert generate("--n", 4, "--generator", "portraits", "--seed", 3, "--dry-run") == 0
+    assert "data/style-mix-portraits-seed3 " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 from distill.cli.main import run
 from distill.shards.digest import digest_of
-from distill.shards.folder import ShardReport, write_manifest
+from distill.shards.folder import ShardReport, write_goal, write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.lock import FolderLock
 from distill.shards.write import commit_shard
@@ -165,6 +165,8 @@ def test_status_of_an_interrupted_folder(unfinished: Path, capsys: pytest.Captur
     found = status_of(unfinished, capsys)
     assert (found["complete"], found["n"], found["rows"], found["shards_done"]) == (False, None, 4, 2)
     assert found["driver"] is None
+    write_goal(unfinished, 7)
+    assert (status_of(unfinished, capsys)["n"], status_of(unfinished, capsys)["shards"]) == (7, 4)
     assert run(["status", str(unfinished)]) == 0
     assert "not complete; the same command resumes it" in capsys.readouterr().out
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from distributed import LocalCluster
 
+from distill.cli.main import run
 from distill.errors import DiskFull, DistillError, Incomplete, Interrupted
 from distill.generation import worker as module
 from distill.generation.conditions import ChosenConditions, choose_conditions, read_conditions
@@ -29,6 +30,7 @@ from distill.generation.worker import ShardTask, make_shard
 from distill.shards import write
 from distill.shards.folder import ShardReport
 from distill.shards.read import open_shard
+from distill.shards.status import folder_status
 from distill.shards.verify import verify_folder
 from distill.stylegan2.facts import teacher_facts
 from pipelines import RECIPES
@@ -148,6 +150,22 @@ def test_growing_keeps_full_shards_and_equals_one_long_run(new_job: Callable[[st
     assert grown.tree() == straight.tree()
 
 
+def test_growing_draws_page_and_contact_sheet_anew(new_job: Callable[[str], Job]) -> None:
+    job = new_job("a")
+    job(4)
+    assert run(["inspect", str(job.folder)]) == 0
+    before = job.tree()
+    job(4)
+    assert job.tree() == before, "nothing was made"
+    job(10)
+    page, sheet = (job.tree()[name] for name in ("inspect.html", "contact_sheet.png"))
+    assert b"10 triplets" in page
+    assert sheet != before["contact_sheet.png"]
+    (job.folder / "contact_sheet.png").unlink()
+    job(12)
+    assert "contact_sheet.png" not in job.tree(), "nobody asked for it"
+
+
 def test_a_data_set_keeps_the_name_and_licence_of_its_generator(new_job: Callable[[str], Job]) -> None:
     job = new_job("a")
     job(4)
@@ -177,6 +195,7 @@ def test_stopping_between_batches_resumes_to_the_same_bytes(new_job: Callable[[s
         job(10)
     assert not (job.folder / "manifest.json").exists()
     assert not (job.folder / ".lock").exists()
+    assert folder_status(job.folder).n == 10, "what was asked for is remembered"
     job.stop = threading.Event()
     job(10)
     straight(10)

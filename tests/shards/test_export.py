@@ -184,7 +184,6 @@ def test_foreign_files_are_not_touched(data_set, tmp_path):
     [
         ("to", {"to": "folders"}),
         ("format", {"image_format": "jpg"}),
-        ("limit", {"limit": 3}),
         ("phase", {"phase": "test"}),
     ],
 )
@@ -196,11 +195,24 @@ def test_another_export_in_the_same_folder_is_refused_by_key(data_set, tmp_path,
     assert files_under(tmp_path / "out") == before
 
 
-def test_a_data_set_that_has_grown_is_another_export(data_set, tmp_path):
-    export_dataset(data_set, tmp_path / "out", to="webdataset")
+@pytest.mark.parametrize("to", ["pix2pixhd", "folders", "webdataset"])
+def test_an_export_grows_and_then_equals_one_made_at_once(data_set, tmp_path, to, monkeypatch):
+    monkeypatch.setattr(export_module, "PER_TAR", 4)
+    export_dataset(data_set, tmp_path / "grown", to=to, limit=3)
+    export_dataset(data_set, tmp_path / "grown", to=to)
     make_data_set(data_set, shards=3)
-    with pytest.raises(DistillError, match="samples is 6 there and 9 now"):
-        export_dataset(data_set, tmp_path / "out", to="webdataset")
+    report = export_dataset(data_set, tmp_path / "grown", to=to)
+    assert (report.samples, report.kept) == (9, {"pix2pixhd": 18, "folders": 18, "webdataset": 1}[to])
+    export_dataset(data_set, tmp_path / "at-once", to=to)
+    assert files_under(tmp_path / "grown") == files_under(tmp_path / "at-once")
+
+
+def test_an_export_does_not_shrink(data_set, tmp_path):
+    export_dataset(data_set, tmp_path / "out", to="pix2pixhd")
+    before = files_under(tmp_path / "out")
+    with pytest.raises(DistillError, match=r"of 6 samples, 2 are asked for: .* never shrinks"):
+        export_dataset(data_set, tmp_path / "out", to="pix2pixhd", limit=2)
+    assert files_under(tmp_path / "out") == before
 
 
 def test_an_incomplete_data_set_is_refused(tmp_path):

@@ -19,6 +19,7 @@ from distill.shards.card import write_card
 from distill.shards.digest import decisive
 from distill.shards.folder import (
     CONDITIONS_FILE,
+    GOAL_FILE,
     MANIFEST_FILE,
     RECIPE_FILE,
     ShardReport,
@@ -27,8 +28,10 @@ from distill.shards.folder import (
     shard_indices,
     shard_is_valid,
     sweep,
+    write_goal,
     write_manifest,
 )
+from distill.shards.inspect.look import renew_look
 from distill.shards.lock import FolderLock
 from distill.shards.place import check_place, refiltered
 from distill.shards.refilter.copy import content_of
@@ -52,14 +55,18 @@ def run_refilter(
     with made_folder(plan.out), FolderLock(plan.out, info={"n": plan.kept}):
         check_out(plan)  # again: another driver may have come first
         with claimed(plan):
-            for index in todo(plan):
+            missing = todo(plan)
+            for index in missing:
                 if stop.is_set():
                     done = len(plan.shards) - len(todo(plan))
                     raise Interrupted(
                         f"interrupted: {done} of {len(plan.shards)} shards are done; the same command resumes"
                     )
                 advance(commit_shard(plan.out, content_of(plan, index)).rows)
-            return close_data_set(plan)
+            reports = close_data_set(plan)
+            if missing:
+                renew_look(plan.out)
+            return reports
 
 
 def todo(plan: Refilter) -> list[int]:
@@ -127,6 +134,7 @@ def claimed(plan: Refilter) -> Iterator[None]:
         atomic_write(plan.out / CONDITIONS_FILE, (canonical_json(conditions) + "\n").encode())
     sweep(plan.out)
     if todo(plan):
+        write_goal(plan.out, plan.kept)
         (plan.out / MANIFEST_FILE).unlink(missing_ok=True)
     try:
         yield
@@ -134,6 +142,7 @@ def claimed(plan: Refilter) -> Iterator[None]:
         if plan.out.is_dir() and not shard_indices(plan.out):
             (plan.out / RECIPE_FILE).unlink(missing_ok=True)
             (plan.out / CONDITIONS_FILE).unlink(missing_ok=True)
+            (plan.out / GOAL_FILE).unlink(missing_ok=True)
 
 
 def close_data_set(plan: Refilter) -> list[ShardReport]:
