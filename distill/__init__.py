@@ -122,14 +122,16 @@ def train(
     resume: bool = False,
     minutes: float | None = None,
     features: str = "auto",
+    log: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
     quiet: bool = False,
 ) -> TrainingResult:
     """Train a model of the table of trainers ("pix2pix", "stylegan2"): what `distill train-MODEL` does.
 
-    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`. The result says where the
-    weights are, their scores and the page. Raises DistillError for bad input, and Diverged.
+    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" tells Weights &
+    Biases the numbers too. The result says where the weights are, their scores and the page.
+    Raises DistillError for bad input, and Diverged.
     """
     from distill.training.request import TrainRequest
     from distill.training.run import run_training
@@ -144,6 +146,7 @@ def train(
         resume=resume,
         minutes=minutes,
         features=features,
+        log=log,
         precision=precision,
     )
     return run_training(open_trainer(model), request, device=device, quiet=quiet)

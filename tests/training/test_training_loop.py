@@ -127,6 +127,10 @@ def test_a_diverged_run_stops_and_leaves_the_last_checkpoint(tmp_path: Path) -> 
     found = load_checkpoint(tmp_path)
     assert found is not None
     assert found[0]["position"]["samples"] == 16
+    with pytest.raises(
+        Diverged, match="there is no checkpoint yet: begin anew, with a smaller learning rate"
+    ):
+        go(a_run(tmp_path / "early", Sum(spoil=1)))
 
 
 def test_a_folder_with_a_run_asks_for_resume_and_for_the_same_settings(tmp_path: Path) -> None:
