@@ -60,6 +60,13 @@ class Progress:
             self.last_line = time.monotonic()
             self.note(self.line())
 
+    def skip(self, count: float) -> None:
+        """Pass over what is there already: it moves the bar, not the rate."""
+        self.done = min(self.done + count, self.total)
+        if self.on_terminal:
+            self.bar.n = self.bar.last_print_n = self.bar.initial = self.done
+            self.bar.refresh()
+
     def beside(self, facts: str) -> None:
         """Keep the latest facts beside the bar, or at the end of the line."""
         self.facts = facts

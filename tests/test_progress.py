@@ -31,3 +31,23 @@ def test_a_last_batch_larger_than_what_is_missing_ends_at_the_total(monkeypatch:
             progress.advance(8)
     assert stream.getvalue().splitlines()[-1].startswith("20 of 20 images (100%), ")
     assert progress.bar.n <= 20
+
+
+def test_what_is_there_already_moves_the_bar_but_not_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    with Progress(1000, stream=io.StringIO()) as progress:
+        progress.skip(900)
+        now[0] += 10
+        progress.advance(10)
+        assert progress.line() == "910 of 1000 rows (91%), 1.0/s, 1 min 30 s left"
+
+
+def test_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    with Progress(1000, stream=stream) as progress:
+        progress.skip(900)
+        progress.advance(10)
+        assert (progress.bar.n, progress.bar.initial) == (910, 900)
+    assert " 91%" in stream.getvalue()

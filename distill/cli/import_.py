@@ -68,6 +68,6 @@ def import_command(dry_run: bool, as_json: bool, inputs: str | None, **given: An
             lines = [*report.plan_lines(plan, size, seconds), "dry run: nothing was written"]
         else:
             with Progress(len(plan.rows), noun="row", keep=False) as progress:
-                result = run_import(plan, stop=stop, advance=progress.advance)
+                result = run_import(plan, stop=stop, advance=progress.advance, skip=progress.skip)
             facts, lines = report.result_facts(plan, result), report.result_lines(plan, result)
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines))

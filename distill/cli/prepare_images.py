@@ -63,6 +63,6 @@ def prepare_images(dry_run: bool, as_json: bool, **given: Any) -> None:
             lines = [*report.plan_lines(plan, sampled), "dry run: nothing was written"]
         else:
             with Progress(len(plan.pictures), noun="picture", keep=False) as progress:
-                result = prepare(plan, stop=stop, progress=progress.advance)
+                result = prepare(plan, stop=stop, progress=progress.advance, skip=progress.skip)
             facts, lines = report.result_facts(plan, result), report.result_lines(plan, result)
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines))

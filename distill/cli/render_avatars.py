@@ -43,7 +43,7 @@ def render_avatars(dry_run: bool, as_json: bool, **given: Any) -> None:
         lines = [*plan.lines(seconds), "dry run: nothing was written"]
     else:
         with stop_on_signals() as stop, Progress(plan.request.n, noun="picture", keep=False) as progress:
-            written = render(plan, stop=stop, progress=progress.advance)
+            written = render(plan, stop=stop, progress=progress.advance, skip=progress.skip)
         seconds = round(progress.seconds, 1)
         facts = {**plan.facts(), "bytes": written.bytes, "seconds": seconds, "digest": written.digest}
         lines = plan.result_lines(written, seconds)

@@ -112,8 +112,11 @@ def collect(
     *,
     stop: threading.Event | None = None,
     advance: Advance = lambda count: None,
+    skip: Advance = lambda count: None,
 ) -> list[ShardReport]:
     """Write the shards that are not there yet, then card and manifest; return the reports of all.
+
+    `skip` hears of entries that earlier calls took.
 
     A complete one is left as it is. Raises Interrupted when `stop` was set, and DiskFull: what is complete stays,
     and the same call goes on from there. Any other error of the source, DistillError for a source without a row
@@ -121,12 +124,12 @@ def collect(
     """
     check_collection(collection)
     if complete := _complete(collection):
-        advance(collection.candidates)
+        skip(collection.candidates)
         return complete
     folder, stop = collection.folder, stop or threading.Event()
     with made_folder(folder), FolderLock(folder, info={"n": collection.candidates}), _claimed(collection):
         reports, first = _done(collection)
-        advance(first)
+        skip(first)
         try:
             for content in _shards(collection, len(reports), first, stop, advance):
                 reports.append(commit_shard(folder, content))

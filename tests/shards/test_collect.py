@@ -80,7 +80,10 @@ def test_a_stopped_collection_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         collect(collection(tmp_path / "a"), stop=stop, advance=advance)
     assert not (tmp_path / "a" / "manifest.json").exists()
-    collect(collection(tmp_path / "a"))
+    skipped, done = [], []
+    collect(collection(tmp_path / "a"), advance=done.append, skip=skipped.append)
+    assert sum(skipped) > 0
+    assert sum(skipped) + sum(done) == 10  # what is there does not count as done by this call
     collect(collection(tmp_path / "b"))
     names = sorted(path.name for path in (tmp_path / "b").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "a").iterdir())

@@ -150,9 +150,15 @@ def estimate(plan: AvatarPlan) -> float:
 
 
 def render(
-    plan: AvatarPlan, *, stop: threading.Event, progress: Callable[[int], object] = lambda pictures: None
+    plan: AvatarPlan,
+    *,
+    stop: threading.Event,
+    progress: Callable[[int], object] = lambda pictures: None,
+    skip: Callable[[int], object] = lambda pictures: None,
 ) -> WrittenImages:
     """Draw avatars 0 to n - 1 of a style, each by the seed "SEED-INDEX", and write them as a data set.
+
+    `progress` hears of avatars drawn, `skip` of those that are there.
 
     Labels are the attributes that differ among them, which are all known before the first is drawn. The bytes depend
     on style, n, resolution, seed, codec and the versions of the packages, which stand in the recipe. Raises
@@ -166,7 +172,7 @@ def render(
         candidates=request.n,
         entries=partial(_entries, plan, labels, stop),
     )
-    reports = collect(collection, stop=stop, advance=progress)
+    reports = collect(collection, stop=stop, advance=progress, skip=skip)
     return WrittenImages(folder=request.out, digest=collection.digest, reports=reports)
 
 

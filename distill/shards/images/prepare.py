@@ -116,15 +116,18 @@ def prepare(
     *,
     stop: threading.Event,
     progress: Callable[[int], object] = lambda pictures: None,
+    skip: Callable[[int], object] = lambda pictures: None,
 ) -> PreparedImages:
     """Write the data set; the same plan gives the same bytes for any number of workers.
+
+    `progress` hears of pictures done, `skip` of those that earlier runs did.
 
     Raises Interrupted and DiskFull, after which the same call goes on. Raises DistillError when more than
     `most_skips` pictures fail or none is left; then nothing is kept.
     """
     started, tally = time.perf_counter(), _tally(plan)
     collection = _collection(plan, tally, stop)
-    reports = collect(collection, stop=stop, advance=progress)
+    reports = collect(collection, stop=stop, advance=progress, skip=skip)
     return PreparedImages(
         written=WrittenImages(folder=plan.out, digest=collection.digest, reports=reports),
         tally=tally,

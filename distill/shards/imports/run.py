@@ -76,9 +76,15 @@ class ImportResult:
 
 
 def run_import(
-    plan: ImportPlan, *, stop: threading.Event, advance: Advance = lambda rows: None
+    plan: ImportPlan,
+    *,
+    stop: threading.Event,
+    advance: Advance = lambda rows: None,
+    skip: Advance = lambda rows: None,
 ) -> ImportResult:
     """Write the data set; the same plan gives the same bytes for any number of workers.
+
+    `advance` hears of rows done, `skip` of those that earlier runs did.
 
     Raises Interrupted and DiskFull, after which the same call goes on. Where more rows than allowed turn out to be
     damaged it raises DistillError, and nothing is left.
@@ -86,7 +92,7 @@ def run_import(
     started = time.perf_counter()
     found = dict(plan.faults)
     collection = _collection(plan, found, stop)
-    reports = collect(collection, stop=stop, advance=advance)
+    reports = collect(collection, stop=stop, advance=advance, skip=skip)
     return ImportResult(
         reports=reports,
         digest=collection.digest,
