@@ -34,7 +34,7 @@ class FoundPhotos:
         return self.files
 
 
-def find_photos(sources: Iterable[Path], out: Path) -> FoundPhotos:
+def find_photos(sources: Iterable[Path], out: Path | None) -> FoundPhotos:
     """Return the files among `sources` and those in its folders, each once, in a fixed order.
 
     Links are followed, each folder once. Left out are hidden files, folders like @eaDir, the folder `out`, and what
@@ -50,7 +50,8 @@ def find_photos(sources: Iterable[Path], out: Path) -> FoundPhotos:
         found = _files_below(source, out, left_out) if source.is_dir() else [source]
         for path in found:
             photos.setdefault(_real(path), path)
-    check_outputs(photos.values(), out)
+    if out is not None:
+        check_outputs(photos.values(), out)
     if not photos:
         raise DistillError(f"no photos: the folders given hold no files{_but(left_out)}")
     return FoundPhotos(files=list(photos.values()), left_out=left_out)
@@ -65,8 +66,8 @@ def check_outputs(photos: Iterable[Path], folder: Path) -> None:
             )
 
 
-def _files_below(source: Path, out: Path, left_out: list[SkippedPhoto]) -> Iterator[Path]:
-    if _real(out) == _real(source):
+def _files_below(source: Path, out: Path | None, left_out: list[SkippedPhoto]) -> Iterator[Path]:
+    if out is not None and _real(out) == _real(source):
         raise DistillError(f"{source}: photos and output are the same folder: choose another --out")
 
     def unreadable(error: OSError) -> None:
@@ -76,7 +77,7 @@ def _files_below(source: Path, out: Path, left_out: list[SkippedPhoto]) -> Itera
             SkippedPhoto(photo=Path(error.filename), reason=UNREADABLE, detail=error.strerror or str(error))
         )
 
-    entered, stamps = {_real(source), _real(out)}, {}
+    entered, stamps = {_real(path) for path in (source, out) if path is not None}, {}
     for place, folders, names in os.walk(source, onerror=unreadable, followlinks=True):
         here = Path(place)
         folders[:] = [name for name in sorted(folders) if _enters(here / name, entered)]

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from distill.errors import DistillError
 from distill.faces.decode import PhotoError, read_photo
-from distill.shards.images.picture import middle_square
+from distill.shards.images.picture import find_pictures, middle_square
 from distill.training.stored_images import StoredPixels, is_data_set, read_columns
 
 MEMORY = 8 * 1024**3  # bytes of pictures that are kept in memory
 GIB = 1024**3
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".gif", ".avif", ".jp2")
 MAX_SKIPPED = 20
 
 Pixels = NDArray[np.uint8]
@@ -86,9 +85,7 @@ def check_resolution(resolution: int) -> None:
 
 
 def _open_folder(folder: Path, resolution: int | None, skipped: Callable[[str], None], limit: int) -> Images:
-    paths = find_images(folder)
-    if not paths:
-        raise DistillError(f"{folder}: no images ({', '.join(SUFFIXES[:4])}, …) in this folder or below it")
+    paths = sorted(path for _, path in find_pictures(folder)[0])
     if resolution is not None and len(paths) * 3 * resolution**2 > MEMORY:
         size = len(paths) * 3 * resolution**2 / GIB
         raise DistillError(
@@ -114,14 +111,6 @@ def _open_folder(folder: Path, resolution: int | None, skipped: Callable[[str], 
     pixels = np.stack(pictures)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()[:12]
     return Images(pixels=pixels, weights=np.ones(len(pixels)), resolution=pixels.shape[1], digest=digest)
-
-
-def find_images(folder: Path) -> list[Path]:
-    """List image files in a folder and below it, hidden ones left out, in a fixed order."""
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sorted(
-        path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
 
 
 def _check_skips(folder: Path, reports: Sequence[str], limit: int) -> None:

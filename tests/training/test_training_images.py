@@ -57,7 +57,7 @@ def test_mixed_sizes_are_cropped_and_resized_when_asked(tmp_path: Path) -> None:
 def test_folders_without_images_and_odd_sizes(tmp_path: Path) -> None:
     with pytest.raises(DistillError, match="no such file or folder; give a folder of images"):
         open_images(tmp_path / "none")
-    with pytest.raises(DistillError, match="no images"):
+    with pytest.raises(DistillError, match="hold no files"):
         open_images(tmp_path)
     write_images(tmp_path, size=(12, 12))
     with pytest.raises(DistillError, match="give --resolution"):
@@ -192,3 +192,13 @@ def test_a_grid_fills_rows() -> None:
 def test_streams_differ_by_seed_update_and_purpose() -> None:
     seeds = {stream_seed(s, n, p) for s in (0, 1) for n in (0, 1) for p in ("a", "b")}
     assert len(seeds) == 8
+
+
+def test_pictures_of_a_folder_are_those_of_every_command(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (tmp_path / "set", tmp_path / "set" / "@eaDir", tmp_path / "set" / ".hidden", elsewhere):
+        folder.mkdir()
+        Image.new("RGB", (8, 8), "navy").save(folder / "a.png")
+    (tmp_path / "set" / "notes.txt").write_text("no picture")
+    (tmp_path / "set" / "link").symlink_to(elsewhere)
+    assert len(open_images(tmp_path / "set")) == 2  # its own, and that behind the link

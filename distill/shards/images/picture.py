@@ -51,7 +51,7 @@ class PreparedPicture:
     detail: str = ""
 
 
-def find_pictures(folder: Path, out: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
+def find_pictures(folder: Path, out: Path | None = None) -> tuple[list[tuple[str, Path]], list[Path]]:
     """Return the pictures below a folder as (name, path), sorted by name, and the other files.
 
     A name is the path below the folder, with "/". Raises DistillError for a folder that is not there or
