@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -68,6 +69,7 @@ def all_commands() -> dict[str, tuple[str, str]]:
     return first | trainers | COMMANDS
 
 
+LONG_WORD = re.compile(r"\S{400,}")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -125,7 +127,7 @@ def run(args: Sequence[str]) -> int:
         line, code = explain(error)
         if os.environ.get("DISTILL_DEBUG") == "1":
             traceback.print_exc()
-        click.echo(path_text(line), err=True)
+        click.echo(_shortened(path_text(line)), err=True)
         return code
 
 
@@ -164,6 +166,11 @@ def explain_fault(error: BaseException) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split()).removesuffix(".")
+
+
+def _shortened(line: str) -> str:
+    """Cut the middle out of words that nobody reads to their end: values and paths of hundreds of characters."""
+    return LONG_WORD.sub(lambda word: f"{word[0][:150]}…{word[0][-50:]}", line)
 
 
 def _drop_stdout() -> None:

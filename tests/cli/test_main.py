@@ -105,6 +105,13 @@ def test_an_error_is_one_line_and_its_exit_code(error, code, line, monkeypatch, 
     assert err.strip().count("\n") == 0
 
 
+def test_the_middle_of_a_very_long_value_is_left_out(capsys):
+    assert run(["verify", "x" * 5_000]) == 2
+    err = capsys.readouterr().err
+    assert "xxx…xxx" in err
+    assert len(err) < 500
+
+
 def test_a_full_disk_that_nobody_foresaw_is_exit_code_4(monkeypatch, capsys):
     assert failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/data/x")) == 4
     assert "free some space and run the same command again" in capsys.readouterr().err
