@@ -118,12 +118,10 @@ class FolderLock:
     def _take_over(self, found: _Found, mine: Path) -> bool:
         """Replace a stale lock by `mine`. One taker can claim a given lock; it looks once more, then acts."""
         claim = self.folder / f"{LOCK_FILE}.{found.fingerprint}.claim"
-        try:
-            os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        except FileExistsError:
-            with contextlib.suppress(FileNotFoundError):
-                if mine.stat().st_mtime - claim.stat().st_mtime > STALE_S:  # its taker died on the way
-                    claim.unlink()
+        if not link_new(mine, claim):
+            taker = _read(claim)
+            if taker is not None and not taker.is_alive(mine.stat().st_mtime - taker.mtime):
+                claim.unlink(missing_ok=True)  # its taker died on the way
             return False
         try:
             now = _read(self.path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import socket
@@ -89,6 +90,15 @@ def test_a_pid_that_is_another_process_by_now_does_not_hold_the_lock(tmp_path: P
     leave_behind(tmp_path, start=1)
     with FolderLock(tmp_path):
         pass
+
+
+def test_a_taker_that_was_killed_on_the_way_holds_nobody_up(tmp_path: Path) -> None:
+    leave_behind(tmp_path, start=1)
+    content = (tmp_path / ".lock").read_bytes()
+    claim = tmp_path / f".lock.{hashlib.sha256(content).hexdigest()[:16]}.claim"
+    claim.write_bytes(content)
+    with FolderLock(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_zombie_does_not_hold_the_lock(tmp_path: Path) -> None:
