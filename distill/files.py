@@ -133,10 +133,7 @@ def _named(error: OSError, path: Path, temporary: Path) -> OSError | DistillErro
 
 
 def link_new(source: Path, target: Path) -> bool:
-    """Give a small file a second name, unless that is taken; return whether it was free.
-
-    Without hard links the file is copied: whoever looks in between sees a part of it.
-    """
+    """Give a small file a second name (without links: copy it); return whether the name was free."""
     try:
         os.link(source, target)
     except FileExistsError:
@@ -284,11 +281,15 @@ def _younger_than(pid: int, path: Path) -> bool:
     return process_age < file_age - 2
 
 
-def path_text(path: str | PathLike[str], *, line: bool = True) -> str:
-    """Write a path, or any text with names in it, as text that every terminal and every file takes.
+def user_path(text: str | PathLike[str]) -> Path:
+    """Spell out ~ and ~NAME where a path begins with it; a NAME that no user has stays as it is."""
+    with suppress(RuntimeError):
+        return Path(text).expanduser()
+    return Path(text)
 
-    Bytes that are no UTF-8 become \\xff. As a `line` control characters are escaped too; a JSON file keeps them.
-    """
+
+def path_text(path: str | PathLike[str], *, line: bool = True) -> str:
+    """Write a path, or text with names in it, so that every file takes it and, as a `line`, every terminal."""
     escaped = f"[{CONTROLS if line else ''}{NO_TEXT}]"
     return re.sub(escaped, lambda found: _escape(found[0]), os.fspath(path))
 

@@ -192,3 +192,9 @@ def test_folders_that_stay_empty_go_again(tmp_path: Path) -> None:
     with files.made_folder(tmp_path / "a"):
         pass
     assert (tmp_path / "a" / "b" / "x").exists()
+
+
+def test_a_home_that_nobody_has_stays_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert files.user_path("~/x") == Path("/home/me/x")
+    assert files.user_path("~nosuchuser/x") == Path("~nosuchuser/x")

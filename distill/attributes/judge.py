@@ -17,6 +17,7 @@ from distill.attributes.builtin import SCORES, network_sha256
 from distill.attributes.face_api import ENTRY, NAME
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.attributes.protocol import AttributeScorer
+from distill.files import user_path
 from distill.weights.checkpoint import file_sha256
 from distill.weights.registry import entry_of
 
@@ -47,7 +48,7 @@ def open_judge(source: str = AUTO, *, device: str | torch.device = "cpu") -> Jud
         entry = entry_of(ENTRY)
         source = NAME if entry is not None and entry.path.is_file() else BUILTIN
     scorer = open_scorer(source, device=device)
-    name, hashes = str(Path(source).expanduser()), {scorer.sha256}
+    name, hashes = str(user_path(source)), {scorer.sha256}
     if source == BUILTIN:
         name, hashes = BUILTIN, hashes | {network_sha256(attribute) for attribute in SCORES}
     elif source.partition("=")[0] == NAME:

@@ -12,6 +12,7 @@ from distill.attributes.face_api import FaceApiScorer
 from distill.attributes.protocol import ChipScorer
 from distill.attributes.scorer_files import read_scorer
 from distill.errors import DistillError
+from distill.files import user_path
 
 BUILTIN = "builtin"
 # What the built-in scorer tells of each picture, by the attribute that is edited. On a CPU the network for age takes
@@ -40,5 +41,5 @@ def _open(source: str | Path, attribute: str | None, device: str | torch.device)
         return GenderAgeScorer(TOLD.get(attribute or "", tuple(SCORES)), device=device)
     name, _, file = str(source).partition("=")
     if name == FACE_API:
-        return FaceApiScorer(Path(file).expanduser() if file else None, device=device)
-    return read_scorer(Path(source).expanduser(), device)
+        return FaceApiScorer(user_path(file) if file else None, device=device)
+    return read_scorer(user_path(source), device)

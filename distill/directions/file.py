@@ -16,7 +16,7 @@ from torch import Tensor
 
 from distill.directions.facts import LONGEST, read_facts
 from distill.errors import DistillError, UnsupportedCheckpoint
-from distill.files import atomic_write
+from distill.files import atomic_write, user_path
 from distill.weights.checkpoint import file_sha256
 from distill.weights.file_kinds import kind_of, opened
 from distill.weights.registry import weights_folder
@@ -121,7 +121,7 @@ def shipped_directions() -> list[str]:
 
 
 def _find(source: str | Path, generator: str | None) -> Path:
-    path = Path(source).expanduser()
+    path = user_path(source)
     if path.exists() and not path.is_dir():
         return path
     for name in (str(source), f"{generator}-{source}"):

@@ -10,6 +10,7 @@ from distill.attributes.face_api import NAME as FACE_API
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.directions.file import Direction, read_direction, shipped_directions
 from distill.errors import DistillError
+from distill.files import user_path
 from distill.generation.conditions import ChosenConditions
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import Recipe, TaskRecipe
@@ -99,7 +100,7 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
 
 def located(source: str) -> str:
     """Return the path of a file from the root, since a worker may run elsewhere; other text as it is."""
-    path = Path(source).expanduser()
+    path = user_path(source)
     return str(path.absolute()) if path.is_file() else source
 
 

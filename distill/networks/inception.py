@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.errors import DistillError
+from distill.files import user_path
 from distill.networks.efficientnet_lite import fold
 from distill.weights.checkpoint import file_sha256
 from distill.weights.registry import entry_of
@@ -34,7 +35,7 @@ Layer = tuple[str, int, Kernel] | tuple[str, int, Kernel, int]  # name, outputs,
 
 def load_inception(path: Path) -> InceptionV3:
     """Read the published file. Raises DistillError for any other, in one line that says where to get it."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     found = file_sha256(path)
     if found != SHA256:
         raise DistillError(

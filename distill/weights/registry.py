@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import distill
 from distill.errors import DistillError
-from distill.files import read_regular
+from distill.files import read_regular, user_path
 from distill.weights.fetch import MAX_BYTES, CappedDownload, FetchProgress, KnownHashes, check_hash, fetch
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def cache_dir() -> Path:
     chosen = os.environ.get("DISTILL_CACHE")
     try:
         if chosen:
-            folder = Path(chosen).expanduser().absolute()
+            folder = user_path(chosen).absolute()
         else:
             import pooch
 
@@ -175,7 +175,7 @@ def resolve(
     text = os.fspath(source)
     if "://" in text:
         return _fetched(text, _path_of_url(text), None, progress, max_bytes)
-    path = Path(text).expanduser()
+    path = user_path(text)
     if path.is_dir():
         raise DistillError(f"{path}: is a folder, not a file of weights")
     if path.exists():
