@@ -8,7 +8,7 @@ name in its folder, and the same command is given again, until it ends; in a fre
 Prints the counts and "identical", or the differences and exits with 1. Sizes are tiny: minutes in all.
 
 A command runs in a fork of this process, which has everything imported: no second of a run is spent on starting.
-Of trainings, times are left out of `stats.jsonl` before it is compared, and the page and TensorBoard are not compared.
+Of trainings, times are left out of `stats.jsonl` before it is compared; the page and TensorBoard are not compared.
 Workers of a pool are killed by `kill_storm.py`.
 """
 
@@ -47,8 +47,27 @@ class Place:
     def command(self, kind: str, out: Path) -> list[str]:
         """The command of a kind; given again with the same `out` it goes on."""
         mixes, images = str(self.folder / "mixes"), str(self.folder / "images")
-        training = ["--out", str(out), "--resume", "--device", "cpu", "--features", "pixels8", "--score-images", "8"]
-        often = ["--tick-kimg", "0.016", "--snapshot-kimg", "0.048", "--save-kimg", "0.032", "--score-kimg", "0.048"]
+        training = [
+            "--out",
+            str(out),
+            "--resume",
+            "--device",
+            "cpu",
+            "--features",
+            "pixels8",
+            "--score-images",
+            "8",
+        ]
+        often = [
+            "--tick-kimg",
+            "0.016",
+            "--snapshot-kimg",
+            "0.048",
+            "--save-kimg",
+            "0.032",
+            "--score-kimg",
+            "0.048",
+        ]
         return {
             "generation": self.generate(out),
             "student": ["train-pix2pix", "--data", mixes, *training, *often, "--resolution", "32", "--batch", "8",
@@ -61,12 +80,32 @@ class Place:
 
     def generate(self, out: Path) -> list[str]:
         sizes = ["--n", str(self.rows), "--shard-size", "8", "--seed", "3"]
-        return ["generate", "--task", "style-mix", *sizes, "--cluster", "none", "--device", "cpu", "--out", str(out)]
+        return [
+            "generate",
+            "--task",
+            "style-mix",
+            *sizes,
+            "--cluster",
+            "none",
+            "--device",
+            "cpu",
+            "--out",
+            str(out),
+        ]
 
     def prepare(self) -> None:
         """Make the data sets: triplets of the embedded teacher, and a set of plain images out of them."""
         finish(self.generate(self.folder / "mixes"))
-        finish(["export", str(self.folder / "mixes"), "--to", "pix2pixhd", "--out", str(self.folder / "pictures")])
+        finish(
+            [
+                "export",
+                str(self.folder / "mixes"),
+                "--to",
+                "pix2pixhd",
+                "--out",
+                str(self.folder / "pictures"),
+            ]
+        )
         pictures = str(self.folder / "pictures" / "train_A")
         finish(["prepare-images", pictures, "--out", str(self.folder / "images"), "--resolution", "32",
                 "--align", "none", "--workers", "1"])  # fmt: skip
@@ -107,8 +146,11 @@ def storm(place: Place, kind: str, kills: int, chance: random.Random) -> int:
         differences += [f"{out.name}: {line}" for line in compare(expected, tree(out))]
     print("\n".join(differences[:20]))
     verdict = f"{len(differences)} differences" if differences else "identical"
-    print(f"{kind}: {killed} kills, {starts} starts, {folders} folders of {len(expected)} files, {took:.1f} s undisturbed:"
-          f" {verdict}, {time.monotonic() - began:.0f} s in all", flush=True)  # fmt: skip
+    print(
+        f"{kind}: {killed} kills, {starts} starts, {folders} folders of {len(expected)} files, {took:.1f} s"
+        f" undisturbed: {verdict}, {time.monotonic() - began:.0f} s in all",
+        flush=True,
+    )
     return bool(differences)
 
 
@@ -124,12 +166,14 @@ def survives(command: Sequence[str], out: Path, took: float, chance: random.Rand
             if at_a_name and time.monotonic() > until - took / 2 and names(out) != before:
                 time.sleep(chance.uniform(0, JUST_AFTER_S))
                 break
-        if os.waitpid(pid, os.WNOHANG)[0] == 0:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             return False
-        return True
-    check(os.waitpid(pid, 0)[1], command)
+    else:
+        status = os.waitpid(pid, 0)[1]
+    check(status, command)
     return True
 
 
@@ -175,7 +219,7 @@ def import_all() -> None:
 
 def names(folder: Path) -> set[str]:
     try:
-        return set(os.listdir(folder))
+        return {path.name for path in folder.iterdir()}
     except FileNotFoundError:
         return set()
 

@@ -59,7 +59,23 @@ PATHS = (
     *(LONG, "a" * 300, "\x1b[2J\n", "\udcff.png", "notes.txt/x", "broken.json", "empty", "/proc/self/mem"),
 )
 WORDS = (
-    *("", " ", "x", "nan", "-1", "\x1b[2J\n", LONG, "~nosuchuser/x", "a=b", "a=", "=", ",", "a,,b", "9" * 400, "é"),
+    *(
+        "",
+        " ",
+        "x",
+        "nan",
+        "-1",
+        "\x1b[2J\n",
+        LONG,
+        "~nosuchuser/x",
+        "a=b",
+        "a=",
+        "=",
+        ",",
+        "a,,b",
+        "9" * 400,
+        "é",
+    ),
     *("\udcff", "../x", "photos", "no/such/file", "%s", "{0}", "[", "a:b", "notes.txt:x"),
 )
 GOOD: Mapping[str, Sequence[str]] = {  # by the name of an argument or option, before a fault is put in
@@ -113,9 +129,7 @@ def make_place(folder: Path, teacher: Path) -> None:
     (folder / "run" / "stats.jsonl").write_text(
         '{"samples": 16, "loss/l1": 0.5}\n{"samples": 32, "loss/l1": 0.4}\n'
     )
-    (folder / "labels.csv").write_text(
-        "file,label\nphotos/a/0.png,0\nphotos/b/0.png,1\n"
-    )
+    (folder / "labels.csv").write_text("file,label\nphotos/a/0.png,0\nphotos/b/0.png,1\n")
     (folder / "notes.txt").write_text("notes")
     (folder / "broken.json").write_text("{")
     (folder / "empty").mkdir()

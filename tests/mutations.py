@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import h5py
@@ -148,11 +149,11 @@ def _with_a_value_changed(data: bytes, rng: random.Random) -> bytes:
             break
         inside, key = rng.choice(places)
         if rng.random() < 0.8:
-            inside[key] = rng.choice(ODD_VALUES)
+            inside[key] = deepcopy(rng.choice(ODD_VALUES))
         elif rng.random() < 0.5:
             del inside[key]
         elif isinstance(inside, dict):
-            inside[rng.choice(("", "more", "__class__", "schema_version"))] = rng.choice(ODD_VALUES)
+            inside[rng.choice(("", "more", "__class__", "schema_version"))] = deepcopy(rng.choice(ODD_VALUES))
     return json.dumps(tree).encode()
 
 
