@@ -53,7 +53,6 @@ PATHS = (
         "",
         " ",
         ".",
-        "/",
         "/dev/null",
     ),
     *(LONG, "a" * 300, "\x1b[2J\n", "\udcff.png", "notes.txt/x", "broken.json", "empty", "/proc/self/mem"),

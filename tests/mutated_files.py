@@ -165,6 +165,10 @@ ENCODINGS = (
     "ascii",
     "utf-16",
     "utf-32",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32-le",
+    "utf-32-be",
 )  # of names in zips, texts in HDF5 and JSON: imported when first used
 SECONDS, MEBIBYTES = 30, 2_048  # at most, for one file
 

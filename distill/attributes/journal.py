@@ -111,6 +111,7 @@ def _entry(line: str) -> tuple[tuple[str, int, int], ScoredPhoto] | None:
     try:
         values = parse_json(line)
         name, size, mtime_ns = values["photo"]
+        hash((name, size, mtime_ns))  # a TypeError for lists, which are no key
         scores = {str(key): float(value) for key, value in values["scores"].items()}
         outcome = ScoredPhoto(
             name=name, faces=values["faces"], scores=scores, reason=values["reason"], detail=values["detail"]
