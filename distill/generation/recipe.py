@@ -41,6 +41,14 @@ OPTIONS = {
     "filters.identity.max_distance": "--max-identity-distance",
     "filters.outside.max_change": "--max-outside-change",
 }
+# Settings that are the sha256 of a file.
+FILES = {
+    "generator.sha256": "the generator",
+    "edit.sha256": "the direction",
+    "select.scorer_sha256": "the scorer",
+    "faces.landmarks_sha256": "the model of landmarks",
+    "filters.identity.descriptor_sha256": "the model of faces' descriptors",
+}
 INFORMED = tuple(f"generator.{name}" for name in INFORMATIVE)
 LEAST_SIDE = 4  # px
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
@@ -251,6 +259,8 @@ class Recipe(Frozen):
         for key in keys:
             if mine.get(key) != theirs.get(key) and key not in INFORMED:
                 there, here = (repr(fields[key]) if key in fields else "not set" for fields in (theirs, mine))
+                if key in FILES:
+                    return f"{FILES[key]} is another file: sha256 {there} there and {here} here"
                 return f"{OPTIONS.get(key, key)} is {there} there and {here} here"
         return "the digests differ"
 

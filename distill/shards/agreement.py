@@ -21,7 +21,9 @@ NOTHING = "nothing"  # what one of two says that does not have a key
 def difference(mine: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Return the first key, dotted, that two recipes do not share, with what each says; None where they agree."""
     for here, there in ((flat(dict(mine)), flat(dict(other))), (mine, other)):
-        for key in sorted({*here, *there}):
+        for key in sorted(
+            {*here, *there}, key=lambda key: (key.endswith("sha256"), key)
+        ):  # a hash says least
             if key not in here or key not in there or here[key] != there[key]:
                 return key, _shown(here, key), _shown(there, key)
     return None

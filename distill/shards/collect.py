@@ -20,6 +20,7 @@ from distill.errors import DiskFull, DistillError, FolderGone, Interrupted
 from distill.files import atomic_write, made_folder, sweep
 from distill.progress import plural
 from distill.schema import canonical_json
+from distill.shards.agreement import difference
 from distill.shards.card import write_card
 from distill.shards.digest import digest_of
 from distill.shards.folder import (
@@ -146,8 +147,10 @@ def collect(
 
 
 def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    key = next(key for key in sorted({*there, *here}) if there.get(key) != here.get(key))
-    return f"its {key} is {str(there.get(key))[:80]}, now it is {str(here.get(key))[:80]}"
+    key, was, now = difference(there, here) or ("recipe", "one", "another")
+    if key == "source.sha256":
+        return "it was made of other pictures or labels, or of these as they were before"
+    return f"its {key} is {was}, now it is {now}"
 
 
 @contextmanager

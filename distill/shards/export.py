@@ -149,7 +149,9 @@ def tar_name(place: int) -> str:
 def pix2pixhd_folders(roles: Sequence[str], phase: str) -> dict[str, str]:
     """Map roles to pix2pixHD's folders: first input A, target B, second input C; a third is an error."""
     *inputs, target = roles
-    if not 1 <= len(inputs) <= 2:
+    if not inputs:
+        raise DistillError("pix2pixHD learns from pairs, this data set has plain images: use --to folders")
+    if len(inputs) > 2:
         raise DistillError(
             f"pix2pixHD takes one or two inputs, this data set has {len(inputs)}: {', '.join(inputs)}; "
             "use --to folders"

@@ -100,7 +100,11 @@ def test_the_same_command_again_changes_nothing_and_another_is_refused(folder, t
     refused(run(*arguments[:-1], 16), "holds another data set: its resolution is 8, now it is 16")
     (folder / "5.png").write_bytes((folder / "4.png").read_bytes())
     for more in ((), ("--dry-run",)):
-        refused(run(*arguments, *more), "holds another data set: its source is", "choose another --out")
+        words = (
+            "holds another data set: it was made of other pictures or labels, or of these as they were before"
+        )
+        refused(run(*arguments, *more), words, "choose another --out")
+        refused(run(*arguments, "--drop-grey", *more), "its source.drop_grey is False, now it is True")
     assert files_of(tmp_path / "set") == before
 
 

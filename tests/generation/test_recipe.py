@@ -179,7 +179,7 @@ def test_an_edit_along_a_direction_goes_to_json_and_back_with_every_hash() -> No
 
 def test_direction_scorer_and_strength_are_part_of_the_digest_and_named_as_differences() -> None:
     other = replace(GENDER, sha256="34" * 32)
-    assert str(swap().difference(swap(other))).startswith("edit.sha256 is")
+    assert str(swap().difference(swap(other))).startswith("the direction is another file: sha256 '34")
     assert str(swap().difference(swap(strength=2.0))).startswith("--strength is 2.0 there")
     stricter = RECIPES["gender-swap"].reselected(min_confidence=0.95)
     models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}

@@ -76,6 +76,9 @@ def test_pix2pixhd_takes_no_third_input(tmp_path):
     with pytest.raises(DistillError, match="has 3: a, b, c"):
         export_dataset(tmp_path / "data", tmp_path / "out", to="pix2pixhd")
     assert not (tmp_path / "out").exists()
+    write_image_set(tmp_path / "plain", np.zeros((2, 8, 8, 3), np.uint8))
+    with pytest.raises(DistillError, match="this data set has plain images: use --to folders"):
+        export_dataset(tmp_path / "plain", tmp_path / "out", to="pix2pixhd")
 
 
 def test_folders_come_with_a_table(data_set, tmp_path):

@@ -7,6 +7,7 @@ are. n rows of a source shard, m entries of its ledger.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -231,6 +232,11 @@ def _parsed(source: Path, where: str, report: ShardReport) -> Expression:
     try:
         return parse(where, shapes)
     except ExpressionError as error:
+        leaves = [name.rpartition("/")[2] for name, values in columns.items() if values.dtype.kind == "S"]
+        if text := next((leaf for leaf in leaves if re.search(rf"\b{re.escape(leaf)}\b", where)), None):
+            raise ExpressionError(
+                f"--where: {text} is a text, and rows are chosen by numbers alone"
+            ) from error
         raise ExpressionError(f"--where, {error}") from error
 
 

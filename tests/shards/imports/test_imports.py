@@ -253,7 +253,10 @@ def test_the_same_bytes_for_any_workers_and_after_a_stop(
 def test_another_data_set_in_the_folder_is_refused(pairs: Path, tmp_path: Path) -> None:
     imported(pairs, tmp_path / "out", **PAIR)
     before = files_of(tmp_path / "out")
-    for choices, words in (({"codec": "webp"}, "its codec is raw, now it is webp"), ({}, "its source is")):
+    for choices, words in (
+        ({"codec": "webp"}, "its codec is 'raw', now it is 'webp'"),
+        ({}, "other pictures or labels"),
+    ):
         if not choices:
             save(pairs / "photo" / "a0.png", pixels_of(7, 7))
         with pytest.raises(DistillError, match=words):
