@@ -118,8 +118,8 @@ def plan(request: ExportRequest, manifest: Mapping[str, Any]) -> Export:
     """Work out samples, roles and folders of an export; nothing is written."""
     reports, roles = manifest_reports(manifest), roles_of(manifest["recipe"])
     for name in (*roles, request.phase):
-        if not re.fullmatch(r"\w[\w-]*", name, flags=re.ASCII):
-            raise DistillError(f"{name!r} cannot name a folder: letters, digits, _ and - only")
+        if not re.fullmatch(r"\w[\w-]{0,99}", name, flags=re.ASCII):
+            raise DistillError(f"{name!r} cannot name a folder: letters, digits, _ and - only, at most 100")
     total = sum(report.rows for report in reports)
     return Export(
         folder=request.folder,

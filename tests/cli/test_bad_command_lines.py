@@ -67,6 +67,7 @@ def test_bad_command_lines(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, as torch.compile is imported
 def test_many_bad_command_lines(
     place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
