@@ -30,7 +30,7 @@ def save_checkpoint(folder: Path, content: Mapping[str, Any], *, samples: int) -
     Raises DiskFull without harm to what is there.
     """
     buffer = io.BytesIO()
-    torch.save(dict(content), buffer)
+    torch.save(unshared(content, {}), buffer)
     data, name = buffer.getvalue(), f"checkpoint-{samples:09d}.pt"
     atomic_write(folder / name, data)
     index, previous = folder / INDEX, folder / PREVIOUS
@@ -39,6 +39,19 @@ def save_checkpoint(folder: Path, content: Mapping[str, Any], *, samples: int) -
     facts = {"format": FORMAT, "samples": samples, "file": name, "sha256": hashlib.sha256(data).hexdigest()}
     atomic_write(index, json.dumps(facts, indent=1).encode())
     _remove_others(folder)
+
+
+def unshared(value: Any, texts: dict[str, str]) -> Any:
+    """Build a state anew of plain dictionaries, lists and tuples, equal texts being one.
+
+    Pickle writes what it meets again in fewer bytes, and what a run has read is not shared as what it made is: only so
+    is the same state the same bytes, resumed or not.
+    """
+    if isinstance(value, Mapping):
+        return {unshared(name, texts): unshared(held, texts) for name, held in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(unshared(held, texts) for held in value)
+    return texts.setdefault(value, value) if isinstance(value, str) else value
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Any], str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,19 @@ def test_the_checkpoint_before_is_taken_when_the_last_is_broken(tmp_path: Path) 
     files[0].unlink()
     with pytest.raises(DistillError, match="no checkpoint left"):
         load_checkpoint(tmp_path)
+
+
+def test_equal_states_are_the_same_bytes_whatever_they_share(tmp_path):
+    """A resumed run holds copies of what the run before held once, and the other way round."""
+    name, betas, x = "weight", (0.9, 0.99), torch.ones(2)
+    shared = {"a": {name: x, "betas": betas}, "b": OrderedDict({name: x, "betas": betas})}
+    copies = {part: {"wei" + part[:0] + "ght": x, "betas": (*betas,)} for part in ("a", "b")}
+    written = []
+    for folder, content in (("one", shared), ("other", copies)):
+        (tmp_path / folder).mkdir()
+        save_checkpoint(tmp_path / folder, content, samples=1)
+        written.append((tmp_path / folder / "checkpoint-000000001.pt").read_bytes())
+    assert written[0] == written[1]
 
 
 def test_a_checkpoint_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -> None:
