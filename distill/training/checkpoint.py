@@ -44,8 +44,8 @@ def save_checkpoint(folder: Path, content: Mapping[str, Any], *, samples: int) -
 def unshared(value: Any, texts: dict[str, str]) -> Any:
     """Build a state anew of plain dictionaries, lists and tuples, equal texts being one.
 
-    Pickle writes what it meets again in fewer bytes, and what a run has read is not shared as what it made is: only so
-    is the same state the same bytes, resumed or not.
+    Pickle writes what it meets again in fewer bytes, and what a run has read is not shared as what it made is: only
+    so is the same state the same bytes, resumed or not.
     """
     if isinstance(value, Mapping):
         return {unshared(name, texts): unshared(held, texts) for name, held in value.items()}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
-from distill.files import make_folder
+from distill.files import make_folder, sweep
 from distill.training.checkpoint import load_checkpoint
 from distill.training.loop import Drawn, Run
 from distill.training.position import RunPosition, kimg_text
@@ -44,6 +44,7 @@ def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
         if other:
             raise ValueError(f"{other} is not as in the networks of this run")
         run.step.load_state(content["step"])
+    sweep(run.folder)  # of writers that were killed: a run that is at its end saves no more
     return position, note
 
 

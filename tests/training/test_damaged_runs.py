@@ -112,6 +112,14 @@ def at(**position: object) -> Callable[[Path], None]:
     return spoil
 
 
+def test_what_a_killed_writer_left_is_swept_from_a_run_at_its_end(data: Path, out: Path) -> None:
+    left = out / ".stats.jsonl.4194305-0123abcd.tmp"  # of no process: numbers end below
+    left.write_bytes(b"half")
+    options = ["--set", "kimg=0.012", "--resume"]
+    assert run(["train-toy", "--data", str(data), "--out", str(out), *options]) == 0
+    assert not left.exists()
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
