@@ -162,6 +162,7 @@ KINDS: Mapping[str, Callable[[Path], Read]] = {
 }
 ENCODINGS = (
     "cp437",
+    "cp1252",
     "ascii",
     "utf-16",
     "utf-32",

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from distill.files import atomic_write, read_regular, sweep
 INDEX = "checkpoint.json"
 PREVIOUS = "checkpoint-previous.json"
 FORMAT = "distill-checkpoint-2"
+NAME = re.compile(r"checkpoint-\d{1,18}\.pt", re.ASCII)
 
 
 def save_checkpoint(folder: Path, content: Mapping[str, Any], *, samples: int) -> None:
@@ -79,7 +81,10 @@ def _load(index: Path) -> dict[str, Any]:
         facts = json.loads(read_regular(index))
         if facts.get("format") != FORMAT:
             raise DistillError(f"{index} is of another version of distill")
-        path, wanted = index.parent / Path(facts["file"]).name, facts["sha256"]
+        name, wanted = facts["file"], facts["sha256"]
+        if not NAME.fullmatch(name):
+            raise DistillError(f"{index} is damaged (it names no checkpoint)")
+        path = index.parent / name
         data = read_regular(path)
     except OSError as error:
         raise DistillError(f"{error.filename}: {error.strerror}") from error

@@ -148,7 +148,9 @@ def _key_column(path: Path, header: Sequence[str], keys: Sequence[str]) -> int:
     labels = [cell for place, cell in enumerate(header) if place != places[0]]
     for label in labels:
         if not NAME.fullmatch(label):
-            raise DistillError(f"label file {path}: column {label!r} needs a name of letters, digits, _ . -")
+            raise DistillError(
+                f"label file {path}: column {label[:60]!r} needs a name of letters, digits, _ . -"
+            )
     if not 1 <= len(labels) <= MAX_NAMES or len(set(labels)) != len(labels):
         raise DistillError(f"label file {path}: 1 to {MAX_NAMES} different label columns are needed")
     return places[0]
