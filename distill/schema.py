@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from distill.errors import DistillError
 
 T = TypeVar("T", bound=BaseModel)
+HALF_A_LETTER = re.compile(r"\\u[dD][89a-fA-F]")  # two of them are a whole one
 
 
 class Frozen(BaseModel):
@@ -37,11 +39,20 @@ def canonical_json(value: Any) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what a JSON text says. Raises ValueError for any other text, and for one that is nested too deep."""
+    """Return what a JSON text says.
+
+    Raises ValueError for any other text, for one that is nested too deep, and where half a letter (a lone surrogate)
+    is in it.
+    """
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if HALF_A_LETTER.search(text if isinstance(text, str) else text.decode(errors="replace")):
+            canonical_json(value).encode()
+        return value
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    except UnicodeEncodeError as error:
+        raise ValueError("half a letter (a lone surrogate) is in a text") from error
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

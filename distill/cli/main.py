@@ -154,6 +154,8 @@ def explain(error: BaseException) -> tuple[str, int]:
             )
         case OSError() if error.filename is not None:
             return f"distill: error: {error.filename}: {error.strerror}", 2
+        case RuntimeError() if str(error).startswith("Symlink loop"):  # of Path.resolve
+            return f"distill: error: {_one_line(str(error))}: give another path", 2
         case _:
             return explain_fault(error), 1
 

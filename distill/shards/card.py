@@ -158,7 +158,7 @@ def _how_to_read(recipe: Mapping[str, Any], reports: Sequence[ShardReport]) -> s
         f"## Reading it\n\nWith h5py alone, in this folder:\n\n```python\n{example}\n```\n\n"
         "Besides `images/` a shard may hold `name`, `weight`, `labels/`, `latents/`, `params/`, `scores/`, "
         "`landmarks/` and `quads/`, one entry a row, and under `tried/` the fate of every candidate. "
-        "`distill verify .` checks all checksums."
+        "`distill verify . --full` checks all checksums."
     )
 
 

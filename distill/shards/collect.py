@@ -147,7 +147,7 @@ def collect(
 
 
 def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    key, was, now = difference(there, here) or ("recipe", "one", "another")
+    key, was, now = difference(there, here) or ("recipe", "written otherwise", "as this command writes it")
     if key == "source.sha256":
         return "it was made of other pictures or labels, or of these as they were before"
     return f"its {key} is {was}, now it is {now}"
@@ -159,10 +159,10 @@ def _claimed(collection: Collection) -> Iterator[None]:
     folder = collection.folder
     earlier = set(shard_indices(folder))
     sweep(folder)
-    write_goal(folder, collection.candidates)
-    (folder / MANIFEST_FILE).unlink(missing_ok=True)
-    atomic_write(folder / RECIPE_FILE, (canonical_json(collection.recipe) + "\n").encode())
     try:
+        atomic_write(folder / RECIPE_FILE, (canonical_json(collection.recipe) + "\n").encode())
+        write_goal(folder, collection.candidates)
+        (folder / MANIFEST_FILE).unlink(missing_ok=True)
         yield
     except (Interrupted, DiskFull, FolderGone, KeyboardInterrupt):
         raise

@@ -16,6 +16,7 @@ from typing import Any, Self
 from distill.errors import DistillError
 from distill.files import atomic_write, file_sha256, read_regular, sweep, temporary_files
 from distill.progress import command_text
+from distill.schema import parse_json
 from distill.shards.digest import digest_of
 from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 MANIFEST_FILE, RECIPE_FILE, LOCK_FILE = "manifest.json", "recipe.json", ".lock"
+MAX_COUNT, MAX_REASON = 10**15, 100  # of rows and bytes; letters of why a candidate was dropped
 GOAL_FILE = "goal.json"  # how many rows a data set shall have, while it is not complete
 CONDITIONS_FILE = "conditions.json"  # how the data set is drawn: see distill/generation/conditions.py
 HELD = ("precision", "batch_size", "compiled")  # of the conditions: the same in every shard of a data set
@@ -80,7 +82,7 @@ class ShardReport:
     @classmethod
     def from_json(cls, text: JsonText) -> Self:
         """Read a sidecar; raises ValueError for anything that is not one."""
-        return cls.from_dict(json.loads(text))
+        return cls.from_dict(parse_json(text))
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:
@@ -92,6 +94,8 @@ class ShardReport:
         if not isinstance(values["dropped"], dict):
             raise ValueError("dropped is no object")
         for reason, count in values["dropped"].items():
+            if len(reason) > MAX_REASON or not reason.isprintable():
+                raise ValueError(f"dropped names {reason[:40]!a}, no reason of ours")
             _check_count(f"dropped.{reason}", count)
         for name, pattern in (("sha256", SHA256), ("digest", DIGEST)):
             if not isinstance(values[name], str) or not pattern.fullmatch(values[name]):
@@ -251,8 +255,8 @@ def require_data_set(folder: Path) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raises `DistillError` with one line for anything else."""
     try:
-        value = json.loads(read_regular(path, most=MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError) as error:
+        value = parse_json(read_regular(path, most=MAX_JSON_BYTES))
+    except (OSError, ValueError) as error:
         raise DistillError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(value, dict):
         raise DistillError(f"{path}: a JSON object is expected, it holds {type(value).__name__}")
@@ -260,5 +264,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _check_count(name: str, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{name} is {str(value)[:40]!r}, not a whole number from 0")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_COUNT:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, not a whole number from 0 to {MAX_COUNT}")

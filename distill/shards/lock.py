@@ -22,6 +22,7 @@ from typing import Any
 
 from distill.errors import DiskFull, DistillError
 from distill.files import NO_SPACE, link_new, open_regular, read_regular
+from distill.schema import parse_json
 from distill.shards.folder import LOCK_FILE
 
 HEARTBEAT_S = 10.0
@@ -164,7 +165,7 @@ class _Found:
         self.mtime = mtime
         self.fingerprint = hashlib.sha256(data).hexdigest()[:16]
         try:
-            facts = json.loads(data)
+            facts = parse_json(data)
         except (ValueError, RecursionError):
             facts = {}
         self.facts: dict[str, Any] = facts if isinstance(facts, dict) else {}
@@ -277,6 +278,6 @@ def _process_start(pid: int) -> int | None:
 
 def _text(path: str) -> str | None:
     try:
-        return read_regular(path).decode().strip()
+        return read_regular(path).decode(errors="replace").strip()
     except OSError:
         return None

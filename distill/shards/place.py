@@ -8,7 +8,7 @@ from typing import Any
 
 from distill.errors import DistillError
 from distill.files import check_folder
-from distill.shards.folder import RECIPE_FILE
+from distill.shards.folder import GOAL_FILE, RECIPE_FILE
 
 
 def check_place(folder: Path) -> bool:
@@ -23,7 +23,7 @@ def check_place(folder: Path) -> bool:
     if (folder / RECIPE_FILE).exists():
         return True
     foreign = sorted(item.name for item in folder.iterdir() if not item.name.startswith((".lock", "..lock")))
-    foreign = [name for name in foreign if not name.endswith(".tmp")]
+    foreign = [name for name in foreign if not name.endswith(".tmp") and name != GOAL_FILE]
     if foreign:
         raise DistillError(
             f"{folder} holds {foreign[0]!r} and no {RECIPE_FILE}: it is not a data set of ours;"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from distill.errors import ShardCorrupt
 from distill.files import check_regular
+from distill.schema import parse_json
 from distill.shards.codec import decode_image
 from distill.shards.folder import SHARD_NAME, ShardReport
 from distill.shards.structure import check_structure, read_attributes
@@ -76,8 +76,8 @@ class ShardReader:
         self.codec, self.resolution = checked.codec, checked.resolution
         self.roles, self.reasons = tuple(checked.roles), tuple(checked.reasons)
         self.attrs: dict[str, Any] = asdict(checked)
-        self.recipe: dict[str, Any] = json.loads(checked.recipe)
-        self.conditions: dict[str, Any] = json.loads(checked.conditions)
+        self.recipe: dict[str, Any] = parse_json(checked.recipe)
+        self.conditions: dict[str, Any] = parse_json(checked.conditions)
 
     def image(self, role: str, row: int) -> NDArray[np.uint8]:
         """Return one image, uint8 [H, W, 3]; KeyError for an unknown role, IndexError outside 0..rows-1."""

@@ -6,12 +6,12 @@ memory than the file is long. Faults are raised as ValueError; `distill.shards.r
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 import h5py
 
+from distill.schema import parse_json
 from distill.shards.digest import digest_of
 from distill.shards.hdf5 import data_sets, read_attribute
 from distill.shards.layout import (
@@ -52,7 +52,7 @@ def read_attributes(file: h5py.File) -> Attributes:
         for name in ATTRIBUTE_NAMES
     }
     for name in ("roles", "dropped", "reasons"):
-        values[name] = json.loads(values[name])
+        values[name] = parse_json(values[name])
     found = Attributes(**values)
     problem = attributes_problem(found)
     if problem:
@@ -62,7 +62,7 @@ def read_attributes(file: h5py.File) -> Attributes:
 
 def attributes_problem(found: Attributes) -> str | None:
     """Say what is wrong with the attributes of a shard, or None."""
-    recipe = json.loads(found.recipe)
+    recipe = parse_json(found.recipe)
     checks = {
         f"its format is {found.format[:40]!r}, not {FORMAT!r}": found.format == FORMAT,
         "its digest is not 12 hex digits": DIGEST.fullmatch(found.digest) is not None,
@@ -70,7 +70,7 @@ def attributes_problem(found: Attributes) -> str | None:
         f"its digest is {found.digest[:12]}, that of the recipe in it is another: one of them was changed": (
             isinstance(recipe, dict) and digest_of(recipe) == found.digest
         ),
-        "its conditions are not a JSON object": isinstance(json.loads(found.conditions), dict),
+        "its conditions are not a JSON object": isinstance(parse_json(found.conditions), dict),
         f"index {found.index}, rows {found.rows}, resolution {found.resolution}: out of range": (
             found.index >= 0 and found.rows >= 1 and 1 <= found.resolution <= MAX_RESOLUTION
         ),

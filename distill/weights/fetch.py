@@ -26,7 +26,11 @@ FetchProgress = Callable[[int, int | None], None]  # bytes done, bytes in all wh
 
 def require_https(url: str) -> None:
     """Raise DistillError for any address that is not https with a host."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        url.encode()
+    except ValueError as error:
+        raise DistillError(f"{url[:200]!a}: no address ({error})") from error
     if parts.scheme != "https" or not parts.hostname:
         raise DistillError(f"{url}: only https addresses are fetched")
 

@@ -89,7 +89,7 @@ def cache_dir() -> Path:
     chosen = os.environ.get("DISTILL_CACHE")
     try:
         if chosen:
-            folder = user_path(chosen).absolute()
+            folder = Path(chosen).expanduser().absolute()
         else:
             import pooch
 

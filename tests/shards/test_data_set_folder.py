@@ -16,12 +16,14 @@ from distill.errors import DistillError
 from distill.shards.digest import digest_of
 from distill.shards.folder import (
     ShardReport,
+    read_json,
     read_manifest,
     read_report,
     require_data_set,
     shard_is_valid,
     write_manifest,
 )
+from distill.shards.place import check_place
 from distill.shards.verify import verify_folder
 from distill.shards.write import commit_shard
 
@@ -245,3 +247,40 @@ def test_full_finds_an_image_that_does_not_decode(make_content: Any, make_data_s
 def test_importing_the_format_does_not_import_torch() -> None:
     script = "import sys, distill.shards; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dropped", {"a\x1b[31m\nb": 0}),
+        ("dropped", {"x" * 101: 0}),
+        ("rows", 10**16),
+        ("dropped", {"face": 10**40}),
+    ],
+)
+def test_a_sidecar_with_names_and_counts_of_nobody_is_none(name: str, value: object) -> None:
+    facts = {
+        "index": 0,
+        "rows": 1,
+        "tried": 1,
+        "bytes": 1,
+        "dropped": {},
+        "sha256": "a" * 64,
+        "digest": "b" * 12,
+    }
+    ShardReport.from_json(json.dumps(facts))
+    with pytest.raises(ValueError, match=name):
+        ShardReport.from_dict(facts | {name: value})
+
+
+def test_half_a_letter_in_json_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(r'{"task": "\ud800"}')
+    with pytest.raises(DistillError, match="half a letter"):
+        read_json(tmp_path / "recipe.json")
+    (tmp_path / "recipe.json").write_text(r'{"task": "\ud83d\ude00"}')
+    assert read_json(tmp_path / "recipe.json") == {"task": "\U0001f600"}
+
+
+def test_a_folder_with_a_goal_alone_can_be_begun_again(tmp_path: Path) -> None:
+    (tmp_path / "goal.json").write_text('{"n": 4}')
+    assert check_place(tmp_path) is False

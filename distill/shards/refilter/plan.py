@@ -209,6 +209,8 @@ def shards_of(request: RefilterRequest) -> int:
 def refiltered_recipe(recipe: Mapping[str, Any], digest: str, where: str) -> dict[str, Any]:
     """Return the recipe of the new data set: that of the old one and, under `refiltered`, each step since."""
     steps = recipe.get("refiltered", [])
+    if not isinstance(steps, list):
+        raise DistillError("the recipe's `refiltered` is no list of steps: the data set is damaged")
     return {**recipe, "refiltered": [*steps, {"from": digest, "where": where}]}
 
 
