@@ -226,7 +226,7 @@ def _sums_problem(manifest: Mapping[str, Any]) -> str | None:
     tried = sum(shard["tried"] for shard in manifest["shards"])
     for key, value in {"tried": tried, "dropped": dict(dropped)}.items():
         if manifest.get(key) != value:
-            return f"its {key} is {str(manifest.get(key))[:60]}, its shards give {value}"
+            return f"its {key} is {repr(manifest.get(key))[:60]}, its shards give {value}"
     return None
 
 

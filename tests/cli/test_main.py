@@ -161,6 +161,7 @@ def test_a_signal_while_modules_are_imported_is_exit_code_130(name, tmp_path):
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # else a background job's is ignored
     )
     assert (done.returncode, done.stderr, done.stdout) == (130, "distill: interrupted\n", "")
 
