@@ -1,0 +1,149 @@
+"""One update of a generator whose latents spell pictures: the mapping is given, the pixels are learned.
+
+While it learns, the synthesis sees w centred, and each number of it as large as the pictures depend on it: Adam moves
+all weights alike, and would need long to find the few numbers that matter among those that do not. `finished` takes
+both into the weights. B pictures, Z and D the widths of z and w.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distill.stylegan2.networks import EqualizedLinear, GeneratorNetwork
+from distill.training.average import average_decay, update_average
+from distill.training.position import RunPosition, stream_seed
+from distill.training.stylegan2.export import set_centre
+from distill.training.stylegan2.optimise import lazy_adam
+from distill.training.stylegan2.settings import StyleGAN2Settings
+
+Images = NDArray[np.uint8]
+L2_WEIGHT, EDGE_WEIGHT = 4.0, 1.0
+LEAST_SCALE = 0.15  # of a number of w that the pictures hardly depend on; 1 for the STRONGEST ones
+STRONGEST = 10
+LEAST_PSI = 0.6  # kinds are drawn pulled towards the centre of w too, as truncation will want them
+
+
+class Codes(Protocol):
+    """Which latents spell which pictures, and which numbers of w tell kinds."""
+
+    def latents(self, numbers: NDArray[np.int64], z_dim: int, rng: np.random.Generator) -> Tensor: ...
+    def of_kinds(self, w_dim: int) -> Tensor: ...
+
+
+class SpelledStep:
+    """The generator, its average and its optimiser; the mapping stays as it was taught."""
+
+    def __init__(
+        self, preset: StyleGAN2Settings, resolution: int, codes: Codes, *, scale: Tensor, seed: int
+    ) -> None:
+        self.preset, self.codes, self.scale, self.seed = preset, codes, scale, seed
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.generator = GeneratorNetwork(preset.shape(resolution)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.of_kinds = codes.of_kinds(preset.latent)
+        for name, parameter in self.generator.named_parameters():
+            if name.endswith("noise_strength"):
+                parameter.requires_grad_(False)
+
+    def begin(self) -> None:
+        """Freeze the mapping and make what training needs."""
+        self.generator.mapping.requires_grad_(False)
+        set_centre(self.generator)
+        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.optimiser = lazy_adam(
+            self.generator, self.preset.lr, every=None, scaled=False, betas=(0.9, 0.99)
+        )
+
+    def draw(self, network: GeneratorNetwork, numbers: NDArray[np.int64], position: RunPosition) -> Tensor:
+        """Draw these pictures [B] as images [B, 3, H, W]."""
+        rng = np.random.default_rng(stream_seed(self.seed, position.updates, "z"))
+        z = self.codes.latents(numbers, self.preset.latent, rng)
+        psi = torch.from_numpy(rng.uniform(LEAST_PSI, 1.0, (len(numbers), 1))).float()
+        w = network.mapping(z)
+        w = torch.where(self.of_kinds, network.mapping.w_avg.lerp(w, psi), w)
+        w = (w - network.mapping.w_avg) * self.scale
+        return network.synthesis(w[:, None].expand(-1, network.shape.num_ws, -1), "none")
+
+    def update(
+        self, batch: tuple[Tensor, NDArray[np.int64]], position: RunPosition
+    ) -> Mapping[str, Tensor | float]:
+        reals, numbers = batch
+        error = self.draw(self.generator, numbers, position) - reals
+        l1, l2, edges = error.abs().mean(), error.square().mean(), edge_error(error)
+        self.optimiser.apply(l1 + L2_WEIGHT * l2 + EDGE_WEIGHT * edges)
+        decay = average_decay(
+            self.preset.batch,
+            self.preset.average_kimg * 1000,
+            seen=position.samples,
+            ramp_up=self.preset.average_ramp_up,
+        )
+        update_average(self.average, self.generator, decay)
+        return {"l1": l1.detach(), "l2": l2.detach(), "edges": edges.detach()}
+
+    @torch.no_grad()
+    def finished(self) -> GeneratorNetwork:
+        """Return the average as any other generator: its synthesis takes w as the mapping gives it."""
+        network = copy.deepcopy(self.average)
+        for name, layer in network.synthesis.named_modules():
+            if name.endswith("affine"):
+                assert isinstance(layer, EqualizedLinear)
+                layer.weight *= self.scale
+                moved = layer.weight @ network.mapping.w_avg * layer.weight_gain
+                layer.bias -= moved / layer.bias_gain
+        return network
+
+    @torch.no_grad()
+    def judge(self, images: Images, numbers: NDArray[np.int64]) -> dict[str, float]:
+        """Mean errors of the average on these of the pictures [N, H, H, 3]."""
+        drawn = torch.cat(
+            [
+                self.draw(self.average, part, RunPosition(seed=0, updates=0, samples=0))
+                for part in np.array_split(numbers, -(-len(numbers) // 32))
+            ]
+        )
+        error = drawn - as_reals(images[numbers])
+        return {"val_l1": float(error.abs().mean()), "val_edges": float(edge_error(error))}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        for name in ("generator", "average"):
+            getattr(self, name).load_state_dict(state[name], strict=True)
+        self.optimiser.load_state(state["optimiser"])
+
+
+def scale_of(images: Images, w: NDArray[np.float64], w_dim: int) -> Tensor:
+    """Return how much pictures [N, H, H, 3] depend on each number of their w [N, D'], from LEAST_SCALE to 1, [D].
+
+    By the slopes of a linear regression of their 8×8 mean colours on w.
+    """
+    n, side = len(images), images.shape[1]
+    cells = images.reshape(n, 8, side // 8, 8, side // 8, 3).mean(axis=(2, 4)).reshape(n, -1) / 255
+    x, y = w - w.mean(axis=0), cells - cells.mean(axis=0)
+    found = np.linalg.solve(x.T @ x + 0.01 * n * np.eye(x.shape[1]), x.T @ y)
+    strength = np.sqrt(np.square(found).sum(axis=1))
+    scale = torch.full((w_dim,), LEAST_SCALE)
+    found = np.sqrt(strength / np.sort(strength)[-STRONGEST]).clip(LEAST_SCALE, 1.0)
+    scale[: len(strength)] = torch.from_numpy(found).float()
+    return scale
+
+
+def edge_error(error: Tensor) -> Tensor:
+    """Mean size of the differences of neighbouring pixels of an error [B, 3, H, W]."""
+    return error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+
+
+def as_reals(images: Images) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
