@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from distill.errors import DistillError
+from distill.files import path_text
 
 T = TypeVar("T", bound=BaseModel)
 HALF_A_LETTER = re.compile(r"\\u[dD][89a-fA-F]")  # two of them are a whole one
@@ -31,7 +32,7 @@ def first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {message} (got {str(first['input'])[:60]})" if where else message
+    return f"{where}: {message} (got {path_text(str(first['input'])[:60])})" if where else message
 
 
 def canonical_json(value: Any) -> str:

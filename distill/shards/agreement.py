@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from distill.files import path_text
 from distill.schema import flat
 from distill.shards.read import ShardReader
 from distill.shards.summary import edit_of, roles_of, strengths_of
 
 SHOWN = 80  # characters of a value
+LONGEST_KEY = 80
 NOTHING = "nothing"  # what one of two says that does not have a key
 
 
@@ -25,7 +27,7 @@ def difference(mine: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, 
             {*here, *there}, key=lambda key: (key.endswith("sha256"), key)
         ):  # a hash says least
             if key not in here or key not in there or here[key] != there[key]:
-                return key, _shown(here, key), _shown(there, key)
+                return _name(key), _shown(here, key), _shown(there, key)
     return None
 
 
@@ -71,6 +73,11 @@ def _bounds(recipe: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     if pictures := len(strengths_of(recipe)):
         bounds |= dict.fromkeys(("params/source_picture", "params/target_picture"), (0, pictures - 1))
     return bounds
+
+
+def _name(key: str) -> str:
+    """A key as a line takes it, however it came there."""
+    return path_text(key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}…")
 
 
 def _shown(fields: Mapping[str, Any], key: str) -> str:
