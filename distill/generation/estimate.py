@@ -11,11 +11,8 @@ from distill.shards.layout import MAX_ROWS
 from distill.timing import StageClock, clock
 
 CPU_BATCH = 4  # candidates: few, so that a slow machine tells soon
-LEAST, MOST, SECONDS = (
-    1,
-    4,
-    2.0,
-)  # batches under the clock, after a first one that loads models; time that is enough
+LEAST, MOST = 1, 4  # batches under the clock, after a first one that loads models
+SECONDS = 2.0  # that are enough
 
 
 @dataclass(frozen=True, kw_only=True)

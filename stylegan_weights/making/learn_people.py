@@ -11,37 +11,22 @@ person, and the distance of the pixels and of their edges is the loss. The same 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from distill import __version__
-from distill.cli.signals import stop_on_signals
 from distill.errors import DistillError
-from distill.pixels import to_uint8
 from distill.progress import Progress
-from distill.training.loop import Event, Run, train
-from distill.training.pictures import grid, save_png
-from distill.training.position import RunPosition
-from distill.training.resume import open_run
-from distill.training.sampler import Sampler
+from distill.stylegan2.networks import MappingNetwork
 from distill.training.settings import changed
-from distill.training.stylegan2.export import as_images, pictures, save_generator
 from distill.training.stylegan2.settings import PRESETS
-from stylegan_weights.making.people_codes import SHIFT, read_people, spelled
-from stylegan_weights.making.spelled_step import SpelledStep, as_reals, scale_of
+from stylegan_weights.making.people_codes import SHIFT, PeopleCodes, read_people, spelled
+from stylegan_weights.making.spelled_run import SpelledRun
+from stylegan_weights.making.spelled_step import Images, SpelledStep, scale_of
 from stylegan_weights.making.taught_mapping import begin_mapping, teach_mapping
 
-Images = NDArray[np.uint8]
-GRID, GRID_PSI = 8, 0.7
 BATCH = 16
-L2_WEIGHT, EDGE_WEIGHT = 4.0, 1.0
-LEAST_PSI = 0.6  # kinds are drawn pulled towards the centre of w too, as truncation will want them
 JUDGED = 256  # pictures of `val`
 
 
@@ -76,66 +61,41 @@ def learn(chosen: argparse.Namespace) -> None:
     scale = scale_of(images[train_on], spelled(codes.columns)[train_on], preset.latent)
     step = SpelledStep(preset, images.shape[1], codes, scale=scale, seed=chosen.seed)
     chosen.out.mkdir(parents=True, exist_ok=True)
+    give_mapping(step.generator.mapping, codes, chosen)
+    step.begin()
+    side = int(images.shape[1])
+    SpelledRun(
+        out=chosen.out,
+        images=images,
+        codes=codes,
+        train_on=train_on,
+        weights=np.ones(len(train_on)),
+        shown=val,
+        batch=BATCH,
+        kimg=chosen.kimg,
+        snapshot_kimg=chosen.snapshot_kimg,
+        seed=chosen.seed,
+        settings={"lr": chosen.lr, "seed": chosen.seed, "side": side, "preset": chosen.preset},
+        finished=step.finished,
+        judge=lambda: step.judge(images, val[:JUDGED]),
+    ).train(step)
+
+
+def give_mapping(mapping: MappingNetwork, codes: PeopleCodes, chosen: argparse.Namespace) -> None:
+    """Teach the mapping what z spells, or read what was taught before."""
     taught = chosen.out / "mapping.pt"
     if not taught.exists():
         places = [
             (codes.place(column.name)[0], at) for at, column in enumerate(codes.columns) if column.plain
         ]
-        begin_mapping(step.generator.mapping, places, codes.steps(), codes.bends(), SHIFT)
+        begin_mapping(mapping, places, codes.steps(), codes.bends(), SHIFT)
         with Progress(chosen.mapping_steps, noun="step") as progress:
             error = teach_mapping(
-                step.generator.mapping,
-                codes.w_of,
-                steps=chosen.mapping_steps,
-                seed=chosen.seed,
-                progress=progress,
+                mapping, codes.w_of, steps=chosen.mapping_steps, seed=chosen.seed, progress=progress
             )
         print(f"mapping: mean square error {error:.4f}")
-        torch.save(step.generator.mapping.state_dict(), taught)
-    step.generator.mapping.load_state_dict(torch.load(taught, weights_only=True))
-    step.begin()
-    sampler = Sampler(np.ones(len(train_on)), chosen.seed)
-
-    def draw(position: RunPosition) -> tuple[Tensor, NDArray[np.int64]]:
-        people = train_on[sampler.draw(position.samples, BATCH)[0]]
-        return as_reals(images[people]), people
-
-    def show(position: RunPosition) -> Mapping[str, float]:
-        network = step.finished()
-        kimg = position.samples // 1000
-        for psi in (GRID_PSI, 1.0):
-            drawn = as_images(pictures(network, GRID * GRID, seed=0, psi=psi))
-            save_png(chosen.out / f"fakes{kimg:06d}-psi{psi:g}.png", grid(drawn, GRID))
-        beside = to_uint8(
-            step.draw(step.average, val[:32], RunPosition(seed=0, updates=0, samples=0)).detach()
-        )
-        pairs = np.stack([images[val[:32]], beside.numpy()], axis=1).reshape(64, *images.shape[1:])
-        save_png(chosen.out / f"val{kimg:06d}.png", grid(pairs, GRID))
-        facts = {"kimg": position.samples / 1000, "critic": "labels", "distill": __version__, "lr": chosen.lr}
-        save_generator(chosen.out / "generator.safetensors", network, facts, half=True)
-        return step.judge(images, val[:JUDGED])
-
-    snapshot = round(1000 * chosen.snapshot_kimg)
-    run = Run(
-        folder=chosen.out,
-        step=step,
-        draw=draw,
-        batch=BATCH,
-        samples=math.ceil(1000 * chosen.kimg),
-        settings={
-            "lr": chosen.lr,
-            "seed": chosen.seed,
-            "side": int(images.shape[1]),
-            "preset": chosen.preset,
-        },
-        seed=chosen.seed,
-        tick=1000,
-        save=snapshot,
-        events=[Event(every=snapshot, act=show)],
-    )
-    position, _ = open_run(run, resume=True)
-    with stop_on_signals() as stop, Progress(run.samples, noun="image", done=position.samples) as progress:
-        train(run, position, stop=stop, progress=progress)
+        torch.save(mapping.state_dict(), taught)
+    mapping.load_state_dict(torch.load(taught, weights_only=True))
 
 
 if __name__ == "__main__":
