@@ -15,6 +15,8 @@ from distill.errors import DistillError
 from distill.shards.images.labels import LabelTable, read_labels
 from distill.weights.checkpoint import file_sha256
 
+LARGEST = float(np.finfo(np.float32).max)  # scores are stored so
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreFile:
@@ -79,7 +81,7 @@ def _checked(table: LabelTable, key: str, column: str, text: str) -> float:
         number = _number(text)
     except ValueError:
         number = math.inf
-    if math.isinf(number):
+    if abs(number) > LARGEST:
         raise DistillError(
             f"{table.path}: {column} of {key} is {text[:40]!r}; a number, or nothing, is needed"
         )

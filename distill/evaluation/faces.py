@@ -110,9 +110,9 @@ def judge_note(judge: Judge, recipe: Recipe | None) -> str:
         )
     if judge.selected(recipe):
         hint = other if judge.name == BUILTIN else ""
-        return f"Warning: {who}, which also selected this data set: its shares flatter the student{hint}."
+        return f"Warning: {who}, which also selected the data: its shares flatter the student{hint}."
     chosen = selecting(recipe)
-    return f"{who}, which did not select this data set ({f'{chosen} did' if chosen else 'no scorer did'})."
+    return f"{who}, which did not select the data ({f'{chosen} did' if chosen else 'no scorer did'})."
 
 
 def share_note(faces: int) -> str:

@@ -39,6 +39,7 @@ def test_scores_come_by_key_and_their_kind_by_their_range(tmp_path: Path) -> Non
         ("picture,smile\na,1\n", "no column 'file' \\(or path.*picture,smile"),
         ("image,smile\na,high\n", "smile of a is 'high'; a number"),
         ("image,smile\na,inf\n", "smile of a is 'inf'"),
+        ("image,smile\na,1e39\n", "smile of a is '1e39'"),
         ("image,smile\na,\n", "column smile has no number"),
         ("image,smile\na,1\na,0\n", "names 'a' a second time"),
     ],

@@ -112,7 +112,7 @@ def test_classes_that_flip_and_years_beside_the_baselines(tmp_path, capsys, judg
     assert scores["target"]["age_moved"] == pytest.approx((50 - 5) / 2, abs=2)
     assert "age_wanted" not in scores["target"]  # a swap of gender wants no age
     assert facts["scorer"] == {"name": "mine", "sha256": ["ab" * 32], "selected_data": False}
-    assert "judged by the scorer mine, which did not select this data set (no scorer did)" in notes
+    assert "judged by the scorer mine, which did not select the data (no scorer did)" in notes
     assert "A share of 2 faces is known to ±0.69" in notes
     table = (student / "evaluation" / "evaluation.md").read_text()
     assert "gender: share that changes class " in table
@@ -130,13 +130,13 @@ def test_a_judge_that_selected_the_data_is_warned_of(tmp_path, capsys, judge):
     data = make_faces(tmp_path / "data", task="ageing", select=chosen)
     facts, notes = evaluated(capsys, make_student(tmp_path / "run"), "--data", data, "--scorer", judge)
     assert facts["scorer"]["selected_data"] is True
-    assert "Warning: Attributes: judged by the scorer mine, which also selected this data set" in notes
+    assert "Warning: Attributes: judged by the scorer mine, which also selected the data" in notes
     assert facts["faces"]["scores"]["target"]["age_wanted"] == 0.5
 
     other = {**chosen, "scorer": "builtin", "scorer_sha256": "cd" * 32}
     data = make_faces(tmp_path / "other", select=other)
     _, notes = evaluated(capsys, make_student(tmp_path / "b"), "--data", data, "--scorer", judge)
-    assert "which did not select this data set (builtin did)" in notes
+    assert "which did not select the data (builtin did)" in notes
 
 
 def test_photos(tmp_path, capsys, judge):
@@ -276,8 +276,16 @@ def test_judges_by_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("selected_by", "flag", "words"),
     [
-        ({"scorer": "x", "scorer_sha256": "ab" * 32}, True, "which also selected this data set"),
-        ({"scorer": "x", "scorer_sha256": "cd" * 32}, False, "which did not select this data set (x did)"),
+        (
+            {"scorer": "x", "scorer_sha256": "ab" * 32},
+            True,
+            "which also selected the data",
+        ),
+        (
+            {"scorer": "x", "scorer_sha256": "cd" * 32},
+            False,
+            "which did not select the data (x did)",
+        ),
         ({}, False, "(no scorer did)"),
         (None, None, "who selected the data is not known here"),
     ],
