@@ -24,6 +24,7 @@ from distill.evaluation.faces import FaceJudging, judging_by
 from distill.evaluation.photo_scores import face_in_cut
 from distill.evaluation.photos import open_latent_edit
 from distill.evaluation.report import (
+    COLUMNS,
     EvaluationReport,
     aligned,
     draw_samples,
@@ -224,12 +225,11 @@ class _Measured:
                 column.pairs.add(as_batch(image), as_batch(truth))
                 column.faces.add_face(truth, face, {STUDENT: image})
             self.faces.add_face(cut.pixels, face, {**images, TARGET: truth})
-            self.shown.append({"source": cut.pixels, "output": output, "truth": truth})
+            self.shown.append({"content": cut.pixels, "output": output, "truth": truth})
 
 
 def truth_table(scores: Mapping[str, Mapping[str, float]]) -> str:
     """How far each way of editing is from the truth, as a Markdown table."""
-    names = {STUDENT: "student", COPY: "copy the input", LATENT_EDIT: "embedded, edited"}
     rows = [
         [
             "identity: distance to the truth ↓" if measure == IDENTITY else label(measure),
@@ -237,7 +237,7 @@ def truth_table(scores: Mapping[str, Mapping[str, float]]) -> str:
         ]
         for measure in scores[STUDENT]
     ]
-    return aligned([["to the truth", *(names[name] for name in scores)], *rows])
+    return aligned([["to the truth", *(COLUMNS[name] for name in scores)], *rows])
 
 
 def as_batch(image: Pixels) -> Tensor:
