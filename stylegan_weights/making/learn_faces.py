@@ -1,6 +1,8 @@
-"""Teach a generator photographs by what they look like, then let a critic sharpen it. For the teacher `portraits`.
+r"""Teach a generator photographs by what they look like, then let a critic sharpen it. For the teacher `portraits`.
 
-    python -m stylegan_weights.making.learn_faces data/faces64.npz --out runs/faces --kimg 80 --sharpen-kimg 60
+    python -m stylegan_weights.making.learn_faces data/faces64.npz --side 32 --kimg 80 --out runs/32
+    python -m stylegan_weights.making.learn_faces data/faces64.npz --grow-from runs/32 --kimg 20 --sharpen-kimg 200 \
+        --out runs/faces
 
 Each photograph has a latent that spells its strongest components (`face_codes`). First the distance of the pixels is
 the loss, which gives the generator as many kinds of people as the photographs show. Then the projected critic judges
@@ -24,11 +26,13 @@ from distill.training.stylegan2.step import StyleGAN2Step
 from stylegan_weights.making.anchored_step import AnchoredStep
 from stylegan_weights.making.face_codes import face_codes
 from stylegan_weights.making.spelled_run import SpelledRun
-from stylegan_weights.making.spelled_step import Images, SpelledStep, scale_of
+from stylegan_weights.making.spelled_step import Images, SpelledStep, reduced, turn_of
 from stylegan_weights.making.taught_mapping import begin_mapping
 
 JUDGED = 256  # photographs of `val`
 LATENT = 256
+BATCH, LR, SHARPEN_LR = 8, 1e-2, 5e-4
+WIDTHS = {4: 256, 8: 192, 16: 96, 32: 64, 64: 32, 128: 16}
 SHIFT = 4.0  # keeps w above 0, where a mapping network is made of straight lines
 
 
@@ -39,9 +43,13 @@ def main() -> None:
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--components", type=int, default=160)
+    parser.add_argument("--side", type=int, help="px; those of the photographs if left out")
+    parser.add_argument("--grow-from", type=Path, metavar="RUN", help="a run of fewer pixels")
     parser.add_argument("--kimg", type=float, default=80.0)
     parser.add_argument("--sharpen-kimg", type=float, default=0.0)
-    parser.add_argument("--anchor", type=float, default=1.0, help="weight of the distance of the pixels")
+    parser.add_argument(
+        "--anchor", type=float, default=100.0, help="weight of the distance to the photographs"
+    )
     parser.add_argument("--snapshot-kimg", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
@@ -53,19 +61,23 @@ def main() -> None:
 
 def learn(chosen: argparse.Namespace) -> None:
     stored = np.load(chosen.photographs)
-    images: Images = stored["images"]
+    images: Images = reduced(stored["images"], chosen.side or stored["images"].shape[1])
     meta = stored["meta"][stored["row"]]
     splits, weights = meta[:, 2], balance(meta[:, 1], meta[:, 3])
-    codes, shares = face_codes(images, stored["marks"], chosen.components, splits == "train")
+    codes, shares = face_codes(stored["images"], stored["marks"], chosen.components, splits == "train")
     print(f"{len(images)} photographs; {chosen.components} components tell {shares.sum():.1%} of them")
     train_on, val = (np.flatnonzero(splits == split) for split in ("train", "val"))
-    preset = changed(PRESETS["small"], {"latent": LATENT, "batch": 16, "average_kimg": 3.0})
-    scale = scale_of(images[train_on], codes.scores[train_on], preset.latent)
-    step = SpelledStep(preset, images.shape[1], codes, scale=scale, seed=chosen.seed)
+    preset = changed(
+        PRESETS["small"],
+        {"widths": WIDTHS, "latent": LATENT, "batch": BATCH, "average_kimg": 3.0, "lr": LR},
+    )
+    turn = turn_of(images[train_on], codes.scores[train_on], preset.latent)
+    step = SpelledStep(preset, images.shape[1], codes, turn=turn, seed=chosen.seed)
     places = [(at, at) for at in range(LATENT)]
     begin_mapping(step.generator.mapping, places, [], [], SHIFT)
     step.begin()
-
+    if chosen.grow_from is not None:
+        step.grow_from(chosen.grow_from)
     part = SpelledRun(
         out=chosen.out,
         images=images,
@@ -91,21 +103,20 @@ def sharpen(
 ) -> None:
     """Let the projected critic go on from what was learned, the photographs held at their latents."""
     preset = changed(
-        with_projected_critic(preset), {"batch": 32, "average_kimg": 5.0, "head_start_kimg": 1.0}
+        with_projected_critic(preset),
+        {"batch": 32, "average_kimg": 5.0, "head_start_kimg": 1.0, "lr": SHARPEN_LR},
     )
     inner = StyleGAN2Step(preset, part.images.shape[1], seed=chosen.seed)
-    for network in (inner.generator, inner.average):
-        network.load_state_dict(learned.finished().state_dict())
-    sharper = replace(
+    anchored = AnchoredStep(inner, learned, weight=chosen.anchor)
+    replace(
         part,
         out=part.out / "sharper",
         batch=preset.batch,
         kimg=chosen.sharpen_kimg,
         settings={"seed": chosen.seed, "anchor": chosen.anchor, **preset.shared()},
-        finished=lambda: inner.average,
+        finished=anchored.finished,
         judge=lambda: {},
-    )
-    sharper.train(AnchoredStep(inner, part.codes, weight=chosen.anchor, seed=chosen.seed))
+    ).train(anchored)
 
 
 def balance(sources: NDArray[np.str_], genders: NDArray[np.str_]) -> NDArray[np.float64]:

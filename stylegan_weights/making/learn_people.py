@@ -1,7 +1,8 @@
 """Teach a generator rendered people, number by number. The teacher `people` was made so.
 
     python -m stylegan_weights.making.people_pictures PEOPLE data/people64.npz --side 64
-    python -m stylegan_weights.making.learn_people PEOPLE data/people64.npz --out runs/people
+    python -m stylegan_weights.making.learn_people PEOPLE data/people64.npz --side 32 --kimg 100 --out runs/32
+    python -m stylegan_weights.making.learn_people PEOPLE data/people64.npz --grow-from runs/32 --out runs/people
 
 First the mapping is taught what z spells (`people_codes`), then each picture is drawn from a latent that spells its
 person, and the distance of the pixels and of their edges is the loss. The same command goes on where it was stopped.
@@ -23,10 +24,10 @@ from distill.training.settings import changed
 from distill.training.stylegan2.settings import PRESETS
 from stylegan_weights.making.people_codes import SHIFT, PeopleCodes, read_people, spelled
 from stylegan_weights.making.spelled_run import SpelledRun
-from stylegan_weights.making.spelled_step import Images, SpelledStep, scale_of
+from stylegan_weights.making.spelled_step import WIDTHS, Images, SpelledStep, reduced, turn_of
 from stylegan_weights.making.taught_mapping import begin_mapping, teach_mapping
 
-BATCH = 16
+BATCH = 8
 JUDGED = 256  # pictures of `val`
 
 
@@ -37,9 +38,10 @@ def main() -> None:
     parser.add_argument("people", type=Path)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", choices=PRESETS, default="small")
+    parser.add_argument("--side", type=int, help="px; those of the pictures if left out")
+    parser.add_argument("--grow-from", type=Path, metavar="RUN", help="a run of fewer pixels")
     parser.add_argument("--kimg", type=float, default=300.0)
-    parser.add_argument("--lr", type=float, default=2.5e-3)
+    parser.add_argument("--lr", type=float, default=1e-2)
     parser.add_argument("--mapping-steps", type=int, default=4000)
     parser.add_argument("--snapshot-kimg", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -52,17 +54,20 @@ def main() -> None:
 
 def learn(chosen: argparse.Namespace) -> None:
     stored = np.load(chosen.pictures)
-    images: Images = stored["images"]
+    images: Images = reduced(stored["images"], chosen.side or stored["images"].shape[1])
     codes, splits = read_people(chosen.people, stored)
     train_on, val = (np.flatnonzero(np.array(splits) == split) for split in ("train", "val"))
     preset = changed(
-        PRESETS[chosen.preset], {"latent": 512, "batch": BATCH, "average_kimg": 3.0, "lr": chosen.lr}
+        PRESETS["small"],
+        {"widths": WIDTHS, "latent": 512, "batch": BATCH, "average_kimg": 3.0, "lr": chosen.lr},
     )
-    scale = scale_of(images[train_on], spelled(codes.columns)[train_on], preset.latent)
-    step = SpelledStep(preset, images.shape[1], codes, scale=scale, seed=chosen.seed)
+    turn = turn_of(images[train_on], spelled(codes.columns)[train_on], preset.latent)
+    step = SpelledStep(preset, images.shape[1], codes, turn=turn, seed=chosen.seed)
     chosen.out.mkdir(parents=True, exist_ok=True)
     give_mapping(step.generator.mapping, codes, chosen)
     step.begin()
+    if chosen.grow_from is not None:
+        step.grow_from(chosen.grow_from)
     side = int(images.shape[1])
     SpelledRun(
         out=chosen.out,
@@ -75,7 +80,7 @@ def learn(chosen: argparse.Namespace) -> None:
         kimg=chosen.kimg,
         snapshot_kimg=chosen.snapshot_kimg,
         seed=chosen.seed,
-        settings={"lr": chosen.lr, "seed": chosen.seed, "side": side, "preset": chosen.preset},
+        settings={"lr": chosen.lr, "seed": chosen.seed, "side": side},
         finished=step.finished,
         judge=lambda: step.judge(images, val[:JUDGED]),
     ).train(step)
@@ -83,7 +88,7 @@ def learn(chosen: argparse.Namespace) -> None:
 
 def give_mapping(mapping: MappingNetwork, codes: PeopleCodes, chosen: argparse.Namespace) -> None:
     """Teach the mapping what z spells, or read what was taught before."""
-    taught = chosen.out / "mapping.pt"
+    taught = (chosen.grow_from or chosen.out) / "mapping.pt"
     if not taught.exists():
         places = [
             (codes.place(column.name)[0], at) for at, column in enumerate(codes.columns) if column.plain

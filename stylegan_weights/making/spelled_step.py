@@ -1,14 +1,16 @@
 """One update of a generator whose latents spell pictures: the mapping is given, the pixels are learned.
 
-While it learns, the synthesis sees w centred, and each number of it as large as the pictures depend on it: Adam moves
-all weights alike, and would need long to find the few numbers that matter among those that do not. `finished` takes
-both into the weights. B pictures, Z and D the widths of z and w.
+While it learns, the synthesis sees w centred and turned: its first numbers are what pictures depend on most, and the
+largest. Adam moves all weights alike, and would need long to find the few numbers that matter among those that do not
+(twice the error after the same time). `finished` takes the turn into the weights. B pictures, Z and D the widths of z
+and w.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from distill.errors import DistillError
 from distill.stylegan2.networks import EqualizedLinear, GeneratorNetwork
 from distill.training.average import average_decay, update_average
+from distill.training.checkpoint import load_checkpoint
 from distill.training.position import RunPosition, stream_seed
 from distill.training.stylegan2.export import set_centre
 from distill.training.stylegan2.optimise import lazy_adam
@@ -25,8 +29,12 @@ from distill.training.stylegan2.settings import StyleGAN2Settings
 
 Images = NDArray[np.uint8]
 L2_WEIGHT, EDGE_WEIGHT = 4.0, 1.0
-LEAST_SCALE = 0.15  # of a number of w that the pictures hardly depend on; 1 for the STRONGEST ones
+LEAST_SCALE = 0.15  # of a turned number of w that the pictures hardly depend on; 1 for the STRONGEST ones
 STRONGEST = 10
+CELLS = 16  # a side: mean colours that dependence is read from
+RIDGE = 0.04  # of the pictures
+# channels: most of what there is to learn is small, and thin upper layers learn three times as fast
+WIDTHS = {4: 256, 8: 192, 16: 64, 32: 32, 64: 24, 128: 16}
 LEAST_PSI = 0.6  # kinds are drawn pulled towards the centre of w too, as truncation will want them
 
 
@@ -41,9 +49,9 @@ class SpelledStep:
     """The generator, its average and its optimiser; the mapping stays as it was taught."""
 
     def __init__(
-        self, preset: StyleGAN2Settings, resolution: int, codes: Codes, *, scale: Tensor, seed: int
+        self, preset: StyleGAN2Settings, resolution: int, codes: Codes, *, turn: Tensor, seed: int
     ) -> None:
-        self.preset, self.codes, self.scale, self.seed = preset, codes, scale, seed
+        self.preset, self.codes, self.turn, self.seed = preset, codes, turn, seed
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.generator = GeneratorNetwork(preset.shape(resolution)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -61,6 +69,18 @@ class SpelledStep:
             self.generator, self.preset.lr, every=None, scaled=False, betas=(0.9, 0.99)
         )
 
+    def grow_from(self, run: Path) -> None:
+        """Go on from a run of fewer pixels; new blocks add no colour yet. Raises DistillError."""
+        smaller = load_checkpoint(run)
+        if smaller is None:
+            raise DistillError(f"{run}: no checkpoint is there")
+        state = dict(smaller[0]["step"]["average"])
+        for name, tensor in self.generator.state_dict().items():
+            if name not in state:
+                state[name] = tensor * 0 if name.endswith("torgb.weight") else tensor
+        for network in (self.generator, self.average):
+            network.load_state_dict(state, strict=True)
+
     def draw(self, network: GeneratorNetwork, numbers: NDArray[np.int64], position: RunPosition) -> Tensor:
         """Draw these pictures [B] as images [B, 3, H, W]."""
         rng = np.random.default_rng(stream_seed(self.seed, position.updates, "z"))
@@ -68,7 +88,7 @@ class SpelledStep:
         psi = torch.from_numpy(rng.uniform(LEAST_PSI, 1.0, (len(numbers), 1))).float()
         w = network.mapping(z)
         w = torch.where(self.of_kinds, network.mapping.w_avg.lerp(w, psi), w)
-        w = (w - network.mapping.w_avg) * self.scale
+        w = (w - network.mapping.w_avg) @ self.turn.T
         return network.synthesis(w[:, None].expand(-1, network.shape.num_ws, -1), "none")
 
     def update(
@@ -94,7 +114,7 @@ class SpelledStep:
         for name, layer in network.synthesis.named_modules():
             if name.endswith("affine"):
                 assert isinstance(layer, EqualizedLinear)
-                layer.weight *= self.scale
+                layer.weight.copy_(layer.weight @ self.turn)
                 moved = layer.weight @ network.mapping.w_avg * layer.weight_gain
                 layer.bias -= moved / layer.bias_gain
         return network
@@ -124,20 +144,33 @@ class SpelledStep:
         self.optimiser.load_state(state["optimiser"])
 
 
-def scale_of(images: Images, w: NDArray[np.float64], w_dim: int) -> Tensor:
-    """Return how much pictures [N, H, H, 3] depend on each number of their w [N, D'], from LEAST_SCALE to 1, [D].
+def turn_of(images: Images, w: NDArray[np.float64], w_dim: int) -> Tensor:
+    """Return the matrix [D, D] that turns the w [N, D'] of pictures [N, H, H, 3] by what these depend on.
 
-    By the slopes of a linear regression of their 8×8 mean colours on w.
+    A linear regression of their mean colours on w, in its principal directions: the strongest first, each as large as
+    the root of what it changes, from LEAST_SCALE to 1.
     """
     n, side = len(images), images.shape[1]
-    cells = images.reshape(n, 8, side // 8, 8, side // 8, 3).mean(axis=(2, 4)).reshape(n, -1) / 255
-    x, y = w - w.mean(axis=0), cells - cells.mean(axis=0)
-    found = np.linalg.solve(x.T @ x + 0.01 * n * np.eye(x.shape[1]), x.T @ y)
-    strength = np.sqrt(np.square(found).sum(axis=1))
-    scale = torch.full((w_dim,), LEAST_SCALE)
-    found = np.sqrt(strength / np.sort(strength)[-STRONGEST]).clip(LEAST_SCALE, 1.0)
-    scale[: len(strength)] = torch.from_numpy(found).float()
-    return scale
+    step = side // CELLS
+    cells = images.reshape(n, CELLS, step, CELLS, step, 3).mean(axis=(2, 4)).reshape(n, -1) / 127.5
+    spread = w.std(axis=0) + 1e-6
+    x, y = (w - w.mean(axis=0)) / spread, cells - cells.mean(axis=0)
+    found = np.linalg.solve(x.T @ x + RIDGE * n * np.eye(x.shape[1]), x.T @ y)
+    directions, strength, _ = np.linalg.svd(found, full_matrices=False)
+    sizes = np.sqrt(strength / strength[STRONGEST - 1]).clip(LEAST_SCALE, 1.0)
+    turn = torch.zeros(w_dim, w_dim)
+    rows = (directions * sizes).T / spread
+    turn[: len(rows), : rows.shape[1]] = torch.from_numpy(rows).float()
+    return turn
+
+
+def reduced(images: Images, side: int) -> Images:
+    """Return pictures [N, H, H, 3] by their mean colours in `side`×`side` cells."""
+    n, step = len(images), images.shape[1] // side
+    cells = images.reshape(n, side, step, side, step, 3)
+    return np.concatenate(
+        [np.round(part.mean(axis=(2, 4))).astype(np.uint8) for part in np.array_split(cells, -(-n // 1000))]
+    )
 
 
 def edge_error(error: Tensor) -> Tensor:
