@@ -18,12 +18,15 @@ import torch
 from numpy.typing import NDArray
 
 from distill.directions.file import Direction, write_direction
+from distill.directions.strip import COLUMNS, draw_strip, edited
 from distill.errors import DistillError
 from distill.stylegan2.load import load_generator
+from distill.training.pictures import save_png
 from stylegan_weights.making.people_codes import read_people, spelled
 
 Floats = NDArray[np.float64]
 LONG_HAIR = {"long01", "bob01", "bob02", "braid01", "ponytail01"}
+FACE = 4  # seed of the one that is shown
 SURE = 5.0  # standard errors that a slope must differ from 0 by, else it is 0
 
 
@@ -34,13 +37,13 @@ def attributes(rows: list[dict[str, str]]) -> dict[str, tuple[Floats, str]]:
         return np.array([float(test(row)) for row in rows])
 
     return {
-        "gender": (1 - share(lambda row: row["gender"]), "female instead of male"),
-        "age": (share(lambda row: row["age"]), "a year"),
-        "smile": (share(lambda row: row["expr"] in {"smile", "grin"}), "smiling instead of not"),
-        "yaw": (share(lambda row: row["yaw"]), "a degree"),
-        "african": (share(lambda row: row["eth"] == "african"), "instead of caucasian"),
-        "asian": (share(lambda row: row["eth"] == "asian"), "instead of caucasian"),
-        "long-hair": (share(lambda row: row["hair"] in LONG_HAIR), "long instead of short"),
+        "gender": (1 - share(lambda row: row["gender"]), "of the way to female"),
+        "age": (share(lambda row: row["age"]), "years"),
+        "smile": (share(lambda row: row["expr"] in {"smile", "grin"}), "of the way to a smile"),
+        "yaw": (share(lambda row: row["yaw"]), "degrees"),
+        "african": (share(lambda row: row["eth"] == "african"), "of the way to African"),
+        "asian": (share(lambda row: row["eth"] == "asian"), "of the way to Asian"),
+        "long-hair": (share(lambda row: row["hair"] in LONG_HAIR), "of the way to long hair"),
     }
 
 
@@ -76,16 +79,20 @@ def write_all(people: Path, pictures: Path, source: str, out: Path) -> None:
     w = spelled(codes.columns)
     steps = slopes(np.stack([values for values, _ in found.values()], axis=1), w)
     generator = load_generator(source)
+    face = generator.map(torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(FACE)))
+    pictures, texts = [], []
     for (name, (values, unit)), step in zip(found.items(), steps, strict=True):
         length = np.linalg.norm(step)
         spread = float((w @ (step / length)).std())  # of w along the step: what strength 1 is
         vector = torch.zeros(generator.num_ws, generator.w_dim)
         vector[:, : len(step)] = torch.from_numpy(step / length * spread).float()
         facts = {
-            "how": "read off the latents, which spell the labels",
-            "people": len(values),
-            "unit": unit,
-            "units_of_strength_1": round(spread / float(length), 4),
+            "teacher": source,
+            "source": (
+                f"read off the latents of {len(values)} people, which spell their labels;"
+                f" strength 1 is {spread / length:.3g} {unit}"
+            ),
+            "layers": [0, generator.num_ws - 1],
         }
         direction = Direction(
             name=f"people-{name}",
@@ -96,10 +103,14 @@ def write_all(people: Path, pictures: Path, source: str, out: Path) -> None:
         )
         out.mkdir(parents=True, exist_ok=True)
         write_direction(out / f"people-{name}.safetensors", direction)
+        pictures.append(edited(generator, face, vector.numpy().astype(np.float64), COLUMNS))
+        texts.append([f"{name} {at * spread / length:+.2g}" if at else name for at in COLUMNS])
         moved = int((step != 0).sum())
-        print(
-            f"people-{name}: strength 1 is {spread / length:.3g} times {unit}; {moved} of {len(step)} numbers"
-        )
+        print(f"people-{name}: strength 1 is {spread / length:.3g} {unit}; {moved} of {len(step)} numbers")
+    sheet = draw_strip(
+        np.concatenate(pictures), COLUMNS, title="One face of people along each direction", under=texts
+    )
+    save_png(out / "people.png", np.asarray(sheet))
 
 
 if __name__ == "__main__":
