@@ -1,5 +1,6 @@
 r"""Teach a generator photographs by what they look like, then let a critic sharpen it. For the teacher `portraits`.
 
+    python -m stylegan_weights.making.face_pictures FACES data/faces64.npz --side 64
     python -m stylegan_weights.making.learn_faces data/faces64.npz --side 32 --kimg 80 --out runs/32
     python -m stylegan_weights.making.learn_faces data/faces64.npz --grow-from runs/32 --kimg 20 --sharpen-kimg 200 \
         --out runs/faces
