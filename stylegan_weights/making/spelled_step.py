@@ -157,7 +157,7 @@ def turn_of(images: Images, w: NDArray[np.float64], w_dim: int) -> Tensor:
     x, y = (w - w.mean(axis=0)) / spread, cells - cells.mean(axis=0)
     found = np.linalg.solve(x.T @ x + RIDGE * n * np.eye(x.shape[1]), x.T @ y)
     directions, strength, _ = np.linalg.svd(found, full_matrices=False)
-    sizes = np.sqrt(strength / strength[STRONGEST - 1]).clip(LEAST_SCALE, 1.0)
+    sizes = np.sqrt(strength / strength[min(STRONGEST, len(strength)) - 1]).clip(LEAST_SCALE, 1.0)
     turn = torch.zeros(w_dim, w_dim)
     rows = (directions * sizes).T / spread
     turn[: len(rows), : rows.shape[1]] = torch.from_numpy(rows).float()
