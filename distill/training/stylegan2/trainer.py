@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from distill.devices import DTYPES
 from distill.training.stylegan2.data import TeacherImages, open_teacher_images
 from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings, settle
 from distill.training.stylegan2.step import StyleGAN2Step
-from distill.training.stylegan2.transfer import read_start
+from distill.training.stylegan2.transfer import in_shape_of, read_start
 from distill.training.stylegan2.watch import Plan, TeacherWatch
 from distill.training.trainer import Trainer
 
 FP16_CLAMP = 256.0  # of features, which float16 could not hold (StyleGAN2-ADA)
+
+
+def settle_start(preset: StyleGAN2Settings, changes: Mapping[str, object]) -> StyleGAN2Settings:
+    """Settle; a generator to start from brings its own widths."""
+    if changes.get("init", "none") not in (None, "", "none"):
+        preset = in_shape_of(str(changes["init"]), preset)
+    return settle(preset, changes)
 
 
 def make_step(plan: Plan) -> StyleGAN2Step:
@@ -32,7 +40,7 @@ STYLEGAN2: Trainer[StyleGAN2Settings, TeacherImages, StyleGAN2Step] = Trainer(
     noun=lambda plan: "image",
     presets=PRESETS,
     default_preset=lambda data: "small",
-    settle=settle,
+    settle=settle_start,
     samples=lambda settings, rows: math.ceil(settings.kimg * 1000),
     open_data=open_teacher_images,
     make_step=make_step,

@@ -12,7 +12,8 @@ from distill.errors import DistillError
 from distill.files import path_text
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.networks import GeneratorShape
-from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings
+from distill.training.settings import changed
+from distill.training.stylegan2.settings import StyleGAN2Settings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,6 +30,18 @@ class Start:
         return path_text(Path(self.source).name if Path(self.source).exists() else self.source)
 
 
+def in_shape_of(source: str, preset: StyleGAN2Settings) -> StyleGAN2Settings:
+    """Return the preset with the widths of a generator; blocks that it has not keep those of the preset."""
+    shape = load_generator(source).network.shape
+    above = {size: width for size, width in preset.widths.items() if size > shape.resolution}
+    own = {
+        "latent": shape.w_dim,
+        "mapping_layers": shape.mapping_layers,
+        "widths": {**shape.channels, **above},
+    }
+    return changed(preset, own)
+
+
 def read_start(source: str | Path, settings: StyleGAN2Settings, resolution: int) -> Start:
     """Read a generator (a registry name, a file, an address) of the shape that will be trained, or of its lower part.
 
@@ -39,7 +52,8 @@ def read_start(source: str | Path, settings: StyleGAN2Settings, resolution: int)
     shape = generator.network.shape
     found = first_difference(shape, settings.shape(resolution))
     if found:
-        raise DistillError(f"{source}: {found} to train; {_remedy(shape, resolution)}")
+        larger = f"use --resolution {shape.resolution}, or " if shape.resolution > resolution else ""
+        raise DistillError(f"{source}: {found} to train; {larger}choose another generator")
     return Start(source=str(source), sha256=generator.sha256, state=generator.network.state_dict())
 
 
@@ -59,15 +73,3 @@ def _sizes(shape: GeneratorShape, wanted: GeneratorShape) -> Iterator[tuple[str,
     yield "learning-rate multiplier of the mapping", shape.mapping_lr_multiplier
     for size in sorted(size for size in wanted.channels if size <= shape.resolution):
         yield f"channels at {size} px", shape.channels.get(size, 0)
-
-
-def _remedy(shape: GeneratorShape, resolution: int) -> str:
-    """Name what fits: another resolution, another preset, or nothing."""
-    if shape.resolution > resolution:
-        return f"use --resolution {shape.resolution} with a preset of its widths, or another generator"
-    fitting = [
-        name
-        for name, preset in PRESETS.items()
-        if resolution in preset.widths and not first_difference(shape, preset.shape(resolution))
-    ]
-    return f"use --preset {fitting[0]}" if fitting else "no preset has its widths: choose another generator"

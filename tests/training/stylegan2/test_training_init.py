@@ -152,17 +152,8 @@ def test_the_discriminator_gets_a_head_start(tmp_path: Path) -> None:
     [
         ({"resolution": 16}, "resolution 16 there, 8 in the network to train; use --resolution 16"),
         ({"z_dim": 31}, "width of z 31 there, 32 in"),
-        ({"w_dim": 30}, "width of w 30 there, 32 in"),
-        ({"mapping_layers": 3}, "mapping layers 3 there, 2 in"),
+        ({"w_dim": 30}, "width of z 32 there, 30 in"),
         ({"mapping_lr_multiplier": 0.1}, "learning-rate multiplier of the mapping 0.1 there, 0.01 in"),
-        (
-            {"preset": changed(TINY, {"widths": table(32, 20)})},
-            "channels at 8 px 20 there, 32 in the network",
-        ),
-        (
-            {"preset": PRESETS["small"]},
-            "width of z 128 there, 32 in the network to train; use --preset small",
-        ),
     ],
 )
 def test_the_first_width_that_differs_is_named(
@@ -173,6 +164,20 @@ def test_the_first_width_that_differs_is_named(
     assert line.startswith(f"{path}: ")
     assert words in line
     assert not (tmp_path / "run").exists()
+
+
+def test_a_start_brings_its_own_widths(folder: Path, tmp_path: Path) -> None:
+    preset = changed(TINY, {"widths": table(24, 20), "latent": 40, "mapping_layers": 3})
+    path = save_random(tmp_path / "other.safetensors", preset)
+    assert invoke(folder, tmp_path / "run", "--init", path, "--kimg", "0.016").exit_code == 0
+    facts = read_checkpoint(tmp_path / "run" / "generator.safetensors").facts
+    assert (facts["z_dim"], facts["mapping_layers"]) == (40, 3)
+    for asked, words in (
+        ("latent=32", "width of z 40 there, 32 in the network to train; choose another generator"),
+        ("widths=4:24,8:12", "channels at 8 px 20 there, 12 in the network"),
+    ):
+        assert words in failure(folder, tmp_path / "no", "--init", path, "--set", asked)
+    assert not (tmp_path / "no").exists()
 
 
 def test_what_is_no_generator_is_one_line(folder: Path, tmp_path: Path) -> None:
