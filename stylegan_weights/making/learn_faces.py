@@ -1,8 +1,8 @@
 r"""Teach a generator photographs by what they look like, then let a critic sharpen it. For the teacher `portraits`.
 
     python -m stylegan_weights.making.face_pictures FACES data/faces64.npz --side 64
-    python -m stylegan_weights.making.learn_faces data/faces64.npz --side 32 --kimg 80 --out runs/32
-    python -m stylegan_weights.making.learn_faces data/faces64.npz --grow-from runs/32 --kimg 20 --sharpen-kimg 200 \
+    python -m stylegan_weights.making.learn_faces data/faces64.npz --side 32 --kimg 24 --out runs/32
+    python -m stylegan_weights.making.learn_faces data/faces64.npz --grow-from runs/32 --kimg 40 --sharpen-kimg 17.5 \
         --out runs/faces
 
 Each photograph has a latent that spells its strongest components (`face_codes`). First the distance of the pixels is
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--kimg", type=float, default=80.0)
     parser.add_argument("--sharpen-kimg", type=float, default=0.0)
     parser.add_argument(
-        "--anchor", type=float, default=100.0, help="weight of the distance to the photographs"
+        "--anchor", type=float, default=60.0, help="weight of the distance to the photographs"
     )
     parser.add_argument("--snapshot-kimg", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)

@@ -50,10 +50,10 @@ def test_list_as_json(capsys):
 def test_info_of_embedded_weights(capsys):
     assert run(["weights", "info", "portraits", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["resolution"], facts["num_ws"], facts["z_dim"], facts["w_dim"]) == (64, 10, 128, 128)
+    assert (facts["resolution"], facts["num_ws"], facts["z_dim"], facts["w_dim"]) == (64, 10, 256, 256)
     assert facts["format"] == "safetensors"
     assert facts["sha256"] == entry_of("portraits").sha256
-    assert 1_500_000 < facts["parameters"] < 1_584_312
+    assert 2_000_000 < facts["parameters"] < 2_600_000
 
 
 def test_info_says_the_same_of_a_foreign_file_every_time(tmp_path, capsys):
@@ -163,7 +163,7 @@ def test_convert_refuses_a_wrong_out(tmp_path, capsys):
 
 def test_verify_checks_what_is_here(capsys):
     assert run(["weights", "verify"]) == 0
-    assert capsys.readouterr().out == "portraits: ok\navatars: ok\ndlib-gender: ok\ndlib-age: ok\n"
+    assert capsys.readouterr().out == "portraits: ok\npeople: ok\navatars: ok\ndlib-gender: ok\ndlib-age: ok\n"
 
 
 def test_verify_names_what_is_missing_or_changed(capsys):

@@ -69,7 +69,7 @@ def test_two_faces_are_one_too_many(portraits: Generator) -> None:
     pair = np.concatenate([good[0], good[1]], axis=1)
     square = np.concatenate([pair, np.full_like(pair, 128)], axis=0)[None]
     batch = batch_with_mixed(square, square)
-    judge(batch, recipe_for(faces={"detect_size": 192}))  # each face fills 80 px of it
+    judge(batch, recipe_for(faces={"detect_size": 256}))  # each face fills 100 px of it
     assert batch.reasons == ["face.several"]
 
     as_shipped = batch_with_mixed(square, square)
