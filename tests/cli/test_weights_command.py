@@ -163,7 +163,9 @@ def test_convert_refuses_a_wrong_out(tmp_path, capsys):
 
 def test_verify_checks_what_is_here(capsys):
     assert run(["weights", "verify"]) == 0
-    assert capsys.readouterr().out == "portraits: ok\npeople: ok\navatars: ok\ndlib-gender: ok\ndlib-age: ok\n"
+    assert (
+        capsys.readouterr().out == "portraits: ok\npeople: ok\navatars: ok\ndlib-gender: ok\ndlib-age: ok\n"
+    )
 
 
 def test_verify_names_what_is_missing_or_changed(capsys):
