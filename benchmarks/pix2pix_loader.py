@@ -11,6 +11,7 @@ import torch
 
 from distill.shards.codec import encode_images
 from distill.shards.dataset import TripletDataset
+from distill.shards.digest import digest_of
 from distill.shards.folder import RECIPE_FILE, write_manifest
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
@@ -45,12 +46,14 @@ def make_data(folder: Path, side: int) -> None:
             images[role] = pixels if codec == "raw" else encode_images(pixels, codec)
         ids = np.arange(MADE_ROWS, dtype=np.int64)
         content = ShardContent(
-            index=shard, digest="0" * 12, recipe_json=json.dumps(recipe), codec=codec, resolution=side,
+            index=shard, digest=digest_of(recipe), recipe_json=json.dumps(recipe), codec=codec, resolution=side,
             images=images, columns={"candidate": ids},
             tried={"candidate": ids, "reason": np.zeros(MADE_ROWS, np.uint8)}, reasons=("accepted",),
         )  # fmt: skip
         reports.append(commit_shard(folder, content))
-    write_manifest(folder, recipe=recipe, digest="0" * 12, n=MADE_ROWS * MADE_SHARDS, reports=reports)
+    write_manifest(
+        folder, recipe=recipe, digest=digest_of(recipe), n=MADE_ROWS * MADE_SHARDS, reports=reports
+    )
 
 
 def measure_loader(dataset: TripletDataset, batch: int, seconds: float) -> dict[str, float]:
