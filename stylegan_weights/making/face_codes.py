@@ -16,10 +16,8 @@ from torch import Tensor
 Floats = NDArray[np.float64]
 SHARES = {"pixels": 1.0, "marks": 0.5}  # of the variance
 SIDE = 32  # px of the pictures that components are made of
-CENTRE_WEIGHT, CENTRE_SPREAD = (
-    2.0,
-    0.22,
-)  # how much more the middle of the face counts, and how far it reaches
+CENTRE_WEIGHT = 2.0  # how much more the middle of the face counts
+CENTRE_SPREAD = 0.22  # and how far it reaches, of the side
 
 
 @dataclass(frozen=True, eq=False)

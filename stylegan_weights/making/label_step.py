@@ -8,7 +8,6 @@ adversary does not; what the labels leave open comes out as its mean. B images o
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,22 +18,20 @@ from torch import Tensor
 
 from distill.stylegan2.networks import GeneratorNetwork
 from distill.training import processes
-from distill.training.average import average_decay, update_average
 from distill.training.position import RunPosition
-from distill.training.stylegan2.export import set_centre
-from distill.training.stylegan2.optimise import lazy_adam, seeded
+from distill.training.stylegan2.optimise import seeded
 from distill.training.stylegan2.settings import StyleGAN2Settings
 from stylegan_weights.making.label_codes import LabelCodes
+from stylegan_weights.making.learner import Learner
 from stylegan_weights.making.written_mapping import write_mapping
 
-BETAS = (0.9, 0.99)  # the target stands still here, so Adam may remember
 # L1 alone is content with the median of all faces where eyes and mouths are small and come in many kinds.
 L2_WEIGHT = 4.0
 LEAST_PSI = 0.6  # pictures are drawn pulled towards the centre of w too, as truncation will want them
 
 
 class LabelStep:
-    """The generator, its average and its optimiser; the mapping stays as it was written."""
+    """A learner of labelled pictures, whose mapping is written."""
 
     def __init__(
         self,
@@ -52,17 +49,9 @@ class LabelStep:
             torch.default_generator.manual_seed(seed)
             generator = GeneratorNetwork(preset.shape(resolution))
         write_mapping(generator.mapping, codes)
-        set_centre(generator)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average: GeneratorNetwork = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.generator.mapping.requires_grad_(False)
-        if not preset.noise:
-            for name, parameter in self.generator.named_parameters():
-                if name.endswith("noise_strength"):
-                    parameter.requires_grad_(False)
-        self.optimiser = lazy_adam(
-            self.generator, preset.lr, every=None, scaled=half is torch.float16, betas=BETAS
-        )
+        self.learner = Learner(self.generator, preset, scaled=half is torch.float16)
+        self.average = self.learner.average
 
     def update(
         self, batch: tuple[Tensor, NDArray[np.int64]], position: RunPosition
@@ -78,25 +67,11 @@ class LabelStep:
             drawn = self.generator.synthesis(w, "random" if self.preset.noise else "none", self.half)
         error = drawn - reals.to(self.device)
         l1, l2 = error.abs().mean(), error.square().mean()
-        self.optimiser.apply(l1 + L2_WEIGHT * l2)
-        decay = average_decay(
-            self.preset.batch,
-            self.preset.average_kimg * 1000,
-            seen=position.samples,
-            ramp_up=self.preset.average_ramp_up,
-        )
-        update_average(self.average, self.generator, decay)
+        self.learner.apply(l1 + L2_WEIGHT * l2, position)
         return {"l1": l1.detach(), "l2": l2.detach()}
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next update depends on, as tensors and plain values."""
-        return {
-            "generator": self.generator.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state(),
-        }
+        return self.learner.state()
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        for name in ("generator", "average"):
-            getattr(self, name).load_state_dict(state[name], strict=True)
-        self.optimiser.load_state(state["optimiser"])
+        self.learner.load_state(state)

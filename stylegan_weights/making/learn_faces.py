@@ -26,7 +26,7 @@ from distill.training.stylegan2.settings import PRESETS, StyleGAN2Settings, with
 from distill.training.stylegan2.step import StyleGAN2Step
 from stylegan_weights.making.anchored_step import AnchoredStep
 from stylegan_weights.making.face_codes import face_codes
-from stylegan_weights.making.spelled_run import SpelledRun
+from stylegan_weights.making.spelled_run import SpelledRun, add_arguments
 from stylegan_weights.making.spelled_step import Images, SpelledStep, reduced, turn_of
 from stylegan_weights.making.taught_mapping import begin_mapping
 
@@ -42,17 +42,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("photographs", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    add_arguments(parser, kimg=40.0)
     parser.add_argument("--components", type=int, default=160)
-    parser.add_argument("--side", type=int, help="px; those of the photographs if left out")
-    parser.add_argument("--grow-from", type=Path, metavar="RUN", help="a run of fewer pixels")
-    parser.add_argument("--kimg", type=float, default=80.0)
     parser.add_argument("--sharpen-kimg", type=float, default=0.0)
     parser.add_argument(
         "--anchor", type=float, default=60.0, help="weight of the distance to the photographs"
     )
-    parser.add_argument("--snapshot-kimg", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     try:
         learn(chosen)

@@ -23,11 +23,13 @@ from distill.stylegan2.networks import MappingNetwork
 from distill.training.settings import changed
 from distill.training.stylegan2.settings import PRESETS
 from stylegan_weights.making.people_codes import SHIFT, PeopleCodes, read_people, spelled
-from stylegan_weights.making.spelled_run import SpelledRun
-from stylegan_weights.making.spelled_step import WIDTHS, Images, SpelledStep, reduced, turn_of
+from stylegan_weights.making.spelled_run import SpelledRun, add_arguments
+from stylegan_weights.making.spelled_step import Images, SpelledStep, reduced, turn_of
 from stylegan_weights.making.taught_mapping import begin_mapping, teach_mapping
 
 BATCH = 8
+# most of what there is to learn is small, and thin upper layers learn three times as fast
+WIDTHS = {4: 256, 8: 192, 16: 64, 32: 32, 64: 24, 128: 16}
 JUDGED = 256  # pictures of `val`
 
 
@@ -37,14 +39,9 @@ def main() -> None:
     )
     parser.add_argument("people", type=Path)
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--side", type=int, help="px; those of the pictures if left out")
-    parser.add_argument("--grow-from", type=Path, metavar="RUN", help="a run of fewer pixels")
-    parser.add_argument("--kimg", type=float, default=300.0)
+    add_arguments(parser, kimg=300.0)
     parser.add_argument("--lr", type=float, default=1e-2)
     parser.add_argument("--mapping-steps", type=int, default=4000)
-    parser.add_argument("--snapshot-kimg", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     try:
         learn(chosen)

@@ -5,6 +5,7 @@ N pictures, K of them trained on, B a batch.
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,16 @@ from stylegan_weights.making.spelled_step import Codes, Images, as_reals
 GRID, PAIRS = 8, 32
 PSIS = (0.7, 1.0)
 Numbers = NDArray[np.int64]
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, kimg: float) -> None:
+    """Add what every such run is told."""
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--side", type=int, help="px; those of the pictures if left out")
+    parser.add_argument("--grow-from", type=Path, metavar="RUN", help="a run of fewer pixels")
+    parser.add_argument("--kimg", type=float, default=kimg)
+    parser.add_argument("--snapshot-kimg", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

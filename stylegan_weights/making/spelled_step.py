@@ -20,12 +20,10 @@ from torch import Tensor
 
 from distill.errors import DistillError
 from distill.stylegan2.networks import EqualizedLinear, GeneratorNetwork
-from distill.training.average import average_decay, update_average
 from distill.training.checkpoint import load_checkpoint
 from distill.training.position import RunPosition, stream_seed
-from distill.training.stylegan2.export import set_centre
-from distill.training.stylegan2.optimise import lazy_adam
 from distill.training.stylegan2.settings import StyleGAN2Settings
+from stylegan_weights.making.learner import Learner
 
 Images = NDArray[np.uint8]
 L2_WEIGHT, EDGE_WEIGHT = 4.0, 1.0
@@ -33,8 +31,6 @@ LEAST_SCALE = 0.15  # of a turned number of w that the pictures hardly depend on
 STRONGEST = 10
 CELLS = 16  # a side: mean colours that dependence is read from
 RIDGE = 0.04  # of the pictures
-# channels: most of what there is to learn is small, and thin upper layers learn three times as fast
-WIDTHS = {4: 256, 8: 192, 16: 64, 32: 32, 64: 24, 128: 16}
 LEAST_PSI = 0.6  # kinds are drawn pulled towards the centre of w too, as truncation will want them
 
 
@@ -46,7 +42,7 @@ class Codes(Protocol):
 
 
 class SpelledStep:
-    """The generator, its average and its optimiser; the mapping stays as it was taught."""
+    """A learner of pictures that latents spell."""
 
     def __init__(
         self, preset: StyleGAN2Settings, resolution: int, codes: Codes, *, turn: Tensor, seed: int
@@ -56,18 +52,11 @@ class SpelledStep:
             torch.default_generator.manual_seed(seed)
             self.generator = GeneratorNetwork(preset.shape(resolution)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.of_kinds = codes.of_kinds(preset.latent)
-        for name, parameter in self.generator.named_parameters():
-            if name.endswith("noise_strength"):
-                parameter.requires_grad_(False)
 
     def begin(self) -> None:
-        """Freeze the mapping and make what training needs."""
-        self.generator.mapping.requires_grad_(False)
-        set_centre(self.generator)
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.optimiser = lazy_adam(
-            self.generator, self.preset.lr, every=None, scaled=False, betas=(0.9, 0.99)
-        )
+        """Make what training needs, once the mapping is what it will be."""
+        self.learner = Learner(self.generator, self.preset)
+        self.average = self.learner.average
 
     def grow_from(self, run: Path) -> None:
         """Go on from a run of fewer pixels; new blocks add no colour yet. Raises DistillError."""
@@ -97,14 +86,7 @@ class SpelledStep:
         reals, numbers = batch
         error = self.draw(self.generator, numbers, position) - reals
         l1, l2, edges = error.abs().mean(), error.square().mean(), edge_error(error)
-        self.optimiser.apply(l1 + L2_WEIGHT * l2 + EDGE_WEIGHT * edges)
-        decay = average_decay(
-            self.preset.batch,
-            self.preset.average_kimg * 1000,
-            seen=position.samples,
-            ramp_up=self.preset.average_ramp_up,
-        )
-        update_average(self.average, self.generator, decay)
+        self.learner.apply(l1 + L2_WEIGHT * l2 + EDGE_WEIGHT * edges, position)
         return {"l1": l1.detach(), "l2": l2.detach(), "edges": edges.detach()}
 
     @torch.no_grad()
@@ -132,16 +114,10 @@ class SpelledStep:
         return {"val_l1": float(error.abs().mean()), "val_edges": float(edge_error(error))}
 
     def state(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state(),
-        }
+        return self.learner.state()
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        for name in ("generator", "average"):
-            getattr(self, name).load_state_dict(state[name], strict=True)
-        self.optimiser.load_state(state["optimiser"])
+        self.learner.load_state(state)
 
 
 def turn_of(images: Images, w: NDArray[np.float64], w_dim: int) -> Tensor:

@@ -276,16 +276,8 @@ def test_judges_by_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("selected_by", "flag", "words"),
     [
-        (
-            {"scorer": "x", "scorer_sha256": "ab" * 32},
-            True,
-            "which also selected the data",
-        ),
-        (
-            {"scorer": "x", "scorer_sha256": "cd" * 32},
-            False,
-            "which did not select the data (x did)",
-        ),
+        ({"scorer": "x", "scorer_sha256": "ab" * 32}, True, "which also selected the data"),
+        ({"scorer": "x", "scorer_sha256": "cd" * 32}, False, "which did not select the data (x did)"),
         ({}, False, "(no scorer did)"),
         (None, None, "who selected the data is not known here"),
     ],
