@@ -53,7 +53,8 @@ def read_start(source: str | Path, settings: StyleGAN2Settings, resolution: int)
     found = first_difference(shape, settings.shape(resolution))
     if found:
         larger = f"use --resolution {shape.resolution}, or " if shape.resolution > resolution else ""
-        raise DistillError(f"{source}: {found} to train; {larger}choose another generator")
+        instead = larger or "leave out the setting that asks for it, or "
+        raise DistillError(f"{source}: {found} to train; {instead}choose another generator")
     return Start(source=str(source), sha256=generator.sha256, state=generator.network.state_dict())
 
 

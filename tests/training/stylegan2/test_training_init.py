@@ -173,7 +173,10 @@ def test_a_start_brings_its_own_widths(folder: Path, tmp_path: Path) -> None:
     facts = read_checkpoint(tmp_path / "run" / "generator.safetensors").facts
     assert (facts["z_dim"], facts["mapping_layers"]) == (40, 3)
     for asked, words in (
-        ("latent=32", "width of z 40 there, 32 in the network to train; choose another generator"),
+        (
+            "latent=32",
+            "width of z 40 there, 32 in the network to train; leave out the setting that asks for it",
+        ),
         ("widths=4:24,8:12", "channels at 8 px 20 there, 12 in the network"),
     ):
         assert words in failure(folder, tmp_path / "no", "--init", path, "--set", asked)
