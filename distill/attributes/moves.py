@@ -35,9 +35,10 @@ def moves(
 ) -> dict[str, float]:
     """Measure a score before and after: measure -> value, over the faces that have both; NaN where there is none.
 
-    Of a probability `<score>_flipped`, the share whose class changes, and `<score>_flipped_sure`, the share whose
-    class changes to one of a certainty of 0.9. Of a value `<score>_moved`, the mean difference, and with a wanted
-    `way` `<score>_wanted`, the share that moves that way.
+    Of a probability `<score>_flipped`, the share whose class changes; `<score>_flipped_sure`, the share whose class
+    changes to one of a certainty of 0.9; `<score>_flipped_up` and `_flipped_down`, the shares of the faces below and
+    above the middle that change sides, since an edit may work one way alone. Of a value `<score>_moved`, the mean
+    difference, and with a wanted `way` `<score>_wanted`, the share that moves that way.
     """
     known = np.isfinite(before_N) & np.isfinite(after_N)
     before, after = before_N[known], after_N[known]
@@ -46,7 +47,13 @@ def moves(
         return found | ({} if way is None else {f"{score}_wanted": _mean((after - before) * way > 0)})
     flipped = (before > MIDDLE) != (after > MIDDLE)
     sure = np.maximum(after, 1 - after) >= SURE
-    return {f"{score}_flipped": _mean(flipped), f"{score}_flipped_sure": _mean(flipped & sure)}
+    high = before > MIDDLE
+    return {
+        f"{score}_flipped": _mean(flipped),
+        f"{score}_flipped_sure": _mean(flipped & sure),
+        f"{score}_flipped_up": _mean(flipped[~high]),
+        f"{score}_flipped_down": _mean(flipped[high]),
+    }
 
 
 def _mean(values: NDArray[Any]) -> float:

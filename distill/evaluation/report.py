@@ -31,6 +31,8 @@ COLUMNS = {
 }
 FACE_MEASURES = {  # ending of a measure of a score: what it is
     "_flipped_sure": "share that changes class for sure",
+    "_flipped_up": "share of those below ½ that rises above",
+    "_flipped_down": "share of those above ½ that falls below",
     "_flipped": "share that changes class",
     "_moved": "{unit}moved by",
     "_wanted": "share that moves the wanted way",

@@ -13,8 +13,13 @@ NONE = float("nan")
 def test_the_share_of_classes_that_flip():
     before, after = np.array([0.1, 0.2, 0.9, 0.6, 0.3, NONE]), np.array([0.95, 0.3, 0.4, 0.05, NONE, 0.9])
     found = moves("gender", "probability", before, after)
-    assert found == {"gender_flipped": 0.75, "gender_flipped_sure": 0.5}
-    assert moves("gender", "probability", before, before) == {"gender_flipped": 0, "gender_flipped_sure": 0}
+    assert found == {
+        "gender_flipped": 0.75,
+        "gender_flipped_sure": 0.5,
+        "gender_flipped_up": 0.5,
+        "gender_flipped_down": 1,
+    }
+    assert set(moves("gender", "probability", before, before).values()) == {0}
 
 
 def test_years_moved_and_the_wanted_way():

@@ -161,6 +161,8 @@ def test_photos(tmp_path, capsys, judge):
             "same_person",
             "gender_flipped",
             "gender_flipped_sure",
+            "gender_flipped_up",
+            "gender_flipped_down",
             "age_moved",
             "age_wanted",
         )
