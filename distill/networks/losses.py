@@ -52,6 +52,15 @@ def perceptual(fake: Sequence[Tensor], real: Sequence[Tensor], weights: Sequence
     return torch.stack(terms).sum() if terms else torch.zeros(())
 
 
+def perceptual_of_each(fake: Sequence[Tensor], real: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """The same for each image, [N]; 0 where there are no layers."""
+    terms = [
+        weight * (_precise(f) - _precise(r.detach())).abs().mean(dim=(1, 2, 3))
+        for weight, f, r in zip(weights, fake, real, strict=True)
+    ]
+    return torch.stack(terms).sum(dim=0) if terms else torch.zeros(())
+
+
 def perceptual_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     """How differently a network sees two sets of images: [N], 0 for equal ones. For measuring, not for training.
 

@@ -20,6 +20,7 @@ from distill.weights.state import finite
 from distill.weights.state_dicts import find_state, plain_names
 from distill.weights.torch_archive import read_torch
 from distill.weights.torch_records import TensorRecord
+from distill.weights.torch_script import is_script, read_script
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,12 @@ class StateFile:
     metadata: dict[str, str]
 
 
-def read_state(path: Path, *, keep: Callable[[str], bool] = lambda name: True) -> StateFile:
+def read_state(
+    path: Path, *, keep: Callable[[str], bool] = lambda name: True, scripts: bool = False
+) -> StateFile:
     """Read a state dict, told apart by content, never by suffix; tensors that `keep` refuses stay in the file.
+
+    `scripts`: of a TorchScript archive, take the tensors of its modules.
 
     Raises UnsafePickle for what is broken or asks for more than data, UnsupportedCheckpoint for what holds no
     state dict, DistillError for a file that cannot be read; each in one line that starts with the path.
@@ -39,7 +44,8 @@ def read_state(path: Path, *, keep: Callable[[str], bool] = lambda name: True) -
     with opened(path) as data:
         match kind_of(data):
             case "torch":
-                return StateFile(tensors=_tensors(read_torch(data), keep, len(data)), metadata={})
+                content = read_script(data) if scripts and is_script(data) else read_torch(data)
+                return StateFile(tensors=_tensors(content, keep, len(data)), metadata={})
             case "safetensors":
                 tensors, texts = read_tensors(path, keep=keep)
                 return StateFile(

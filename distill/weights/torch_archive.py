@@ -119,7 +119,11 @@ def read_torch(data: memoryview, *, table: Table = TORCH_FILE) -> Any:
 
 def read_zip(data: memoryview, *, table: Table = TORCH_FILE) -> Any:
     """Read what torch.save writes since version 1.6: a zip archive of a pickle and raw storages."""
-    members = zip_members(data)
+    return read_members(zip_members(data), table=table)
+
+
+def read_members(members: Mapping[str, memoryview], *, table: Table) -> Any:
+    """Read the pickle among the members of an archive, with the storages that lie beside it."""
     pickles = [name for name in members if name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise UnsafePickle(f"not a PyTorch file: a zip archive with {len(pickles)} data.pkl in it")
@@ -138,7 +142,7 @@ def read_zip(data: memoryview, *, table: Table = TORCH_FILE) -> Any:
 
 def zip_members(data: memoryview) -> dict[str, memoryview]:
     """Cut a zip archive into its members, as slices. Raises UnsafePickle for compressed, damaged or broken ones."""
-    return {entry.filename: _member(data, entry) for entry in zip_entries(data)}
+    return {entry.filename: stored_member(data, entry) for entry in zip_entries(data)}
 
 
 def zip_entries(data: memoryview) -> list[zipfile.ZipInfo]:
@@ -160,7 +164,8 @@ def zip_entries(data: memoryview) -> list[zipfile.ZipInfo]:
         ) from error
 
 
-def _member(data: memoryview, entry: zipfile.ZipInfo) -> memoryview:
+def stored_member(data: memoryview, entry: zipfile.ZipInfo) -> memoryview:
+    """Return the bytes of a member. Raises UnsafePickle for a compressed, damaged or broken one."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         raise UnsafePickle(
             f"refused zip member {shown(entry.filename)}: compressed, which torch.save does not do"
