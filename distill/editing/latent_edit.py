@@ -19,6 +19,7 @@ from distill.directions.file import Direction
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.detection import Face
+from distill.networks.image_distance import FeatureDistance
 from distill.networks.perceptual import PerceptualFeatures
 from distill.pixels import to_float, to_numpy, to_uint8
 from distill.stylegan2.generator import Generator
@@ -61,7 +62,7 @@ class LatentEdit:
         ws_NLD = project(
             self.generator,
             to_float(torch.from_numpy(small)),
-            features=self.features,
+            distance=FeatureDistance(self.features),
             steps=self.steps,
             advance=lambda step: self.on_step(step, self.steps),
         ).ws

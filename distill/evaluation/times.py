@@ -10,11 +10,13 @@ from torch import Tensor
 
 from distill.devices import device_text
 from distill.errors import DistillError
+from distill.networks.image_distance import FeatureDistance
 from distill.networks.perceptual import PerceptualFeatures
 from distill.networks.student import Student
 from distill.stylegan2.generator import Generator, Noise
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.projection import STEPS, project
+from distill.stylegan2.spread import measure_spread
 from distill.timing import ImageTime, milliseconds_per_image
 from distill.weights.registry import entry_of
 
@@ -83,8 +85,9 @@ def embedding_time(generator: Generator, edit: ImageTime, perceptual: Perceptual
             None, "not measured: embedding compares perceptual features; name some with --perceptual"
         )
     target = generator.synthesize(generator.w_avg.expand(1, generator.num_ws, -1))
+    distance, spread = FeatureDistance(perceptual), measure_spread(generator)
     took = milliseconds_per_image(
-        lambda: project(generator, target, features=perceptual, steps=PROBE_STEPS),
+        lambda: project(generator, target, distance=distance, steps=PROBE_STEPS, spread=spread),
         images=1,
         device=generator.device,
     )
