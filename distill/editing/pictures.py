@@ -38,6 +38,12 @@ def labelled(tiles: Sequence[Pixels], roles: Sequence[str]) -> Pixels:
     return np.concatenate([np.asarray(head), row])
 
 
+def tiles_of(row: Pixels, count: int) -> list[Pixels]:
+    """Cut a row that `labelled` made into its pictures again."""
+    side = row.shape[0] - LABEL
+    return [row[LABEL:, place * (side + GAP) :][:, :side] for place in range(count)]
+
+
 class ContactSheet:
     """Collects small copies of the first rows of pictures and draws them on one sheet; `roles` name the tiles.
 

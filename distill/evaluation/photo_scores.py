@@ -11,18 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from distill.attributes.face_scores import CONTENT, FaceScores
 from distill.editing.latent_edit import LatentEdit
 from distill.editing.pictures import ContactSheet
 from distill.editing.translator import Translator
 from distill.evaluation.student_scores import COPY, LATENT_EDIT, STUDENT
-from distill.faces.alignment import Floats, Pixels, quad_cut
-from distill.faces.detection import Face
+from distill.faces.alignment import Pixels
 from distill.faces.find import FoundPhotos
 from distill.faces.photo_results import SkippedPhoto, json_paths, no_face
-from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, photo_detector
+from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, face_in_cut, photo_detector
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,17 +93,6 @@ def score_photos(
         between_people=faces.between_people(),
         picture=sheet.draw(),
     )
-
-
-def face_in_cut(cut: FaceCut, size: int) -> Face:
-    """Return the face of a cut in the pixels of the cut image: it is not looked for again."""
-    height, width = cut.image.shape[:2]
-    corners = quad_cut(cut.quad, height, width, size)
-    across, down = corners[3] - corners[0], corners[1] - corners[0]
-    to_cut = np.linalg.inv(np.stack([across, down], axis=1)) * size
-    landmarks: Floats = (cut.face.landmarks - corners[0]) @ to_cut.T - 0.5
-    (left, top), (right, bottom) = landmarks.min(axis=0).tolist(), landmarks.max(axis=0).tolist()
-    return Face(box=(left, top, right, bottom), confidence=cut.face.confidence, landmarks=landmarks)
 
 
 def caption(row: PhotoRow) -> str:

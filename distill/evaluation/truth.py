@@ -21,7 +21,6 @@ from distill.editing.latent_edit import LatentEdit
 from distill.editing.translator import Translator, make_translator
 from distill.errors import DistillError
 from distill.evaluation.faces import FaceJudging, judging_by
-from distill.evaluation.photo_scores import face_in_cut
 from distill.evaluation.photos import open_latent_edit
 from distill.evaluation.report import (
     COLUMNS,
@@ -40,7 +39,7 @@ from distill.evaluation.true_pairs import LEAST_YEARS, TruePair, TruePairs, read
 from distill.faces.alignment import Pixels, warp_quad
 from distill.faces.decode import PhotoError, read_photo
 from distill.faces.photo_detection import PhotoDetector
-from distill.faces.photos import FaceCut, cut_largest_face, photo_detector
+from distill.faces.photos import FaceCut, cut_largest_face, face_in_cut, photo_detector
 from distill.files import path_text
 from distill.generation.recipe import TaskRecipe
 from distill.metrics.pairs import PairScores

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import DistillError
-from distill.faces.outputs import COMPARE, PASTED, STAMP, Stamp, read_stamp
+from distill.faces.outputs import BELOW, STAMP, Stamp, read_stamp
 from distill.faces.photo_results import SkippedPhoto
 from distill.progress import plural
 
@@ -38,9 +38,9 @@ def find_photos(sources: Iterable[Path], out: Path | None) -> FoundPhotos:
     """Return the files among `sources` and those in its folders, each once, in a fixed order.
 
     Links are followed, each folder once. Left out are hidden files, folders like @eaDir, the folder `out`, and what
-    align, translate and evaluate made below a folder given; of a folder given that they made themselves, what stands
-    beside the faces (sheet, compare, pasted). Raises DistillError for what is not there, a source that cannot be
-    read, and where an output could replace a photo.
+    align, translate, project and evaluate made below a folder given; of a folder given that they made themselves,
+    what stands beside the faces (sheet, compare, pasted, …). Raises DistillError for what is not there, a source that
+    cannot be read, and where an output could replace a photo.
     """
     photos: dict[Path, Path] = {}
     left_out: list[SkippedPhoto] = []
@@ -106,7 +106,7 @@ def _made(here: Path, name: str, stamps: dict[Path, Stamp], source: Path) -> boo
     if stamp := stamps.get(here):
         of_no_photo = stamp.photos.get(Path(name).stem) == ""
         return stamp.made(name) and (here != source or of_no_photo)
-    above = stamps.get(here.parent) if here.name in (COMPARE, PASTED) else None
+    above = stamps.get(here.parent) if here.name in BELOW else None
     return above is not None and above.made(name)
 
 

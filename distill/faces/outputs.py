@@ -31,7 +31,10 @@ SHEET, COMPARE, PASTED = (
     "pasted",
 )  # all pictures on one; inputs beside output; whole photos
 FACE_NUMBER = re.compile(r"_\d{2,}$")
-SUFFIXES = (".png", ".json", ".md")  # pictures, and the pages of an evaluation
+# Pictures, the pages of an evaluation, and of a projection its latent and the weights tuned to it.
+SUFFIXES = (".png", ".json", ".md", ".npz", ".safetensors")
+DELTA = ".delta"  # before the suffix of such weights
+BELOW = (COMPARE, PASTED, "w", "w+", "pti")  # folders below that hold more of the same names
 LONGEST = 200  # bytes of a stem; file systems take 255 with all that is added
 
 
@@ -43,8 +46,9 @@ class Stamp:
     photos: dict[str, str] = field(default_factory=dict)  # by stem; "" for a picture of no single photo
 
     def made(self, name: str) -> bool:
-        """Tell whether a file of this name, in the folder or in its compare and pasted, was made by the command."""
+        """Tell whether a file of this name, in the folder or in one of BELOW in it, was made by the command."""
         stem, suffix = Path(name).stem, Path(name).suffix
+        stem = stem.removesuffix(DELTA) if suffix == ".safetensors" else stem
         return suffix in SUFFIXES and (stem in self.photos or FACE_NUMBER.sub("", stem) in self.photos)
 
 
@@ -103,6 +107,13 @@ class OutputFolder:
             stems.append(stem)
         return stems
 
+    def write_file(self, data: bytes, name: str, *, below: str = "") -> Path:
+        """Write another file than a picture, whose NAME has its suffix; return its path."""
+        path = self.folder / below / name
+        self._open(path.parent)
+        _write(path, data)
+        return path
+
     def write(self, picture: NDArray[np.uint8] | bytes, name: str, *, below: str = "") -> Path:
         """Write a picture, pixels or an encoded PNG, as NAME.png into the folder or one below it; return its path."""
         path = self.folder / below / f"{name}.png"
@@ -138,7 +149,7 @@ class OutputFolder:
     def _strangers(self) -> set[str]:
         """The stems of PNGs in the folder and below that no run has made, as far as they matter for names."""
         found: set[str] = set()
-        for folder in (self.folder, self.folder / COMPARE, self.folder / PASTED):
+        for folder in (self.folder, *(self.folder / name for name in BELOW)):
             for path in folder.iterdir() if folder.is_dir() else ():
                 if path.suffix.lower() == ".png" and not (self.before and self.before.made(path.name)):
                     found |= {path.stem.casefold(), FACE_NUMBER.sub("", path.stem).casefold()}

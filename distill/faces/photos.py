@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from distill.errors import DistillError
-from distill.faces.alignment import Floats, Pixels, ffhq_quad, warp_quad
+from distill.faces.alignment import Floats, Pixels, ffhq_quad, quad_cut, warp_quad
 from distill.faces.decode import PhotoError, read_photo
 from distill.faces.detection import Face, chip_quad, face_chip
 from distill.faces.photo_detection import PhotoDetector, smallest_searched
@@ -86,6 +88,17 @@ def cut_largest_face(photo: Path, detector: PhotoDetector, *, size: int) -> Face
     image = read_photo(photo)
     (face,) = _chosen(photo, image, detector, all_faces=False, face_index=0)
     return _cut(photo, image, face, size=size, mode="ffhq", stem=photo.stem, name=photo.stem)
+
+
+def face_in_cut(cut: FaceCut, size: int) -> Face:
+    """Return the face of a cut in the pixels of the cut image: it is not looked for again."""
+    height, width = cut.image.shape[:2]
+    corners = quad_cut(cut.quad, height, width, size)
+    across, down = corners[3] - corners[0], corners[1] - corners[0]
+    to_cut = np.linalg.inv(np.stack([across, down], axis=1)) * size
+    landmarks: Floats = (cut.face.landmarks - corners[0]) @ to_cut.T - 0.5
+    (left, top), (right, bottom) = landmarks.min(axis=0).tolist(), landmarks.max(axis=0).tolist()
+    return Face(box=(left, top, right, bottom), confidence=cut.face.confidence, landmarks=landmarks)
 
 
 def _chosen(
