@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distill.devices import Precision
+    from distill.editing.projected_photos import ProjectedPhoto
+    from distill.editing.projections import StoredProjection
     from distill.editing.translate import TranslatedFace
     from distill.evaluation.report import EvaluationReport
     from distill.faces.photo_results import PhotoResults
@@ -30,6 +32,8 @@ __all__ = [
     "generate",
     "load_generator",
     "load_student",
+    "project",
+    "read_projections",
     "train",
     "translate",
 ]
@@ -203,6 +207,49 @@ def translate(
         precision=precision,
     )
     return translate_photos(request, find_photos(request.photos, request.out), open_translator(request))
+
+
+def project(
+    photos: Sequence[AnyPath],
+    *,
+    out: AnyPath,
+    generator: AnyPath = "portraits",
+    space: str = "w+",
+    lpips: AnyPath | None = None,
+    steps: int | None = None,
+    tuning_steps: int = 350,
+    batch: int | None = None,
+    device: str = "auto",
+) -> PhotoResults[ProjectedPhoto]:
+    """Put the faces of photos (files and folders) into the latent space of a generator: what `distill project` does.
+
+    `space`: "w", "w+", "pti", or several as "w,w+". The same call resumes. The result tells of each photo how near it
+    came, and the photos that were skipped with the reason; `read_projections` reads the latents.
+    """
+    from distill.editing.project import ProjectRequest, chosen_spaces, open_projection, project_photos
+
+    request = ProjectRequest(
+        photos=tuple(map(Path, photos)),
+        out=Path(out),
+        generator=str(generator),
+        spaces=chosen_spaces(space),
+        lpips=Path(lpips) if lpips is not None else None,
+        steps=steps,
+        tuning_steps=tuning_steps,
+        batch=batch,
+        device=device,
+    )
+    return project_photos(open_projection(request))
+
+
+def read_projections(folder: AnyPath, *, generator: Generator) -> list[StoredProjection]:
+    """Read the projections that `project` wrote into a folder, checked against their generator.
+
+    Raises DistillError for those of another one. See `editing.projections`.
+    """
+    from distill.editing import projections
+
+    return projections.read_projections(Path(folder), generator)
 
 
 def evaluate(

@@ -95,6 +95,7 @@ GOOD: Mapping[str, Sequence[str]] = {  # by the name of an argument or option, b
     "where": ("ssim > 0.3",),
     "resolution": ("16",),
     "out": ("new",),
+    "space": ("w", "w,w+"),
     "names": ("portraits",),
 }
 GOOD_OF: Mapping[tuple[str, str], Sequence[str]] = {

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("distill.cli.evaluate:evaluate", "Score a student beside two baselines, and time it."),
     "plot": ("distill.cli.plot:plot", "Draw the losses and scores of training runs."),
     "translate": ("distill.cli.translate:translate", "Run a student on photographs."),
+    "project": ("distill.cli.project:project", "Put photographs into the latent space of a generator."),
     "export-student": ("distill.cli.export_student:export_student", "Write a student as ONNX."),
     "directions": ("distill.cli.directions:directions", "Find directions in w+ that change an attribute."),
     "weights": ("distill.cli.weights:weights", "List, fetch, convert and check weights."),
