@@ -72,12 +72,11 @@ def project(
     of them get the same noise. Raises DistillError for another size, and for no steps.
     """
     check_images(generator, images_NCHW, steps)
-    layers = generator.num_ws
     target = reduced(images_NCHW.to(generator.device))
     wanted = [feature.detach() for feature in distance.features(target)]
     spread = spread or measure_spread(generator)
     deviation = spread.deviation / math.sqrt(generator.w_dim)  # in one dimension
-    start = spread.centre.repeat(1 if space == "w" else layers, 1)
+    start = spread.centre.repeat(1 if space == "w" else generator.num_ws, 1)
     found = [start.clone().requires_grad_() for _ in target]  # N of [1 or L, D], each with a rate of its own
     optimiser = torch.optim.Adam([{"params": [ws_LD]} for ws_LD in found], lr=RATE)
     clocks = [_Clock(steps=steps, stalled=stalled) for _ in target]
@@ -88,7 +87,7 @@ def project(
         fading = torch.tensor([noise_at(clock.progress) * deviation for clock in clocks])[:, None, None]
         ws_NLD = torch.stack(found)
         noisy = ws_NLD + (jitter * fading).to(ws_NLD)
-        drawn = reduced(generator.network.synthesis(noisy.expand(-1, layers, -1)))
+        drawn = reduced(generator.network.synthesis(noisy.expand(-1, generator.num_ws, -1)))
         pixels_N = (drawn - target).abs().mean(dim=(1, 2, 3))
         loss_N = distance.loss(distance.features(drawn), wanted) + PIXELS * pixels_N
         optimiser.zero_grad()
