@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--lpips",
     metavar="FILE",
     type=options.FILE,
-    help="Compare by LPIPS: VGG16 with its weights, of the package lpips or NVIDIA's vgg16.pt, of which only tensors "
+    help="Compare by LPIPS: VGG16 with its weights, as of the package lpips; of a TorchScript archive only tensors "
     "are read. W is then looked for as NVIDIA's projector does.  [default: EfficientNet-Lite0]",
 )
 @click.option(

@@ -2,7 +2,8 @@
 
 Only tensors are read. Programs name them in their own ways, so they are told by shape and order: thirteen 3x3
 convolutions and five vectors that weigh the channels of their levels. That holds for a state dict of the package
-lpips, for torchvision's VGG16 saved with the five, and for NVIDIA's vgg16.pt, whose code is left alone.
+lpips and for torchvision's VGG16 saved with the five; a TorchScript archive, as NVIDIA's vgg16.pt is one, is read by
+the same rule, and its code is left alone (tried on archives of our own making, not on NVIDIA's).
 """
 
 from __future__ import annotations
