@@ -118,7 +118,7 @@ def generate(
 def train(
     model: str,
     *,
-    data: AnyPath,
+    data: AnyPath | None = None,
     out: AnyPath,
     preset: str | None = None,
     settings: Mapping[str, object] | None = None,
@@ -131,7 +131,7 @@ def train(
     precision: Precision = "auto",
     quiet: bool = False,
 ) -> TrainingResult:
-    """Train a model of the table of trainers ("pix2pix", "stylegan2"): what `distill train-MODEL` does.
+    """Train a model of the table of trainers ("encoder", "pix2pix", "stylegan2"): what `distill train-MODEL` does.
 
     `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" tells Weights &
     Biases the numbers too. The result says where the weights are, their scores and the page.
@@ -142,7 +142,7 @@ def train(
     from distill.training.trainers import open_trainer
 
     request = TrainRequest(
-        data=Path(data),
+        data=Path(data) if data is not None else None,
         out=Path(out),
         preset=preset,
         changes=settings or {},

@@ -13,7 +13,7 @@ import click
 
 from distill.cli import options
 from distill.cli.signals import stop_on_signals
-from distill.cli.train_flags import ABOUT, FLAGS
+from distill.cli.train_flags import ABOUT, DATA_OF, FLAGS
 from distill.files import path_text
 from distill.training.trainers import TRAINERS
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 PATH, POSITIVE = options.PATH, options.POSITIVE
 
+DATA = click.option("--data", type=PATH, required=True, help="What to train on.")
 FIRST = (
-    click.option("--data", type=PATH, required=True, help="What to train on."),
     click.option("--out", type=PATH, required=True, help="Folder of the run."),
     click.option("--preset", help="Settings to begin with; a wrong name lists all.  [the model's choice]"),
 )
@@ -80,7 +80,7 @@ def training_command(name: str) -> click.Command:
 
     command.__doc__ = ABOUT.get(name, TRAINERS[name][1])
     decorated: Callable[..., None] = command
-    for option in reversed((*FIRST, *FLAGS.get(name, ()), *COMMON)):
+    for option in reversed((DATA_OF.get(name, DATA), *FIRST, *FLAGS.get(name, ()), *COMMON)):
         decorated = option(decorated)
     return click.command(f"train-{name}", short_help=TRAINERS[name][1])(decorated)
 

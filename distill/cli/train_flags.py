@@ -92,9 +92,41 @@ STYLEGAN2 = (
         help="Images kept for the score.  [10 %, up to 1000]",
     ),
 )
-FLAGS = {"pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}
+ENCODER = (
+    click.option(
+        "--generator", type=options.TEXT, help="Registry name, file, or https URL.  [default: portraits]"
+    ),
+    click.option("--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [preset]"),
+    click.option(
+        "--rounds",
+        type=click.IntRange(1, 5),
+        help="In which the encoder looks at what it had drawn so far.  [preset]",
+    ),
+    batch,
+    lr,
+)
+FLAGS = {"encoder": ENCODER, "pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}
+DATA_OF = {  # where it is not needed
+    "encoder": click.option(
+        "--data",
+        type=PATH,
+        help="Photos to learn from beside samples of the generator, framed as it draws: a folder of images, or an"
+        " image set.  [none]",
+    )
+}
 
 ABOUT = {
+    "encoder": """Train an encoder of a generator: a network that reads w+ off an image, in milliseconds.
+
+    It learns from samples of the generator, whose w+ is known, and from photos where --data names some, which brings
+    it closer to photographs. --out gets encoder.safetensors, which distill project --space encoder takes, index.html
+    with pictures, scores and curves, stats.jsonl and checkpoints. Ctrl-C saves; the same command with --resume goes
+    on, exactly. Presets: small, large (256 px and more).
+
+    \b
+    distill train-encoder --generator portraits --data data/faces --out runs/encoder
+    distill train-encoder --generator ffhq-1024 --preset large --gpus 4 --out runs/ffhq-encoder
+    """,
     "pix2pix": """Train a Pix2PixHD student on the triplets of a data set: what the teacher's edit does, in one pass.
 
     --out gets student.safetensors and student-best.safetensors, index.html with pictures, scores and curves,

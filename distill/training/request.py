@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill.devices import Precision
+from distill.errors import DistillError
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
     """A network to train on `data`, with checkpoints, pictures and a page in `out`.
 
-    `preset` None: the model's own choice for the data. `changes`: settings of the preset by name, as values or text.
-    `minutes`: save and stop after so long. `*_kimg`: thousands of samples between two of them; None: the model's own.
-    `log` "wandb": also there. `features` of the Fréchet score by name, `score_images`: how many are scored at most.
+    `data` None: for a model that can learn without. `preset` None: the model's own choice for the data. `changes`:
+    settings of the preset by name, as values or text. `minutes`: save and stop after so long. `*_kimg`: thousands of
+    samples between two of them; None: the model's own. `log` "wandb": also there. `features` of the Fréchet score by
+    name, `score_images`: how many are scored at most.
     """
 
-    data: Path
+    data: Path | None
     out: Path
     preset: str | None = None
     changes: Mapping[str, object] = field(default_factory=dict)
@@ -33,3 +35,9 @@ class TrainRequest:
     score_kimg: float | None = None
     log: str | None = None
     precision: Precision = "auto"
+
+    def needed_data(self) -> Path:
+        """Return `data`. Raises DistillError where there is none."""
+        if self.data is None:
+            raise DistillError("no data to train on: name a folder")
+        return self.data

@@ -52,7 +52,7 @@ class Training:
         """The plan in words and numbers."""
         plan = self.plan
         facts: dict[str, object] = {
-            "data": str(plan.request.data),
+            **({"data": str(plan.request.data)} if plan.request.data else {}),
             **plan.data.facts(),
             "preset": plan.preset,
             **{f"{name}_parameters": count for name, count in self.step.networks().items()},

@@ -138,7 +138,7 @@ class TrainingPlan(Generic[S, D]):
 class Trainer(Generic[S, D, N]):
     """A model that can be trained.
 
-    `noun`: of a sample, such as image or pair. `default_preset`: the one for a data set where none is asked for.
+    `noun`: of a sample, such as image or pair. `default_preset`: where none is asked for.
     `settle`: the preset with the changes asked for, checked (`settings.changed`, and what the model adds). `samples`:
     how many the whole run sees, of so many rows. `open_data`: (request, settings, device, note) -> data; `note` hears
     of pictures left out. `title`: of page and first line; `opening`: what else the first line tells. `less_memory`:
@@ -148,7 +148,7 @@ class Trainer(Generic[S, D, N]):
     name: str
     noun: Callable[[TrainingPlan[S, D]], str]
     presets: Mapping[str, S]
-    default_preset: Callable[[Path], str]
+    default_preset: Callable[[TrainRequest], str]
     settle: Callable[[S, Mapping[str, object]], S]
     samples: Callable[[S, int], int]
     open_data: Callable[[TrainRequest, S, str, Callable[[str], None]], D]
@@ -161,7 +161,7 @@ class Trainer(Generic[S, D, N]):
 
     def preset(self, request: TrainRequest) -> str:
         """Return the preset's name. Raises DistillError for one that is not there, naming all."""
-        name = request.preset or self.default_preset(request.data)
+        name = request.preset or self.default_preset(request)
         if name not in self.presets:
             raise DistillError(
                 f"no preset {name!r} of {self.name}; its presets are {', '.join(self.presets)}"

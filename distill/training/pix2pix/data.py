@@ -137,17 +137,17 @@ def open_triplets(
     request: TrainRequest, settings: Pix2PixSettings, device: str, note: Callable[[str], None]
 ) -> Triplets:
     """Open a data set with the roles and the resolution asked for, and split it. Raises DistillError."""
-    roles = None
+    data, roles = request.needed_data(), None
     if settings.inputs or settings.target:
-        *inputs, target = recipe_roles(TripletDataset(request.data).recipe)
+        *inputs, target = recipe_roles(TripletDataset(data).recipe)
         roles = (*(settings.inputs or inputs), settings.target or target)
-    stored = TripletDataset(request.data, roles=roles)
+    stored = TripletDataset(data, roles=roles)
     if len(set(stored.roles)) < len(stored.roles) or len(stored.roles) < 2:
         raise DistillError(
             f"inputs and target are {', '.join(stored.roles)}: two or more are needed, each named once"
         )
     side = settings.resolution or min(stored.resolution, settings.max_resolution)
-    dataset = TripletDataset(request.data, roles=stored.roles, resolution=side)
+    dataset = TripletDataset(data, roles=stored.roles, resolution=side)
     train_on, held_out = split_rows(dataset, fraction=settings.val_fraction, seed=request.seed)
     memory = int(settings.cache_gib * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return Triplets(

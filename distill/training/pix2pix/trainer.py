@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from distill.devices import DTYPES
 from distill.errors import DistillError
 from distill.networks.perceptual import default_perceptual, load_perceptual
@@ -16,14 +14,15 @@ from distill.training.pix2pix.data import Triplets, open_triplets
 from distill.training.pix2pix.settings import PRESETS, Pix2PixSettings, less_memory, settle
 from distill.training.pix2pix.step import Pix2PixHDStep
 from distill.training.pix2pix.watch import Plan, StudentWatch
+from distill.training.request import TrainRequest
 from distill.training.trainer import Cadence, Trainer
 
 SEED_SIDE = 256  # px; smaller images are for the demo preset unless another one is asked for
 LEAST = 1000  # triplets
 
 
-def default_preset(data: Path) -> str:
-    return "seed" if TripletDataset(data).resolution >= SEED_SIDE else "demo"
+def default_preset(request: TrainRequest) -> str:
+    return "seed" if TripletDataset(request.needed_data()).resolution >= SEED_SIDE else "demo"
 
 
 def make_step(plan: Plan) -> Pix2PixHDStep:

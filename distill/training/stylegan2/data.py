@@ -59,7 +59,8 @@ def open_teacher_images(
     request: TrainRequest, settings: StyleGAN2Settings, device: str, note: Callable[[str], None]
 ) -> TeacherImages:
     """Open images and hold some out for the score. Raises DistillError for what does not fit the settings."""
-    images = open_images(request.data, resolution=settings.resolution, skipped=note)
+    data = request.needed_data()
+    images = open_images(data, resolution=settings.resolution, skipped=note)
     settings.channels(images.resolution)
     held = settings.held_out
     if held is None:
@@ -68,7 +69,7 @@ def open_teacher_images(
     sampler = Sampler(images.weights[train_on], request.seed, settings.mirror)
     return TeacherImages(
         images=images,
-        name=path_text(request.data.name),
+        name=path_text(data.name),
         train_on=train_on,
         held_out=held_out,
         pictures=Pictures(

@@ -1,0 +1,1 @@
+"""Training encoders: networks that read a generator's w+ off an image."""
