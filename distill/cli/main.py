@@ -47,6 +47,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("distill.cli.plot:plot", "Draw the losses and scores of training runs."),
     "translate": ("distill.cli.translate:translate", "Run a student on photographs."),
     "project": ("distill.cli.project:project", "Put photographs into the latent space of a generator."),
+    "mix": ("distill.cli.mix:mix", "Mix photographs in the latent space of a generator."),
+    "edit": ("distill.cli.edit:edit", "Move photographs along a direction of a generator."),
     "export-student": ("distill.cli.export_student:export_student", "Write a student as ONNX."),
     "directions": ("distill.cli.directions:directions", "Find directions in w+ that change an attribute."),
     "weights": ("distill.cli.weights:weights", "List, fetch, convert and check weights."),

@@ -59,13 +59,7 @@ class ContactSheet:
         """Add one row: its name, and square tiles of one size, one for each role."""
         self.count += 1
         if len(self._shown) < MOST:
-            self._shown.append((name, side_by_side([self._scaled(tile) for tile in tiles])))
-
-    def _scaled(self, tile: Pixels) -> Pixels:
-        if tile.shape[1] == self.tile:
-            return tile
-        smooth = Image.Resampling.BICUBIC if tile.shape[1] < self.tile else Image.Resampling.LANCZOS
-        return np.asarray(Image.fromarray(tile).resize((self.tile, self.tile), smooth))
+            self._shown.append((name, side_by_side([scaled(tile, self.tile) for tile in tiles])))
 
     def draw(self, note: str = "") -> Pixels:
         """Draw the sheet [H, W, 3], the rows in the order they came, with a note below."""
@@ -90,3 +84,47 @@ class ContactSheet:
             write_line(pen, (corner[0], corner[1] + self.tile + 3), name, block, size=TEXT)
         write_line(pen, (MARGIN, height - MARGIN - CAPTION + 6), foot, width, size=TEXT, ink=FAINT)
         return np.asarray(sheet)
+
+
+def grid_sheet(
+    cells: Pixels,
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    heads: Pixels | None = None,
+    sides: Pixels | None = None,
+    tile: int = TILE,
+) -> Pixels:
+    """Draw cells [N, M, H, W, 3] as a grid under the names of its columns, with the pictures that made them.
+
+    `heads` [M, H, W, 3] stand above columns, `sides` [N, H, W, 3] before the rows; names of rows below their first.
+    """
+    lines = [list(row) for row in cells]
+    names = list(columns)
+    if sides is not None:
+        lines = [[side, *line] for side, line in zip(sides, lines, strict=True)]
+        names = ["", *names]
+    titles = list(rows)
+    if heads is not None:
+        blank = [np.full_like(heads[0], 255)] if sides is not None else []
+        lines, titles = [[*blank, *heads], *lines], ["", *titles]
+    step = tile + GAP
+    width, height = 2 * MARGIN + len(names) * step, 2 * MARGIN + HEAD + len(lines) * (tile + CAPTION)
+    sheet = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for place, name in enumerate(names):
+        write_line(pen, (MARGIN + place * step, MARGIN), name, tile, size=TEXT, ink=FAINT)
+    for number, (line, title) in enumerate(zip(lines, titles, strict=True)):
+        top = MARGIN + HEAD + number * (tile + CAPTION)
+        for place, picture in enumerate(line):
+            sheet.paste(Image.fromarray(scaled(picture, tile)), (MARGIN + place * step, top))
+        write_line(pen, (MARGIN, top + tile + 3), title, width - 2 * MARGIN, size=TEXT)
+    return np.asarray(sheet)
+
+
+def scaled(tile: Pixels, side: int) -> Pixels:
+    """Scale a square picture to `side` px."""
+    if tile.shape[1] == side:
+        return tile
+    smooth = Image.Resampling.BICUBIC if tile.shape[1] < side else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(tile).resize((side, side), smooth))

@@ -92,11 +92,9 @@ class OutputFolder:
         A photo keeps the stem of an earlier run. With a `sheet` that name is kept free for it. Raises DistillError
         where the sheet would replace another picture.
         """
-        strangers = self._strangers()
         if sheet:
-            if SHEET in strangers or self.photos.get(SHEET):
-                raise DistillError(f"{self.folder / SHEET}.png is another picture: choose another --out")
-            self.photos[SHEET] = ""
+            self.reserve([SHEET])
+        strangers = self._strangers()
         given = {photo: stem for stem, photo in self.photos.items()}
         taken = strangers | {stem.casefold() for stem in self.photos}
         stems = []
@@ -106,6 +104,14 @@ class OutputFolder:
             self.photos[stem] = key
             stems.append(stem)
         return stems
+
+    def reserve(self, names: Sequence[str]) -> None:
+        """Keep names free for pictures of no single photo. Raises DistillError where one would replace another."""
+        strangers = self._strangers()
+        for name in names:
+            if name.casefold() in strangers or self.photos.get(name):
+                raise DistillError(f"{self.folder / name}.png is another picture: choose another --out")
+            self.photos[name] = ""
 
     def write_file(self, data: bytes, name: str, *, below: str = "") -> Path:
         """Write another file than a picture, whose NAME has its suffix; return its path."""

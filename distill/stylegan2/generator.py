@@ -54,6 +54,12 @@ class Generator:
         return self.network.shape.w_dim
 
     @property
+    def has_noise(self) -> bool:
+        """Tell whether noise changes images: whether any layer has a strength of it."""
+        named = self.network.named_parameters()
+        return any(bool(strength != 0) for name, strength in named if name.endswith("noise_strength"))
+
+    @property
     def w_avg(self) -> Tensor:
         """Mean of w over many z, [D]."""
         w_avg: Tensor = self.network.mapping.w_avg

@@ -1,0 +1,59 @@
+"""What commands that work on own photos in the latent space of a generator have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from distill.cli import options
+from distill.files import path_text
+from distill.progress import Progress, plural
+
+if TYPE_CHECKING:
+    from distill.faces.photo_results import SkippedPhoto
+
+OPTIONS = (
+    click.argument("photos", nargs=-1, metavar="[PHOTO|NAME]..."),
+    click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Where the pictures go."),
+    click.option(
+        "--generator",
+        default="portraits",
+        show_default=True,
+        metavar="NAME|FILE|URL",
+        help="See 'distill weights list'.",
+    ),
+    click.option(
+        "--from",
+        "projections",
+        metavar="DIR",
+        type=options.PATH,
+        help="A folder of distill project: its names then stand for photos, all where none is given.",
+    ),
+    click.option(
+        "--steps",
+        type=click.IntRange(1, 100_000),
+        help="Most steps of looking for the latent of a photo.  [default: 300]",
+    ),
+)
+
+
+def own_photos(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the photos, and where their latents come from."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def steps_shown(steps: int) -> Progress:
+    """Show the steps of projections."""
+    return Progress(steps, noun="step", keep=False)
+
+
+def tell_skipped(skipped: Sequence[SkippedPhoto]) -> None:
+    """Name the photos that were left out."""
+    if skipped:
+        click.echo(f"skipped {plural(len(skipped), 'photo')}:")
+    for skip in skipped:
+        click.echo(f"  {skip.reason}: {path_text(skip.photo)} ({path_text(skip.detail)})")
