@@ -216,6 +216,7 @@ def project(
     generator: AnyPath = "portraits",
     space: str = "w+",
     lpips: AnyPath | None = None,
+    encoder: AnyPath | None = None,
     steps: int | None = None,
     tuning_steps: int = 350,
     batch: int | None = None,
@@ -223,8 +224,9 @@ def project(
 ) -> PhotoResults[ProjectedPhoto]:
     """Put the faces of photos (files and folders) into the latent space of a generator: what `distill project` does.
 
-    `space`: "w", "w+", "pti", or several as "w,w+". The same call resumes. The result tells of each photo how near it
-    came, and the photos that were skipped with the reason; `read_projections` reads the latents.
+    `space`: "w", "w+", "pti", "encoder" (with a file of one), or several as "w,w+". The same call resumes. The result
+    tells of each photo how near it came, and the photos that were skipped with the reason; `read_projections` reads
+    the latents.
     """
     from distill.editing.project import ProjectRequest, chosen_spaces, open_projection, project_photos
 
@@ -234,6 +236,7 @@ def project(
         generator=str(generator),
         spaces=chosen_spaces(space),
         lpips=Path(lpips) if lpips is not None else None,
+        encoder=Path(encoder) if encoder is not None else None,
         steps=steps,
         tuning_steps=tuning_steps,
         batch=batch,

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     "--space",
     default="w+",
     show_default=True,
-    metavar="w|w+|pti",
+    metavar="w|w+|pti|encoder",
     help="w: one latent, edits best. w+: one a layer, comes nearer. pti: w, and the generator tuned to the photo, "
-    "nearest. Several: w,w+,pti.",
+    "nearest. encoder: w+ by --encoder, in milliseconds. Several: w,w+,pti.",
 )
 @click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Where the results go.")
 @click.option(
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     type=options.FILE,
     help="Compare by LPIPS: VGG16 with its weights, as of the package lpips; of a TorchScript archive only tensors "
     "are read. W is then looked for as NVIDIA's projector does.  [default: EfficientNet-Lite0]",
+)
+@click.option(
+    "--encoder", metavar="FILE", type=options.FILE, help="Of distill train-encoder, for --space encoder."
 )
 @click.option(
     "--steps",

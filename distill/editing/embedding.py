@@ -1,4 +1,5 @@
-"""Put aligned faces into the latent spaces of a generator: W (one w), W+ (one w a layer), PTI (W, weights tuned).
+"""Put aligned faces into the latent spaces of a generator: W (one w), W+ (one w a layer), PTI (W, weights tuned),
+and W+ by an encoder.
 
 Shapes: N faces, L w+ layers, D latent width, H = W image side.
 """
@@ -14,18 +15,20 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.networks.encoder_files import Encoder
 from distill.networks.image_distance import ImageDistance, LpipsDistance
 from distill.stylegan2 import projection, projector, tuning
 from distill.stylegan2.delta import tuned_generator
+from distill.stylegan2.encoding import encode
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.projection import project
 from distill.stylegan2.projector import project_as_published
 from distill.stylegan2.spread import WSpread, measure_spread
 from distill.stylegan2.tuning import tune
 
-Space = Literal["w", "w+", "pti"]
+Space = Literal["w", "w+", "pti", "encoder"]
 SPACES: tuple[Space, ...] = get_args(Space)
-TITLES: dict[Space, str] = {"w": "W", "w+": "W+", "pti": "PTI"}
+TITLES: dict[Space, str] = {"w": "W", "w+": "W+", "pti": "PTI", "encoder": "encoder"}
 OWN_STEPS, PIVOT_STEPS = 450, 450  # in W: our own search, and the one that tuning begins with
 STALLED = 0.01  # a face whose loss falls by less than this from 25 steps to the next 25 comes to its end
 # Distances at which tuning stops: that of LPIPS as published. The other is reached after some 200 steps at 64 px,
@@ -58,6 +61,7 @@ class Embedder:
     distance: ImageDistance
     steps: int | None = None
     tuning_steps: int = tuning.STEPS
+    encoder: Encoder | None = None  # that space "encoder" needs
     advance: Callable[[int], object] = lambda faces: None
     spread: WSpread = field(init=False)
 
@@ -71,12 +75,21 @@ class Embedder:
     def procedure(self, space: Space) -> str:
         """Name what is done."""
         in_w = "stylegan2-projector" if self.as_published else "distill-projection"
-        return {"w": in_w, "w+": "distill-projection", "pti": f"{in_w}, pivotal-tuning"}[space]
+        others = {"w+": "distill-projection", "encoder": "distill-encoder", "pti": f"{in_w}, pivotal-tuning"}
+        return others.get(space, in_w)
 
     def search_steps(self, space: Space) -> int:
-        """Return the most steps that a latent is looked for."""
+        """Return the most steps that a latent is looked for; of an encoder, its rounds."""
+        if space == "encoder":
+            return self._encoder.rounds
         longest = projector.STEPS if self.as_published else OWN_STEPS
         return self.steps or {"w": longest, "w+": projection.STEPS, "pti": PIVOT_STEPS}[space]
+
+    @property
+    def _encoder(self) -> Encoder:
+        if self.encoder is None:
+            raise DistillError("space encoder needs an encoder: name a file of distill train-encoder")
+        return self.encoder
 
     def steps_of(self, spaces: Sequence[Space]) -> int:
         """Return the most steps that a face takes through all these spaces."""
@@ -121,7 +134,12 @@ class Embedder:
     def _search(self, space: Space, images_NCHW: Tensor, faces: int) -> list[EmbeddedFace]:
         """Look for the w or w+ of each image; `faces` of them count."""
         started, steps = time.perf_counter(), self.search_steps(space)
-        if space != "w+" and self.as_published:
+        if space == "encoder":
+            network = self._encoder.network
+            encoded = encode(network, self.generator, images_NCHW, rounds=steps, spread=self.spread)
+            ws_NLD, taken = encoded.ws, encoded.steps
+            self.advance(steps * faces)
+        elif space != "w+" and self.as_published:
             ws_NLD = project_as_published(
                 self.generator,
                 (images_NCHW + 1) * 127.5,
@@ -130,7 +148,7 @@ class Embedder:
                 spread=self.spread,
                 advance=lambda step: self.advance(faces),
             ).ws
-            taken: tuple[int, ...] = (steps,) * len(ws_NLD)
+            taken = (steps,) * len(ws_NLD)
         else:
             result = project(
                 self.generator,

@@ -24,10 +24,12 @@ from distill.faces.outputs import COMPARE, SHEET, OutputFolder
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, json_paths
 from distill.faces.photos import FaceCut, cut_photos, photo_detector
 from distill.files import path_text, sweep
+from distill.networks.encoder_files import Encoder, load_encoder
 from distill.networks.image_distance import open_distance
 from distill.pixels import to_float, to_numpy, to_uint8
 from distill.progress import plural
 from distill.stylegan2 import tuning
+from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 from distill.weights.checkpoint import file_sha256
 
@@ -40,8 +42,9 @@ Slot = ProjectedPhoto | FaceCut | SkippedPhoto
 class ProjectRequest:
     """Which photos (files and folders) go into which spaces of which generator.
 
-    `lpips`: a file of VGG16 with the weights of LPIPS. `steps` None is the default of each space, `batch` None that
-    of the folder, else BATCH, or as many as there are photos. `spaces` as `chosen_spaces` gives them.
+    `lpips`: a file of VGG16 with the weights of LPIPS. `encoder`: that of the space of this name. `steps` None is the
+    default of each space, `batch` None that of the folder, else BATCH, or as many as there are photos. `spaces` as
+    `chosen_spaces` gives them.
     """
 
     photos: tuple[Path, ...]
@@ -49,6 +52,7 @@ class ProjectRequest:
     generator: str = "portraits"
     spaces: tuple[Space, ...] = ("w+",)
     lpips: Path | None = None
+    encoder: Path | None = None
     steps: int | None = None
     tuning_steps: int = tuning.STEPS
     batch: int | None = None
@@ -95,7 +99,11 @@ def open_projection(request: ProjectRequest) -> ProjectionJob:
     generator = load_generator(request.generator, device=request.device, precision="fp32")
     distance = open_distance(request.lpips, generator.device)
     embedder = Embedder(
-        generator=generator, distance=distance, steps=request.steps, tuning_steps=request.tuning_steps
+        generator=generator,
+        distance=distance,
+        steps=request.steps,
+        tuning_steps=request.tuning_steps,
+        encoder=_open_encoder(request, generator),
     )
     kept = before.get("batch") if before else None
     batch = request.batch or (kept if isinstance(kept, int) else min(BATCH, len(found.files)))
@@ -105,6 +113,7 @@ def open_projection(request: ProjectRequest) -> ProjectionJob:
         "procedures": [embedder.procedure(space) for space in request.spaces],
         "distance": distance.name,
         "lpips_sha256": file_sha256(request.lpips) if request.lpips else None,
+        "encoder_sha256": file_sha256(request.encoder) if request.encoder else None,
         "steps": [embedder.search_steps(space) for space in request.spaces],
         "tuning_steps": request.tuning_steps if "pti" in request.spaces else None,
         "batch": batch,
@@ -132,6 +141,20 @@ def plan_lines(job: ProjectionJob) -> list[str]:
         *searches,
         f"compared by {job.embedder.distance.name}, {job.settings['batch']} at a time on {generator.device.type}",
     ]
+
+
+def _open_encoder(request: ProjectRequest, generator: Generator) -> Encoder | None:
+    """Load the encoder where one is needed. Raises DistillError for one that is missing, needless or misfit."""
+    if ("encoder" in request.spaces) != (request.encoder is not None):
+        needed = (
+            "needs --encoder FILE" if request.encoder is None else "is not asked for, but an encoder is given"
+        )
+        raise DistillError(f"space encoder {needed}, a file of distill train-encoder")
+    if request.encoder is None:
+        return None
+    encoder = load_encoder(request.encoder, device=generator.device)
+    encoder.check_fits(request.encoder, generator.sha256)
+    return encoder
 
 
 def project_photos(

@@ -5,33 +5,37 @@ Shapes: N images, L w+ layers, D latent width, H = W image side.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from distill.errors import DistillError
 from distill.stylegan2.generator import Generator
-from distill.stylegan2.projection import Projected, centre_of
+from distill.stylegan2.projection import Projected, check_images
+from distill.stylegan2.spread import WSpread, measure_spread
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncodingStart:
-    """Where every encoding begins: the mean w as w+ [1, L, D], its picture [1, 3, H, W], the deviation of w."""
+    """Where every encoding begins: the mean w as w+ [1, L, D] and its picture [1, 3, H, W].
+
+    `deviation`: of w, in one dimension.
+    """
 
     ws: Tensor
     image: Tensor
     deviation: float
 
 
-def start_of(generator: Generator) -> EncodingStart:
-    """Measure mean and deviation of w, and draw the mean."""
-    centre_D, deviation = centre_of(generator)
-    ws = centre_D.expand(1, generator.num_ws, -1).clone()
-    with torch.no_grad():
-        image = generator.network.synthesis(ws)
-    return EncodingStart(ws=ws, image=image, deviation=deviation)
+@torch.no_grad()
+def start_of(generator: Generator, spread: WSpread | None = None) -> EncodingStart:
+    """Measure mean and deviation of w, unless they are known, and draw the mean."""
+    spread = spread or measure_spread(generator)
+    ws = spread.centre.expand(1, generator.num_ws, -1).clone()
+    image = generator.network.synthesis(ws)
+    return EncodingStart(ws=ws, image=image, deviation=spread.deviation / math.sqrt(generator.w_dim))
 
 
 def rounds_of(
@@ -47,13 +51,16 @@ def rounds_of(
 
 
 @torch.no_grad()
-def encode(network: nn.Module, generator: Generator, images_NCHW: Tensor, *, rounds: int) -> Projected:
+def encode(
+    network: nn.Module,
+    generator: Generator,
+    images_NCHW: Tensor,
+    *,
+    rounds: int,
+    spread: WSpread | None = None,
+) -> Projected:
     """Embed images [N, 3, H, W] in [-1, 1] of the generator's size. Raises DistillError for another size."""
-    side = generator.resolution
-    if images_NCHW.ndim != 4 or images_NCHW.shape[1:] != (3, side, side):
-        raise DistillError(
-            f"images have shape {list(images_NCHW.shape)}, this generator draws [N, 3, {side}, {side}]"
-        )
-    start = start_of(generator)
-    *_, (ws, drawn) = rounds_of(network, generator, start, images_NCHW.to(generator.device), rounds)
-    return Projected(ws=ws, images=drawn)
+    check_images(generator, images_NCHW, rounds)
+    start, images = start_of(generator, spread), images_NCHW.to(generator.device)
+    *_, (ws, drawn) = rounds_of(network, generator, start, images, rounds)
+    return Projected(ws=ws, images=drawn, steps=(rounds,) * len(ws))

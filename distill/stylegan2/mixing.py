@@ -45,7 +45,7 @@ def drawn(generator: Generator, ws: Tensor, *, noise: Noise = "const") -> Tensor
     """Draw w+ [..., L, D] as uint8 [..., H, W, 3] on the CPU, a batch at a time."""
     flat_NLD = ws.flatten(0, -3)
     parts = [to_uint8(generator.synthesize(part, noise=noise)).cpu() for part in torch.split(flat_NLD, BATCH)]
-    return torch.cat(parts).unflatten(0, ws.shape[:-2])
+    return torch.cat(parts).reshape(*ws.shape[:-2], *parts[0].shape[1:])
 
 
 def noise_spread(generator: Generator, ws_LD: Tensor, count: int = DRAWS) -> Tensor:

@@ -19,7 +19,7 @@ from distill.training.position import RunPosition, stream_seed
 from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 
 FILE = "encoder.safetensors"
-SAMPLES = 200  # that are scored
+SAMPLES = 200  # that are scored at most
 SHOWN = 8  # samples, and as many photos
 
 Plan = TrainingPlan[EncoderSettings, EncoderData]
@@ -31,7 +31,8 @@ class EncoderWatch:
     def __init__(self, plan: Plan, step: EncoderStep) -> None:
         self.plan, self.step, generator = plan, step, plan.data.generator
         random = torch.Generator().manual_seed(stream_seed(plan.seed, 0, "scored"))
-        self.wanted = generator.map(torch.randn(SAMPLES, generator.z_dim, generator=random)).clone()
+        count = min(SAMPLES, plan.request.score_images)
+        self.wanted = generator.map(torch.randn(count, generator.z_dim, generator=random)).clone()
         self.samples = to_uint8(generator.synthesize(self.wanted)).permute(0, 3, 1, 2).float() / 127.5 - 1
         self.photos = plan.data.read_held_out(plan.request.score_images)
         self.scores: dict[str, float] = {}

@@ -16,10 +16,21 @@ from distill.cli.main import run
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.networks.encoder_files import load_encoder, save_encoder
 from distill.stylegan2.encoding import encode
-from distill.stylegan2.projection import centre_of
+from distill.stylegan2.spread import measure_spread
 from distill.training.checkpoint import load_checkpoint
 
-FAST = ("--set", "width=8", "--set", "perceptual=none", "--set", "rounds=2", "--device", "cpu")
+FAST = (
+    "--set",
+    "width=8",
+    "--set",
+    "perceptual=none",
+    "--set",
+    "rounds=2",
+    "--device",
+    "cpu",
+    "--score-images",
+    "4",
+)
 
 
 def train(weights: Path, out: Path, kimg: float, *more: object) -> int:
@@ -37,14 +48,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_comes_nearer_to_w_and_to_the_picture_than_the_mean(tiny_weights, tiny_teacher, tmp_path):
-    assert train(tiny_weights, tmp_path / "run", 3, "--lr", 2e-3) == 0
+    assert train(tiny_weights, tmp_path / "run", 1.2, "--lr", 2e-3) == 0
     encoder = load_encoder(tmp_path / "run" / "encoder.safetensors")
     encoder.check_fits("encoder", tiny_teacher.sha256)
     z = torch.randn(16, tiny_teacher.z_dim, generator=torch.Generator().manual_seed(9))
     ws = tiny_teacher.map(z).clone()
     images = tiny_teacher.synthesize(ws).clone()
     found = encode(encoder.network, tiny_teacher, images, rounds=encoder.rounds)
-    centre, _ = centre_of(tiny_teacher)
+    centre = measure_spread(tiny_teacher).centre
     mean = tiny_teacher.synthesize(centre.expand(1, tiny_teacher.num_ws, -1))
     assert (found.images - images).abs().mean() < 0.8 * (mean - images).abs().mean()
     assert (found.ws - ws).square().mean() < 0.9 * (centre - ws).square().mean()
@@ -111,3 +122,31 @@ def test_bad_input_is_one_line(tiny_weights, photos, tmp_path, capsys):
 def test_other_models_need_data(tmp_path):
     with pytest.raises(DistillError, match="no data to train on"):
         distill.train("pix2pix", out=tmp_path / "run")
+
+
+def test_an_encoder_is_a_space_to_project_into(tmp_path, capsys):
+    photo = Path(__file__).parents[2] / "golden" / "alignment" / "astronaut.png"
+    assert train("portraits", tmp_path / "run", 0.032, "--set", "rounds=1") == 0
+    file = tmp_path / "run" / "encoder.safetensors"
+    words = ["project", str(photo), "--space", "encoder", "--out", str(tmp_path / "out"), "--device", "cpu"]
+    capsys.readouterr()
+    assert run([*words, "--encoder", str(file), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["results"][0]["spaces"]["encoder"]["procedure"] == "distill-encoder"
+    teacher = distill.load_generator("portraits", device="cpu")
+    (projection,) = distill.read_projections(tmp_path / "out", generator=teacher)
+    assert projection.ws.shape == (teacher.num_ws, teacher.w_dim)
+
+    for more, said in (
+        (["--out", str(tmp_path / "no")], "needs --encoder FILE"),
+        (["--out", str(tmp_path / "no"), "--space", "w+", "--encoder", str(file)], "is not asked for"),
+        (
+            ["--out", str(tmp_path / "no"), "--encoder", str(file), "--generator", "people"],
+            "an encoder of another generator",
+        ),
+    ):
+        assert run([*words, *more]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "no").exists()
