@@ -43,7 +43,9 @@ PIX2PIX = (
         help="Features of that loss.  [efficientnet_lite0 where installed]",
     ),
     click.option("--vgg19", type=PATH, help="File of vgg19.  [distill weights fetch vgg19]"),
-    click.option("--augment", metavar="KIND,…", help="Of flip, crop, geometry, colour; or none.  [preset]"),
+    click.option(
+        "--augment", metavar="KIND,…", help="Of flip, crop, geometry, colour, sharpness; or none.  [preset]"
+    ),
     click.option(
         "--val-fraction",
         type=options.FiniteRange(0, 1, max_open=True),

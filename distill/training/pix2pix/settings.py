@@ -11,7 +11,7 @@ from pydantic import Field
 from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, Norm
 from distill.training import processes
-from distill.training.pix2pix.augment import KINDS, check_kinds
+from distill.training.pix2pix.augment import PAIRED, check_kinds
 from distill.training.pix2pix.schedule import Schedule
 from distill.training.settings import (
     Count,
@@ -36,7 +36,7 @@ class Pix2PixSettings(TrainerSettings):
     target: str | None = None  # role; None: the recipe's
     resolution: Count | None = None  # px, a divisor of the stored side; None: that, at most `max_resolution`
     max_resolution: Count = 256
-    augment: Names = KINDS
+    augment: Names = PAIRED
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05  # of the faces, held out for scores
     cache_gib: FromZero = 4.0  # the decoded data set is kept in memory where it is no larger
     # the networks

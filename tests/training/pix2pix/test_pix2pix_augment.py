@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
-from distill.training.pix2pix.augment import KINDS, apply_changes, check_kinds, draw_changes
+from distill.training.pix2pix.augment import (
+    KINDS,
+    PAIRED,
+    apply_changes,
+    check_kinds,
+    draw_changes,
+    sharpened,
+)
 
 
 def draw(count: int, kinds: tuple[str, ...], seed: int = 0) -> object:
@@ -23,7 +30,7 @@ def smooth(count: int, roles: int = 3, side: int = 24) -> Tensor:
 
 def test_all_roles_of_a_triplet_change_alike_and_triplets_do_not() -> None:
     one = smooth(1, roles=1).expand(8, 3, -1, -1, -1)
-    changed = apply_changes(one, draw(8, KINDS))
+    changed = apply_changes(one, draw(8, PAIRED))
     for role in (1, 2):
         torch.testing.assert_close(changed[:, role], changed[:, 0])
     different = sum(not torch.allclose(changed[i], changed[j], atol=1e-3) for i in range(8) for j in range(i))
@@ -38,6 +45,26 @@ def test_each_kind_changes_about_half_of_the_triplets_and_keeps_the_range(kind: 
     assert float(changed.abs().max()) <= 1 + 1e-6
     share = (changed - images).abs().amax(dim=(1, 2, 3, 4)) > 1e-3
     assert 16 < int(share.sum()) < 48
+
+
+def test_sharpness_changes_the_inputs_alone_both_ways() -> None:
+    images = torch.rand(64, 3, 3, 24, 24, generator=torch.Generator().manual_seed(3)) - 0.5
+    changed = apply_changes(images, draw(64, ("sharpness",)))
+    torch.testing.assert_close(changed[:, -1], images[:, -1], atol=1e-4, rtol=0)
+    spread = (changed[:, 0] - changed[:, 0].mean(dim=(2, 3), keepdim=True)).std(dim=(1, 2, 3))
+    before = images[:, 0].std(dim=(1, 2, 3))
+    assert 12 < int((spread > 1.05 * before).sum()) < 48
+    assert 0 < int((spread < 0.99 * before).sum()) < 24
+
+
+def test_sharpened_edges_stand_out_and_a_plain_image_stays() -> None:
+    step = torch.full((1, 3, 8, 8), -0.5)
+    step[..., 4:] = 0.5
+    up, down = sharpened(step, torch.tensor([2.0])), sharpened(step, torch.tensor([-1.0]))
+    assert float(up[0, 0, 4, 4]) == pytest.approx(1.0)
+    assert float(down[0, 0, 4, 4]) == pytest.approx(0.25)
+    plain = torch.full((1, 3, 8, 8), 0.3)
+    torch.testing.assert_close(sharpened(plain, torch.tensor([3.0])), plain)
 
 
 def test_nothing_asked_for_is_nothing_done() -> None:
@@ -102,5 +129,5 @@ def test_leaving_a_kind_out_keeps_what_the_others_draw() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(DistillError, match="'blur' is none of flip, crop, geometry, colour, none"):
+    with pytest.raises(DistillError, match="'blur' is none of flip, crop, geometry, colour, sharpness, none"):
         check_kinds(["flip", "blur"])
