@@ -163,16 +163,14 @@ def load_student(
     precision: Precision = "auto",
     norm_statistics: NormStatistics = "running",
 ) -> Student:
-    """Load a student from a run of `train`, a .safetensors file or a published pix2pixHD generator.
+    """Load a student by its name, from a run of `train`, a .safetensors file or a published pix2pixHD generator.
 
     `norm_statistics` "batch" lets batch normalisation go by each image, as the public test.py has it. Call it with
     images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. See `networks.student`.
     """
     from distill.networks import student
 
-    return student.load_student(
-        Path(source), device=device, precision=precision, norm_statistics=norm_statistics
-    )
+    return student.load_student(source, device=device, precision=precision, norm_statistics=norm_statistics)
 
 
 def translate(
@@ -194,10 +192,11 @@ def translate(
     """
     from distill.editing.translate import TranslateRequest, open_translator, translate_photos
     from distill.faces.find import find_photos
+    from distill.weights.students import student_path
 
     request = TranslateRequest(
         photos=tuple(map(Path, photos)),
-        model=Path(model),
+        model=student_path(model),
         out=Path(out),
         style=Path(style) if style is not None else None,
         size=size,
@@ -274,10 +273,11 @@ def evaluate(
     """
     from distill.evaluation.student import EvaluateRequest, prepare
     from distill.files import check_folder
+    from distill.weights.students import student_path
 
     ready = prepare(
         EvaluateRequest(
-            source=Path(model),
+            source=student_path(model),
             data=Path(data),
             out=Path(out) if out is not None else None,
             limit=limit,

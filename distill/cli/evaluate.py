@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate", short_help="Score a student beside two baselines, and time it.")
-@click.argument("source", metavar="RUN|FILE", type=options.PATH)
+@click.argument("source", metavar="NAME|RUN|FILE", type=options.STUDENT)
 @click.option("--data", type=options.PATH, help="The data set: a folder of shards.")
 @click.option("--photos", type=options.PATH, help="Instead: a folder of photos of faces.")
 @click.option("--truth", type=options.PATH,

@@ -14,32 +14,45 @@ if TYPE_CHECKING:
 
 
 @click.command("export-student")
-@click.argument("source", metavar="RUN|FILE", type=options.PATH)
+@click.argument("source", metavar="NAME|RUN|FILE", type=options.STUDENT)
 @click.option(
-    "--to", type=click.Choice(["onnx"]), default="onnx", expose_value=False, help="The format: onnx."
+    "--to",
+    type=click.Choice(["onnx", "float16"]),
+    default="onnx",
+    show_default=True,
+    help="onnx, for other runtimes; float16, a .safetensors of half the size.",
 )
 @click.option("--out", required=True, metavar="FILE", type=options.FILE, help="The file to write.")
 @options.norm_statistics
 @options.overwrite
-def export_student(source: Path, out: Path, norm_statistics: NormStatistics, overwrite: bool) -> None:
-    """Write the student of a run, or a published generator, as ONNX, in float32.
+def export_student(
+    source: Path, to: str, out: Path, norm_statistics: NormStatistics, overwrite: bool
+) -> None:
+    """Write the student of a run, or a published generator, as ONNX in float32 or as a smaller student.
 
-    Batch size and image size stay free. The file is compared with PyTorch before it is written: at most 1e-4 off.
+    It is compared with the student before it is written: ONNX may be 1e-4 off at most; how far float16 is, is told.
+    As ONNX, batch size and image size stay free.
     """
-    from distill.editing.export import OPSET
-    from distill.editing.export import export_student as write
+    from distill.editing.export import OPSET, export_half
+    from distill.editing.export import export_student as export_onnx
     from distill.files import check_file, path_text
     from distill.networks.student import load_student
     from distill.progress import size_text
 
+    if to == "float16" and out.suffix != ".safetensors":
+        raise click.UsageError(f"--out {path_text(out)}: the name must end in .safetensors")
     check_file(out, overwrite=overwrite)
     student = load_student(source, precision="fp32", norm_statistics=norm_statistics)
     options.tell(student.notes())
-    done = write(student, out)
-    roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
-    click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
-    click.echo(
-        f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
-        f"sides multiples of {student.architecture.side_multiple} px"
-    )
-    click.echo(f"  largest difference from PyTorch: {done.difference:.1e}")
+    if to == "float16":
+        done = export_half(student, out)
+        click.echo(f"wrote {path_text(done.path)}: float16, {size_text(done.size)}")
+    else:
+        done = export_onnx(student, out)
+        roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
+        click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
+        click.echo(
+            f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
+            f"sides multiples of {student.architecture.side_multiple} px"
+        )
+    click.echo(f"  largest difference of a pixel in [-1, 1]: {done.difference:.1e}")

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from distill.errors import DistillError
+
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 CODECS = ("raw", "jpeg", "webp")
 MAX_SEED = 2**63 - 1
@@ -47,7 +49,22 @@ class FilledText(click.types.StringParamType):
         return str(value)
 
 
+class StudentPath(NamedPath):
+    """A run, a file, or the name of a student of the table, which becomes its file."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value or not isinstance(value, str):
+            return super().convert(value, param, ctx)
+        from distill.weights.students import student_path
+
+        try:
+            return student_path(value)
+        except DistillError as error:
+            self.fail(str(error), param, ctx)
+
+
 PATH = NamedPath(path_type=Path)
+STUDENT = StudentPath(path_type=Path)
 FILE = NamedPath(path_type=Path, dir_okay=False)
 TEXT = FilledText()
 COUNT = click.IntRange(1, MAX_COUNT)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     required=True,
-    metavar="RUN|FILE",
-    type=options.PATH,
-    help="A run of distill train-pix2pix, a .safetensors file or a published pix2pixHD generator (*_net_G.pth).",
+    metavar="NAME|RUN|FILE",
+    type=options.STUDENT,
+    help="A student of distill weights list, a run of distill train-pix2pix, a .safetensors file or a published"
+    " pix2pixHD generator (*_net_G.pth).",
 )
 @click.option(
     "--style",

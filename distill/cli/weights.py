@@ -20,6 +20,7 @@ from distill.weights.registry import entry_of, resolve, resolve_entry
 
 MEGABYTE = 1e6
 OTHERS = {
+    "student": "Students, each an edit in one pass (distill translate --model NAME):",
     "features": "No generators, but features that compare images (--perceptual or --features NAME):",
     "scorer": "Scorers of what a face shows (--scorer builtin, --scorer face-api):",
 }
@@ -27,7 +28,7 @@ OTHERS = {
 
 @click.group(no_args_is_help=True)
 def weights() -> None:
-    """List, fetch, convert and check weights: of generators, of features that compare images, of scorers.
+    """List, fetch, convert and check weights: of generators, students, features that compare images, scorers.
 
     Fetched files and converted copies lie in the cache: $DISTILL_CACHE, or the user's cache folder.
     """
@@ -36,7 +37,7 @@ def weights() -> None:
 @weights.command("list")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List the known generators, and below them features and scorers; and which of them are on this machine."""
+    """List generators, students, features and scorers, and which of them are on this machine."""
     entries = list_weights()
     if as_json:
         click.echo(json.dumps(entries, indent=2))
@@ -44,20 +45,19 @@ def list_(as_json: bool) -> None:
     width = max(len(entry["name"]) for entry in entries)
     for entry in entries:
         if entry["kind"] == "generator":
-            size = entry["content"] or f"{entry['resolution']}x{entry['resolution']}"
-            click.echo(_row(entry, width, size, entry["domain"]))
+            click.echo(_row(entry, width))
     for kind, title in OTHERS.items():
         click.echo(f"\n{title}")
         for entry in entries:
             if entry["kind"] == kind:
-                click.echo(_row(entry, width, "", ""))
+                click.echo(_row(entry, width))
 
 
 @weights.command()
 @click.argument("source", metavar="NAME|PATH")
 @options.as_json
 def info(source: str, as_json: bool) -> None:
-    """Say what is known of a generator: from the table and, if the file is here, from the file."""
+    """Say what is known of weights: from the table and, of generators and students, from the file if it is here."""
     facts = describe_weights(source)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -123,8 +123,10 @@ def verify(names: Sequence[str], as_json: bool) -> None:
         )
 
 
-def _row(entry: dict[str, Any], width: int, size: str, domain: str) -> str:
-    return f"{entry['name']:{width}}  {size:9}  {domain:8}  {entry['state']:11}  {entry['licence']}"
+def _row(entry: dict[str, Any], width: int) -> str:
+    side = entry["resolution"]
+    size = entry["content"] or (f"{side}x{side}" if side else "")
+    return f"{entry['name']:{width}}  {size:9}  {entry['domain'] or '':8}  {entry['state']:11}  {entry['licence']}"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""A student as ONNX, for other runtimes: written layer by layer, compared with PyTorch before it is written.
+"""A student for other runtimes, as ONNX, and as a file of half the size. Both compared with it before being written.
 
-The graph is built here, not traced: it has one node for each layer and the tensors' public names, any batch size and
-any image size that the network takes, and needs no exporter.
+The ONNX graph is built here, not traced: it has one node for each layer and the tensors' public names, any batch size
+and any image size that the network takes, and needs no exporter.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distill.errors import DistillError
-from distill.files import check_file, write_result
+from distill.files import check_file, made_folder, write_result
 from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
-from distill.networks.student import Student
+from distill.networks.student import Student, save_student
 
 OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime since 1.12 (2022)
 TOLERANCE = 1e-4  # of pixels in [-1, 1]: a hundredth of an 8-bit step is 8e-5
@@ -34,11 +34,33 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedStudent:
-    """What was written, and how far its pixels in [-1, 1] are from PyTorch's at most."""
+    """What was written, and how far its pixels in [-1, 1] are from the student's at most."""
 
     path: Path
     size: int  # bytes
     difference: float
+
+
+def export_half(student: Student, path: Path) -> ExportedStudent:
+    """Write a student in float16, whole or not at all: half the size, to be read as any other student.
+
+    Raises DistillError where a weight is beyond float16, or where the file cannot be written.
+    """
+    check_file(path, overwrite=True)
+    network = copy.deepcopy(student.network).cpu().float()
+    rounded = copy.deepcopy(network).half().float()
+    for name, tensor in rounded.state_dict().items():
+        if not tensor.isfinite().all():
+            raise DistillError(f"{student.path}: {name} is beyond what float16 holds: not written")
+
+    @torch.inference_mode()
+    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(rounded(torch.from_numpy(x)).numpy())
+
+    difference = _difference(student, network, run)
+    with made_folder(path.parent):
+        save_student(path, network, student.facts, half=True)
+    return ExportedStudent(path=path, size=path.stat().st_size, difference=difference)
 
 
 def export_student(student: Student, path: Path) -> ExportedStudent:

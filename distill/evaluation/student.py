@@ -34,6 +34,7 @@ from distill.networks.student import NormStatistics, Student, StudentFacts, load
 from distill.shards.dataset import TripletDataset
 from distill.shards.split import split_rows
 from distill.stylegan2.generator import Generator
+from distill.weights.students import ships
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +243,9 @@ def choose_rows(facts: StudentFacts, dataset: TripletDataset) -> RowChoice:
 
 
 def default_out(source: Path) -> Path:
-    """RUN/evaluation; for a file, a folder beside it."""
+    """RUN/evaluation; for a file, a folder beside it; for what the package holds, one in the working folder."""
+    if ships(source):
+        return Path(f"{source.stem}-evaluation")
     return source / "evaluation" if source.is_dir() else source.with_name(f"{source.stem}-evaluation")
 
 

@@ -187,17 +187,22 @@ def save_pth(path: Path, network: nn.Module) -> None:
 
 
 def save_safetensors(
-    path: Path, network: GlobalGenerator | LocalEnhancer, facts: Mapping[str, str] | None = None
+    path: Path,
+    network: GlobalGenerator | LocalEnhancer,
+    facts: Mapping[str, str] | None = None,
+    *,
+    half: bool = False,
 ) -> None:
-    """Write a generator and some texts about it, the same bytes every time. Whole or not at all.
+    """Write a generator, `half` in float16, and some texts about it, the same bytes every time.
 
-    `facts` must not name `format` nor a field of the architecture. Raises as `save_pth`.
+    Whole or not at all. `facts` must not name `format` nor a field of the architecture. Raises as `save_pth`.
     """
     own = {"format": FORMAT, **{name: str(value) for name, value in asdict(network.architecture).items()}}
     taken = sorted(own.keys() & (facts or {}).keys())
     if taken:
         raise DistillError(f"{path}: {shown(taken[0])} is set by the network and cannot be given as a fact")
-    _write(path, b"".join(safetensors_chunks(_state_of(network), {**(facts or {}), **own}, torch.float32)))
+    dtype = torch.float16 if half else torch.float32
+    _write(path, b"".join(safetensors_chunks(_state_of(network), {**(facts or {}), **own}, dtype)))
 
 
 def _state_of(network: nn.Module) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -20,6 +21,7 @@ from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
 from distill.networks.pix2pixhd_files import GeneratorFile, read_generator, save_safetensors
 from distill.weights.safe_pickle.machine import shown
+from distill.weights.students import student_path
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NormStatistics = Literal["running", "batch"]
@@ -123,8 +125,10 @@ class Student:
         return y.float()
 
 
-def save_student(path: Path, network: GlobalGenerator | LocalEnhancer, facts: StudentFacts) -> None:
-    """Write a student as safetensors, the same bytes every time. Whole or not at all.
+def save_student(
+    path: Path, network: GlobalGenerator | LocalEnhancer, facts: StudentFacts, *, half: bool = False
+) -> None:
+    """Write a student as safetensors, `half` in float16, the same bytes every time. Whole or not at all.
 
     Raises DistillError for facts that would not be read back, or where the file cannot be written; DiskFull.
     """
@@ -135,17 +139,17 @@ def save_student(path: Path, network: GlobalGenerator | LocalEnhancer, facts: St
         _parse(text, network.architecture)
     except UnsupportedCheckpoint as error:
         raise DistillError(f"{path}: {error}") from error
-    save_safetensors(path, network, {KEY: text})
+    save_safetensors(path, network, {KEY: text}, half=half)
 
 
 def load_student(
-    source: Path,
+    source: str | PathLike[str],
     *,
     device: str = "cpu",
     precision: Precision = "auto",
     norm_statistics: NormStatistics = "running",
 ) -> Student:
-    """Load a student from a run's folder, a safetensors file or a published `.pth`.
+    """Load a student by its name in the table (a str), from a run's folder, a safetensors file or a published `.pth`.
 
     Of a folder, the best checkpoint counts, else the last. `precision` "auto" is bfloat16 on GPUs that multiply it,
     float32 elsewhere. `norm_statistics` "batch" is for networks with batch normalisation alone.
@@ -153,7 +157,7 @@ def load_student(
     """
     device = resolve_device(device)
     kind = resolve_student_precision(precision, device)
-    path = student_file(Path(source))
+    path = student_file(student_path(source))
     file = read_generator(path)
     try:
         _check_channels(file.architecture)

@@ -15,6 +15,7 @@ from distill.weights.registry import (
     entry_of,
     expected_sha256,
     resolve,
+    resolve_entry,
     weights_entries,
     weights_folder,
 )
@@ -32,7 +33,7 @@ def place_of(entry: WeightsEntry) -> dict[str, str]:
 
 
 def list_weights() -> list[dict[str, Any]]:
-    """Return the facts of every entry: generators, then features, then scorers."""
+    """Return the facts of every entry: generators, students, features, scorers."""
     return [
         {**asdict(entry), **place_of(entry)}
         for kind in get_args(WeightsKind)
@@ -52,7 +53,12 @@ def describe_weights(source: str) -> dict[str, Any]:
         facts["sha256"] = expected_sha256(entry)
         if entry.card:
             facts["card"] = str(weights_folder() / entry.card)
-    if entry is None or (entry.kind == "generator" and entry.path.is_file()):
+    if entry and entry.kind == "student":
+        from distill.weights.safetensors_file import read_tensors
+
+        texts = read_tensors(resolve_entry(entry), keep=lambda name: False)[1]
+        facts |= {name: _told(text) for name, text in sorted(texts.items())}
+    elif entry is None or (entry.kind == "generator" and entry.path.is_file()):
         path = resolve(source)
         facts |= {"path": str(path), **_facts_of(path)}
     return facts

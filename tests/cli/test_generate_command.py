@@ -274,7 +274,7 @@ def test_other_versions_are_said_and_go_on(
 
 @pytest.mark.parametrize(
     "words",
-    [("generate", "--task", "style-mix", "--n", "4", "--dry-run"), ("evaluate", "run", "--photos", "here")],
+    [("generate", "--task", "style-mix", "--n", "4", "--dry-run"), ("evaluate", ".", "--photos", "here")],
 )
 def test_another_package_named_pipelines_gets_one_line(words: Sequence[str], tmp_path: Path) -> None:
     (tmp_path / "pipelines").mkdir()

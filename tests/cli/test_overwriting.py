@@ -56,6 +56,7 @@ def command_of(name: str, folder: Path) -> list[object]:
         case "weights":
             return ["weights", "convert", "portraits", "--out", folder / "copy.safetensors"]
         case "export-student":
+            run_folder.mkdir()
             return ["export-student", run_folder, "--out", folder / "student.onnx"]
         case "score-images":
             return ["score-images", photos, "--out", folder / "labels.csv"]

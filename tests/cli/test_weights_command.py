@@ -24,11 +24,14 @@ def cache(tmp_path, monkeypatch):
 
 def test_list_shows_every_generator_on_a_line(capsys):
     assert run(["weights", "list"]) == 0
-    generators, features, scorers = capsys.readouterr().out.split("\n\n")
+    generators, students, features, scorers = capsys.readouterr().out.split("\n\n")
     lines = generators.splitlines()
     assert [line.split()[0] for line in lines] == [entry.name for entry in weights_entries()]
     assert lines[0].split()[1:4] == ["64x64", "face", "embedded"]
     assert any("512x384" in line and "not fetched" in line for line in lines)
+    title, *rows = students.splitlines()
+    assert "--model" in title
+    assert [row.split()[0] for row in rows] == [entry.name for entry in weights_entries("student")]
     title, *rows = features.splitlines()
     assert "--perceptual" in title
     assert [row.split()[0] for row in rows] == ["vgg19", "inception"]

@@ -12,7 +12,7 @@ import torch
 
 from distill.cli.main import run
 from distill.editing import export as student_export
-from distill.editing.export import OPSET, export_student
+from distill.editing.export import OPSET, export_half, export_student
 from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import Student, StudentFacts, load_student, save_student
@@ -115,6 +115,26 @@ def test_what_differs_is_not_written(
     with pytest.raises(DistillError, match="not written"):
         export_student(student, tmp_path / "student.any")
     assert not (tmp_path / "student.any").exists()
+
+
+def test_a_student_of_half_the_size_edits_alike(
+    student: Student, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "small.safetensors"
+    assert run(["export-student", str(tmp_path / "run"), "--to", "float16", "--out", str(out)]) == 0
+    assert f"wrote {out}: float16" in capsys.readouterr().out
+    small, x = load_student(out), images(student, (2, 32, 32))
+    assert small.facts == student.facts
+    assert 0 < (small(x) - student(x)).abs().max() < 0.02
+    assert out.stat().st_size < 0.6 * student.path.stat().st_size
+
+
+def test_weights_beyond_float16_are_not_written(student: Student, tmp_path: Path) -> None:
+    with torch.no_grad():
+        next(student.network.parameters()).fill_(1e6)
+    with pytest.raises(DistillError, match=r"model.*weight is beyond what float16 holds: not written"):
+        export_half(student, tmp_path / "small.safetensors")
+    assert not (tmp_path / "small.safetensors").exists()
 
 
 def test_the_command_tells_what_it_wrote(

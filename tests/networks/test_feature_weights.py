@@ -88,7 +88,7 @@ def test_the_fetched_file_is_the_one_that_is_used(monkeypatch):
     [
         (
             'kind = "classifier"\nurl = "https://example.org/x"',
-            "kind 'classifier' is none of generator, features",
+            "kind 'classifier' is none of generator, student, features",
         ),
         ('url = "https://example.org/x"', "a generator needs a resolution and a domain"),
         ('kind = "features"', "needs either a file or a url"),
