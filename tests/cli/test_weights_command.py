@@ -46,6 +46,8 @@ def test_list_as_json(capsys):
     first = rows[0]
     assert (first["name"], first["state"], first["licence"]) == ("portraits", "embedded", "Apache-2.0")
     kinds = {row["name"]: row["kind"] for row in rows if row["kind"] != "generator"}
+    students = [kinds.pop(name) for name in ("style-mix", "gender-swap", "ageing")]
+    assert students == ["student"] * 3
     assert (kinds.pop("vgg19"), kinds.pop("inception")) == ("features", "features")
     assert kinds == dict.fromkeys(("dlib-gender", "dlib-age", "face-api-age-gender"), "scorer")
 
@@ -166,9 +168,17 @@ def test_convert_refuses_a_wrong_out(tmp_path, capsys):
 
 def test_verify_checks_what_is_here(capsys):
     assert run(["weights", "verify"]) == 0
-    assert (
-        capsys.readouterr().out == "portraits: ok\npeople: ok\navatars: ok\ndlib-gender: ok\ndlib-age: ok\n"
+    names = (
+        "portraits",
+        "people",
+        "avatars",
+        "style-mix",
+        "gender-swap",
+        "ageing",
+        "dlib-gender",
+        "dlib-age",
     )
+    assert capsys.readouterr().out == "".join(f"{name}: ok\n" for name in names)
 
 
 def test_verify_names_what_is_missing_or_changed(capsys):
