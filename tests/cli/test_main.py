@@ -191,8 +191,8 @@ def test_a_closed_stream_changes_neither_the_work_nor_the_exit_code(closed, tmp_
     [
         ("score-images", "x", "--out", ""),
         ("weights", "convert", "x", "--out", "."),
-        ("export-student", "x", "--out", ""),
-        ("translate", "x", "--model", "y", "--out", ""),
+        ("export-student", "ageing", "--out", ""),
+        ("translate", "x", "--model", "ageing", "--out", ""),
         ("align", "x", "--out", ""),
         ("import", "x", "--from", "folders", "--out", ""),
         ("render-avatars", "--out", ""),
