@@ -16,7 +16,7 @@ from distill.errors import DistillError
 from distill.faces.outputs import SHEET, OutputFolder
 from distill.faces.photo_results import SkippedPhoto
 from distill.stylegan2 import mixing
-from distill.stylegan2.load import load_generator
+from distill.stylegan2.generator import Generator
 
 MOST_STRENGTHS = 100
 FARTHEST = 100.0
@@ -81,13 +81,19 @@ def edit_photos(
     """
     own = request.own
     direction = read_direction(request.direction, generator=own.generator)
-    generator = load_generator(own.generator, device=own.device, precision="fp32")
-    direction.check_fits(num_ws=generator.num_ws, w_dim=generator.w_dim, generator_sha256=generator.sha256)
-    found = find_latents(own, progress)
+
+    def check(generator: Generator) -> None:
+        direction.check_fits(
+            num_ws=generator.num_ws, w_dim=generator.w_dim, generator_sha256=generator.sha256
+        )
+
+    found = find_latents(own, progress, check)
     with OutputFolder(own.out, "edit") as outputs:
         names = [[f"{name}_{strength:+g}" for strength in request.strengths] for name in found.names]
         outputs.reserve([SHEET, *(name for row in names for name in row)])
-        images = mixing.drawn(generator, mixing.moved(found.ws, direction.vector, request.strengths)).numpy()
+        images = mixing.drawn(
+            found.generator, mixing.moved(found.ws, direction.vector, request.strengths)
+        ).numpy()
         files = [
             outputs.write(images[row, column], name)
             for row, line in enumerate(names)

@@ -1,5 +1,6 @@
-"""Put aligned faces into the latent spaces of a generator: W (one w), W+ (one w a layer), PTI (W, weights tuned),
-and W+ by an encoder.
+"""Put aligned faces into the latent spaces of a generator.
+
+W: one w. W+: one w a layer, looked for or told by an encoder. PTI: W, and the generator's weights tuned.
 
 Shapes: N faces, L w+ layers, D latent width, H = W image side.
 """
@@ -87,8 +88,7 @@ class Embedder:
 
     @property
     def _encoder(self) -> Encoder:
-        if self.encoder is None:
-            raise DistillError("space encoder needs an encoder: name a file of distill train-encoder")
+        assert self.encoder is not None  # see `project.open_projection`
         return self.encoder
 
     def steps_of(self, spaces: Sequence[Space]) -> int:
@@ -120,10 +120,10 @@ class Embedder:
         self, spaces: Sequence[Space], images_NCHW: Tensor, faces: int
     ) -> dict[Space, list[EmbeddedFace]]:
         """Look for latents in each space; where two begin with the same search, it is made once."""
-        made: dict[tuple[bool, int], list[EmbeddedFace]] = {}
+        made: dict[tuple[Space, int], list[EmbeddedFace]] = {}
         found = {}
         for space in spaces:
-            key = (space == "w+", self.search_steps(space))
+            key = ("w" if space == "pti" else space, self.search_steps(space))
             if key in made:
                 self.advance(key[1] * faces)
             else:

@@ -48,6 +48,17 @@ class MixRequest:
         if self.interpolate is not None and not 2 <= self.interpolate <= MOST_STEPS:
             raise DistillError(f"--interpolate {self.interpolate}: give 2 to {MOST_STEPS} pictures")
 
+    def first_layer(self, generator: Generator) -> int:
+        """Return the first layer that takes a style's w. Raises DistillError for what this generator cannot do."""
+        if self.noise and not generator.has_noise:
+            raise DistillError(
+                f"--noise: {self.contents.generator} draws without noise, all its noise strengths are 0: leave it out"
+            )
+        low, high = parse_crossover(self.crossover, generator.num_ws)
+        if low != high:
+            raise DistillError(f"--crossover {self.crossover}: one layer is needed, such as {low}")
+        return low
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MixResult:
@@ -90,13 +101,7 @@ def mix_photos(
     """
     contents, styles = _parents(request, progress)
     generator = contents.generator
-    if request.noise and not generator.has_noise:
-        raise DistillError(
-            f"--noise: {request.contents.generator} draws without noise, all its noise strengths are 0: leave it out"
-        )
-    low, high = parse_crossover(request.crossover, generator.num_ws)
-    if low != high:
-        raise DistillError(f"--crossover {request.crossover}: one layer is needed, such as {low}")
+    crossover = request.first_layer(generator)
     files: dict[str, list[Path]] = {}
     with OutputFolder(request.contents.out, "mix") as outputs:
         pairs = {
@@ -107,7 +112,7 @@ def mix_photos(
         }
         sheets = [SHEET, *_asked(request)]
         outputs.reserve([*sheets, *pairs.values()])
-        pictures = _draw(generator, mixing.mixed(contents.ws, styles.ws, low))
+        pictures = _draw(generator, mixing.mixed(contents.ws, styles.ws, crossover))
         files["mixes"] = [outputs.write(pictures[place], name) for place, name in pairs.items()]
         heads, sides = (_draw(generator, latents.ws) for latents in (styles, contents))
         sheet = grid_sheet(pictures, rows=contents.names, columns=styles.names, heads=heads, sides=sides)
@@ -117,7 +122,7 @@ def mix_photos(
     return MixResult(
         contents=contents.names,
         styles=styles.names,
-        crossover=low,
+        crossover=crossover,
         files=files,
         skipped=[*contents.skipped, *(() if styles is contents else styles.skipped)],
     )
@@ -126,9 +131,9 @@ def mix_photos(
 def _parents(request: MixRequest, progress: OpenProgress) -> tuple[OwnLatents, OwnLatents]:
     own = request.contents
     if request.styles:
-        first = find_latents(own, progress)
+        first = find_latents(own, progress, request.first_layer)
         return first, find_latents(replace(own, photos=request.styles), progress)
-    found = find_latents(own, progress)
+    found = find_latents(own, progress, request.first_layer)
     if len(found.names) == 1 and not (request.psis or request.noise):
         raise DistillError(f"nothing to mix {found.names[0]} with: name a second photo, or one with --style")
     if len(found.names) != 2:

@@ -50,8 +50,14 @@ def quiet(steps: int) -> Progress:
     return Progress(steps, quiet=True)
 
 
-def find_latents(own: OwnPhotos, progress: OpenProgress = quiet) -> OwnLatents:
+def find_latents(
+    own: OwnPhotos,
+    progress: OpenProgress = quiet,
+    check: Callable[[Generator], object] = lambda generator: None,
+) -> OwnLatents:
     """Read or make the projections; `progress` opens what shows the steps of making them.
+
+    `check` sees the generator before that, and raises DistillError where what is asked for does not fit it.
 
     Raises DistillError for bad input, projections of another generator and of PTI, which draw each by a generator of
     its own; NothingWorked where no photo shows a face.
@@ -59,6 +65,7 @@ def find_latents(own: OwnPhotos, progress: OpenProgress = quiet) -> OwnLatents:
     skipped: Sequence[SkippedPhoto] = ()
     if own.projections is not None:
         generator = load_generator(own.generator, device=own.device, precision="fp32")
+        check(generator)
         found = _named(read_projections(own.projections, generator), own)
     else:
         if not own.photos:
@@ -74,6 +81,7 @@ def find_latents(own: OwnPhotos, progress: OpenProgress = quiet) -> OwnLatents:
                 device=own.device,
             )
         )
+        check(job.embedder.generator)
         with progress(job.steps_of_a_face * len(job.found.files)) as shown:
             done = project_photos(job, advance=shown.advance, passed=shown.skip)
         done.check()

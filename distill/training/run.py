@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from distill.devices import resolve_device, resolve_training_precision
+from distill.devices import resolve_device
 from distill.files import atomic_write
 from distill.progress import Progress, plural
 from distill.training import processes
@@ -89,7 +89,7 @@ def open_training(
     name = trainer.preset(request)
     check_log(request.log)
     settings = trainer.settle(trainer.presets[name], request.changes)
-    precision = resolve_training_precision(request.precision, device)
+    precision = trainer.precision(request, device)
     data = trainer.open_data(request, settings, device, note)
     with (
         closing(data),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from distill.devices import Format
+from distill.devices import Format, resolve_training_precision
 from distill.errors import DistillError
 from distill.progress import plural
 from distill.training.loop import Step
@@ -142,7 +142,7 @@ class Trainer(Generic[S, D, N]):
     `settle`: the preset with the changes asked for, checked (`settings.changed`, and what the model adds). `samples`:
     how many the whole run sees, of so many rows. `open_data`: (request, settings, device, note) -> data; `note` hears
     of pictures left out. `title`: of page and first line; `opening`: what else the first line tells. `less_memory`:
-    what to do where memory ends.
+    what to do where memory ends. `half`: it can be trained in half precision.
     """
 
     name: str
@@ -156,8 +156,17 @@ class Trainer(Generic[S, D, N]):
     make_watch: Callable[[TrainingPlan[S, D], N], Watch]
     title: Callable[[TrainingPlan[S, D]], str]
     less_memory: Callable[[S], str]
+    half: bool = True
     cadence: Callable[[int], Cadence] = lambda rows: Cadence()
     opening: Callable[[TrainingPlan[S, D], N], Sequence[str]] = lambda plan, step: ()
+
+    def precision(self, request: TrainRequest, device: str) -> Format:
+        """Return the number format. Raises DistillError for one that it cannot be trained in."""
+        if self.half:
+            return resolve_training_precision(request.precision, device)
+        if request.precision not in ("auto", "fp32"):
+            raise DistillError(f"--precision {request.precision}: {self.name} is trained in fp32 alone")
+        return "fp32"
 
     def preset(self, request: TrainRequest) -> str:
         """Return the preset's name. Raises DistillError for one that is not there, naming all."""

@@ -86,6 +86,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(projected, photos, tmp_pat
         (["mix", *place, *out, "--psi", "x"], "give numbers from 0 to 2"),
         (["mix", *place, *out, "--interpolate", "1"], "give 2 to 100 pictures"),
         (["mix", *out], "no photos"),
+        (["mix", *map(str, photos), *out, "--crossover", "10"], "outside this network"),
+        (["edit", str(photos[0]), *out, "--direction", "people-age"], "people-age"),
         (["edit", *place, *out, "--direction", "people-age"], "people-age"),
         (["edit", *place, *out, "--direction", "age", "--generator", "people"], "generator"),
         (["edit", *place, *out, "--direction", "age", "--strengths", "3:1"], "--strengths '3:1'"),

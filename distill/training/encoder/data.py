@@ -27,7 +27,7 @@ MAX_HELD_OUT = 1000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncoderBatch:
-    """This process's part: z [2, B, Z], `mixed` [B] with the first layer of the second w, photos [P, 3, H, W]."""
+    """This process's part: z [2, B, Z], `cut` [B], the first layer of the second w, and photos [P, 3, H, W]."""
 
     z: Tensor
     cut: Tensor  # [B], num_ws where a sample is not mixed

@@ -111,6 +111,7 @@ def test_bad_input_is_one_line(tiny_weights, photos, tmp_path, capsys):
         ),
         ([tiny_weights, tmp_path / "a", 1, "--set", "rounds=9"], "rounds"),
         (["nobody", tmp_path / "a", 1], "nobody"),
+        ([tiny_weights, tmp_path / "a", 1, "--precision", "bf16"], "encoder is trained in fp32 alone"),
     ):
         assert train(*options) == 2
         error = capsys.readouterr().err
@@ -136,6 +137,16 @@ def test_an_encoder_is_a_space_to_project_into(tmp_path, capsys):
     teacher = distill.load_generator("portraits", device="cpu")
     (projection,) = distill.read_projections(tmp_path / "out", generator=teacher)
     assert projection.ws.shape == (teacher.num_ws, teacher.w_dim)
+
+    both = [*words, "--space", "w,encoder", "--encoder", str(file), "--steps", "1"]  # as many as rounds
+    assert run([*both, "--out", str(tmp_path / "both")]) == 0
+    found = [
+        distill.read_projections(tmp_path / "both" / space, generator=teacher)[0].ws
+        for space in ("w", "encoder")
+    ]
+    assert torch.equal(found[1], projection.ws)
+    assert not torch.equal(found[0], projection.ws)
+    capsys.readouterr()
 
     for more, said in (
         (["--out", str(tmp_path / "no")], "needs --encoder FILE"),
