@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 @click.option("--latent-edit", is_flag=True,
               help="With --photos or --truth: also embed each face (of --truth 50) into the teacher and edit it"
                    " there, about 16 s a face on a CPU core at 64 px.")  # fmt: skip
+@click.option("--strength", type=click.FloatRange(0, 100, min_open=True),
+              help="With --latent-edit: how far along the direction.  [the task's]")  # fmt: skip
 @click.option("--style", metavar="IMAGE", type=options.PATH,
               help="With --photos: the second face, for students of two inputs.")  # fmt: skip
 @click.option("--teacher", type=options.TEXT, metavar="NAME|PATH",
@@ -87,6 +89,7 @@ def prepare(
     edit: str | None,
     style: Path | None,
     latent_edit: bool,
+    strength: float | None,
     features: str,
     perceptual: str,
     faces: int,
@@ -98,13 +101,20 @@ def prepare(
     from distill.evaluation import truth as on_truth
 
     check_choice(data, photos, truth, edit)
+    if strength is not None and not latent_edit:
+        raise click.UsageError("--strength goes with --latent-edit")
     if truth is not None:
         if style is not None:
             raise click.UsageError("--style goes with --photos: true pairs are of one face")
         if common["teacher"] is not None and not latent_edit:
             raise click.UsageError("with --truth --teacher goes with --latent-edit")
         on_pairs = on_truth.EvaluateTruthRequest(
-            truth=truth, edit=edit, latent_edit=latent_edit, perceptual=perceptual, **common
+            truth=truth,
+            edit=edit,
+            latent_edit=latent_edit,
+            strength=strength,
+            perceptual=perceptual,
+            **common,
         )
         return on_truth.prepare(on_pairs, all_recipes())
     if photos is not None:
@@ -113,7 +123,7 @@ def prepare(
         if common["teacher"] is not None and not latent_edit:
             raise click.UsageError("with --photos --teacher goes with --latent-edit")
         on_faces = on_photos.EvaluatePhotosRequest(
-            photos=photos, style=style, latent_edit=latent_edit, **common
+            photos=photos, style=style, latent_edit=latent_edit, strength=strength, **common
         )
         return on_photos.prepare(on_faces, all_recipes())
     assert data is not None

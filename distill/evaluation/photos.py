@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from distill.attributes.moves import wanted_ways
 from distill.devices import Precision
@@ -36,8 +36,8 @@ class EvaluatePhotosRequest:
     """Which student, on which folder of photos, judged by whom.
 
     `limit`: at most so many photos, evenly spread. `style`: the second face of a two-input student. `latent_edit`:
-    embed each face into the teacher too and edit it there; `teacher` is by default the student's. `out` None: see
-    `default_out`.
+    embed each face into the teacher too and edit it there, by `strength` (None: the task's); `teacher` is by default
+    the student's. `out` None: see `default_out`.
     """
 
     source: Path
@@ -47,6 +47,7 @@ class EvaluatePhotosRequest:
     batch: int = 8
     style: Path | None = None
     latent_edit: bool = False
+    strength: float | None = None
     scorer: str = "auto"
     teacher: str | None = None
     device: str = "auto"
@@ -173,16 +174,26 @@ def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -
     translate = make_translator(student, style=request.style, size=None, batch=request.batch)
     ways = wanted_ways({"task": student.facts.task})
     judging = judging_by(request.scorer, ways=ways, device=str(student.device))
-    edit = open_latent_edit(request.teacher, student, judging, recipes) if request.latent_edit else None
+    edit = open_latent_edit(request, student, judging, recipes) if request.latent_edit else None
     return PhotosEvaluation(
         request=request, translate=translate, found=found, judging=judging, latent_edit=edit, out=out
     )
 
 
+class AsksForLatentEdit(Protocol):
+    """What a request says about the edit in the teacher."""
+
+    @property
+    def teacher(self) -> str | None: ...
+
+    @property
+    def strength(self) -> float | None: ...
+
+
 def open_latent_edit(
-    teacher: str | None, student: Student, judging: FaceJudging, recipes: Mapping[str, TaskRecipe]
+    request: AsksForLatentEdit, student: Student, judging: FaceJudging, recipes: Mapping[str, TaskRecipe]
 ) -> LatentEdit:
-    """Make the edit that the student was distilled from, as the task's recipe has it.
+    """Make the edit that the student was distilled from, as the task's recipe has it unless the request says more.
 
     Raises DistillError where the task is none along a direction, and for a teacher or direction that is not here.
     """
@@ -193,7 +204,7 @@ def open_latent_edit(
         raise DistillError(
             f"--latent-edit is for students of an edit along a direction; this one learned {learned}"
         )
-    teacher, attribute = teacher or facts.generator, recipe.edit.attribute
+    teacher, attribute = request.teacher or facts.generator, recipe.edit.attribute
     if teacher is None:
         raise DistillError("--latent-edit needs the student's teacher: name it with --teacher")
     features = default_perceptual()
@@ -202,7 +213,7 @@ def open_latent_edit(
     return LatentEdit(
         generator=load_generator(teacher, device=device),
         direction=read_direction(attribute, generator=teacher),
-        strength=recipe.edit.strength,
+        strength=request.strength or recipe.edit.strength,
         features=load_perceptual(features, device=device),
         way=wanted_ways({"task": facts.task}).get(attribute),
         scorer=judging.judge.scorer if judging.judge else None,

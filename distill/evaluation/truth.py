@@ -57,7 +57,7 @@ class EvaluateTruthRequest:
     """Which student, on which folder of true pairs, for which edit (a column of its table).
 
     `limit`: at most so many pairs, evenly spread. `latent_edit`: embed LATENT_PAIRS of the pictures into the teacher
-    too and edit them there. The rest is as in EvaluatePhotosRequest.
+    too and edit them there, by `strength`. The rest is as in EvaluatePhotosRequest.
     """
 
     source: Path
@@ -68,6 +68,7 @@ class EvaluateTruthRequest:
     batch: int = 8
     perceptual: str = "auto"
     latent_edit: bool = False
+    strength: float | None = None
     scorer: str = "auto"
     teacher: str | None = None
     device: str = "auto"
@@ -266,7 +267,7 @@ def prepare(request: EvaluateTruthRequest, recipes: Mapping[str, TaskRecipe]) ->
         request.scorer, ways=wanted_ways({"task": student.facts.task}), device=str(student.device)
     )
     name = default_perceptual() if request.perceptual == "auto" else request.perceptual
-    edit = open_latent_edit(request.teacher, student, judging, recipes) if request.latent_edit else None
+    edit = open_latent_edit(request, student, judging, recipes) if request.latent_edit else None
     return TruthEvaluation(
         request=request,
         translate=translate,

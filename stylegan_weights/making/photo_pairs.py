@@ -39,7 +39,7 @@ from distill.stylegan2.load import load_generator
 from distill.stylegan2.mixing import drawn, mixed, moved
 from stylegan_weights.making.face_codes import FaceCodes, face_codes
 
-STRENGTH = 4.5
+STRENGTHS = {"gender": 4.0, "age": 4.5}
 COMPONENTS = 160  # as `learn_faces` had them
 SURE = 0.9  # of the other gender, by the scorer
 YEARS = 10.0  # that an older face is older at least, by the scorer
@@ -138,7 +138,7 @@ class AttributeEditor:
         photo = self.photographs.images[number]
         gender = self.score("gender", photo, face)
         way = -1.0 if self.attribute == "gender" and gender > 0.5 else 1.0
-        ws_2LD = moved(self.photographs.ws(number), self.vector, [0.0, way * STRENGTH])[0]
+        ws_2LD = moved(self.photographs.ws(number), self.vector, [0.0, way * STRENGTHS[self.attribute]])[0]
         target = self.photographs.edited(number, ws_2LD, face, draw=self.attribute == "gender")
         seen = self.score("gender", target, face)
         if self.attribute == "gender":

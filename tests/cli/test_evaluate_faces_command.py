@@ -202,6 +202,10 @@ def test_the_edit_in_the_teacher_stands_beside_the_student(tmp_path, capsys, jud
     assert abs(moved["latent_edit"]) > 1
     assert moved["latent_edit"] != moved["student"]
     assert "embedded, edited" in (student / "evaluation" / "photos.md").read_text()
+    facts, _ = evaluated(capsys, student, *words, "--strength", "0.01", "--out", tmp_path / "hardly")
+    assert facts["scores"]["latent_edit"]["age_moved"] < moved["latent_edit"] - 1
+    assert run(["evaluate", str(student), "--photos", str(photos), "--strength", "2"]) == 2
+    assert "--strength goes with --latent-edit" in capsys.readouterr().err
 
     for task, teacher, line in (
         (
