@@ -39,7 +39,7 @@ from distill.stylegan2.load import load_generator
 from distill.stylegan2.mixing import drawn, mixed, moved
 from stylegan_weights.making.face_codes import FaceCodes, face_codes
 
-STRENGTHS = {"gender": 4.0, "age": 4.5}
+STRENGTHS = {"gender": 4.0, "age": 4.5}  # along the direction, by default
 COMPONENTS = 160  # as `learn_faces` had them
 SURE = 0.9  # of the other gender, by the scorer
 YEARS = 10.0  # that an older face is older at least, by the scorer
@@ -60,21 +60,26 @@ def main() -> None:
     )
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--edit", choices=("gender", "age", "style"), required=True)
+    parser.add_argument("--strength", type=float, help="along the direction; style has none")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     try:
-        make_pairs(chosen.photographs, chosen.edit, chosen.out)
+        make_pairs(chosen.photographs, chosen.edit, chosen.strength, chosen.out)
     except DistillError as error:
         raise SystemExit(str(error)) from error
 
 
-def make_pairs(file: Path, edit: str, out: Path) -> None:
+def make_pairs(file: Path, edit: str, strength: float | None, out: Path) -> None:
     stored = np.load(file)
     train = stored["meta"][stored["row"]][:, 2] == "train"
     codes, _ = face_codes(stored["images"], stored["marks"], COMPONENTS, train)
     photographs = Photographs(stored["images"], codes, load_generator("portraits"))
     numbers = np.flatnonzero(train & ~stored["flip"].astype(bool))  # training mirrors them itself
-    editor = StyleEditor(photographs, numbers) if edit == "style" else AttributeEditor(photographs, edit)
+    editor: StyleEditor | AttributeEditor
+    if edit == "style":
+        editor = StyleEditor(photographs, numbers)
+    else:
+        editor = AttributeEditor(photographs, edit, strength or STRENGTHS[edit])
     detector, came = FaceDetector(), Counter[str]()
     with Progress(len(numbers), noun="photograph") as progress:
         for number in numbers.tolist():
@@ -129,8 +134,8 @@ class Photographs:
 class AttributeEditor:
     """The other gender, or a face some years older: source and target."""
 
-    def __init__(self, photographs: Photographs, attribute: str) -> None:
-        self.photographs, self.attribute = photographs, attribute
+    def __init__(self, photographs: Photographs, attribute: str, strength: float) -> None:
+        self.photographs, self.attribute, self.strength = photographs, attribute, strength
         self.vector = read_direction(attribute, generator="portraits").vector
         self.scorers = {name: open_scorer("builtin", name) for name in ("gender", "age")}
 
@@ -138,7 +143,7 @@ class AttributeEditor:
         photo = self.photographs.images[number]
         gender = self.score("gender", photo, face)
         way = -1.0 if self.attribute == "gender" and gender > 0.5 else 1.0
-        ws_2LD = moved(self.photographs.ws(number), self.vector, [0.0, way * STRENGTHS[self.attribute]])[0]
+        ws_2LD = moved(self.photographs.ws(number), self.vector, [0.0, way * self.strength])[0]
         target = self.photographs.edited(number, ws_2LD, face, draw=self.attribute == "gender")
         seen = self.score("gender", target, face)
         if self.attribute == "gender":
