@@ -54,6 +54,7 @@ class FaceScores:
         self.distances: dict[str, list[float]] = {}  # by column, a value for each row with a face
         self.scores: dict[str, dict[str, list[float]]] = {}  # by column, then by score
         self._content: list[Floats] = []
+        self._rows: dict[str, list[int]] = {}  # by column: which rows it has, of those with a face
 
     def add(
         self, content_NHWC: Pixels, columns: Mapping[str, Pixels], *, only: NDArray[np.bool_] | None = None
@@ -72,13 +73,15 @@ class FaceScores:
             )
 
     def add_face(self, content: Pixels, face: Face, images: Mapping[str, Pixels]) -> None:
-        """Compare images [H, W, 3] with a content whose face is known."""
+        """Compare images [H, W, 3] with a content whose face is known; a column need not have all rows."""
+        row = self.faces
         self.faces += 1
         person = describe(content, face.landmarks)
         self._content.append(person)
         for name, image in images.items():
             other = person if np.array_equal(image, content) else describe(image, face.landmarks)
             self.distances.setdefault(name, []).append(float(np.linalg.norm(person - other)))
+            self._rows.setdefault(name, []).append(row)
         if self.scorer is None:
             return
         scores = self.scorer(np.stack([content, *images.values()]), [face] * (1 + len(images)))
@@ -108,17 +111,21 @@ class FaceScores:
         kinds = self.scorer.kinds if self.scorer else {}
         for score, after in self.scores.get(name, {}).items():
             if not score.endswith("_spread"):
-                before, kind = np.asarray(self.scores[CONTENT][score]), kinds[score]
+                before, kind = self._beside(name, self.scores[CONTENT][score]), kinds[score]
                 found |= moves(score, kind, before, np.asarray(after), way=self.ways.get(score))
         return found
 
     def _misses(self, name: str) -> dict[str, float]:
         wanted = self.scores.get(TARGET, {})
         return {
-            f"{score}_miss": float(np.mean(np.abs(np.subtract(self.scores[name][score], values))))
+            f"{score}_miss": float(np.mean(np.abs(self.scores[name][score] - self._beside(name, values))))
             for score, values in wanted.items()
             if not score.endswith("_spread")
         }
+
+    def _beside(self, name: str, values: list[float]) -> Floats:
+        """Return the values, one for each row with a face, of the rows that a column has."""
+        return np.asarray(values)[self._rows[name]]
 
     def between_people(self) -> float | None:
         """Return the mean distance between the contents of different rows; None for fewer than two."""

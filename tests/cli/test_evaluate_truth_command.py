@@ -12,6 +12,7 @@ from PIL import Image
 from distill.cli.main import run
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import StudentFacts, save_student
+from distill.stylegan2 import projection
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 
@@ -57,6 +58,23 @@ def test_a_student_stands_beside_the_truth(tmp_path: Path, student: Path, capsys
     assert "1 pair left out" in said
     assert "age_miss" in found["faces"]["student"]
     assert (out / "truth.png").exists()
+
+
+def test_the_edit_in_the_teacher_is_measured_on_some_of_the_pairs(
+    tmp_path: Path, student: Path, capsys, monkeypatch
+) -> None:
+    def two_steps(generator, images, *, steps, **rest):
+        return projection.project(generator, images, steps=2, **rest)
+
+    monkeypatch.setattr("distill.editing.latent_edit.project", two_steps)
+    monkeypatch.setattr("distill.evaluation.truth.LATENT_PAIRS", 1)
+    assert run(["evaluate", str(student), "--truth", str(make_pairs(tmp_path / "pairs")), "--latent-edit",
+                "--teacher", "portraits", "--strength", "2", "--scorer", "builtin", "--perceptual", "none",
+                "--out", str(tmp_path / "found")]) == 0  # fmt: skip
+    assert "is over 1 of these pairs" in capsys.readouterr().out
+    found = json.loads((tmp_path / "found" / "truth.json").read_text())
+    assert found["faces"]["latent_edit"].keys() == found["faces"]["student"].keys()
+    assert found["faces"]["latent_edit"]["age_moved"] != found["faces"]["student"]["age_moved"]
 
 
 @pytest.mark.parametrize(
