@@ -101,30 +101,21 @@ def prepare(
     from distill.evaluation import truth as on_truth
 
     check_choice(data, photos, truth, edit)
-    if strength is not None and not latent_edit:
-        raise click.UsageError("--strength goes with --latent-edit")
+    check_strength(strength, latent_edit)
+    in_teacher: dict[str, Any] = {"latent_edit": latent_edit, "strength": strength}
     if truth is not None:
         if style is not None:
             raise click.UsageError("--style goes with --photos: true pairs are of one face")
-        if common["teacher"] is not None and not latent_edit:
-            raise click.UsageError("with --truth --teacher goes with --latent-edit")
+        check_in_teacher("--truth", common["teacher"], latent_edit)
         on_pairs = on_truth.EvaluateTruthRequest(
-            truth=truth,
-            edit=edit,
-            latent_edit=latent_edit,
-            strength=strength,
-            perceptual=perceptual,
-            **common,
+            truth=truth, edit=edit, perceptual=perceptual, **in_teacher, **common
         )
         return on_truth.prepare(on_pairs, all_recipes())
     if photos is not None:
         if (features, perceptual) != ("auto", "auto"):
             raise click.UsageError("--features and --perceptual go with --data: photos have no targets")
-        if common["teacher"] is not None and not latent_edit:
-            raise click.UsageError("with --photos --teacher goes with --latent-edit")
-        on_faces = on_photos.EvaluatePhotosRequest(
-            photos=photos, style=style, latent_edit=latent_edit, strength=strength, **common
-        )
+        check_in_teacher("--photos", common["teacher"], latent_edit)
+        on_faces = on_photos.EvaluatePhotosRequest(photos=photos, style=style, **in_teacher, **common)
         return on_photos.prepare(on_faces, all_recipes())
     assert data is not None
     if latent_edit:
@@ -134,6 +125,18 @@ def prepare(
     return on_data.prepare(
         on_data.EvaluateRequest(data=data, features=features, perceptual=perceptual, faces=faces, **common)
     )
+
+
+def check_strength(strength: float | None, latent_edit: bool) -> None:
+    """Raise UsageError for a strength of an edit that is not asked for."""
+    if strength is not None and not latent_edit:
+        raise click.UsageError("--strength goes with --latent-edit")
+
+
+def check_in_teacher(place: str, teacher: str | None, latent_edit: bool) -> None:
+    """Raise UsageError for a teacher that nothing is edited in."""
+    if teacher is not None and not latent_edit:
+        raise click.UsageError(f"with {place} --teacher goes with --latent-edit")
 
 
 def check_choice(data: Path | None, photos: Path | None, truth: Path | None, edit: str | None) -> None:
