@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--latent-edit", is_flag=True,
               help="With --photos or --truth: also embed each face (of --truth 50) into the teacher and edit it"
                    " there, about 16 s a face on a CPU core at 64 px.")  # fmt: skip
-@click.option("--strength", type=click.FloatRange(0, 100, min_open=True),
+@click.option("--strength", type=options.FiniteRange(0, 100, min_open=True),
               help="With --latent-edit: how far along the direction.  [the task's]")  # fmt: skip
 @click.option("--style", metavar="IMAGE", type=options.PATH,
               help="With --photos: the second face, for students of two inputs.")  # fmt: skip
