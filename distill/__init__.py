@@ -192,11 +192,11 @@ def translate(
     """
     from distill.editing.translate import TranslateRequest, open_translator, translate_photos
     from distill.faces.find import find_photos
-    from distill.weights.students import student_path
+    from distill.weights.by_name import path_by_name
 
     request = TranslateRequest(
         photos=tuple(map(Path, photos)),
-        model=student_path(model),
+        model=path_by_name(model, "student"),
         out=Path(out),
         style=Path(style) if style is not None else None,
         size=size,
@@ -273,11 +273,11 @@ def evaluate(
     """
     from distill.evaluation.student import EvaluateRequest, prepare
     from distill.files import check_folder
-    from distill.weights.students import student_path
+    from distill.weights.by_name import path_by_name
 
     ready = prepare(
         EvaluateRequest(
-            source=student_path(model),
+            source=path_by_name(model, "student"),
             data=Path(data),
             out=Path(out) if out is not None else None,
             limit=limit,

@@ -34,7 +34,7 @@ from distill.networks.student import NormStatistics, Student, StudentFacts, load
 from distill.shards.dataset import TripletDataset
 from distill.shards.split import split_rows
 from distill.stylegan2.generator import Generator
-from distill.weights.students import ships
+from distill.weights.by_name import ships
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,6 +145,17 @@ def entry_of(source: str | PathLike[str]) -> WeightsEntry | None:
     return _table().get(source) if isinstance(source, str) else None
 
 
+def entry_of_kind(source: str | PathLike[str], kind: WeightsKind) -> WeightsEntry | None:
+    """Return the entry of a name, as `entry_of`. Raises DistillError for the name of another kind."""
+    entry = entry_of(source)
+    if entry and entry.kind != kind:
+        names = ", ".join(other.name for other in weights_entries(kind))
+        raise DistillError(
+            f"{entry.name!r} is no {kind} but {entry.kind} ({entry.summary}); the {kind}s are {names}"
+        )
+    return entry
+
+
 def embedded_entry(name: str) -> WeightsEntry:
     """Return the entry of a network that this package comes with. Raises DistillError for another name."""
     entry = _table().get(name)
@@ -168,9 +179,7 @@ def resolve(
     Raises DistillError for an unknown source, a name of another kind, a failed fetch, or a sha256 other than
     the known one.
     """
-    if entry := entry_of(source):
-        if entry.kind != "generator":
-            raise DistillError(_no_generator(entry))
+    if entry := entry_of_kind(source, "generator"):
         return resolve_entry(entry, progress=progress, max_bytes=max_bytes)
     text = os.fspath(source)
     if "://" in text:
@@ -234,11 +243,6 @@ def known_hashes() -> KnownHashes:
 def expected_sha256(entry: WeightsEntry) -> str | None:
     """Return the sha256 an entry's file must have: the table's, else what its first fetch recorded."""
     return entry.sha256 or (known_hashes().get(entry.url) if entry.url else None)
-
-
-def _no_generator(entry: WeightsEntry) -> str:
-    names = ", ".join(other.name for other in weights_entries())
-    return f"{entry.name!r} is no generator but {entry.kind} ({entry.summary}); the generators are {names}"
 
 
 def _unknown(text: str) -> str:
