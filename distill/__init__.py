@@ -223,11 +223,12 @@ def project(
 ) -> PhotoResults[ProjectedPhoto]:
     """Put the faces of photos (files and folders) into the latent space of a generator: what `distill project` does.
 
-    `space`: "w", "w+", "pti", "encoder" (with a file of one), or several as "w,w+". The same call resumes. The result
-    tells of each photo how near it came, and the photos that were skipped with the reason; `read_projections` reads
-    the latents.
+    `space`: "w", "w+", "pti", "encoder", or several as "w,w+". `encoder`: a name or a file, by default the one that
+    comes with distill for the generator. The same call resumes. The result tells of each photo how near it
+    came, and the photos that were skipped with the reason; `read_projections` reads the latents.
     """
     from distill.editing.project import ProjectRequest, chosen_spaces, open_projection, project_photos
+    from distill.weights.by_name import path_by_name
 
     request = ProjectRequest(
         photos=tuple(map(Path, photos)),
@@ -235,7 +236,7 @@ def project(
         generator=str(generator),
         spaces=chosen_spaces(space),
         lpips=Path(lpips) if lpips is not None else None,
-        encoder=Path(encoder) if encoder is not None else None,
+        encoder=path_by_name(encoder, "encoder") if encoder is not None else None,
         steps=steps,
         tuning_steps=tuning_steps,
         batch=batch,

@@ -72,6 +72,7 @@ class PathByName(NamedPath):
 
 PATH = NamedPath(path_type=Path)
 STUDENT = PathByName("student")
+ENCODER = PathByName("encoder", dir_okay=False)
 FILE = NamedPath(path_type=Path, dir_okay=False)
 TEXT = FilledText()
 COUNT = click.IntRange(1, MAX_COUNT)

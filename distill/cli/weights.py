@@ -21,6 +21,7 @@ from distill.weights.registry import entry_of, resolve, resolve_entry
 MEGABYTE = 1e6
 OTHERS = {
     "student": "Students, each an edit in one pass (distill translate --model NAME):",
+    "encoder": "Encoders, which read a face into a generator's w+ (distill project --space encoder --encoder NAME):",
     "features": "No generators, but features that compare images (--perceptual or --features NAME):",
     "scorer": "Scorers of what a face shows (--scorer builtin, --scorer face-api):",
 }
@@ -28,7 +29,7 @@ OTHERS = {
 
 @click.group(no_args_is_help=True)
 def weights() -> None:
-    """List, fetch, convert and check weights: of generators, students, features that compare images, scorers.
+    """List, fetch, convert and check weights: generators, students, encoders, features that compare images, scorers.
 
     Fetched files and converted copies lie in the cache: $DISTILL_CACHE, or the user's cache folder.
     """
@@ -37,7 +38,7 @@ def weights() -> None:
 @weights.command("list")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List generators, students, features and scorers, and which of them are on this machine."""
+    """List generators, students, encoders, features and scorers, and which of them are on this machine."""
     entries = list_weights()
     if as_json:
         click.echo(json.dumps(entries, indent=2))
@@ -57,7 +58,7 @@ def list_(as_json: bool) -> None:
 @click.argument("source", metavar="NAME|PATH")
 @options.as_json
 def info(source: str, as_json: bool) -> None:
-    """Say what is known of weights: from the table and, of generators and students, from the file if it is here."""
+    """Say what is known of weights: from the table and, but for features and scorers, from the file if it is here."""
     facts = describe_weights(source)
     if as_json:
         click.echo(json.dumps(facts, indent=2))

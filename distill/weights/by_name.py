@@ -11,7 +11,9 @@ from distill.errors import DistillError
 from distill.files import path_text, user_path
 from distill.weights.registry import (
     WeightsKind,
+    entry_of,
     entry_of_kind,
+    expected_sha256,
     resolve_entry,
     weights_entries,
     weights_folder,
@@ -36,6 +38,15 @@ def path_by_name(source: str | PathLike[str], kind: WeightsKind) -> Path:
             f"{path_text(path)}: no such file, and no {kind} of that name: there are {known}{hint}"
         )
     return path
+
+
+def encoder_of(generator_sha256: str) -> Path | None:
+    """Return the file of the first encoder in the table whose generator has this sha256; None where there is none."""
+    for entry in weights_entries("encoder"):
+        generator = entry_of(entry.generator or "")
+        if generator and expected_sha256(generator) == generator_sha256:
+            return resolve_entry(entry)
+    return None
 
 
 def ships(path: Path) -> bool:

@@ -33,7 +33,7 @@ def place_of(entry: WeightsEntry) -> dict[str, str]:
 
 
 def list_weights() -> list[dict[str, Any]]:
-    """Return the facts of every entry: generators, students, features, scorers."""
+    """Return the facts of every entry: generators, students, encoders, features, scorers."""
     return [
         {**asdict(entry), **place_of(entry)}
         for kind in get_args(WeightsKind)
@@ -53,7 +53,7 @@ def describe_weights(source: str) -> dict[str, Any]:
         facts["sha256"] = expected_sha256(entry)
         if entry.card:
             facts["card"] = str(weights_folder() / entry.card)
-    if entry and entry.kind == "student":
+    if entry and entry.kind in ("student", "encoder"):
         from distill.weights.safetensors_file import read_tensors
 
         texts = read_tensors(resolve_entry(entry), keep=lambda name: False)[1]

@@ -1,7 +1,7 @@
 """The table of known weights, and the way from a name, a path or an address to a file on disk.
 
-Most are generators; a `student` edits images, `features` compare them, a `scorer` tells what a face shows. A name
-stands for one kind alone.
+Most are generators; a `student` edits images, an `encoder` reads them into a generator's latent space, `features`
+compare them, a `scorer` tells what a face shows. A name stands for one kind alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 NOWHERE = Path(os.devnull) / "distill"
 CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that tells the format of the file itself
 
-WeightsKind = Literal["generator", "student", "features", "scorer"]
+WeightsKind = Literal["generator", "student", "encoder", "features", "scorer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ class WeightsEntry:
     kind: WeightsKind = "generator"
     resolution: int | None = None
     domain: str | None = None
+    generator: str | None = None
     file: str | None = None
     url: str | None = None
     content: str | None = None
@@ -62,6 +63,8 @@ class WeightsEntry:
             )
         if self.kind == "generator" and (self.resolution is None or self.domain is None):
             raise DistillError(f"weights entry {self.name!r}: a generator needs a resolution and a domain")
+        if self.kind == "encoder" and self.generator is None:
+            raise DistillError(f"weights entry {self.name!r}: an encoder needs a generator")
 
     @property
     def embedded(self) -> bool:

@@ -24,7 +24,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_list_shows_every_generator_on_a_line(capsys):
     assert run(["weights", "list"]) == 0
-    generators, students, features, scorers = capsys.readouterr().out.split("\n\n")
+    generators, students, encoders, features, scorers = capsys.readouterr().out.split("\n\n")
     lines = generators.splitlines()
     assert [line.split()[0] for line in lines] == [entry.name for entry in weights_entries()]
     assert lines[0].split()[1:4] == ["64x64", "face", "embedded"]
@@ -32,6 +32,9 @@ def test_list_shows_every_generator_on_a_line(capsys):
     title, *rows = students.splitlines()
     assert "--model" in title
     assert [row.split()[0] for row in rows] == [entry.name for entry in weights_entries("student")]
+    title, *rows = encoders.splitlines()
+    assert "--encoder" in title
+    assert [row.split()[0] for row in rows] == [entry.name for entry in weights_entries("encoder")]
     title, *rows = features.splitlines()
     assert "--perceptual" in title
     assert [row.split()[0] for row in rows] == ["vgg19", "inception"]
@@ -48,6 +51,7 @@ def test_list_as_json(capsys):
     kinds = {row["name"]: row["kind"] for row in rows if row["kind"] != "generator"}
     students = [kinds.pop(name) for name in ("style-mix", "gender-swap", "ageing")]
     assert students == ["student"] * 3
+    assert {kinds.pop(entry.name) for entry in weights_entries("encoder")} <= {"encoder"}
     assert (kinds.pop("vgg19"), kinds.pop("inception")) == ("features", "features")
     assert kinds == dict.fromkeys(("dlib-gender", "dlib-age", "face-api-age-gender"), "scorer")
 
