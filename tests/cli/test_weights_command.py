@@ -179,6 +179,7 @@ def test_verify_checks_what_is_here(capsys):
         "style-mix",
         "gender-swap",
         "ageing",
+        "portraits-encoder",
         "dlib-gender",
         "dlib-age",
     )
