@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -20,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, os_error
-from distill.files import atomic_write, check_folder, make_folder, missing_folders, read_regular
+from distill.files import atomic_write, check_folder, made_folder, make_folder, missing_folders, read_regular
+from distill.lock import FolderLock
 from distill.pixels import encode_png
 from distill.schema import parse_json
 
@@ -72,7 +74,8 @@ def write_stamp(folder: Path, made_by: str, photos: Mapping[str, str]) -> None:
 class OutputFolder:
     """Gives photos their file stems in a folder and writes pictures there; what fails at once leaves nothing.
 
-    Used as a context manager around the writing. `replaced` counts pictures of the same photos from earlier runs.
+    Used as a context manager around the writing, in which no other run writes there (see `FolderLock`); names are
+    asked for in it. `replaced` counts pictures of the same photos from earlier runs.
     """
 
     def __init__(self, folder: Path, made_by: str) -> None:
@@ -85,6 +88,7 @@ class OutputFolder:
         self._created: list[Path] = []
         self._opened: set[Path] = set()
         self._stamped = False
+        self._held = ExitStack()
 
     def stems(self, photos: Sequence[Path], *, sheet: bool = False) -> list[str]:
         """Return a different file stem for each photo: its own, with -2, -3, … where that is another's.
@@ -130,11 +134,21 @@ class OutputFolder:
         return path
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(made_folder(self.folder))
+            stack.enter_context(FolderLock(self.folder))
+            self._held = stack.pop_all()
+        self.before = read_stamp(self.folder)  # another run may have ended since
+        self.photos = {**(self.before.photos if self.before else {}), **self.photos}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None or self.written:
-            return
+        with self._held:
+            if kind is not None and not self.written:
+                self._take_back()
+
+    def _take_back(self) -> None:
+        """Remove the stamp and the folders of a run that has written nothing."""
         if self._stamped and self.before is None:
             (self.folder / STAMP).unlink(missing_ok=True)
         for folder in reversed(self._created):
