@@ -66,6 +66,7 @@ class PhotosEvaluation:
     latent_edit: LatentEdit | None
     out: Path
     noun = "photo"
+    files = ("photos.md", "photos.json", "photos.png")
 
     @property
     def count(self) -> int:
@@ -131,11 +132,10 @@ class PhotosEvaluation:
             "notes": notes,
         }
         return EvaluationReport(
-            stem="photos",
+            files=self.files,
             table=page("Evaluation on photos", self.head(), [face_table(found.scores)], notes),
             facts=facts,
             picture=found.picture,
-            picture_name="photos.png",
         )
 
     def _notes(self, found: PhotoEvaluation) -> list[str]:

@@ -100,6 +100,7 @@ class TruthEvaluation:
     latent_edit: LatentEdit | None
     out: Path
     noun = "pair"
+    files = ("truth.md", "truth.json", "truth.png")
 
     @property
     def count(self) -> int:
@@ -177,7 +178,7 @@ class TruthEvaluation:
             notes += self.judging.notes(self.translate.student.facts.selected_by, self.count)
         places = evenly(len(measured.shown), SHOWN)
         return EvaluationReport(
-            stem="truth",
+            files=self.files,
             table=page(
                 "Evaluation on true pairs", self.head(), [truth_table(scores), face_table(faces)], notes
             ),
@@ -191,7 +192,6 @@ class TruthEvaluation:
                 [measured.shown[at] for at in places],
                 note=f"{plural(len(places), 'pair')}, evenly spread, not chosen",
             ),
-            picture_name="truth.png",
         )
 
 

@@ -87,7 +87,7 @@ class OutputFolder:
         self.written = self.replaced = 0
         self._created: list[Path] = []
         self._opened: set[Path] = set()
-        self._stamped = False
+        self._stamped = self._wrote = False
         self._held = ExitStack()
 
     def stems(self, photos: Sequence[Path], *, sheet: bool = False) -> list[str]:
@@ -117,11 +117,25 @@ class OutputFolder:
                 raise DistillError(f"{self.folder / name}.png is another picture: choose another --out")
             self.photos[name] = ""
 
+    def reserve_files(self, names: Sequence[str]) -> None:
+        """Keep files for a report of this command, whose names have their suffixes.
+
+        Raises DistillError where one is there that no run has made.
+        """
+        for name in names:
+            path = self.folder / name
+            made = self.before is not None and self.before.photos.get(path.stem) == ""
+            if path.is_dir() or (os.path.lexists(path) and not made):
+                what = "is a folder" if path.is_dir() else f"was not made by distill {self.made_by}"
+                raise DistillError(f"{path} {what} and would be replaced: choose another --out")
+            self.photos[path.stem] = ""
+
     def write_file(self, data: bytes, name: str, *, below: str = "") -> Path:
         """Write another file than a picture, whose NAME has its suffix; return its path."""
         path = self.folder / below / name
         self._open(path.parent)
         _write(path, data)
+        self._wrote = True
         return path
 
     def write(self, picture: NDArray[np.uint8] | bytes, name: str, *, below: str = "") -> Path:
@@ -130,7 +144,7 @@ class OutputFolder:
         self._open(path.parent)
         there = path.exists()
         _write(path, picture if isinstance(picture, bytes) else encode_png(picture))
-        self.written, self.replaced = self.written + 1, self.replaced + there
+        self.written, self.replaced, self._wrote = self.written + 1, self.replaced + there, True
         return path
 
     def __enter__(self) -> Self:
@@ -144,7 +158,7 @@ class OutputFolder:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         with self._held:
-            if kind is not None and not self.written:
+            if kind is not None and not self._wrote:
                 self._take_back()
 
     def _take_back(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from distill.cli.main import run
+from distill.lock import FolderLock
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import StudentFacts, save_student
 from distill.stylegan2 import projection
@@ -58,6 +59,29 @@ def test_a_student_stands_beside_the_truth(tmp_path: Path, student: Path, capsys
     assert "1 pair left out" in said
     assert "age_miss" in found["faces"]["student"]
     assert (out / "truth.png").exists()
+
+
+@pytest.mark.parametrize("name", ["truth.png", "truth.md", "truth.json"])
+def test_files_of_somebody_else_are_not_replaced(tmp_path: Path, student: Path, capsys, name: str) -> None:
+    out = tmp_path / "found"
+    out.mkdir()
+    words = ["evaluate", str(student), "--truth", str(make_pairs(tmp_path / "pairs")), "--out", str(out),
+             "--scorer", "builtin", "--perceptual", "none"]  # fmt: skip
+    (out / name).write_text("mine")
+    for more in (["--dry-run"], []):
+        assert run([*words, *more]) == 2
+        assert f"{name} was not made by distill evaluate" in capsys.readouterr().err
+    assert (out / name).read_text() == "mine"
+    (out / name).unlink()
+    (out / name).mkdir()
+    assert run(words) == 2
+    assert f"{name} is a folder" in capsys.readouterr().err
+    (out / name).rmdir()
+    for _ in range(2):  # its own files are renewed
+        assert run([*words, "--limit", "1"]) == 0
+    with FolderLock(out):
+        assert run(words) == 2
+    assert "in use by pid" in capsys.readouterr().err
 
 
 def test_the_edit_in_the_teacher_is_measured_on_some_of_the_pairs(
