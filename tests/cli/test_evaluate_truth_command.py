@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from distill.lock import FolderLock
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import StudentFacts, save_student
 from distill.stylegan2 import projection
+from distill.weights.registry import embedded_entry
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 
@@ -84,21 +86,60 @@ def test_files_of_somebody_else_are_not_replaced(tmp_path: Path, student: Path, 
     assert "in use by pid" in capsys.readouterr().err
 
 
-def test_the_edit_in_the_teacher_is_measured_on_some_of_the_pairs(
-    tmp_path: Path, student: Path, capsys, monkeypatch
-) -> None:
+@pytest.fixture
+def one_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first pair is embedded, in two steps."""
+
     def two_steps(generator, images, *, steps, **rest):
         return projection.project(generator, images, steps=2, **rest)
 
     monkeypatch.setattr("distill.editing.latent_edit.project", two_steps)
     monkeypatch.setattr("distill.evaluation.truth.LATENT_PAIRS", 1)
+
+
+def test_the_edit_in_the_teacher_is_measured_on_some_of_the_pairs(
+    tmp_path: Path, student: Path, capsys, one_embedded
+) -> None:
     assert run(["evaluate", str(student), "--truth", str(make_pairs(tmp_path / "pairs")), "--latent-edit",
                 "--teacher", "portraits", "--strength", "2", "--scorer", "builtin", "--perceptual", "none",
                 "--out", str(tmp_path / "found")]) == 0  # fmt: skip
-    assert "is over 1 of these pairs" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "A share of 2 faces is known to ±0.69" in said
+    assert "is over 1 of these pairs. A share of 1 face is known to ±0.98" in said
+    assert "portraits, along portraits-age by 2\n" in said
     found = json.loads((tmp_path / "found" / "truth.json").read_text())
+    assert found["measured"] == {"student": 2, "copy_content": 2, "latent_edit": 1}
+    assert found["latent_edit"]["direction"] == "portraits-age"
+    assert found["latent_edit"]["strength"] == 2
     assert found["faces"]["latent_edit"].keys() == found["faces"]["student"].keys()
     assert found["faces"]["latent_edit"]["age_moved"] != found["faces"]["student"]["age_moved"]
+
+
+def test_a_column_of_embedded_pairs_without_a_face_is_left_out(
+    tmp_path: Path, student: Path, capsys, one_embedded
+) -> None:
+    folder, teacher = make_pairs(tmp_path / "pairs"), tmp_path / "mine.safetensors"
+    Image.new("RGB", (256, 256), "grey").save(folder / "a.png")
+    shutil.copy(embedded_entry("portraits").path, teacher)
+    assert run(["evaluate", str(student), "--truth", str(folder), "--latent-edit", "--teacher", str(teacher),
+                "--scorer", "builtin", "--perceptual", "none", "--out", str(tmp_path / "found")]) == 0  # fmt: skip
+    said = capsys.readouterr().out
+    assert "embedded, edited: not measured: none of the pairs chosen to be embedded shows a face" in said
+    assert "A share of 1 face" in said
+    assert "mine.safetensors, along portraits-age by 3, the task's default" in said
+    found = json.loads((tmp_path / "found" / "truth.json").read_text())
+    assert (found["count"], found["without_face"]) == (1, 1)
+    assert found["scores"].keys() == {"student", "copy_content"}
+
+
+def test_a_teacher_without_such_a_direction_is_named(tmp_path: Path, student: Path, capsys) -> None:
+    folder = make_pairs(tmp_path / "pairs")
+    assert (
+        run(["evaluate", str(student), "--truth", str(folder), "--latent-edit", "--teacher", "avatars"]) == 2
+    )
+    error = capsys.readouterr().err
+    assert "no direction 'age' of the teacher avatars comes with distill" in error
+    assert "people, portraits" in error
 
 
 @pytest.mark.parametrize(
