@@ -38,6 +38,11 @@ def make_pairs(folder: Path) -> Path:
     return folder
 
 
+def rewrite(folder: Path, old: str, new: str) -> None:
+    table = folder / "pairs.csv"
+    table.write_text(table.read_text().replace(old, new))
+
+
 @pytest.fixture
 def student(tmp_path: Path) -> Path:
     network = create(Architecture(inputs=3, ngf=2, downsamplings=1, blocks=1), seed=0)
@@ -150,6 +155,12 @@ def test_a_teacher_without_such_a_direction_is_named(tmp_path: Path, student: Pa
         (lambda folder: (folder / "pairs.csv").unlink(), "no table"),
         (lambda folder: (folder / "more.csv").write_text("id,source"), "2 tables, more.csv and pairs.csv"),
         (lambda folder: (folder / "a.png").write_bytes(b"none"), "no picture that can be read"),
+        (lambda folder: rewrite(folder, "source", "face"), "no column 'source'; its columns are id, face, older"),
+        (lambda folder: rewrite(folder, "b-older.png", ""), "line 3 has nothing in column 'older'"),
+        (lambda folder: rewrite(folder, "b.png", ""), "line 3 has nothing in column 'source'"),
+        (lambda folder: rewrite(folder, "30,35", "30,nan"), "line 4 has 'nan' in column 'older_age', not an age"),
+        (lambda folder: rewrite(folder, "30,35", "old,35"), "line 4 has 'old' in column 'age', not an age"),
+        (lambda folder: (folder / "pairs.csv").write_text("id,source,older\n"), "and no pair below it"),
     ],
 )  # fmt: skip
 def test_a_broken_table_is_refused_in_one_line(tmp_path: Path, student: Path, capsys, spoil, message) -> None:
@@ -169,5 +180,21 @@ def test_a_column_that_is_not_there_and_options_that_do_not_go_together(
     assert (
         "no label column 'younger'; its columns are source, older, age, older_age" in capsys.readouterr().err
     )
+    assert run(["evaluate", str(student), "--truth", str(folder), "--edit", "source"]) == 2
+    assert "--edit source measures the pictures against themselves" in capsys.readouterr().err
     assert run(["evaluate", str(student), "--truth", str(folder), "--photos", str(folder)]) == 2
     assert run(["evaluate", str(student), "--photos", str(folder), "--edit", "older"]) == 2
+
+
+def test_pictures_that_lie_on_their_side_are_compared_upright(tmp_path: Path, student: Path, capsys) -> None:
+    folder = make_pairs(tmp_path / "pairs")
+    upright = Image.fromarray(portrait()).crop((0, 0, 256, 250))
+    for name in ("a", "b"):
+        upright.save(folder / f"{name}.png")
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned by a quarter
+        turned = upright.transpose(Image.Transpose.ROTATE_90)
+        turned.save(folder / f"{name}-older.png", exif=exif)
+    assert run(["evaluate", str(student), "--truth", str(folder), "--scorer", "builtin", "--perceptual", "none",
+                "--out", str(tmp_path / "found"), "--json"]) == 0  # fmt: skip
+    assert json.loads(capsys.readouterr().out)["scores"]["copy_content"]["l1"] == 0
