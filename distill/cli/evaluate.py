@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
               help="Of the Fréchet distance: auto, efficientnet_lite0, inception[=FILE], pixels8, none.")  # fmt: skip
 @click.option("--perceptual", type=options.TEXT, default="auto", show_default=True,
               help="Features of the perceptual distance: auto, efficientnet_lite0, vgg19 or none.")  # fmt: skip
-@click.option("--faces", type=click.IntRange(0, options.MAX_COUNT), default=64, show_default=True,
-              help="Rows whose faces are compared (0.8 s each on a CPU); 0: none.")  # fmt: skip
+@click.option("--faces", type=click.IntRange(0, options.MAX_COUNT),
+              help="With --data: rows whose faces are compared (0.8 s each on a CPU).  [default: 64]")  # fmt: skip
 @click.option("--scorer", type=options.TEXT, default="auto", show_default=True,
               help="Who judges attributes: face-api[=FILE], builtin, a file; auto: face-api if fetched.")  # fmt: skip
 @click.option("--latent-edit", is_flag=True,
@@ -94,12 +95,11 @@ def prepare(
     strength: float | None,
     features: str,
     perceptual: str,
-    faces: int,
+    faces: int | None,
     **common: Any,
 ) -> AnyEvaluation:
     """Make the request for a data set, for photos or for true pairs, and open what it names."""
     from distill.evaluation import photos as on_photos
-    from distill.evaluation import student as on_data
     from distill.evaluation import truth as on_truth
 
     check_choice(data, photos, truth, edit)
@@ -108,31 +108,50 @@ def prepare(
     if truth is not None:
         if style is not None:
             raise click.UsageError("--style goes with --photos: true pairs are of one face")
+        check_of_data({"--features": features != "auto", "--faces": faces is not None})
         check_in_teacher("--truth", common["teacher"], latent_edit)
         on_pairs = on_truth.EvaluateTruthRequest(
             truth=truth, edit=edit, perceptual=perceptual, **in_teacher, **common
         )
         return on_truth.prepare(on_pairs, all_recipes())
     if photos is not None:
-        if (features, perceptual) != ("auto", "auto"):
-            raise click.UsageError("--features and --perceptual go with --data: photos have no targets")
+        check_of_data(
+            {
+                "--features": features != "auto",
+                "--perceptual": perceptual != "auto",
+                "--faces": faces is not None,
+            }
+        )
         check_in_teacher("--photos", common["teacher"], latent_edit)
         on_faces = on_photos.EvaluatePhotosRequest(photos=photos, style=style, **in_teacher, **common)
         return on_photos.prepare(on_faces, all_recipes())
-    assert data is not None
+    of_faces = {} if faces is None else {"faces": faces}
+    return prepare_data(
+        style, latent_edit, data=data, features=features, perceptual=perceptual, **of_faces, **common
+    )
+
+
+def prepare_data(style: Path | None, latent_edit: bool, **request: Any) -> StudentEvaluation:
+    """Make the request for a data set, and open what it names. Raises UsageError for what goes with photos."""
+    from distill.evaluation import student as on_data
+
     if latent_edit:
         raise click.UsageError("--latent-edit goes with --photos: a data set's target is the edit itself")
     if style is not None:
         raise click.UsageError("--style goes with --photos: a data set brings all inputs")
-    return on_data.prepare(
-        on_data.EvaluateRequest(data=data, features=features, perceptual=perceptual, faces=faces, **common)
-    )
+    return on_data.prepare(on_data.EvaluateRequest(**request))
 
 
 def check_strength(strength: float | None, latent_edit: bool) -> None:
     """Raise UsageError for a strength of an edit that is not asked for."""
     if strength is not None and not latent_edit:
         raise click.UsageError("--strength goes with --latent-edit")
+
+
+def check_of_data(given: Mapping[str, bool]) -> None:
+    """Raise UsageError for options that were given and mean something for a data set alone."""
+    if wrong := [name for name, is_given in given.items() if is_given]:
+        raise click.UsageError(f"{' and '.join(wrong)} {'goes' if len(wrong) == 1 else 'go'} with --data")
 
 
 def check_in_teacher(place: str, teacher: str | None, latent_edit: bool) -> None:

@@ -254,7 +254,7 @@ def test_what_does_not_go_together_is_one_line(tmp_path, capsys):
         (["--data", data, "--style", "x.png"], "--style goes with --photos"),
         (["--data", data, "--latent-edit"], "--latent-edit goes with --photos"),
         (["--data", data, "--scorer", "nobody"], "nobody: no such file; a scorer is 'builtin', 'face-api'"),
-        (["--photos", tmp_path, "--features", "pixels8"], "--features and --perceptual go with --data"),
+        (["--photos", tmp_path, "--features", "pixels8"], "--features goes with --data"),
         (["--photos", tmp_path, "--teacher", "portraits"], "--teacher goes with --latent-edit"),
         (["--photos", tmp_path / "none"], "no such file or folder"),
     ):

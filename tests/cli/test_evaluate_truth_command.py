@@ -198,3 +198,11 @@ def test_pictures_that_lie_on_their_side_are_compared_upright(tmp_path: Path, st
     assert run(["evaluate", str(student), "--truth", str(folder), "--scorer", "builtin", "--perceptual", "none",
                 "--out", str(tmp_path / "found"), "--json"]) == 0  # fmt: skip
     assert json.loads(capsys.readouterr().out)["scores"]["copy_content"]["l1"] == 0
+
+
+@pytest.mark.parametrize("options", [["--truth", "--features", "pixels8"], ["--truth", "--faces", "3"],
+                                     ["--photos", "--faces", "3"]])  # fmt: skip
+def test_options_of_data_sets_are_refused(tmp_path: Path, student: Path, capsys, options) -> None:
+    where, *more = options
+    assert run(["evaluate", str(student), where, str(make_pairs(tmp_path / "pairs")), *more]) == 2
+    assert "--data" in capsys.readouterr().err
