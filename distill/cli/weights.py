@@ -64,7 +64,7 @@ def info(source: str, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     for key, value in facts.items():
-        click.echo(f"{key + ':':23} {'-' if value is None else value}")
+        click.echo(f"{key + ':':23} {_told(value)}")
     if facts.get("state") == "not fetched":
         click.echo(f"The file is not here yet: {command_text('distill', 'weights', 'fetch', source)}")
 
@@ -122,6 +122,12 @@ def verify(names: Sequence[str], as_json: bool) -> None:
         raise DistillError(
             f"{len(bad)} of {len(results)} weights are not what they should be: {', '.join(bad)}"
         )
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):  # what a file says: control characters are escaped
+        return json.dumps(value)
+    return "-" if value is None else str(value)
 
 
 def _row(entry: dict[str, Any], width: int) -> str:

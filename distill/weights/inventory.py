@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
 from distill.errors import DistillError
+from distill.files import file_sha256, path_text, user_path
+from distill.schema import parse_json
 from distill.weights.registry import (
     WeightsEntry,
     WeightsKind,
@@ -20,9 +23,11 @@ from distill.weights.registry import (
     weights_folder,
 )
 from distill.weights.safe_pickle.machine import shown
+from distill.weights.safetensors_file import read_tensors
 
 BUFFERS = ("noise_const", "resample_filter", "w_avg")  # tensors that are no parameters
 TOLD = ("mapping_lr_multiplier", "conv_clamp", "entry", "w_avg", "noise")  # of the facts of a checkpoint
+FORMATS = ("pix2pixhd-generator", "distill-encoder-1")  # of students and encoders of ours
 OK, UNKNOWN = "ok", "no sha256 known"
 
 
@@ -47,6 +52,8 @@ def describe_weights(source: str) -> dict[str, Any]:
     Raises DistillError for a source that is unknown or cannot be read.
     """
     entry = entry_of(source)
+    if entry is None and "://" not in source and not user_path(source).exists():
+        raise DistillError(_unknown(source))
     facts: dict[str, Any] = {}
     if entry:
         facts = {key: value for key, value in asdict(entry).items() if value is not None} | place_of(entry)
@@ -54,10 +61,10 @@ def describe_weights(source: str) -> dict[str, Any]:
         if entry.card:
             facts["card"] = str(weights_folder() / entry.card)
     if entry and entry.kind in ("student", "encoder"):
-        from distill.weights.safetensors_file import read_tensors
-
-        texts = read_tensors(resolve_entry(entry), keep=lambda name: False)[1]
-        facts |= {name: _told(text) for name, text in sorted(texts.items())}
+        facts |= _texts_of(resolve_entry(entry))
+    elif entry is None and is_no_generator(user_path(source)):
+        path = user_path(source)
+        facts |= {"path": str(path), "sha256": file_sha256(path), **_texts_of(path)}
     elif entry is None or (entry.kind == "generator" and entry.path.is_file()):
         path = resolve(source)
         facts |= {"path": str(path), **_facts_of(path)}
@@ -94,6 +101,35 @@ def _facts_of(path: Path) -> dict[str, Any]:
             tensor.numel() for name, tensor in checkpoint.state.items() if not name.endswith(BUFFERS)
         ),
     }
+
+
+def _unknown(source: str) -> str:
+    """Say that a source is neither a path nor a name of any kind, and which names are near."""
+    names = [str(entry["name"]) for entry in list_weights()]
+    near = difflib.get_close_matches(source, names, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"{path_text(source)}: neither a file nor a name of weights ({', '.join(names)}){hint}"
+
+
+def is_no_generator(path: Path) -> bool:
+    """Tell whether a path is a student or an encoder of distill, by what its header says."""
+    if path.suffix != ".safetensors" or not path.is_file():
+        return False
+    return read_tensors(path, keep=lambda name: False)[1].get("format") in FORMATS
+
+
+def _texts_of(path: Path) -> dict[str, Any]:
+    """What a student's or an encoder's file says of itself; JSON in it as its values."""
+    texts = read_tensors(path, keep=lambda name: False)[1]
+    return {name: _value(text) for name, text in sorted(texts.items())}
+
+
+def _value(text: str) -> Any:
+    try:
+        value = parse_json(text.encode())
+    except (ValueError, RecursionError):
+        return _told(text)
+    return value if isinstance(value, dict) else _told(text)
 
 
 def _told(value: object) -> Any:

@@ -208,3 +208,26 @@ def test_a_folder_of_that_name_does_not_hide_the_embedded_weights(tmp_path):
     command = [sys.executable, "-m", "distill", "weights", "fetch", "portraits"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert found.stdout == f"{entry_of('portraits').path}\n", found.stderr
+
+
+@pytest.mark.parametrize("entry", [*weights_entries("student")[:1], *weights_entries("encoder")[:1]])
+def test_info_of_a_student_or_encoder_by_its_path(tmp_path, capsys, entry):
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes(entry.path.read_bytes())
+    told = []
+    for source in (entry.name, str(copy)):
+        assert run(["weights", "info", source, "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    by_name, by_path = told
+    assert by_path.pop("path") == str(copy)
+    assert by_path.items() <= by_name.items()
+    if entry.kind == "student":
+        assert by_path["student"]["scores"].keys() >= {"l1", "ssim"}
+
+
+def test_info_of_an_unknown_name_hints_among_all_kinds(capsys):
+    assert run(["weights", "info", "aging"]) == 2
+    error = capsys.readouterr().err
+    assert "did you mean ageing" in error
+    assert "portraits" in error
+    assert error.count("\n") == 1
