@@ -65,7 +65,9 @@ STYLEGAN2 = (
         type=click.IntRange(4, 1024),
         help="Side in px; needed for images of several sizes.  [default: theirs]",
     ),
-    click.option("--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000]"),
+    click.option(
+        "--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000; a child: 20]"
+    ),
     click.option(
         "--critic",
         type=click.Choice(["stylegan2", "projected"]),
@@ -77,6 +79,12 @@ STYLEGAN2 = (
         type=options.TEXT,
         metavar="FILE|NAME",
         help="Start from this generator, of the preset's shape; one of lower resolution is grown.",
+    ),
+    click.option(
+        "--child",
+        is_flag=True,
+        default=None,
+        help="Of the generator of --init: one w draws in both, and coarse structure is kept.",
     ),
     click.option("--mirror", is_flag=True, default=None, help="Show half of the images mirrored."),
     batch,
