@@ -50,10 +50,9 @@ class StyleGAN2Step:
             generator = GeneratorNetwork(settings.shape(resolution))
             self.critic = make_critic(settings, resolution, self.device, half)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.generator.mapping.requires_grad_(not settings.child)
-        if not settings.noise:
-            for name, parameter in self.generator.named_parameters():
-                parameter.requires_grad_(not name.endswith("noise_strength"))
+        for name, parameter in self.generator.named_parameters():
+            stays = settings.child and name.startswith("mapping.")
+            parameter.requires_grad_(not stays and (settings.noise or not name.endswith("noise_strength")))
         self.average: GeneratorNetwork = copy.deepcopy(self.generator).eval().requires_grad_(False)
         path_every = settings.path_every if settings.path_weight else None
         self.g_optimiser = lazy_adam(
