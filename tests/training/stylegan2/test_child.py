@@ -72,6 +72,12 @@ def failure(folder: Path, out: Path, *more: object) -> str:
     return str(caught.value)
 
 
+@pytest.fixture
+def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the search for faces: there are none, and the pictures are not what is asked about."""
+    monkeypatch.setattr(ParentLikeness, "_landmarks", lambda self, images: [None] * len(images))
+
+
 def child_step(parent: Path, **changes: Any) -> StyleGAN2Step:
     asked = {"init": str(parent), "child": True, "head_start_kimg": 0.0, "freeze_d": 0, "batch": 8}
     step = StyleGAN2Step(settle(TINY, asked | changes), SIDE, seed=0)
@@ -88,6 +94,7 @@ def learn(step: StyleGAN2Step, updates: int, *, samples: int = 0) -> dict[str, f
     return {name: float(value) for name, value in report.items()}
 
 
+@pytest.mark.usefixtures("no_search")
 def test_the_mapping_and_its_mean_stay_and_all_else_learns(
     folder: Path, parent: Path, tmp_path: Path
 ) -> None:
@@ -135,13 +142,14 @@ def test_a_generator_that_is_no_child_has_no_parent(parent: Path) -> None:
     assert parent_in({"parent": "a", "parent_sha256": "no hash"}) is None
 
 
+@pytest.mark.usefixtures("no_search")
 @pytest.mark.parametrize("critic", ["stylegan2", "projected"])
 def test_pieces_give_the_weights_of_the_whole(
     folder: Path, parent: Path, tmp_path: Path, critic: str
 ) -> None:
     """The first layers of the discriminator freeze between the pieces; R1 and the structure are in both."""
     options = ["--init", parent, "--child", "--critic", critic, "--set", "r1_every=2", "--resume", "--kimg"]
-    for name, parts in (("whole", [0.064]), ("pieces", [0.016, 0.04, 0.064])):
+    for name, parts in (("whole", [0.064]), ("pieces", [0.024, 0.064])):
         for kimg in parts:
             invoke(folder, tmp_path / name, *options, kimg)
     whole, pieces = (load_checkpoint(tmp_path / name) for name in ("whole", "pieces"))
@@ -151,6 +159,7 @@ def test_pieces_give_the_weights_of_the_whole(
     assert whole[0]["settings"]["init_sha256"] == file_sha256(parent)
 
 
+@pytest.mark.usefixtures("no_search")
 def test_a_child_resumes_with_its_own_parent_alone(folder: Path, parent: Path, tmp_path: Path) -> None:
     invoke(folder, tmp_path / "run", "--init", parent, "--child", "--kimg", 0.016)
     torch.manual_seed(6)
