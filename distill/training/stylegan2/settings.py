@@ -75,9 +75,7 @@ class StyleGAN2Settings(TrainerSettings):
     ada_kimg: Positive = 100.0  # p goes from 0 to 1 within so many thousand images at the fastest
     conv_clamp: Positive | None = None
     head_start_kimg: FromZero = 0.0  # that the discriminator learns alone, before the generator moves
-    freeze_d: CountFromZero = (
-        0  # layers of the discriminator, from the image on, that stay after its head start
-    )
+    freeze_d: CountFromZero = 0  # first layers of the discriminator, which stay after its head start
     structure_weight: FromZero = 0.0  # of a child's distance to what its parent draws in coarse resolutions
     # the file
     float16: bool = False  # write the generator in half precision

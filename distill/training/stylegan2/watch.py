@@ -27,6 +27,7 @@ FILE, REALS = "generator.safetensors", "reals.png"
 GRID = 8  # pictures a side; of a child half of them are its parent's
 GRID_PSI = 0.7
 KEPT = ("critic", "lr", "batch", "noise", "gamma", "mirror")  # settings that the file tells
+KEPT_OF_A_CHILD = ("structure_weight", "freeze_d")
 
 Plan = TrainingPlan[StyleGAN2Settings, TeacherImages]
 
@@ -120,7 +121,7 @@ class TeacherWatch:
         return TrainingResult(weights=self.plan.out / FILE, scores=self.scores)
 
     def _facts(self, position: RunPosition) -> dict[str, Any]:
-        plan, start = self.plan, self.step.start
+        plan = self.plan
         score: dict[str, Any] = {name: round(value, 3) for name, value in self.scores.items()}
         if score:
             counts = f"{plan.request.score_images} drawn, {len(self.data.held_out)} held out"
@@ -134,9 +135,19 @@ class TeacherWatch:
             "seed": plan.seed,
             "precision": plan.precision,
             "distill": __version__,
-            **({"init": start.name, "init_sha256": start.sha256} if start else {}),
-            **(Parent(name=start.name, sha256=start.sha256).facts() if start and plan.settings.child else {}),
-            **{name: round(value, 4) for name, value in self.likeness.items()},
+            **self._origin(),
             **{name: getattr(plan.settings, name) for name in KEPT},
             **score,
         }
+
+    def _origin(self) -> dict[str, Any]:
+        """The generator that the run started from, and what a child has of it."""
+        start, settings = self.step.start, self.plan.settings
+        if start is None:
+            return {}
+        facts: dict[str, Any] = {"init": start.name, "init_sha256": start.sha256}
+        if settings.child:
+            facts |= Parent(name=start.name, sha256=start.sha256).facts()
+            facts |= {name: getattr(settings, name) for name in KEPT_OF_A_CHILD}
+            facts |= {name: round(value, 4) for name, value in self.likeness.items()}
+        return facts
