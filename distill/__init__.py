@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from distill.generation.request import TaskChoices
     from distill.networks.student import NormStatistics, Student
     from distill.shards.dataset import TripletDataset
+    from distill.stylegan2.blend import blend
     from distill.stylegan2.generator import Generator
     from distill.training.trainer import TrainingResult
 
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "TaskChoices",
     "TripletDataset",
+    "blend",
     "evaluate",
     "generate",
     "load_generator",
@@ -39,17 +41,18 @@ __all__ = [
 ]
 
 AnyPath = str | PathLike[str]
-CLASSES = {
+AS_THEY_ARE = {
     "TaskChoices": "distill.generation.request",
     "TripletDataset": "distill.shards.dataset",
+    "blend": "distill.stylegan2.blend",
 }
 
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name in CLASSES:
-            return getattr(importlib.import_module(CLASSES[name]), name)
+        if name in AS_THEY_ARE:
+            return getattr(importlib.import_module(AS_THEY_ARE[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
