@@ -226,6 +226,7 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
         folder=str(run.plan.folder.resolve()),
         source=run.files.generator,
         device=run.placement.device,
+        second=run.files.second,
         direction=run.files.direction,
         scorer=run.files.scorer,
         precision=run.conditions.precision,

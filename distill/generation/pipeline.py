@@ -46,6 +46,7 @@ def generate_shard(
     rows: int,
     *,
     teacher: Generator,
+    second: Generator | None = None,
     batch_size: int,
     direction: Direction | None = None,
     scorer: AttributeScorer | None = None,
@@ -58,9 +59,9 @@ def generate_shard(
 
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
     do not depend on how many rows are wanted; B is `batch_size`. With two or more `threads`, the next batch is drawn
-    while one is judged, and `threads` faces are looked for at a time; the content is the same. `direction` and
-    `scorer` are those that the recipe names. Raises `TooStrict` when `max_candidates` (default 20 a row) were tried
-    and the shard is not full.
+    while one is judged, and `threads` faces are looked for at a time; the content is the same. `second`, `direction`
+    and `scorer` are those that the recipe names. Raises `TooStrict` when `max_candidates` (default 20 a row) were
+    tried and the shard is not full.
     """
     for item in recipe.filters:
         item.prepare()
@@ -68,6 +69,7 @@ def generate_shard(
         recipe=recipe,
         edit=recipe.edit.ready(direction),
         teacher=teacher,
+        second=second,
         builder=ShardBuilder(recipe, index, rows, threads=threads),
         scorer=check_scorer(recipe.select, scorer) if recipe.select else None,
         detector=recipe.faces.detector() if recipe.faces else None,

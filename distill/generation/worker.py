@@ -19,6 +19,7 @@ from distill.shards.folder import ShardReport, read_report, shard_is_valid
 from distill.shards.layout import ShardContent
 from distill.shards.write import commit_shard
 from distill.stylegan2.compiling import compiler_advice, keep_compiled
+from distill.stylegan2.facts import Teacher
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 from distill.timing import StageClock
@@ -35,6 +36,7 @@ class ShardTask:
     folder: str
     source: str  # of the generator
     device: str
+    second: str = ""  # the second generator of an edit that has one
     direction: str = ""  # its file or name, and
     scorer: str = ""  # who scores the images: both for attribute edits alone
     precision: Format = "fp32"
@@ -73,17 +75,14 @@ def draw_shard(
     be_reproducible()
     keep_freed_memory()
     teacher = teacher_of(task.source, task.device, task.precision, compiled=task.compiled)
-    if teacher.sha256 != recipe.generator.sha256:
-        raise DistillError(
-            f"{task.source} has sha256 {teacher.sha256[:12]}… here, the recipe names"
-            f" {recipe.generator.sha256[:12]}…; give every worker the same weights"
-        )
+    check_weights(teacher, task.source, recipe.generator)
     with compiler_advice(compiled=task.compiled, instead="begin another folder without --compile"):
         content = generate_shard(
             recipe,
             task.index,
             task.rows,
             teacher=teacher,
+            second=second_of(task, recipe),
             batch_size=task.batch_size,
             direction=read_direction(task.direction, generator=task.source) if task.direction else None,
             scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
@@ -94,6 +93,24 @@ def draw_shard(
         )
     drawn = conditions_on(str(teacher.device), task.precision, task.batch_size, compiled=task.compiled)
     return replace(content, conditions_json=drawn.to_json())
+
+
+def second_of(task: ShardTask, recipe: Recipe) -> Generator | None:
+    """Load the second generator of an edit that has one."""
+    if recipe.edit.second is None:
+        return None
+    second = teacher_of(task.second, task.device, task.precision, compiled=task.compiled)
+    check_weights(second, task.second, recipe.edit.second)
+    return second
+
+
+def check_weights(generator: Generator, source: str, wanted: Teacher) -> None:
+    """Raise DistillError where the weights here are not those that the recipe names."""
+    if generator.sha256 != wanted.sha256:
+        raise DistillError(
+            f"{source} has sha256 {generator.sha256[:12]}… here, the recipe names {wanted.sha256[:12]}…;"
+            " give every worker the same weights"
+        )
 
 
 def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
@@ -112,9 +129,9 @@ def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
 cached_scorer = lru_cache(maxsize=1)(open_scorer)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def teacher_of(source: str, device: str, precision: Format, *, compiled: bool = False) -> Generator:
-    """Load the teacher once per process."""
+    """Load a generator once per process; a data set has two at most."""
     if compiled:
         keep_compiled(cache_folder("compiled"))
     return load_generator(source, device=device, precision=precision, compiled=compiled)
