@@ -75,7 +75,7 @@ def above_0(most: float) -> click.FloatRange:
     " both map z to w alike, as a child does]",
 )
 @click.option("--space", type=click.Choice(["w", "w+"]), help="Of an embedding.  [default: w+]")
-@click.option("--steps", type=click.IntRange(1, 100_000), help="Of an embedding, at most.  [default: 1000]")
+@click.option("--steps", type=click.IntRange(1, 10_000), help="Of an embedding, at most.  [default: 1000]")
 @click.option(
     "--min-ssim",
     type=options.FiniteRange(-1, 1),

@@ -17,6 +17,7 @@ from distill.schema import Frozen
 
 if TYPE_CHECKING:
     from distill.directions.file import Direction
+    from distill.generation.second_generator import Embedded
     from distill.stylegan2.facts import Teacher
 
 Numbers = NDArray[np.int64]  # one per candidate
@@ -49,6 +50,11 @@ class Edit(Frozen):
     @property
     def second(self) -> Teacher | None:
         """The second generator of edits that have one: it draws the `second_role`."""
+        return None
+
+    @property
+    def embedding(self) -> Embedded | None:
+        """How the image of the second generator is looked for; None where its w is known."""
         return None
 
     @property

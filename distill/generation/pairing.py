@@ -29,10 +29,8 @@ def second_name(base: TaskRecipe, choices: TaskChoices) -> str:
     return choices.second_generator or (own if isinstance(own, str) else own.name)
 
 
-def with_second_generator(
-    base: TaskRecipe, choices: TaskChoices, *, first: str, second: str
-) -> tuple[TaskRecipe, dict[str, str]]:
-    """Put the second generator and the pairing into the recipe of a task; give the sha256 of what compares images.
+def with_second_generator(base: TaskRecipe, choices: TaskChoices, *, first: str, second: str) -> TaskRecipe:
+    """Put the second generator and the pairing into the recipe of a task.
 
     Without a choice the pairing is `shared` where both generators map z to w by the same network, else `embed`.
     Raises DistillError for a generator that is not there, and for choices that the pairing has no use for.
@@ -41,7 +39,6 @@ def with_second_generator(
     assert isinstance(edit, SecondGenerator)
     pairing = choices.pairing or ("shared" if share_mapping(first, second) else "embed")
     changes = {"second_generator": teacher_facts(second).model_dump()}
-    models: dict[str, str] = {}
     if pairing == "shared":
         refuse_search(choices)
         base = base.revised(shard_size=SHARED_SHARD_SIZE).refiltered("likeness", min_ssim=SHARED_MIN_SSIM)
@@ -50,10 +47,9 @@ def with_second_generator(
         own = edit.pairing if isinstance(edit.pairing, Embedded) else Embedded()
         given = {"space": choices.space, "steps": choices.steps}
         kept = {key: value for key, value in given.items() if value is not None}
-        found = own.model_copy(update=kept)
-        models["features_sha256"] = perceptual_sha256(found.features)
+        found = own.model_copy(update={**kept, "features_sha256": perceptual_sha256(own.features)})
     base = base.revised(**changes, pairing=found.model_dump())
-    return base.refiltered("likeness", min_ssim=choices.min_ssim), models
+    return base.refiltered("likeness", min_ssim=choices.min_ssim)
 
 
 def refuse_search(choices: TaskChoices) -> None:

@@ -200,6 +200,11 @@ class Recipe(Frozen):
         """The side of the smallest image that is drawn, px."""
         return min(self.generator.resolution, (self.edit.second or self.generator).resolution)
 
+    @property
+    def largest_drawn(self) -> int:
+        """The side of the largest image that is drawn, px."""
+        return max(self.generator.resolution, (self.edit.second or self.generator).resolution)
+
     def drawn_by(self, role: str) -> Teacher:
         """The generator that draws a role."""
         return self.edit.second if self.edit.second and role == self.edit.second_role else self.generator

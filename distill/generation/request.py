@@ -96,7 +96,7 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     files = RecipeFiles(generator=source)
     if second := second_name(base, choices):
         files = RecipeFiles(generator=source, second=weights_of(second))
-        base, models = with_second_generator(base, choices, first=request.generator, second=second)
+        base = with_second_generator(base, choices, first=request.generator, second=second)
     names = {*type(base).model_fields, "crossover", "strength"}
     base = base.revised(**{key: value for key, value in asdict(choices).items() if key in names})
     if isinstance(edit := base.edit, AlongDirection):

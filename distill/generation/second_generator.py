@@ -38,7 +38,7 @@ class Embedded(Frozen):
 
     name: Literal["embed"] = "embed"
     space: Literal["w", "w+"] = "w+"
-    steps: int = Field(default=1000, ge=1, le=100_000)
+    steps: int = Field(default=1000, ge=1, le=10_000)
     stalled: float = Field(default=0.01, ge=0, lt=1)
     features: str = "efficientnet_lite0"
     features_sha256: str = ""
@@ -66,11 +66,15 @@ class SecondGenerator(Edit):
     @property
     def latents(self) -> tuple[str, ...]:
         """Of a shared w+ one copy is stored."""
-        return self.roles if isinstance(self.pairing, Embedded) else ("source",)
+        return self.roles if self.embedding else ("source",)
 
     @property
     def second(self) -> Teacher | None:
         return self.second_generator if isinstance(self.second_generator, Teacher) else None
+
+    @property
+    def embedding(self) -> Embedded | None:
+        return self.pairing if isinstance(self.pairing, Embedded) else None
 
     @property
     def second_role(self) -> str | None:
@@ -98,7 +102,7 @@ class SecondGenerator(Edit):
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
         """Return the w+ of both roles; of an embedded one it is not known before the face is drawn."""
         face = parents_NPLD[:, 0]
-        return {self.face: face} | ({} if isinstance(self.pairing, Embedded) else {self.second_draws: face})
+        return {self.face: face} | ({} if self.embedding else {self.second_draws: face})
 
 
 def check_shared(first: Teacher, second: Teacher) -> None:

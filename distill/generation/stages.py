@@ -16,6 +16,7 @@ from distill.errors import DistillError
 from distill.generation.align import framed
 from distill.generation.batch import Batch, Numbers
 from distill.generation.edit import Edit
+from distill.generation.embed import LatentSearch
 from distill.generation.recipe import Recipe
 from distill.generation.select import select_pairs
 from distill.generation.shard_builder import ShardBuilder
@@ -35,13 +36,14 @@ OnProgress = Callable[[int, int], None]  # (accepted so far, tried so far) in th
 class ShardRun:
     """What the stages of one shard work with; `edit` is the recipe's, ready to be applied.
 
-    `second` is the second generator of an edit that has one.
+    `second` is the second generator of an edit that has one; `search` finds its latents where they are not known.
     """
 
     recipe: Recipe
     edit: Edit
     teacher: Generator
     second: Generator | None
+    search: LatentSearch | None
     builder: ShardBuilder
     scorer: AttributeScorer | None
     detector: FaceDetector | None
@@ -86,6 +88,25 @@ def drawer_of(run: ShardRun, picture: str) -> Generator:
     if run.second is None:
         raise DistillError(f"the role {picture!r} needs a second generator")
     return run.second
+
+
+def embed(
+    run: ShardRun, ids: Sequence[int], ws_by_picture: dict[str, Tensor], images: dict[str, Tensor]
+) -> dict[str, Numbers]:
+    """Look for the face in the second generator, where it is not drawn from a w that is known.
+
+    Adds its w+ and picture to what was drawn; returns the steps that it took.
+    """
+    role, drawn = run.edit.second_role, list(images.values())
+    if run.edit.embedding is None or role is None:
+        return {}
+    if run.search is None:
+        raise DistillError(f"the role {role!r} is to be embedded, and nobody looks for it")
+    with run.clock.stage("embed"):
+        found = run.search(ids, drawn[0])
+        ws_by_picture[role] = found.ws
+        images[role] = drawer_of(run, role).synthesize(found.ws, noise=run.recipe.noise)
+    return {"steps": found.steps}
 
 
 def wait_until_drawn(run: ShardRun, batch: Batch) -> None:

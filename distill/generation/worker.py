@@ -12,6 +12,7 @@ from distill.devices import Format, be_reproducible, keep_freed_memory, usable_c
 from distill.directions.file import read_direction
 from distill.errors import DistillError
 from distill.generation.conditions import conditions_on
+from distill.generation.embed import KeptBatches, LatentSearch, OnStep, open_space, search_key
 from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
 from distill.generation.stages import OnProgress
@@ -54,7 +55,9 @@ class Made:
     seconds: dict[str, float]
 
 
-def make_shard(task: ShardTask, *, on_progress: OnProgress | None = None) -> Made:
+def make_shard(
+    task: ShardTask, *, on_progress: OnProgress | None = None, on_step: OnStep | None = None
+) -> Made:
     """Make one shard and put it on disk, unless it is there already. Runs in a worker or in the driver."""
     recipe, folder = Recipe.from_json(task.recipe_json), Path(task.folder)
     if shard_is_valid(folder, task.index, digest=recipe.digest, rows=task.rows):
@@ -62,27 +65,43 @@ def make_shard(task: ShardTask, *, on_progress: OnProgress | None = None) -> Mad
         if report:
             return Made(report=report, seconds={})
     clock = StageClock()
-    content = draw_shard(task, recipe, clock=clock, on_progress=on_progress)
+    kept = kept_batches(task, recipe, folder)
+    content = draw_shard(task, recipe, clock=clock, kept=kept, on_progress=on_progress, on_step=on_step)
     with clock.stage("write"):
         report = commit_shard(folder, content)
+    kept.clear()
     return Made(report=report, seconds=clock.seconds)
 
 
+def kept_batches(task: ShardTask, recipe: Recipe, folder: Path) -> KeptBatches:
+    """Name where what is found for a shard is kept until it is done."""
+    key = search_key(recipe, task.precision, task.batch_size, task.compiled)
+    return KeptBatches(folder=folder, index=task.index, key=key)
+
+
 def draw_shard(
-    task: ShardTask, recipe: Recipe, *, clock: StageClock, on_progress: OnProgress | None
+    task: ShardTask,
+    recipe: Recipe,
+    *,
+    clock: StageClock,
+    kept: KeptBatches | None = None,
+    on_progress: OnProgress | None = None,
+    on_step: OnStep | None = None,
 ) -> ShardContent:
-    """Load what the task needs, and draw its shard."""
+    """Load what the task needs, and draw its shard. `kept`: where batches that take long are kept meanwhile."""
     be_reproducible()
     keep_freed_memory()
     teacher = teacher_of(task.source, task.device, task.precision, compiled=task.compiled)
     check_weights(teacher, task.source, recipe.generator)
+    second = second_of(task, recipe)
     with compiler_advice(compiled=task.compiled, instead="begin another folder without --compile"):
         content = generate_shard(
             recipe,
             task.index,
             task.rows,
             teacher=teacher,
-            second=second_of(task, recipe),
+            second=second,
+            search=search_of(second, recipe, kept, on_step),
             batch_size=task.batch_size,
             direction=read_direction(task.direction, generator=task.source) if task.direction else None,
             scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
@@ -102,6 +121,19 @@ def second_of(task: ShardTask, recipe: Recipe) -> Generator | None:
     second = teacher_of(task.second, task.device, task.precision, compiled=task.compiled)
     check_weights(second, task.second, recipe.edit.second)
     return second
+
+
+def search_of(
+    second: Generator | None, recipe: Recipe, kept: KeptBatches | None, on_step: OnStep | None
+) -> LatentSearch | None:
+    """Make ready to look through the second generator, where the edit asks for it."""
+    if second is None or recipe.edit.embedding is None:
+        return None
+    space = space_of(second, recipe.edit.embedding)
+    return LatentSearch(space=space, kept=kept, on_step=on_step or (lambda step: None))
+
+
+space_of = lru_cache(maxsize=1)(open_space)
 
 
 def check_weights(generator: Generator, source: str, wanted: Teacher) -> None:
