@@ -27,5 +27,5 @@ RECIPE = TaskRecipe(
     faces=FaceSearch(min_confidence=0.5, detect_size=144),
     filters=(FaceFilter(max_framing_error=0.15), LikenessFilter(min_ssim=0.6)),
     align="gate",
-    shard_size=16,
+    shard_size=8,
 )

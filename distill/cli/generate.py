@@ -101,7 +101,7 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--shard-size",
     type=click.IntRange(1, 100_000),
-    help="Triplets per shard.  [default: 256, of embeddings 16]",
+    help="Triplets per shard.  [default: 256, of embeddings 8]",
 )
 @click.option(
     "--batch-size",

@@ -16,6 +16,7 @@ from distill.weights.registry import cached_checkpoint, resolve
 if TYPE_CHECKING:
     from distill.generation.request import TaskChoices
 
+PAIRINGS = ("shared", "embed")
 # Where both generators draw the same w, a pair costs two images and no search: shards of the usual size, and every
 # pair is kept; its SSIM is stored all the same.
 SHARED_SHARD_SIZE, SHARED_MIN_SSIM = 256, -1.0
@@ -38,6 +39,8 @@ def with_second_generator(base: TaskRecipe, choices: TaskChoices, *, first: str,
     edit = base.edit
     assert isinstance(edit, SecondGenerator)
     pairing = choices.pairing or ("shared" if share_mapping(first, second) else "embed")
+    if pairing not in PAIRINGS:
+        raise DistillError(f"pairing {pairing!r} is none of {', '.join(PAIRINGS)}")
     changes = {"second_generator": teacher_facts(second).model_dump()}
     if pairing == "shared":
         refuse_search(choices)

@@ -89,7 +89,7 @@ def test_without_a_choice_a_child_shares_w_and_any_other_is_embedded_into(
     other = make_child(tiny_weights, tmp_path / "other.safetensors", mapping=1.0)
     shared = asked("face-to-drawing", tiny_weights, tiny_child)
     embedded = asked("face-to-drawing", tiny_weights, other)
-    for recipe, pairing, size, least in ((shared, SharedW, 256, -1.0), (embedded, Embedded, 16, 0.6)):
+    for recipe, pairing, size, least in ((shared, SharedW, 256, -1.0), (embedded, Embedded, 8, 0.6)):
         assert isinstance(recipe.edit, SecondGenerator)
         assert isinstance(recipe.edit.pairing, pairing)
         assert recipe.shard_size == size
@@ -188,6 +188,13 @@ def test_a_drawing_of_another_size_is_framed_by_the_quad_of_its_face() -> None:
     stored = framed(batch, [0], recipe)
     assert stored["source"].shape == stored["target"].shape == (1, 64, 64, 3)
     assert np.abs(stored["source"].astype(int) - stored["target"]).mean() < 12
+
+
+def test_a_pairing_that_there_is_not_is_refused(tiny_weights: Path, tiny_child: Path) -> None:
+    with pytest.raises(DistillError, match="pairing 'blend' is none of shared, embed"):
+        asked("face-to-drawing", tiny_weights, tiny_child, pairing="blend")
+    with pytest.raises(DistillError, match="steps"):
+        asked("face-to-drawing", tiny_weights, tiny_child, pairing="embed", steps=0)
 
 
 def test_a_second_generator_that_is_not_there_is_named() -> None:
