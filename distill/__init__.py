@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from distill.devices import Precision
@@ -183,6 +183,7 @@ def translate(
     out: AnyPath,
     style: AnyPath | None = None,
     size: int | None = None,
+    align: Literal["ffhq", "none"] = "ffhq",
     paste_back: bool = False,
     all_faces: bool = False,
     device: str = "auto",
@@ -190,6 +191,7 @@ def translate(
 ) -> PhotoResults[TranslatedFace]:
     """Run a student on the faces of photos (files and folders) into `out`: what `distill translate` does.
 
+    `align` "none" looks for no face: the middle square of each picture goes in, as of drawings.
     The result lists the files written by face, and the photos that were skipped with the reason; `check()` raises
     DistillError where none worked.
     """
@@ -203,6 +205,7 @@ def translate(
         out=Path(out),
         style=Path(style) if style is not None else None,
         size=size,
+        align=align,
         paste_back=paste_back,
         all_faces=all_faces,
         device=device,

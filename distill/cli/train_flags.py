@@ -25,6 +25,12 @@ PIX2PIX = (
     click.option("--inputs", metavar="ROLE,…", help="Images that go in.  [the recipe's]"),
     click.option("--target", metavar="ROLE", help="Image to learn.  [the recipe's]"),
     click.option(
+        "--reverse",
+        is_flag=True,
+        default=None,
+        help="Learn pairs the other way: their target goes in, their input is what to draw.",
+    ),
+    click.option(
         "--init",
         type=PATH,
         metavar="FILE",
@@ -147,6 +153,7 @@ ABOUT = {
     distill train-pix2pix --data runs/demo --out runs/student
     distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
     distill train-pix2pix --data runs/demo --set ngf=48 --set lean=true --out runs/wider
+    distill train-pix2pix --data runs/drawings --reverse --out runs/drawing-to-face
     """,
     "stylegan2": """Train a StyleGAN2 on a folder of images or an image set, with adaptive augmentation.
 

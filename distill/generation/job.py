@@ -17,6 +17,7 @@ from distill.errors import DistillError, Incomplete, Interrupted
 from distill.files import made_folder
 from distill.generation.attempt import Outcome
 from distill.generation.conditions import Conditions, choose_conditions, difference_note, read_conditions
+from distill.generation.embed import sweep_kept
 from distill.generation.local import run_here
 from distill.generation.placement import Placement, place
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
@@ -44,9 +45,10 @@ from distill.timing import StageClock
 
 @dataclass(frozen=True, kw_only=True)
 class RunCallbacks:
-    """Callbacks for progress: rows accepted and tried, seconds by stage, notes."""
+    """Callbacks for progress: rows accepted and tried, steps of an embedding, seconds by stage, notes."""
 
     count: Callable[[int, int], None] = lambda accepted, tried: None
+    step: Callable[[int, int], None] = lambda step, most: None
     spent: Callable[[Mapping[str, float]], None] = lambda seconds: None
     note: Callable[[str], None] = lambda line: None
 
@@ -62,7 +64,11 @@ class RunCallbacks:
             progress.beside(f"{share:.0%} of candidates accepted")
             progress.advance(accepted_now)
 
-        return cls(count=count, spent=(clock or StageClock()).add, note=progress.note)
+        def step(done: int, most: int) -> None:
+            progress.beside(f"embedding: step {done} of at most {most}")
+            progress.advance(0)
+
+        return cls(count=count, step=step, spent=(clock or StageClock()).add, note=progress.note)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +95,8 @@ def prepare(request: GenerateRequest) -> GenerationRun:
         request.conditions,
         there,
         device=resolve_device("auto") if placement.device == "auto" else placement.device,
-        resolution=recipe.generator.resolution,
+        resolution=recipe.largest_drawn,
+        embeds=recipe.edit.embedding is not None,
         elsewhere=not placement.here,
     )
     return GenerationRun(
@@ -149,6 +156,7 @@ def claimed_folder(run: GenerationRun) -> Iterator[None]:
     folder = run.plan.folder
     claim_folder(run.plan, run.begun or run.conditions)
     sweep(folder)
+    sweep_kept(folder, run.plan.done)
     if run.plan.todo:
         write_goal(folder, run.plan.n)
         (folder / MANIFEST_FILE).unlink(missing_ok=True)
@@ -187,7 +195,9 @@ def outcomes(
     if not tasks:
         return
     if placement.cluster == "none":
-        yield from run_here(lambda task: make_counted(task, stop=stop, callbacks=callbacks), tasks, stop=stop)
+        yield from run_here(
+            lambda task: make_counted(run, task, stop=stop, callbacks=callbacks), tasks, stop=stop
+        )
         return
     from distill.generation.cluster import run_on_cluster  # dask takes a second to import
 
@@ -205,9 +215,11 @@ def outcomes(
         yield outcome
 
 
-def make_counted(task: ShardTask, *, stop: threading.Event, callbacks: RunCallbacks) -> Made:
+def make_counted(
+    run: GenerationRun, task: ShardTask, *, stop: threading.Event, callbacks: RunCallbacks
+) -> Made:
     """Make a shard in this process, counting batch by batch and leaving between batches when told to."""
-    seen = [0, 0]
+    seen, embedding = [0, 0], run.plan.recipe.edit.embedding
 
     def on_progress(accepted: int, tried: int) -> None:
         callbacks.count(accepted - seen[0], tried - seen[1])
@@ -215,7 +227,12 @@ def make_counted(task: ShardTask, *, stop: threading.Event, callbacks: RunCallba
         if stop.is_set() and accepted < task.rows:
             raise Interrupted("stopped between two batches")
 
-    return make_shard(task, on_progress=on_progress)
+    def on_step(step: int) -> None:
+        callbacks.step(step, embedding.steps if embedding else 0)
+        if stop.is_set():
+            raise Interrupted("stopped between two steps of an embedding")
+
+    return make_shard(task, on_progress=on_progress, on_step=on_step)
 
 
 def task_of(run: GenerationRun, index: int) -> ShardTask:
@@ -226,6 +243,7 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
         folder=str(run.plan.folder.resolve()),
         source=run.files.generator,
         device=run.placement.device,
+        second=run.files.second,
         direction=run.files.direction,
         scorer=run.files.scorer,
         precision=run.conditions.precision,
@@ -249,6 +267,7 @@ def close_data_set(plan: ShardPlan) -> list[ShardReport]:
             )
         reports.append(report)
     sweep(plan.folder)  # again: a worker of a driver that was killed may have lived on for a moment
+    sweep_kept(plan.folder)
     fields = recipe.model_dump(mode="json")
     write_card(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
     write_manifest(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)

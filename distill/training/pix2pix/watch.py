@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.attributes.judge import selection
+from distill.attributes.moves import opposite_task
 from distill.errors import DistillError
 from distill.files import atomic_write
 from distill.metrics.features import Features, load_features
@@ -166,8 +167,9 @@ def student_facts(plan: Plan, step: Pix2PixHDStep) -> StudentFacts:
     dataset = plan.data.dataset
     *inputs, target = dataset.roles
     generator = dataset.recipe.get("generator")
+    task = dataset.recipe.get("task")
     return StudentFacts(
-        task=dataset.recipe.get("task"),
+        task=opposite_task(task) if task and plan.settings.reverse else task,
         inputs=tuple(inputs),
         target=target,
         resolution=dataset.resolution,
