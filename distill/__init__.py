@@ -230,8 +230,8 @@ def project(
     """Put the faces of photos (files and folders) into the latent space of a generator: what `distill project` does.
 
     `space`: "w", "w+", "pti", "encoder", or several as "w,w+". `encoder`: a name or a file, by default the one that
-    comes with distill for the generator. The same call resumes. The result tells of each photo how near it
-    came, and the photos that were skipped with the reason; `read_projections` reads the latents.
+    comes with distill for the generator. The same call resumes. The result tells how near each photo came, and why
+    others were skipped; `read_projections` reads the latents.
     """
     from distill.editing.project import ProjectRequest, chosen_spaces, open_projection, project_photos
     from distill.weights.by_name import path_by_name
@@ -252,10 +252,7 @@ def project(
 
 
 def read_projections(folder: AnyPath, *, generator: Generator) -> list[StoredProjection]:
-    """Read the projections that `project` wrote into a folder, checked against their generator.
-
-    Raises DistillError for those of another one. See `editing.projections`.
-    """
+    """Read the projections that `project` wrote into a folder. Raises DistillError for those of another generator."""
     from distill.editing import projections
 
     return projections.read_projections(Path(folder), generator)
