@@ -157,6 +157,8 @@ class Recipe(Frozen):
             )
         if self.roles != self.edit.roles:
             raise ValueError(f"the edit {self.edit.name!r} has the roles {', '.join(self.edit.roles)}")
+        if self.edit.second_role and self.edit.second is None:
+            raise ValueError("the second generator is named without its facts")
         names = [item.name for item in self.filters]
         if self.align != "none" and "face" not in names:
             raise ValueError(f"align {self.align!r} needs the face filter, which finds the landmarks")

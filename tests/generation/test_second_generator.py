@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,15 @@ def test_the_digest_holds_both_weights_and_neither_name(tiny_weights: Path, tiny
     assert digest_of(renamed) == recipe.digest
     other = {**fields, "edit": {**fields["edit"], "second_generator": {**second, "sha256": "cd" * 32}}}
     assert digest_of(other) != recipe.digest
+
+
+def test_a_recipe_that_only_names_its_second_generator_is_refused(
+    tiny_weights: Path, tiny_child: Path
+) -> None:
+    fields = asked("face-to-drawing", tiny_weights, tiny_child).model_dump(mode="json")
+    fields["edit"]["second_generator"] = "avatars"
+    with pytest.raises(DistillError, match="second generator is named without its facts"):
+        Recipe.from_json(json.dumps(fields))
 
 
 @pytest.mark.parametrize(
