@@ -175,6 +175,7 @@ def test_verify_checks_what_is_here(capsys):
     names = (
         "portraits",
         "people",
+        "drawings",
         "avatars",
         "style-mix",
         "gender-swap",
