@@ -24,7 +24,7 @@ class Moments:
     count: int
 
 
-def moments(features_ND: Floats, *, unbiased: bool = True) -> Moments:
+def moments(features_ND: NDArray[np.floating], *, unbiased: bool = True) -> Moments:
     """Take mean and covariance: divided by N - 1 as pytorch-fid does, or, not `unbiased`, by N as NVIDIA's program.
 
     Raises ValueError for fewer than two samples.

@@ -26,7 +26,12 @@ def kernel_distance(a_ND: Floats, b_MD: Floats) -> float:
 
 
 def subset_distances(
-    generated_ND: Floats, real_MD: Floats, *, seed: int, subsets: int = SUBSETS, most: int = MOST
+    generated_ND: NDArray[np.floating],
+    real_MD: NDArray[np.floating],
+    *,
+    seed: int,
+    subsets: int = SUBSETS,
+    most: int = MOST,
 ) -> Floats:
     """Return the kernel distance of each of `subsets` draws from both sides, [subsets]; KID is their mean.
 
@@ -36,8 +41,8 @@ def subset_distances(
     random = np.random.RandomState(seed)
     count = min(len(generated_ND), len(real_MD), most)
 
-    def some(rows: Floats) -> Floats:
-        return rows[random.choice(len(rows), count, replace=False)]
+    def some(rows: NDArray[np.floating]) -> Floats:
+        return rows[random.choice(len(rows), count, replace=False)].astype(np.float64)
 
     return np.array([kernel_distance(some(generated_ND), some(real_MD)) for _ in range(subsets)])
 
