@@ -167,27 +167,31 @@ def test_full_names_take_all_pictures_and_others_no_more_than_samples(tiny_weigh
 # ---- Linear separability
 
 
-def write_scorer(folder, strength):
-    """A scorer of redness: the difference of two channels' means, times `strength`."""
-    weights = np.array([[-1.0, 1.0], [0, 0], [1.0, -1.0]]) * strength
+SMILE = 'kind = "softmax"\nlabels = ["no", "yes"]\npositive = "yes"\n'
+VALUE = 'kind = "value"\n'
+
+
+def write_scorer(folder, weights, kind):
+    """A scorer of redness: `weights` [3, K] of the means of the channels."""
+    weights = np.array(weights, np.float32)
     nodes = [
         node("GlobalAveragePool", ["images"], "mean"),
         node("Flatten", ["mean"], "flat"),
         node("Gemm", ["flat", "w"], "logits"),
     ]
-    data = model(nodes, {"w": weights.astype(np.float32)}, ["N", 3, 32, 32], {"logits": ["N", 2]})
+    data = model(nodes, {"w": weights}, ["N", 3, 32, 32], {"logits": ["N", weights.shape[1]]})
     (folder / "red.onnx").write_bytes(data)
     path = folder / "red.toml"
     path.write_text(
         'network = "red.onnx"\n[input]\ncrop = "whole"\nmean = 0.0\nstd = 1.0\n'
-        '[[scores]]\nname = "red"\nkind = "softmax"\nlabels = ["no", "yes"]\npositive = "yes"\n'
+        f'[[scores]]\nname = "red"\n{kind}'
     )
     return path
 
 
 def test_separability_over_own_attributes_carries_their_number(tiny_weights, tmp_path, capsys):
     out = tmp_path / "out"
-    scorer = write_scorer(tmp_path, 60.0)
+    scorer = write_scorer(tmp_path, [[1.0], [0.0], [-1.0]], VALUE)
     command = (tiny_weights, "--metrics", "ls", "--samples", 300, "--scorer", scorer, *ALONE, "--out", out)
     assert assess(*command) == 0
     found = report_in(out)
@@ -210,7 +214,7 @@ def test_separability_over_own_attributes_carries_their_number(tiny_weights, tmp
 def test_a_killed_run_gives_the_numbers_of_an_undisturbed_one(tiny_weights, pictures, tmp_path):
     command = [str(word) for word in (
         "assess-teacher", tiny_weights, "--data", pictures, "--metrics", "fid,kid,ppl_wend",
-        "--features", "pixels8", "--samples", 1500, *ALONE,
+        "--features", "pixels8", "--samples", 800, *ALONE,
     )]  # fmt: skip
     out = tmp_path / "killed"
     process = subprocess.Popen(
@@ -252,7 +256,7 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_weights, tmp_path, monkeypatc
 @pytest.mark.cluster
 def test_two_workers_give_the_numbers_of_one(tiny_weights, pictures, tmp_path):
     command = (tiny_weights, "--data", pictures, "--metrics", "fid,pr,ppl_wend", "--features", "pixels8")
-    command = (*command, "--samples", 600, "--psi", "0.7,1")
+    command = (*command, "--samples", 300, "--psi", "0.7,1")
     assert assess(*command, "--cluster", "none", "--out", tmp_path / "one") == 0
     assert assess(*command, "--workers", 2, "--out", tmp_path / "two") == 0
     assert (tmp_path / "one" / "metrics.json").read_bytes() == (
@@ -311,7 +315,7 @@ def test_bad_input_is_one_line(tiny_weights, pictures, tmp_path, monkeypatch, ca
             Image.new("RGB", size, (number, 0, 0)).save(tmp_path / name / f"{number}.png")
     (tmp_path / "note.txt").write_text("a file")
     torch.save({"weight": torch.zeros(3, 3, 3, 3)}, tmp_path / "other.pth")
-    write_scorer(tmp_path, 0.01)
+    write_scorer(tmp_path, [[-0.01, 0.01], [0, 0], [0.01, -0.01]], SMILE)
     out = [] if "--out" in options else ["--out", "out"]
     assert assess(tiny_weights, *out, *options) == 2
     captured = capsys.readouterr()
