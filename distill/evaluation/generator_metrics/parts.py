@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.devices import be_reproducible, keep_freed_memory
+from distill.devices import be_reproducible, keep_freed_memory, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint, os_error
 from distill.evaluation.generator_metrics.readers import Floats
 from distill.evaluation.generator_metrics.sources import After, Output, Source
@@ -64,7 +64,8 @@ def make_part(task: PartTask, *, after: After = lambda rows: None) -> PartDone:
     """Read one part and put its numbers on the disk. Runs in a worker or in the driver."""
     be_reproducible()
     keep_freed_memory()
-    found = task.source.read(task.outputs, task.rows, task.device, after)
+    device = resolve_device(task.device)  # a cluster's worker chooses its own
+    found = task.source.read(task.outputs, task.rows, device, after)
     for output, values in zip(task.outputs, found, strict=True):
         path = part_path(Path(task.folder), task.source, output, task.rows)
         data = io.BytesIO()

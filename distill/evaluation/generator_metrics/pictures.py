@@ -21,7 +21,7 @@ from distill.metrics.path_length import PathLength
 
 SAMPLES, PICTURES, OUTSIDE = "#2f7fb8", "#b9c0c7", "#e07b39"
 COLOURS = ("#2f7fb8", "#e07b39", "#3a9d5d", "#b3261e", "#7b5ea7")
-INK, FAINT = "#20242a", "#68707a"
+INK = "#20242a"
 DPI, BINS = 110, 60
 POINTS = 2000  # of each kind that are shown
 STYLE: dict[Any, Any] = {
@@ -151,8 +151,8 @@ def draw_sweep(results: Sequence[MetricResult]) -> bytes:
         axes.errorbar(psis, [one.value for one in found], yerr=errors, marker="o", color=SAMPLES, capsize=3)
         axes.set_title(f"{base}, less is better", loc="left", fontsize=9)
         axes.set_xticks(psis, [f"{psi:g}" for psi in psis])
-        axes.margins(0.12)
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(0.0, low), 1.08 * high)
         axes.set_xlabel("truncation ψ")
         axes.grid(alpha=0.3)
     return _png(figure)
@@ -163,10 +163,13 @@ def _quality(
 ) -> None:
     psis = sorted(precision)
     x, y = [recall[psi].value for psi in psis], [precision[psi].value for psi in psis]
-    axes.plot(x, y, marker="o", color=SAMPLES)
-    for psi, *place in zip(psis, x, y, strict=True):
-        axes.annotate(f"ψ {psi:g}", place, xytext=(6, 6), textcoords="offset points", color=FAINT)
-    axes.set(xlabel="recall: variety", ylabel="precision: quality", xlim=(-0.02, 1), ylim=(0, 1.05))
+    axes.plot(x, y, color=PICTURES, zorder=1)
+    for psi, colour, *place in zip(psis, _cycle(len(psis)), x, y, strict=True):
+        axes.scatter(*place, color=colour, label=f"ψ {psi:g}", zorder=2)
+    axes.set(xlabel="recall: variety", ylabel="precision: quality")
+    axes.set_xlim(-0.03 * max(x) - 0.002, 1.1 * max(x) + 0.01)
+    axes.set_ylim(0, 1.05)
+    axes.legend(frameon=False)
     axes.grid(alpha=0.3)
 
 

@@ -106,7 +106,8 @@ def section(run: MetricsRun, measured: Measured) -> str:
     """Return the Markdown section of a model card."""
     parts = ["## Metrics", f"{basis(run)}.", table(run, measured)]
     parts += [attribute_table(measured)] if measured.attributes else []
-    parts += [f"{escape('; '.join(notes(run, measured)))}."] if notes(run, measured) else []
+    if said := notes(run, measured):
+        parts.append("\n".join(f"- {escape(line)}" for line in said))
     return "\n\n".join([*parts, f"{escape(published_line())}."]) + "\n"
 
 
@@ -161,5 +162,6 @@ def text(run: MetricsRun, measured: Measured) -> str:
     """Return what the command prints."""
     parts = [table(run, measured)]
     parts += [attribute_table(measured)] if measured.attributes else []
-    parts += ["\n".join(f"note: {line}" for line in notes(run, measured))] if notes(run, measured) else []
+    if said := notes(run, measured):
+        parts.append("\n".join(f"note: {line}" for line in said))
     return "\n\n".join([*parts, published_line()])

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from distill import __version__
+from distill.devices import be_reproducible
 from distill.evaluation.generator_metrics import names
 from distill.evaluation.generator_metrics.names import FID, KID, PR, MetricName, at_psi
 from distill.evaluation.generator_metrics.plan import MetricsRun
@@ -72,7 +73,8 @@ class Measured:
 
 
 def measure(run: MetricsRun) -> Measured:
-    """Take all measures that were asked for, from the disk."""
+    """Take all measures that were asked for, from the disk; the same numbers wherever it was read."""
+    be_reproducible()
     results: list[MetricResult] = []
     manifolds = None
     for name in run.request.metrics:

@@ -93,7 +93,11 @@ class StageBars:
             self.label = label
             total = self.total[label]
             self.bar = Progress(
-                total, noun="image", done=total - self.left[label], quiet=self.quiet, keep=False
+                total,
+                noun=label.split()[0].removesuffix("s"),
+                done=total - self.left[label],
+                quiet=self.quiet,
+                keep=False,
             )
             self.bar.beside(f"{label}, stage {names.index(label) + 1} of {len(names)}")
         if label == self.label:
