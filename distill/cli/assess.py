@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from distill.cli import options
 
@@ -70,6 +71,7 @@ def assess_teacher(dry_run: bool, as_json: bool, metrics: str, samples: int | No
     from distill.evaluation.generator_metrics.names import split_overview
 
     overview, names = split_overview(metrics)
+    check_idle(overview=overview, measures=bool(names))
     jobs: dict[str, Job] = {}
     if overview:
         jobs["overview"] = overview_job(overview_of(samples, beside=bool(names), **given), quiet=as_json)
@@ -81,6 +83,21 @@ def assess_teacher(dry_run: bool, as_json: bool, metrics: str, samples: int | No
         click.echo(json.dumps(facts if len(facts) > 1 else done[0][0], indent=2, ensure_ascii=False))
         return
     click.echo("\n\n".join(text for _, text in done))
+
+
+OF_OVERVIEW = {"truncation_psi": "--truncation-psi", "faces": "--faces", "show_nearest": "--show-nearest"}
+OF_MEASURES = {"psi": "--psi", "lpips": "--lpips", "crop_form": "--crop-form", "scorers": "--scorer"} | {
+    "workers": "--workers", "cluster": "--cluster"}  # fmt: skip
+
+
+def check_idle(*, overview: bool, measures: bool) -> None:
+    """Refuse an option that nothing would heed."""
+    context = click.get_current_context()
+    idle = ({} if overview else OF_OVERVIEW) | ({} if measures else OF_MEASURES)
+    for name, flag in idle.items():
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            whose = "the overview" if name in OF_OVERVIEW else "published measures"
+            raise click.UsageError(f"{flag} is of {whose}, and --metrics does not ask for that")
 
 
 Told = tuple[dict[str, Any], str]  # as plain values, and for people

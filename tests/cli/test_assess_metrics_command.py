@@ -305,6 +305,8 @@ def test_a_dry_run_writes_nothing(tiny_weights, pictures, tmp_path, capsys):
         (["--metrics", "ppl_wend", "--out", "note.txt"], "a folder is needed"),
         (["--metrics", "ppl_wend", "--card", "note.txt"], "ends in .md"),
         (["--samples", "20000"], "the overview takes 2 to 10,000"),
+        (["--metrics", "ppl_wend", "--truncation-psi", "0.5"], "--truncation-psi is of the overview"),
+        (["--psi", "0.5"], "--psi is of published measures"),
     ],
 )
 def test_bad_input_is_one_line(tiny_weights, pictures, tmp_path, monkeypatch, capsys, options, said):

@@ -16,7 +16,8 @@ from distill.evaluation.generator_metrics import names
 from distill.evaluation.generator_metrics.names import FID, KID, PR, MetricName, at_psi
 from distill.evaluation.generator_metrics.plan import MetricsRun
 from distill.evaluation.generator_metrics.readers import Floats, Reader
-from distill.evaluation.generator_metrics.sources import chosen_numbers, sample_latents
+from distill.evaluation.generator_metrics.sources import sample_latents
+from distill.evaluation.training_pictures import chosen_numbers
 from distill.metrics.frechet import frechet_distance, moments
 from distill.metrics.kernel import MOST as SUBSET
 from distill.metrics.kernel import subset_distances

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from distill.errors import DistillError
 from distill.evaluation.generator_metrics.readers import Floats, Reader, open_reader, open_step_distance
-from distill.evaluation.training_pictures import averaged
+from distill.evaluation.training_pictures import averaged, chosen_numbers
 from distill.metrics.path_length import KINDS, CropForm, PathEnds, draw_steps, step_distances
 from distill.pixels import to_uint8
 from distill.stylegan2 import sampling
@@ -185,12 +185,6 @@ def open_pictures(
 @lru_cache(maxsize=1)
 def _pictures(path: str) -> Images | StoredPixels:
     return open_pictures(Path(path))
-
-
-def chosen_numbers(total: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Choose at most `most` of 0..total-1 by a seed, ascending; fewer are some of the same."""
-    order = np.random.Generator(np.random.Philox(seed)).permutation(total)
-    return np.sort(order[:most])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,10 +17,10 @@ from distill.evaluation.generator_metrics.sources import (
     LatentSteps,
     Output,
     RealPictures,
-    chosen_numbers,
     noise_maps,
 )
 from distill.evaluation.teacher import AssessRequest, latents
+from distill.evaluation.training_pictures import chosen_numbers
 from distill.pixels import to_uint8
 from distill.stylegan2.load import load_generator
 from distill.weights.checkpoint import read_checkpoint
