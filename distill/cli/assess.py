@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @click.option("--data", type=options.PATH, help="Its training pictures: a folder, or a data set.")
 @click.option("--metrics", type=options.TEXT, default="overview", show_default=True, metavar="NAME,…",
               help="overview, and published measures: fid50k, kid50k, pr50k3, ppl_zfull, ppl_wfull, ppl_zend, "
-              "ppl_wend, ppl2_wend, ls.")  # fmt: skip
+              "ppl_wend, ppl2_wend, ls, with any count: fid5k, pr5k3, ppl_wend_5k, ls_20k.")  # fmt: skip
 @click.option("--samples", type=options.COUNT,
-              help="[1000 of the overview; of others as the names say, or 50,000]")  # fmt: skip
+              help="[1000 of the overview; of others by the name, or 50,000, of ls 200,000]")  # fmt: skip
 @click.option("--pictures", type=click.IntRange(2),
               help="At most so many of --data, chosen by the seed.  [2000 of the overview, else all]")  # fmt: skip
 @click.option("--truncation-psi", type=options.FiniteRange(0, 2), default=0.7, show_default=True,
@@ -195,6 +195,7 @@ def overview_of(
 
 def metrics_of(names: Any, samples: int | None, **given: Any) -> MetricsRequest:
     """Gather the options of the published measures."""
+    from distill.evaluation.generator_metrics.names import counted
     from distill.evaluation.generator_metrics.request import BUILTIN, MetricsRequest, read_psis
 
     taken = (
@@ -212,8 +213,7 @@ def metrics_of(names: Any, samples: int | None, **given: Any) -> MetricsRequest:
         "cluster",
     )
     return MetricsRequest(
-        metrics=names,
-        samples=samples,
+        metrics=counted(names, samples),
         psi=read_psis(given["psi"]),
         scorers=given["scorers"] or BUILTIN,
         **{name: given[name] for name in taken},

@@ -17,21 +17,40 @@ from distill.metrics.path_length import KINDS as PATHS
 OVERVIEW = "overview"  # score, variety, faces and copies: what is measured without --metrics
 FID, KID, PR, LS = "fid", "kid", "pr", "ls"
 WITH_PICTURES = (FID, KID, PR)
-MEASURES = (FID, KID, PR, *PATHS, LS)
 PUBLISHED, PUBLISHED_LS = 50_000, 200_000  # samples of the published figures
 LEAST = {FID: 100, KID: 100, PR: 10, LS: 100, **dict.fromkeys(PATHS, 10)}  # samples
 MOST = 10_000_000
 
-_COUNTED = re.compile(r"(fid|kid)([1-9]\d*k?)?(_full)?|(pr)(?:([1-9]\d*k?)3)?(_full)?")
+_COUNT = r"([1-9]\d*k?)"
+_FORMS = tuple(
+    re.compile(form)
+    for form in (
+        rf"(fid|kid){_COUNT}?(_full)?",
+        rf"(pr)(?:{_COUNT}3)?(_full)?",
+        rf"({'|'.join((*PATHS, LS))})(?:_{_COUNT})?",
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricName:
-    """A measure as it is asked for. `full`: beside all pictures, not at most as many as there are samples."""
+    """A measure as it is asked for, on so many samples (None: left open), or steps between latents.
+
+    `full`: beside all pictures, not at most as many as there are samples.
+    """
 
     measure: str
     count: int | None = None
     full: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A measure on so many samples."""
+
+    measure: str
+    count: int
+    full: bool
 
 
 def split_overview(text: str) -> tuple[bool, tuple[MetricName, ...]]:
@@ -42,7 +61,10 @@ def split_overview(text: str) -> tuple[bool, tuple[MetricName, ...]]:
 
 
 def read_names(texts: Sequence[str]) -> tuple[MetricName, ...]:
-    """Read names such as fid, fid50k, kid5k_full, pr50k3, ppl_wend and ls. Raises DistillError for another."""
+    """Read names such as fid, fid50k, kid5k_full, pr50k3, ppl_wend, ppl_wend_5k and ls_20k.
+
+    Raises DistillError for another.
+    """
     if not texts:
         raise DistillError(f"--metrics names nothing; known are {known()}")
     return tuple(dict.fromkeys(_read(text) for text in texts))
@@ -53,36 +75,30 @@ def known() -> str:
 
 
 def _read(text: str) -> MetricName:
-    if text in MEASURES:
-        return MetricName(measure=text)
-    match = _COUNTED.fullmatch(text)
-    if match is None:
-        raise DistillError(
-            f"--metrics {text!r} is no measure; known are {known()}, with any count, such as fid5k"
-        )
-    measure, count, full = match.groups()[:3] if match[1] else match.groups()[3:]
-    return MetricName(measure=str(measure), count=number_of(count) if count else None, full=bool(full))
+    for form in _FORMS:
+        if match := form.fullmatch(text):
+            measure, count, *full = match.groups()
+            return MetricName(measure=str(measure), count=number_of(count) if count else None, full=any(full))
+    raise DistillError(
+        f"--metrics {text!r} is no measure; known are {known()}, with any count, such as fid5k"
+    )
 
 
-def samples_of(names: Sequence[MetricName], asked: int | None) -> int:
-    """Return how many samples are drawn: as asked, else as the names say, else as published.
+def counted(names: Sequence[MetricName], asked: int | None) -> tuple[Metric, ...]:
+    """Settle how many samples each takes: what is asked for of all, else what its name says, else as published.
 
-    Raises DistillError where names disagree, and for fewer than a measure needs.
+    Raises DistillError for fewer than a measure needs, and for too many.
     """
-    counts = sorted({name.count for name in names if name.count is not None})
-    if asked is None and len(counts) > 1:
-        raise DistillError(
-            f"--metrics asks for {' and '.join(f'{count:,}' for count in counts)} samples: name one count, or"
-            " give --samples"
-        )
-    published = PUBLISHED_LS if all(name.measure == LS for name in names) else PUBLISHED
-    count = asked if asked is not None else counts[0] if counts else published
-    for name in names:
-        if count < (least := LEAST[name.measure]):
-            raise DistillError(f"{name.measure} needs at least {least} samples, not {count}: raise --samples")
+    return tuple(dict.fromkeys(_counted_metric(name, asked) for name in names))
+
+
+def _counted_metric(name: MetricName, asked: int | None) -> Metric:
+    count = asked or name.count or (PUBLISHED_LS if name.measure == LS else PUBLISHED)
+    if count < (least := LEAST[name.measure]):
+        raise DistillError(f"{name.measure} needs at least {least} samples, not {count}: raise --samples")
     if count > MOST:
-        raise DistillError(f"{count:,} samples: at most {MOST:,} are drawn")
-    return count
+        raise DistillError(f"{name.measure}: {count:,} samples; at most {MOST:,} are drawn")
+    return Metric(measure=name.measure, count=count, full=name.full)
 
 
 def number_of(text: str) -> int:

@@ -27,14 +27,20 @@ ROWS = 256  # of a part
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """The first `rows` rows of a source, and what is to be read off them."""
+    """The first rows of a source, and what is to be read off them."""
 
     source: Source
-    rows: int
     outputs: tuple[Output, ...]
 
-    def parts(self) -> list[range]:
-        return [range(first, min(first + ROWS, self.rows)) for first in range(0, self.rows, ROWS)]
+    @property
+    def rows(self) -> int:
+        """How many rows are read at all: as many as any output takes."""
+        return max((output.rows for output in self.outputs), default=0)
+
+
+def parts_of(rows: int) -> list[range]:
+    """Cut the first rows into parts."""
+    return [range(first, min(first + ROWS, rows)) for first in range(0, rows, ROWS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +88,8 @@ def missing_tasks(wanted: Sequence[Wanted], folder: Path, device: str) -> list[P
     """Return a task for every part of which something is not there."""
     tasks = []
     for one in wanted:
-        for rows in one.parts():
-            missing = tuple(o for o in one.outputs if read_part(folder, one.source, o, rows) is None)
+        for rows in parts_of(one.rows):
+            missing = tuple(o for o in one.outputs if _is_missing(folder, one.source, o, rows))
             if missing:
                 tasks.append(
                     PartTask(source=one.source, outputs=missing, rows=rows, folder=str(folder), device=device)
@@ -91,13 +97,22 @@ def missing_tasks(wanted: Sequence[Wanted], folder: Path, device: str) -> list[P
     return tasks
 
 
-def read_rows(folder: Path, wanted: Wanted, output: Output) -> Floats:
-    """Return what was read off all rows, [rows, D]. Raises DistillError where a part is not to be seen here."""
+def _is_missing(folder: Path, source: Source, output: Output, rows: range) -> bool:
+    """Tell whether rows of a part that this output takes are not there."""
+    own = range(rows.start, min(rows.stop, output.rows))
+    return bool(own) and read_part(folder, source, output, own) is None
+
+
+def read_rows(folder: Path, source: Source, output: Output) -> Floats:
+    """Return what was read off the rows of an output, [rows, D].
+
+    Raises DistillError where a part is not to be seen here.
+    """
     parts = []
-    for rows in wanted.parts():
-        values = read_part(folder, wanted.source, output, rows)
+    for rows in parts_of(output.rows):
+        values = read_part(folder, source, output, rows)
         if values is None:
-            path = part_path(folder, wanted.source, output, rows)
+            path = part_path(folder, source, output, rows)
             raise DistillError(
                 f"{path}: read but not to be seen here; all workers must write to this folder. Run the same"
                 " command again"

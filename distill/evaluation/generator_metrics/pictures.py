@@ -63,7 +63,8 @@ def draw_path_lengths(
         panel.axvspan(edges[0], max(length.low, edges[0]), color=PICTURES, alpha=0.35, lw=0)
         panel.axvspan(min(length.high, edges[-1]), edges[-1], color=PICTURES, alpha=0.35, lw=0)
         panel.axvline(length.mean, color=INK, lw=1.2)
-        panel.set_title(f"{name}: {length.mean:.4g} ± {length.error:.2g}", loc="left", fontsize=9)
+        error = f"{length.error:.2g}" if length.error < 100 else f"{length.error:.0f}"
+        panel.set_title(f"{name}: {length.mean:.4g} ± {error}", loc="left", fontsize=9)
         panel.set(xscale="log", xlim=(edges[0], edges[-1]), yticks=[])
         panel.spines["left"].set_visible(False)
     for ticks in (panels[-1].xaxis.set_major_formatter, panels[-1].xaxis.set_minor_formatter):
@@ -124,8 +125,9 @@ def draw_separability(attributes: Sequence[AttributeSeparation]) -> bytes:
         )
     axes.set_yticks(at, [one.attribute for one in attributes])
     axes.invert_yaxis()
-    axes.set(xlabel="bits of the attribute that stay unknown, 0 where a plane separates it", xlim=(0, None))
-    axes.margins(x=0.3)
+    widest = max(max(one.z.bits, one.w.bits) for one in attributes)
+    axes.set(xlabel="bits of the attribute that stay unknown, 0 where a plane separates it")
+    axes.set_xlim(0, 1.45 * max(widest, 0.05))
     axes.set_axisbelow(True)
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.evaluation.generator_metrics.names import LS, WITH_PICTURES, samples_of
+from distill.evaluation.generator_metrics.names import FID, KID, LS, PR, WITH_PICTURES
 from distill.evaluation.generator_metrics.parts import PartTask, Wanted, missing_tasks, read_rows
 from distill.evaluation.generator_metrics.readers import Floats, Reader
 from distill.evaluation.generator_metrics.request import (
@@ -53,7 +53,6 @@ class MetricsRun:
     request: MetricsRequest
     generator: Generator
     about: Mapping[str, Any]
-    count: int
     readers: MetricReaders
     samples: Mapping[float, Wanted]
     pictures: Wanted | None
@@ -86,74 +85,74 @@ class MetricsRun:
         """What is not there yet."""
         return missing_tasks(self.wanted, self.folder, self.placement.device)
 
-    def rows(self, wanted: Wanted | None, reader: Reader | None, measure: str = "") -> Floats:
-        """Return what a reader has read off all rows, [rows, D]."""
+    def rows(self, wanted: Wanted | None, reader: Reader | None, count: int, measure: str = "") -> Floats:
+        """Return what a reader has read off the first rows, [count, D]."""
         if wanted is None or reader is None:
             raise ValueError("nothing of that kind was asked for")
-        return read_rows(self.folder, wanted, Output(reader=reader, measure=measure))
+        return read_rows(self.folder, wanted.source, Output(reader=reader, rows=count, measure=measure))
 
 
 def prepare(request: MetricsRequest, *, skipped: Callable[[str], None] = lambda line: None) -> MetricsRun:
     """Check a request against generator, pictures, networks and devices; write nothing. Raises DistillError."""
     check_measures(request.metrics, request.data)
-    count = samples_of(request.metrics, request.samples)
     readers = choose_readers(request)
     generator, about = open_generator(request.source, "cpu")
-    check_separability(request, count, max(generator.z_dim, generator.w_dim))
+    check_separability(request.count(LS), max(generator.z_dim, generator.w_dim))
     device = place_on_devices(
         cluster=request.cluster, workers=request.workers, device=request.device, tasks=1
     ).device
     batch = default_batch_size(kind_of(device), generator.resolution)
     source = request.source if entry_of(request.source) else located(request.source)
     drawing = Drawing(generator=source, sha256=generator.sha256, seed=request.seed, batch=batch)
-    pictures, total, side = wanted_pictures(request, generator, batch, readers, count, skipped)
+    pictures, total, side = wanted_pictures(request, generator, batch, readers, skipped)
     run = MetricsRun(
         request=request,
         generator=generator,
         about=about,
-        count=count,
         readers=readers,
-        samples=wanted_samples(request, drawing, readers, count),
+        samples=wanted_samples(request, drawing, readers),
         pictures=pictures,
         total_pictures=total,
         picture_side=side,
-        steps=wanted_steps(request, drawing, readers, count),
+        steps=wanted_steps(request, drawing, readers),
         device=device,
     )
     check_folder(run.out)
     return run
 
 
-def check_separability(request: MetricsRequest, count: int, width: int) -> None:
+def check_separability(count: int, width: int) -> None:
     """Raise DistillError where a plane would separate the kept half of the samples whatever they show.
 
     Of twice as many points as dimensions it does so half of the time (Cover 1965).
     """
-    if request.asks(LS) and count < 4 * width:
+    if 0 < count < 4 * width:
         raise DistillError(
             f"ls needs at least {4 * width} samples, not {count}: half are kept, and in {width} dimensions a plane"
             f" separates {2 * width} points by chance; raise --samples"
         )
 
 
-def wanted_samples(
-    request: MetricsRequest, drawing: Drawing, readers: MetricReaders, count: int
-) -> dict[float, Wanted]:
+def wanted_samples(request: MetricsRequest, drawing: Drawing, readers: MetricReaders) -> dict[float, Wanted]:
     """Features at every ψ, scores at ψ 1."""
-    features = feature_outputs(readers)
-    scores = tuple(Output(reader=reader) for reader in readers.scores)
+    features = feature_outputs(readers, request.count(FID, KID), request.count(PR))
+    scores = tuple(Output(reader=reader, rows=request.count(LS)) for reader in readers.scores)
     found = dict.fromkeys(request.psi, features) if features else {}
     if scores:
         found[1.0] = (*found.get(1.0, ()), *scores)
     return {
-        psi: Wanted(source=DrawnSamples(drawing=drawing, psi=psi), rows=count, outputs=outputs)
+        psi: Wanted(source=DrawnSamples(drawing=drawing, psi=psi), outputs=outputs)
         for psi, outputs in sorted(found.items())
     }
 
 
-def feature_outputs(readers: MetricReaders) -> tuple[Output, ...]:
-    chosen = (reader for reader in (readers.frechet, readers.manifold) if reader is not None)
-    return tuple(Output(reader=reader) for reader in dict.fromkeys(chosen))
+def feature_outputs(readers: MetricReaders, frechet: int, manifold: int) -> tuple[Output, ...]:
+    """Return what features are read, off so many rows; one network may do both."""
+    rows: dict[Reader, int] = {}
+    for reader, count in ((readers.frechet, frechet), (readers.manifold, manifold)):
+        if reader is not None:
+            rows[reader] = max(rows.get(reader, 0), count)
+    return tuple(Output(reader=reader, rows=count) for reader, count in rows.items())
 
 
 def wanted_pictures(
@@ -161,14 +160,13 @@ def wanted_pictures(
     generator: Generator,
     batch: int,
     readers: MetricReaders,
-    count: int,
     skipped: Callable[[str], None],
 ) -> tuple[Wanted | None, int, int]:
     """Return all pictures, or as many as there are samples where no measure takes all; their number, and their side.
 
     Raises DistillError for a side that is no multiple of the generator's, and for too few.
     """
-    if request.data is None or not request.asks(*WITH_PICTURES):
+    if request.data is None or not request.count(*WITH_PICTURES):
         return None, 0, 0
     side = generator.resolution
     advice = f"make a data set of them with distill prepare-images --resolution {side}"
@@ -178,8 +176,8 @@ def wanted_pictures(
             f"{request.data}: its pictures have {images.resolution} px, the generator draws {side}: enlarging them"
             f" would change every score; give pictures of {side} px, or of a multiple"
         )
-    whole = any(name.full for name in request.metrics)
-    limits = (len(images), request.pictures, None if whole else count)
+    whole = any(metric.full for metric in request.metrics)
+    limits = (len(images), request.pictures, None if whole else request.count(*WITH_PICTURES))
     most = min(limit for limit in limits if limit is not None)
     if most <= NEIGHBOURS:
         raise DistillError(
@@ -195,19 +193,18 @@ def wanted_pictures(
         batch=batch,
     )
     return (
-        Wanted(source=source, rows=most, outputs=feature_outputs(readers)),
+        Wanted(source=source, outputs=feature_outputs(readers, most, most)),
         len(images),
         images.resolution,
     )
 
 
-def wanted_steps(
-    request: MetricsRequest, drawing: Drawing, readers: MetricReaders, count: int
-) -> Wanted | None:
+def wanted_steps(request: MetricsRequest, drawing: Drawing, readers: MetricReaders) -> Wanted | None:
     if readers.steps is None:
         return None
-    measures = [kind for kind in PATHS if request.asks(kind)]
-    outputs = tuple(Output(reader=readers.steps, measure=measure) for measure in measures)
-    return Wanted(
-        source=LatentSteps(drawing=drawing, crop_form=request.crop_form), rows=count, outputs=outputs
+    outputs = tuple(
+        Output(reader=readers.steps, rows=request.count(measure), measure=measure)
+        for measure in PATHS
+        if request.count(measure)
     )
+    return Wanted(source=LatentSteps(drawing=drawing, crop_form=request.crop_form), outputs=outputs)

@@ -80,7 +80,7 @@ def notes(run: MetricsRun, measured: Measured) -> list[str]:
     ]
     if run.pictures and (averaged := run.picture_side) != run.generator.resolution:
         said.append(f"the pictures were averaged from {averaged} to {run.generator.resolution} px")
-    if run.request.asks(LS):
+    if run.request.count(LS):
         sides = [name for name, kind in run.readers.kinds.items() if kind != "probability"]
         said += [f"{name} is told apart at the median of the samples" for name in sides]
     return said
@@ -94,8 +94,8 @@ def published_line() -> str:
 def basis(run: MetricsRun) -> str:
     """Say what was measured, in a sentence without its end."""
     about = run.about
-    text = f"{run.count:,} samples of {code(str(about['name']))} (sha256 {code(str(about['sha256'])[:12])}…)"
-    text += f", seed {run.request.seed}"
+    text = f"Samples of {code(str(about['name']))} (sha256 {code(str(about['sha256'])[:12])}…), as many as the names"
+    text += f" say, seed {run.request.seed}"
     if run.pictures and run.request.data:
         used, total = f"{run.pictures.rows:,}", f"{run.total_pictures:,}"
         text += f", beside {used} of {total} pictures ({code(run.request.data.resolve().name)})"
@@ -126,7 +126,8 @@ def to_json(run: MetricsRun, measured: Measured) -> dict[str, Any]:
     return {
         "distill": measured.distill,
         "generator": dict(run.about),
-        "samples": {"count": run.count, "seed": request.seed, "psi": list(request.psi)},
+        "seed": request.seed,
+        "psi": list(request.psi),
         "pictures": pictures,
         "results": [
             {key: value for key, value in asdict(result).items() if key != "base"}

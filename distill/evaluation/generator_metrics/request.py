@@ -10,7 +10,7 @@ from pathlib import Path
 from distill.attributes.open import open_scorer
 from distill.attributes.protocol import Kind
 from distill.errors import DistillError
-from distill.evaluation.generator_metrics.names import LS, PR, MetricName
+from distill.evaluation.generator_metrics.names import FID, KID, LS, PR, WITH_PICTURES, Metric
 from distill.evaluation.generator_metrics.readers import LITE0, LPIPS, FaceReader, Reader, reader_of
 from distill.files import user_path
 from distill.generation.request import located, located_scorer
@@ -31,15 +31,13 @@ MOST_PSI = 2.0
 class MetricsRequest:
     """Which generator, by which measures, beside which pictures.
 
-    `samples` None: as the names say, or as published. `pictures`: at most so many of `data`. `psi`: where FID, KID,
-    precision and recall are taken; all else is at ψ 1. `features`: of FID and KID, "auto" for Inception where it was
-    fetched, else EfficientNet-Lite0. `lpips`: VGG16's file, by default the fetched one. `scorers`: of `ls`.
-    `cluster`, `workers`: see `distill.generation.placement`.
+    `pictures`: at most so many of `data`. `psi`: where FID, KID, precision and recall are taken; all else is at ψ 1.
+    `features`: of FID and KID, "auto" for Inception where it was fetched, else EfficientNet-Lite0. `lpips`: VGG16's
+    file, by default the fetched one. `scorers`: of `ls`. `cluster`, `workers`: see `distill.generation.placement`.
     """
 
     source: str
-    metrics: tuple[MetricName, ...]
-    samples: int | None = None
+    metrics: tuple[Metric, ...]
     data: Path | None = None
     pictures: int | None = None
     psi: tuple[float, ...] = (1.0,)
@@ -54,8 +52,9 @@ class MetricsRequest:
     cluster: str | None = None
     workers: int | None = None
 
-    def asks(self, *measures: str) -> bool:
-        return any(name.measure in measures for name in self.metrics)
+    def count(self, *measures: str) -> int:
+        """Return the most samples that any of these measures takes; 0 where none is asked for."""
+        return max((metric.count for metric in self.metrics if metric.measure in measures), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +87,11 @@ def choose_readers(request: MetricsRequest) -> MetricReaders:
     if request.lpips is not None:
         LpipsVGG16(request.lpips)  # another network shows before the work,
     load_features(request.features)  # and so does an unknown name
-    scores, kinds = choose_scorers(request) if request.asks(LS) else ((), {})
+    scores, kinds = choose_scorers(request) if request.count(LS) else ((), {})
     return MetricReaders(
-        frechet=frechet_reader(request, notes) if request.asks("fid", "kid") else None,
-        manifold=manifold_reader(request, file, notes) if request.asks(PR) else None,
-        steps=steps_reader(file, notes) if request.asks(*PATHS) else None,
+        frechet=frechet_reader(request, notes) if request.count(FID, KID) else None,
+        manifold=manifold_reader(request, file, notes) if request.count(PR) else None,
+        steps=steps_reader(file, notes) if request.count(*PATHS) else None,
         scores=scores,
         kinds=kinds,
         notes=tuple(notes),
@@ -174,8 +173,8 @@ def choose_scorers(request: MetricsRequest) -> tuple[tuple[Reader, ...], dict[st
     return tuple(readers), kinds
 
 
-def check_measures(names: Sequence[MetricName], data: Path | None) -> None:
+def check_measures(metrics: Sequence[Metric], data: Path | None) -> None:
     """Raise DistillError where a measure compares with pictures and there are none."""
-    needy = [name.measure for name in names if name.measure in ("fid", "kid", "pr")]
+    needy = [metric.measure for metric in metrics if metric.measure in WITH_PICTURES]
     if needy and data is None:
         raise DistillError(f"{needy[0]} compares with training pictures: give --data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from distill import __version__
 from distill.devices import be_reproducible
 from distill.evaluation.generator_metrics import names
-from distill.evaluation.generator_metrics.names import FID, KID, PR, MetricName, at_psi
+from distill.evaluation.generator_metrics.names import FID, KID, LS, PR, Metric, at_psi
 from distill.evaluation.generator_metrics.plan import MetricsRun
 from distill.evaluation.generator_metrics.readers import Floats, Reader
 from distill.evaluation.generator_metrics.sources import sample_latents
@@ -77,19 +77,24 @@ def measure(run: MetricsRun) -> Measured:
     """Take all measures that were asked for, from the disk; the same numbers wherever it was read."""
     be_reproducible()
     results: list[MetricResult] = []
-    manifolds = None
-    for name in run.request.metrics:
-        if name.measure in (FID, KID):
-            results += _distances(run, name)
-        if name.measure == PR:
-            found, manifolds = _manifolds(run, name)
+    manifolds, attributes = None, list[AttributeSeparation]()
+    lengths, distances = dict[str, PathLength](), dict[str, NDArray[np.float32]]()
+    for metric in run.request.metrics:
+        if metric.measure in (FID, KID):
+            results += _distances(run, metric)
+        elif metric.measure == PR:
+            found, manifolds = _manifolds(run, metric)
             results += found
-    lengths, distances = _path_lengths(run)
-    results += [_path_result(run, name, length) for name, length in lengths.items()]
-    attributes = tuple(_separations(run)) if run.readers.scores else ()
+        elif metric.measure in KINDS:
+            result, values = _path_length(run, metric)
+            distances[result.name], lengths[result.name] = values, mean_path_length(values)
+            results.append(result)
+        elif metric.measure == LS:
+            attributes = list(_separations(run, metric.count))
+            results += _separability_results(run, attributes, metric.count)
     return Measured(
-        results=(*results, *_separability_results(run, attributes)),
-        attributes=attributes,
+        results=tuple(results),
+        attributes=tuple(attributes),
         distances=distances,
         lengths=lengths,
         manifolds=manifolds,
@@ -99,49 +104,48 @@ def measure(run: MetricsRun) -> Measured:
 # ---- Beside pictures
 
 
-def _pictures(run: MetricsRun, name: MetricName, reader: Reader | None) -> Floats:
+def _pictures(run: MetricsRun, metric: Metric, reader: Reader | None) -> Floats:
     """The features of the pictures that a measure takes: all, or at most as many as there are samples."""
-    values = run.rows(run.pictures, reader)
-    request = run.request
-    if name.full or run.pictures is None or len(values) <= run.count:
+    read = run.pictures.rows if run.pictures else 0
+    values = run.rows(run.pictures, reader, read)
+    if metric.full or read <= metric.count:
         return values
-    total = run.total_pictures
-    all_numbers = chosen_numbers(total, len(values), request.seed)
-    return values[np.isin(all_numbers, chosen_numbers(total, run.count, request.seed))]
+    total, seed = run.total_pictures, run.request.seed
+    return values[np.isin(chosen_numbers(total, read, seed), chosen_numbers(total, metric.count, seed))]
 
 
-def _distances(run: MetricsRun, name: MetricName) -> Iterator[MetricResult]:
+def _distances(run: MetricsRun, metric: Metric) -> Iterator[MetricResult]:
     """FID in both covariances, or KID, at every ψ."""
     reader = run.readers.frechet
-    real = _pictures(run, name, reader)
+    real = _pictures(run, metric, reader)
     for psi in run.request.psi:
-        generated = run.rows(run.samples[psi], reader)
-        if name.measure == KID:
+        generated = run.rows(run.samples[psi], reader, metric.count)
+        if metric.measure == KID:
             subsets = subset_distances(generated, real, seed=run.request.seed)
-            base = names.kernel_name(_features(reader), run.count, full=name.full)
+            base = names.kernel_name(_features(reader), metric.count, full=metric.full)
             alike = len(generated) == len(real) <= SUBSET  # then every subset is the whole
             error = None if alike else float(subsets.std())
-            yield _result(run, base, float(subsets.mean()), psi, reader, real, error=error)
+            yield _result(run, metric, base, float(subsets.mean()), psi, reader, real, error=error)
             continue
         for unbiased in (False, True) if _features(reader) == "inception" else (True,):
-            base = names.frechet_name(_features(reader), run.count, full=name.full, unbiased=unbiased)
+            base = names.frechet_name(_features(reader), metric.count, full=metric.full, unbiased=unbiased)
             ours, theirs = (moments(x, unbiased=unbiased) for x in (generated, real))
-            yield _result(run, base, frechet_distance(theirs, ours), psi, reader, real)
+            yield _result(run, metric, base, frechet_distance(theirs, ours), psi, reader, real)
 
 
 def _manifolds(
-    run: MetricsRun, name: MetricName
+    run: MetricsRun, metric: Metric
 ) -> tuple[list[MetricResult], tuple[Floats, Floats, Manifolds]]:
     """Precision and recall at every ψ; and what they are at the largest."""
     reader, found = run.readers.manifold, []
-    real = _pictures(run, name, reader)
+    real = _pictures(run, metric, reader)
     device = "cuda" if run.device.startswith("cuda") and torch.cuda.is_available() else "cpu"
     for psi in run.request.psi:  # ascending
-        generated = run.rows(run.samples[psi], reader)
+        generated = run.rows(run.samples[psi], reader, metric.count)
         compared = compare_manifolds(generated, real, device=device)
         for part, value in (("precision", compared.precision), ("recall", compared.recall)):
-            base = names.manifold_name(part, _features(reader), run.count, full=name.full)
-            found.append(_result(run, base, value, psi, reader, real, higher_is_better=True))
+            base = names.manifold_name(part, _features(reader), metric.count, full=metric.full)
+            found.append(_result(run, metric, base, value, psi, reader, real, higher_is_better=True))
     return found, (generated, real, compared)
 
 
@@ -151,6 +155,7 @@ def _features(reader: Reader | None) -> str:
 
 def _result(
     run: MetricsRun,
+    metric: Metric,
     base: str,
     value: float,
     psi: float,
@@ -167,7 +172,7 @@ def _result(
         value=value,
         psi=psi,
         error=error,
-        samples=run.count,
+        samples=metric.count,
         pictures=len(real),
         features=_features(reader),
         features_sha256=reader.sha256 if reader else "",
@@ -179,36 +184,33 @@ def _result(
 # ---- Path lengths
 
 
-def _path_lengths(run: MetricsRun) -> tuple[dict[str, PathLength], dict[str, NDArray[np.float32]]]:
-    lengths, distances = dict[str, PathLength](), dict[str, NDArray[np.float32]]()
-    for output in run.steps.outputs if run.steps else ():
-        form = run.request.crop_form if forms_differ(run.generator.resolution, KINDS[output.measure]) else ""
-        name = names.path_name(output.measure, output.reader.name, run.count, form=form)
-        distances[name] = run.rows(run.steps, output.reader, output.measure)[:, 0]
-        lengths[name] = mean_path_length(distances[name])
-    return lengths, distances
-
-
-def _path_result(run: MetricsRun, name: str, length: PathLength) -> MetricResult:
+def _path_length(run: MetricsRun, metric: Metric) -> tuple[MetricResult, NDArray[np.float32]]:
+    """Return a path length and the distances that it is the mean of."""
     reader = run.readers.steps
-    return MetricResult(
+    values = run.rows(run.steps, reader, metric.count, metric.measure)[:, 0]
+    form = run.request.crop_form if forms_differ(run.generator.resolution, KINDS[metric.measure]) else ""
+    name = names.path_name(metric.measure, _features(reader), metric.count, form=form)
+    length = mean_path_length(values)
+    result = MetricResult(
         name=name,
         base=name,
         value=length.mean,
         error=length.error,
-        samples=run.count,
+        samples=metric.count,
         features=_features(reader),
         features_sha256=reader.sha256 if reader else "",
     )
+    return result, values
 
 
 # ---- Linear separability
 
 
-def _separations(run: MetricsRun) -> Iterator[AttributeSeparation]:
+def _separations(run: MetricsRun, count: int) -> Iterator[AttributeSeparation]:
     """Separate every attribute in z and w. Raises DistillError for a scorer that tells nothing."""
-    scores = np.concatenate([run.rows(run.samples[1.0], reader) for reader in run.readers.scores], axis=1)
-    z, w = _latents(run)
+    read = [run.rows(run.samples[1.0], reader, count) for reader in run.readers.scores]
+    scores = np.concatenate(read, axis=1)
+    z, w = _latents(run, count)
     for column, (name, kind) in enumerate(run.readers.kinds.items()):
         surest = select_surest(name, scores[:, column], probability=kind == "probability")
         yield AttributeSeparation(
@@ -219,18 +221,18 @@ def _separations(run: MetricsRun) -> Iterator[AttributeSeparation]:
         )
 
 
-def _latents(run: MetricsRun) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _latents(run: MetricsRun, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return z [N, Z] and untruncated w [N, D] of all samples."""
-    starts = range(0, run.count, MAPPED)
-    parts = [range(first, min(first + MAPPED, run.count)) for first in starts]
+    parts = [range(first, min(first + MAPPED, count)) for first in range(0, count, MAPPED)]
     z = np.concatenate([sample_latents(run.generator, run.request.seed, rows) for rows in parts])
     w = [run.generator.map(torch.from_numpy(z[rows.start : rows.stop]))[:, -1].numpy() for rows in parts]
     return z, np.concatenate(w)
 
 
-def _separability_results(run: MetricsRun, attributes: tuple[AttributeSeparation, ...]) -> list[MetricResult]:
-    if not attributes:
-        return []
+def _separability_results(
+    run: MetricsRun, attributes: Sequence[AttributeSeparation], count: int
+) -> list[MetricResult]:
+    """The score over all attributes, in z and in w."""
     sha256 = " ".join(reader.sha256 for reader in run.readers.scores)
     scores: dict[str, Any] = {
         "z": separability_score([one.z.bits for one in attributes]),
@@ -238,10 +240,10 @@ def _separability_results(run: MetricsRun, attributes: tuple[AttributeSeparation
     }
     return [
         MetricResult(
-            name=(name := names.separability_name(len(attributes), space, run.count)),
+            name=(name := names.separability_name(len(attributes), space, count)),
             base=name,
             value=value,
-            samples=run.count,
+            samples=count,
             features=", ".join(one.attribute for one in attributes),
             features_sha256=sha256,
         )

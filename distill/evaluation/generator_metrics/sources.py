@@ -34,9 +34,10 @@ After = Callable[[int], None]  # hears of rows that are done; may raise Interrup
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Numbers that are read off every row: by which reader and, of steps, for which measure."""
+    """Numbers that are read off the first `rows` rows: by which reader and, of steps, for which measure."""
 
     reader: Reader
+    rows: int
     measure: str = ""
 
     @property

@@ -6,12 +6,14 @@ import pytest
 
 from distill.errors import DistillError
 from distill.evaluation.generator_metrics import names
-from distill.evaluation.generator_metrics.names import MetricName, read_names, samples_of, split_overview
+from distill.evaluation.generator_metrics.names import MetricName, counted, read_names, split_overview
 from distill.evaluation.generator_metrics.published import FIGURES
 
 
 def test_names_are_read_with_and_without_their_counts():
-    found = read_names(["fid", "fid50k", "kid5k_full", "pr50k3", "pr2048" + "3", "ppl2_wend", "ls"])
+    found = read_names(
+        ["fid", "fid50k", "kid5k_full", "pr50k3", "pr2048" + "3", "ppl2_wend", "ppl_wend_5k", "ls_20k"]
+    )
     assert found == (
         MetricName(measure="fid"),
         MetricName(measure="fid", count=50_000),
@@ -19,32 +21,31 @@ def test_names_are_read_with_and_without_their_counts():
         MetricName(measure="pr", count=50_000),
         MetricName(measure="pr", count=2048),
         MetricName(measure="ppl2_wend"),
-        MetricName(measure="ls"),
+        MetricName(measure="ppl_wend", count=5000),
+        MetricName(measure="ls", count=20_000),
     )
     assert split_overview("overview") == (True, ())
     assert split_overview(" fid , overview") == (True, (MetricName(measure="fid"),))
 
 
 @pytest.mark.parametrize(
-    "text", ["is50k", "fid0", "fid50", "pr50k", "pr3", "ppl", "ppl_wend5k", "ls_2", "FID", ","]
+    "text", ["is50k", "fid0", "fid_5k", "pr50k", "pr3", "ppl", "ppl_wend5k", "ls_w", "FID", ","]
 )
 def test_what_is_no_measure_is_refused(text):
-    if text == "fid50":
-        assert read_names([text])[0].count == 50
-        return
     with pytest.raises(DistillError, match="known are overview, fid50k"):
         split_overview(text)
 
 
 def test_so_many_samples_are_drawn():
-    assert samples_of(read_names(["fid", "ppl_wend"]), None) == 50_000
-    assert samples_of(read_names(["ls"]), None) == 200_000
-    assert samples_of(read_names(["fid5k", "kid5k", "pr"]), None) == 5000
-    assert samples_of(read_names(["fid50k"]), 5000) == 5000, "what is asked for outright counts"
-    with pytest.raises(DistillError, match="asks for 5,000 and 50,000 samples"):
-        samples_of(read_names(["fid5k", "kid50k"]), None)
+    def counts(words, asked=None):
+        return [metric.count for metric in counted(read_names(words.split()), asked)]
+
+    assert counts("fid ppl_wend ls") == [50_000, 50_000, 200_000], "as published"
+    assert counts("fid5k pr50k3 ls_20k ppl2_wend_1k") == [5000, 50_000, 20_000, 1000], "as the names say"
+    assert counts("fid50k ls_20k", 5000) == [5000, 5000], "what is asked for outright counts"
+    assert counts("fid fid50k") == [50_000], "one measure"
     with pytest.raises(DistillError, match="fid needs at least 100 samples, not 99"):
-        samples_of(read_names(["pr", "fid"]), 99)
+        counts("pr fid", 99)
 
 
 def test_only_the_published_features_and_count_give_the_published_name():

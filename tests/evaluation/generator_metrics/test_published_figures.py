@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from distill.evaluation.generator_metrics.names import PUBLISHED, read_names
+from distill.evaluation.generator_metrics.names import PUBLISHED, counted, read_names
 from distill.evaluation.generator_metrics.plan import prepare
 from distill.evaluation.generator_metrics.published import FIGURES
 from distill.evaluation.generator_metrics.request import MetricsRequest
@@ -53,7 +53,7 @@ def figures_of(request: MetricsRequest) -> dict[str, tuple[float, float]]:
 def test_path_lengths(tmp_path: Path) -> None:
     require(NETWORK, "vgg16-lpips")
     found = figures_of(
-        MetricsRequest(source=NETWORK, metrics=read_names(PATHS), samples=SAMPLES, out=tmp_path)
+        MetricsRequest(source=NETWORK, metrics=counted(read_names(PATHS), SAMPLES), out=tmp_path)
     )
     for name, figure in FIGURES.items():
         if not name.startswith("ppl"):
@@ -69,7 +69,10 @@ def test_distance_precision_and_recall(tmp_path: Path) -> None:
         pytest.skip("FFHQ at 1024 px is not named: set DISTILL_FFHQ to its folder or data set")
     found = figures_of(
         MetricsRequest(
-            source=NETWORK, metrics=read_names(["fid50k", "pr50k3"]), data=Path(data), out=tmp_path
+            source=NETWORK,
+            metrics=counted(read_names(["fid50k", "pr50k3"]), None),
+            data=Path(data),
+            out=tmp_path,
         )
     )
     assert found["fid50k"][0] == pytest.approx(FIGURES["fid50k"].value, abs=0.15)

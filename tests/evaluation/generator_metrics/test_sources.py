@@ -25,7 +25,11 @@ from distill.pixels import to_uint8
 from distill.stylegan2.load import load_generator
 from distill.weights.checkpoint import read_checkpoint
 
-PIXELS = Output(reader=reader_of("pixels8"))
+PIXELS = Output(reader=reader_of("pixels8"), rows=3)
+
+
+def pixels(rows):
+    return Output(reader=PIXELS.reader, rows=rows)
 
 
 @pytest.fixture
@@ -70,8 +74,8 @@ def test_samples_are_those_of_generate_with_noise_of_their_own(drawing, tiny_wei
 
 
 def test_steps_do_not_depend_on_those_beside_them(drawing):
-    output = Output(reader=reader_of("efficientnet_lite0"), measure="ppl_wend")
-    whole_crop = Output(reader=reader_of("efficientnet_lite0"), measure="ppl2_wend")
+    output = Output(reader=reader_of("efficientnet_lite0"), rows=6, measure="ppl_wend")
+    whole_crop = Output(reader=reader_of("efficientnet_lite0"), rows=6, measure="ppl2_wend")
     source = LatentSteps(drawing=drawing, crop_form="tf")
     cropped, whole = read(source, range(6), (output, whole_crop))
     (some,) = read(source, range(3, 5), (output,))
@@ -115,42 +119,55 @@ def test_another_generator_than_the_run_began_with_is_refused(drawing):
 
 def test_parts_that_are_whole_are_not_read_again(drawing, tmp_path, monkeypatch):
     monkeypatch.setattr("distill.evaluation.generator_metrics.parts.ROWS", 4)
-    wanted = Wanted(source=DrawnSamples(drawing=drawing, psi=1.0), rows=10, outputs=(PIXELS,))
+    source = DrawnSamples(drawing=drawing, psi=1.0)
+
+    def missing(rows):
+        return missing_tasks([Wanted(source=source, outputs=(pixels(rows),))], tmp_path, "cpu")
+
+    assert [task.rows for task in missing(10)] == [range(4), range(4, 8), range(8, 10)]
+    for task in missing(10):
+        make_part(task)
+    assert missing(10) == []
+    before = read_rows(tmp_path, source, pixels(10))
+    assert [task.rows for task in missing(12)] == [range(8, 12)], "the last part grows"
+    assert missing(9) == []
+    assert np.array_equal(read_rows(tmp_path, source, pixels(9)), before[:9])
+
+
+def test_an_output_of_fewer_rows_is_read_in_the_same_pass(drawing, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.evaluation.generator_metrics.parts.ROWS", 4)
+    lite0 = Output(reader=reader_of("efficientnet_lite0"), rows=6)
+    wanted = Wanted(source=DrawnSamples(drawing=drawing, psi=1.0), outputs=(pixels(10), lite0))
     tasks = missing_tasks([wanted], tmp_path, "cpu")
-    assert [task.rows for task in tasks] == [range(4), range(4, 8), range(8, 10)]
+    assert [len(task.outputs) for task in tasks] == [2, 2, 1]
     for task in tasks:
         make_part(task)
     assert missing_tasks([wanted], tmp_path, "cpu") == []
-    before = read_rows(tmp_path, wanted, PIXELS)
-    more = Wanted(source=wanted.source, rows=12, outputs=(PIXELS,))
-    assert [task.rows for task in missing_tasks([more], tmp_path, "cpu")] == [range(8, 12)], "the last grows"
-    fewer = Wanted(source=wanted.source, rows=9, outputs=(PIXELS,))
-    assert missing_tasks([fewer], tmp_path, "cpu") == []
-    assert np.array_equal(read_rows(tmp_path, fewer, PIXELS), before[:9])
+    assert len(read_rows(tmp_path, wanted.source, lite0)) == 6
 
 
 def test_only_what_is_missing_is_read(drawing, tmp_path):
     source = DrawnSamples(drawing=drawing, psi=1.0)
-    lite0 = Output(reader=reader_of("efficientnet_lite0"))
+    lite0 = Output(reader=reader_of("efficientnet_lite0"), rows=3)
     make_part(PartTask(source=source, outputs=(PIXELS,), rows=range(3), folder=str(tmp_path), device="cpu"))
-    both = Wanted(source=source, rows=3, outputs=(PIXELS, lite0))
+    both = Wanted(source=source, outputs=(PIXELS, lite0))
     (task,) = missing_tasks([both], tmp_path, "cpu")
     assert task.outputs == (lite0,), "another network looks at the same samples"
     moved = DrawnSamples(drawing=drawing, psi=0.5)
-    (task,) = missing_tasks([Wanted(source=moved, rows=3, outputs=(PIXELS,))], tmp_path, "cpu")
+    (task,) = missing_tasks([Wanted(source=moved, outputs=(PIXELS,))], tmp_path, "cpu")
     assert task.outputs == (PIXELS,), "another ψ is another source"
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-5], lambda data: b"", lambda data: b"page"])
 def test_a_damaged_part_is_read_again(drawing, tmp_path, damage):
-    wanted = Wanted(source=DrawnSamples(drawing=drawing, psi=1.0), rows=3, outputs=(PIXELS,))
+    wanted = Wanted(source=DrawnSamples(drawing=drawing, psi=1.0), outputs=(PIXELS,))
     (task,) = missing_tasks([wanted], tmp_path, "cpu")
     make_part(task)
-    before = read_rows(tmp_path, wanted, PIXELS)
+    before = read_rows(tmp_path, wanted.source, PIXELS)
     (path,) = tmp_path.rglob("*.npy")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DistillError, match="not to be seen here"):
-        read_rows(tmp_path, wanted, PIXELS)
+        read_rows(tmp_path, wanted.source, PIXELS)
     assert missing_tasks([wanted], tmp_path, "cpu") == [task]
     make_part(task)
-    assert np.array_equal(read_rows(tmp_path, wanted, PIXELS), before)
+    assert np.array_equal(read_rows(tmp_path, wanted.source, PIXELS), before)
