@@ -275,8 +275,8 @@ def evaluate(
     What `distill evaluate --data` does; `facts` of the report holds every number. `faces`: rows whose faces are
     compared.
     """
+    from distill.evaluation.report import report_folder
     from distill.evaluation.student import EvaluateRequest, prepare
-    from distill.files import check_folder
     from distill.weights.by_name import path_by_name
 
     ready = prepare(
@@ -292,7 +292,7 @@ def evaluate(
             precision=precision,
         )
     )
-    check_folder(ready.out)
-    report = ready.run()
-    report.write(ready.out)
+    with report_folder(ready.out, ready.files) as outputs:
+        report = ready.run()
+        report.write(outputs)
     return report

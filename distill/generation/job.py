@@ -23,6 +23,7 @@ from distill.generation.placement import Placement, place_on_devices
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
 from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
+from distill.lock import FolderLock
 from distill.progress import Progress
 from distill.shards.card import write_card
 from distill.shards.folder import (
@@ -39,7 +40,6 @@ from distill.shards.folder import (
     write_manifest,
 )
 from distill.shards.inspect.look import renew_look
-from distill.shards.lock import FolderLock
 from distill.timing import StageClock
 
 

@@ -22,7 +22,7 @@ from distill.training.page import NAME as PAGE
 from distill.training.page import Page, write_page
 from distill.training.position import RunPosition, kimg_text
 from distill.training.request import TrainRequest
-from distill.training.resume import open_run
+from distill.training.resume import check_place, open_run
 from distill.training.trainer import Trainer, TrainingPlan, TrainingResult, TrainingStep, Watch
 
 Note = Callable[[str], None]
@@ -86,6 +86,7 @@ def open_training(
 
     `note` hears of pictures that are left out.
     """
+    check_place(request.out)
     name = trainer.preset(request)
     check_log(request.log)
     settings = trainer.settle(trainer.presets[name], request.changes)

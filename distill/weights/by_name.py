@@ -49,6 +49,12 @@ def encoder_of(generator_sha256: str) -> Path | None:
     return None
 
 
+def generator_name(sha256: str) -> str | None:
+    """Return the name of the generator in the table that has this sha256; None where there is none."""
+    names = (entry.name for entry in weights_entries("generator") if expected_sha256(entry) == sha256)
+    return next(names, None)
+
+
 def ships(path: Path) -> bool:
     """Tell whether a file came with the package."""
     return weights_folder() in path.absolute().parents
