@@ -34,7 +34,7 @@ from distill.cli.main import all_commands, cli, run
 TIMES = ("seconds", "images_per_second")
 NOT_COMPARED = ("index.html", "tensorboard")
 JUST_AFTER_S = 0.01  # a new name in the folder
-KINDS = ("generation", "student", "teacher", "refilter", "export")
+KINDS = ("generation", "embedding", "student", "teacher", "refilter", "export")
 
 
 @dataclass
@@ -70,6 +70,7 @@ class Place:
         ]
         return {
             "generation": self.generate(out),
+            "embedding": self.embed(out),
             "student": ["train-pix2pix", "--data", mixes, *training, *often, "--resolution", "32", "--batch", "8",
                         "--perceptual", "none", "--constant-epochs", "2", "--decay-epochs", "1", "--set", "ngf=4"],
             "teacher": ["train-stylegan2", "--data", images, *training, *often, "--resolution", "32", "--batch", "8",
@@ -92,6 +93,12 @@ class Place:
             "--out",
             str(out),
         ]
+
+    def embed(self, out: Path) -> list[str]:
+        """Four batches of two faces, in two shards."""
+        sizes = ["--n", "8", "--shard-size", "4", "--batch-size", "2", "--steps", "4", "--min-ssim", "-1"]
+        where = ["--cluster", "none", "--device", "cpu", "--out", str(out)]
+        return ["generate", "--task", "face-to-drawing", *sizes, *where]
 
     def prepare(self) -> None:
         """Make the data sets: triplets of the embedded teacher, and a set of plain images out of them."""

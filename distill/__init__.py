@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from distill.devices import Precision
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from distill.generation.request import TaskChoices
     from distill.networks.student import NormStatistics, Student
     from distill.shards.dataset import TripletDataset
+    from distill.stylegan2.blend import blend
     from distill.stylegan2.generator import Generator
     from distill.training.trainer import TrainingResult
 
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "TaskChoices",
     "TripletDataset",
+    "blend",
     "evaluate",
     "generate",
     "load_generator",
@@ -39,17 +41,18 @@ __all__ = [
 ]
 
 AnyPath = str | PathLike[str]
-CLASSES = {
+AS_THEY_ARE = {
     "TaskChoices": "distill.generation.request",
     "TripletDataset": "distill.shards.dataset",
+    "blend": "distill.stylegan2.blend",
 }
 
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name in CLASSES:
-            return getattr(importlib.import_module(CLASSES[name]), name)
+        if name in AS_THEY_ARE:
+            return getattr(importlib.import_module(AS_THEY_ARE[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -180,6 +183,7 @@ def translate(
     out: AnyPath,
     style: AnyPath | None = None,
     size: int | None = None,
+    align: Literal["ffhq", "none"] = "ffhq",
     paste_back: bool = False,
     all_faces: bool = False,
     device: str = "auto",
@@ -187,6 +191,7 @@ def translate(
 ) -> PhotoResults[TranslatedFace]:
     """Run a student on the faces of photos (files and folders) into `out`: what `distill translate` does.
 
+    `align` "none" looks for no face: the middle square of each picture goes in, as of drawings.
     The result lists the files written by face, and the photos that were skipped with the reason; `check()` raises
     DistillError where none worked.
     """
@@ -200,6 +205,7 @@ def translate(
         out=Path(out),
         style=Path(style) if style is not None else None,
         size=size,
+        align=align,
         paste_back=paste_back,
         all_faces=all_faces,
         device=device,
@@ -224,8 +230,8 @@ def project(
     """Put the faces of photos (files and folders) into the latent space of a generator: what `distill project` does.
 
     `space`: "w", "w+", "pti", "encoder", or several as "w,w+". `encoder`: a name or a file, by default the one that
-    comes with distill for the generator. The same call resumes. The result tells of each photo how near it
-    came, and the photos that were skipped with the reason; `read_projections` reads the latents.
+    comes with distill for the generator. The same call resumes. The result tells how near each photo came, and why
+    others were skipped; `read_projections` reads the latents.
     """
     from distill.editing.project import ProjectRequest, chosen_spaces, open_projection, project_photos
     from distill.weights.by_name import path_by_name
@@ -246,10 +252,7 @@ def project(
 
 
 def read_projections(folder: AnyPath, *, generator: Generator) -> list[StoredProjection]:
-    """Read the projections that `project` wrote into a folder, checked against their generator.
-
-    Raises DistillError for those of another one. See `editing.projections`.
-    """
+    """Read the projections that `project` wrote into a folder. Raises DistillError for those of another generator."""
     from distill.editing import projections
 
     return projections.read_projections(Path(folder), generator)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from children import make_child
 
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
@@ -68,3 +69,9 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_teacher(tiny_weights: Path) -> Generator:
     return load_generator(tiny_weights, precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def tiny_child(tiny_weights: Path) -> Path:
+    """A child of the tiny generator: its mapping, and synthesis weights that went elsewhere; as a file."""
+    return make_child(tiny_weights, tiny_weights.with_name("child.safetensors"))

@@ -21,6 +21,21 @@ SURE = 0.9  # a class is certain from here on, as in the selection of pairs
 WAYS = {"ageing": {"age": 1}, "rejuvenation": {"age": -1}}
 
 
+# Tasks whose pairs are those of another one the other way; of `gender-swap` both ways are in the data already.
+OPPOSITE = {
+    "ageing": "rejuvenation",
+    "rejuvenation": "ageing",
+    "face-to-drawing": "drawing-to-face",
+    "drawing-to-face": "face-to-drawing",
+    "gender-swap": "gender-swap",
+}
+
+
+def opposite_task(task: str) -> str:
+    """Name what a student does that learnt the pairs of a task the other way."""
+    return OPPOSITE.get(task, f"{task} reversed")
+
+
 def wanted_ways(recipe: Mapping[str, Any]) -> dict[str, int]:
     """Return the scores that the edit of a recipe should raise (1) or lower (-1)."""
     ways = dict(WAYS.get(str(recipe.get("task")), {}))

@@ -24,7 +24,7 @@ def above_0(most: float) -> click.FloatRange:
     "--task",
     type=options.TEXT,
     required=True,
-    help="style-mix, gender-swap, ageing, rejuvenation or morph: kind of data set.",
+    help="style-mix, gender-swap, ageing, rejuvenation, morph, face-to-drawing or drawing-to-face.",
 )
 @click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
 @click.option("--out", type=options.PATH, help="Folder  [default: data/TASK-GENERATOR-seedSEED]")
@@ -64,6 +64,24 @@ def above_0(most: float) -> click.FloatRange:
 )
 @click.option("--max-outside-change", type=above_0(255), help="Grey levels, on the mean outside the face.")
 @click.option(
+    "--second-generator",
+    type=options.TEXT,
+    help="face-to-drawing, drawing-to-face: what draws the drawing, as --generator.  [default: drawings]",
+)
+@click.option(
+    "--pairing",
+    type=click.Choice(["shared", "embed"]),
+    help="Of the two generators: the same w in both, or each face embedded into the second.  [default: shared where"
+    " both map z to w alike, as a child does]",
+)
+@click.option("--space", type=click.Choice(["w", "w+"]), help="Of an embedding.  [default: w+]")
+@click.option("--steps", type=click.IntRange(1, 10_000), help="Of an embedding, at most.  [default: 1000]")
+@click.option(
+    "--min-ssim",
+    type=options.FiniteRange(-1, 1),
+    help="Of face and drawing; -1 keeps all.  [default: 0.6; of a shared w -1]",
+)
+@click.option(
     "--truncation-psi", type=options.FiniteRange(0, 2), help="Pull of w towards its mean.  [default: 0.7]"
 )
 @click.option(
@@ -80,7 +98,11 @@ def above_0(most: float) -> click.FloatRange:
 )
 @options.codec("raw up to 128 px, else jpeg")
 @click.option("--latents", type=click.Choice(["float16", "float32"]), help="As stored.  [default: float32]")
-@click.option("--shard-size", type=click.IntRange(1, 100_000), help="Triplets per shard.  [default: 256]")
+@click.option(
+    "--shard-size",
+    type=click.IntRange(1, 100_000),
+    help="Triplets per shard.  [default: 256, of embeddings 8]",
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 1024),
@@ -111,6 +133,7 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     distill generate --task style-mix --n 256
     distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
     distill generate --task gender-swap --n 2000 --max-identity-distance 0.6
+    distill generate --task face-to-drawing --n 26000
     """
     from distill.cli.report import opening_line, print_plan, print_result
     from distill.cli.signals import stop_on_signals

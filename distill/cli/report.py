@@ -14,16 +14,19 @@ from distill.generation.plan import SAFETY, ShardPlan
 from distill.progress import Progress, command_text, plural, size_text
 from distill.shards.folder import ShardReport
 from distill.shards.summary import edit_text, sample_word
+from distill.stylegan2.facts import Teacher
 from distill.timing import StageClock, clock
 
 
 def opening_line(run: GenerationRun) -> list[str]:
     """Say in a line what is going to be made, and in others what a user should know before."""
     plan, recipe = run.plan, run.plan.recipe
+    second = recipe.edit.second
+    generators = f"{recipe.generator.name} and {second.name}" if second else recipe.generator.name
     there = f", {plan.rows_done} there already" if plan.rows_done else ""
     lines = [
         f"{recipe.task}: {plural(plan.n, sample_word(recipe.roles))} of {recipe.resolution} px from"
-        f" {recipe.generator.name} into {plan.folder} ({plural(len(plan.rows), 'shard')}{there}),"
+        f" {generators} into {plan.folder} ({plural(len(plan.rows), 'shard')}{there}),"
         f" by {run.placement.describe()}"
     ]
     if run.note:
@@ -62,8 +65,8 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
     word = sample_word(plan.recipe.roles)
     lines = [
         f"folder      {plan.folder}  (digest {plan.recipe.digest})",
-        f"generator   {plan.recipe.generator.name}, {plan.recipe.generator.resolution} px,"
-        f" sha256 {plan.recipe.generator.sha256[:12]}…",
+        f"generator   {_generator_text(plan.recipe.generator)}",
+        *([f"second      {_generator_text(second)}"] if (second := plan.recipe.edit.second) else []),
         f"{word + 's':<11} {plan.n} of {plan.recipe.resolution} px as {plan.recipe.codec}",
         f"edit        {edit_text(plan.recipe.model_dump(mode='json'))}",
         f"shards      {len(plan.rows)} of up to {plan.recipe.shard_size};"
@@ -74,6 +77,10 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         f"drawn       {drawn.batch_size} at once in {drawn.precision}{', compiled' if drawn.compiled else ''}",
     ]
     click.echo("\n".join(lines))
+
+
+def _generator_text(facts: Teacher) -> str:
+    return f"{facts.name}, {facts.resolution} px, sha256 {facts.sha256[:12]}…"
 
 
 def print_result(

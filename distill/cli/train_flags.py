@@ -25,6 +25,12 @@ PIX2PIX = (
     click.option("--inputs", metavar="ROLE,…", help="Images that go in.  [the recipe's]"),
     click.option("--target", metavar="ROLE", help="Image to learn.  [the recipe's]"),
     click.option(
+        "--reverse",
+        is_flag=True,
+        default=None,
+        help="Learn pairs the other way: their target goes in, their input is what to draw.",
+    ),
+    click.option(
         "--init",
         type=PATH,
         metavar="FILE",
@@ -65,7 +71,9 @@ STYLEGAN2 = (
         type=click.IntRange(4, 1024),
         help="Side in px; needed for images of several sizes.  [default: theirs]",
     ),
-    click.option("--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000]"),
+    click.option(
+        "--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000; a child: 20]"
+    ),
     click.option(
         "--critic",
         type=click.Choice(["stylegan2", "projected"]),
@@ -77,6 +85,12 @@ STYLEGAN2 = (
         type=options.TEXT,
         metavar="FILE|NAME",
         help="Start from this generator, of the preset's shape; one of lower resolution is grown.",
+    ),
+    click.option(
+        "--child",
+        is_flag=True,
+        default=None,
+        help="Of the generator of --init: one w draws in both, and coarse structure is kept.",
     ),
     click.option("--mirror", is_flag=True, default=None, help="Show half of the images mirrored."),
     batch,
@@ -139,6 +153,7 @@ ABOUT = {
     distill train-pix2pix --data runs/demo --out runs/student
     distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
     distill train-pix2pix --data runs/demo --set ngf=48 --set lean=true --out runs/wider
+    distill train-pix2pix --data runs/drawings --reverse --out runs/drawing-to-face
     """,
     "stylegan2": """Train a StyleGAN2 on a folder of images or an image set, with adaptive augmentation.
 
@@ -146,9 +161,14 @@ ABOUT = {
     generate --generator` takes. Ctrl-C saves; the same command with --resume goes on, exactly. Several machines:
     torchrun. Presets: tiny, small, paper256, config-f.
 
+    --child fine-tunes --init for some kimg so that one w draws the same in both: every 2 kimg stays as a file
+    generator-000002016.safetensors with its picture, the parent's above the child's. Choose one of them by what is
+    still alike (parent_ssim, landmark_drift in stats.jsonl).
+
     \b
     distill train-stylegan2 --data faces/ --resolution 64 --mirror --out runs/faces --kimg 2000
     distill train-stylegan2 --data cats/ --resolution 64 --init portraits --out runs/cats
+    distill train-stylegan2 --data drawings/ --init portraits --child --critic projected --mirror --out runs/drawings
     distill train-stylegan2 --data faces256/ --preset paper256 --gpus 4 --out runs/faces256 --resume
     """,
 }

@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     help="Side of the student's images in pixels.  [default: what it was trained at, else 256]",
 )
 @click.option(
+    "--align",
+    default="ffhq",
+    show_default=True,
+    type=click.Choice(["ffhq", "none"]),
+    help="none: no face is looked for, the middle square goes in; for drawings, and pictures framed already.",
+)
+@click.option(
     "--paste-back",
     is_flag=True,
     help="Also blend the result into the photo, all else as it was: DIR/pasted/NAME.png.",
@@ -57,6 +64,8 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     side, DIR/sheet.png all of them together. Photos without a face are skipped and counted.
     """
     options.check_faces(all_faces, face_index)
+    if given["align"] == "none" and (all_faces or face_index is not None):
+        raise click.UsageError("--align none looks for no faces: leave out --all-faces and --face-index")
     from distill.editing.translate import (
         TranslateRequest,
         change_lines,
@@ -71,6 +80,10 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     photos = find_photos(request.photos, request.out)
     ready = open_translator(request)
     options.tell(ready.student.notes(ready.size, chosen=request.size is not None))
+    if ready.student.facts.task == "drawing-to-face" and request.align != "none":
+        options.tell(
+            ["faces are looked for; of drawings in which none is found take the middle by --align none"]
+        )
     with Progress(len(photos.files), noun="photo", keep=False) as progress:
         found = translate_photos(request, photos, ready, advance=progress.advance)
     if as_json:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from distill.devices import Precision
 from distill.editing.pictures import ContactSheet, labelled
@@ -22,7 +22,7 @@ from distill.faces.original import paste_into
 from distill.faces.outputs import COMPARE, PASTED, SHEET, OutputFolder
 from distill.faces.paste import FaceEdit
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
-from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, photo_detector
+from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, cut_squares, photo_detector
 from distill.networks.student import NormStatistics, load_student
 from distill.progress import plural
 
@@ -33,7 +33,8 @@ MOST_WAITING = 200_000_000  # pixels of photos held at a time
 class TranslateRequest:
     """Which faces go through which student; `photos` are files and folders, see `find_photos`.
 
-    `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time.
+    `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time. `align` "none"
+    looks for no face: the middle square of each picture goes in, as of drawings.
     """
 
     photos: tuple[Path, ...]
@@ -41,6 +42,7 @@ class TranslateRequest:
     out: Path
     style: Path | None = None
     size: int | None = None
+    align: Literal["ffhq", "none"] = "ffhq"
     paste_back: bool = False
     all_faces: bool = False
     face_index: int = 0
@@ -121,19 +123,23 @@ def translate_photos(
     a photo would be replaced.
     """
     detector = photo_detector(all_faces=request.all_faces or request.face_index > 0)
-    landmarks_sha256 = detector.landmarks_sha256  # a missing model shows before the first photo
+    # A missing model shows before the first photo.
+    landmarks_sha256 = "" if request.align == "none" else detector.landmarks_sha256
     for folder in _folders(request):
         check_outputs(found.files, folder)
     sheet = ContactSheet([*translate.roles, "output"])
     with OutputFolder(request.out, "translate") as outputs:
-        cuts = cut_photos(
-            found.files,
-            detector,
-            size=translate.size,
-            all_faces=request.all_faces,
-            face_index=request.face_index,
-            stems=outputs.stems(found.files, sheet=True),
-        )
+        stems = outputs.stems(found.files, sheet=True)
+        cuts = cut_squares(found.files, size=translate.size, stems=stems)
+        if request.align != "none":
+            cuts = cut_photos(
+                found.files,
+                detector,
+                size=translate.size,
+                all_faces=request.all_faces,
+                face_index=request.face_index,
+                stems=stems,
+            )
         writer = _Writer(outputs=outputs, translate=translate, sheet=sheet, paste=request.paste_back)
         results = collect(_translated(cuts, writer), advance)
         if sheet.count:

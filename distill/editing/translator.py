@@ -31,7 +31,9 @@ class Translator:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Names of the inputs, in the order of the channels."""
+        """Names of the inputs, in the order of the channels, of a student that learnt pairs in reverse too."""
+        if self.student.facts.inputs == ("target",):
+            return ("source",)
         return self.student.facts.inputs or ("photo", "style")[: self.student.input_count]
 
     def inputs(self, face: Pixels) -> list[Pixels]:

@@ -41,8 +41,8 @@ class FaceJudging:
         return [judge_note(self.judge, recipe), share_note(faces)] if self.judge else []
 
 
-def open_faces(recipe: Recipe, *, rows: int, scorer: str, device: str) -> FaceJudging:
-    """Open what compares the faces of a data set; where that cannot be, say why.
+def open_faces(recipe: Recipe, *, rows: int, scorer: str, device: str, reverse: bool = False) -> FaceJudging:
+    """Open what compares the faces of a data set, whose pairs may go in `reverse`; where that cannot be, say why.
 
     Raises DistillError for a scorer that was asked for and is not there.
     """
@@ -51,7 +51,8 @@ def open_faces(recipe: Recipe, *, rows: int, scorer: str, device: str) -> FaceJu
     if recipe.get("align") == "none":
         return FaceJudging(missing={"faces": "the recipe found no faces in this data set (align none)"})
     try:
-        return judging_by(scorer, ways=wanted_ways(recipe), device=device)
+        ways = {score: -way if reverse else way for score, way in wanted_ways(recipe).items()}
+        return judging_by(scorer, ways=ways, device=device)
     except NoFaceModel as error:
         return FaceJudging(missing={"faces": str(error)})
 

@@ -201,7 +201,13 @@ def prepare(request: EvaluateRequest) -> StudentEvaluation:
         choice=choice,
         perceptual=load_perceptual(perceptual, device=device),
         features=None if request.features == "none" else load_features(request.features, device=device),
-        judging=open_faces(dataset.recipe, rows=request.faces, scorer=request.scorer, device=device),
+        judging=open_faces(
+            dataset.recipe,
+            rows=request.faces,
+            scorer=request.scorer,
+            device=device,
+            reverse=dataset.roles[0] == dataset.recipe.get("target"),
+        ),
         teacher=open_teacher(dataset.recipe, request.teacher, device),
         out=out,
     )

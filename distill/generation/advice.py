@@ -15,7 +15,8 @@ def too_strict(builder: ShardBuilder, cap: int) -> str:
     if not builder.dropped:
         return f"{text}: raise --max-candidates"
     reason, count = max(builder.dropped.items(), key=lambda item: item[1])
+    kept = "; faces that were embedded are kept for another try in the same folder"
     return (
         f"{text}; the filter {reason.split('.')[0]!r} dropped most ({reason}: {count}):"
-        f" {builder.recipe.reasons[reason]}, or raise --max-candidates"
+        f" {builder.recipe.reasons[reason]}, or raise --max-candidates{kept if builder.recipe.edit.embedding else ''}"
     )

@@ -6,18 +6,17 @@ Shapes: N candidates, P parents, L w+ layers, D latent width.
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr, field_validator
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.generation.edit import Edit, Numbers
+from distill.generation.second_generator import SecondGenerator
 from distill.pixels import to_device
 from distill.schema import Frozen, validated
 from distill.stylegan2.sampling import CONTENT, sample_integers
@@ -25,46 +24,6 @@ from distill.stylegan2.sampling import CONTENT, sample_integers
 if TYPE_CHECKING:
     from distill.directions.file import Direction
     from distill.stylegan2.facts import Teacher
-
-Numbers = NDArray[np.int64]  # one per candidate
-
-
-class Edit(Frozen):
-    """What all edits have: a name, settings, and the way from the w+ of the parents to the w+ of each picture.
-
-    `roles`: of the images of a row, the target last. `parents`: the latents that are drawn, each with the number of
-    its random stream; the numbers of one edit differ, and are never changed afterwards. `latents`: the roles whose
-    w+ is stored. Pictures carry the names of their roles, but where a pair is selected of several.
-    """
-
-    roles: ClassVar[tuple[str, ...]]
-    parents: ClassVar[Mapping[str, int]]
-    latents: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def together(self) -> tuple[str, ...]:
-        """Pictures whose first `shared_layers` w are the same: these layers are drawn once for all of them."""
-        return ()
-
-    @property
-    def shared_layers(self) -> int:
-        return 0
-
-    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
-        """Return the edit with every choice as a number that fits the teacher: what a bound recipe holds."""
-        return self
-
-    def ready(self, direction: Direction | None) -> Self:
-        """Return the edit with what it needs beside its settings."""
-        return self
-
-    def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
-        """Draw what else the edit needs, by name."""
-        return {}
-
-    @abstractmethod
-    def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
-        """Return the w+ [N, L, D] of each picture, from those of the parents and what was drawn."""
 
 
 class Crossover(Frozen):
@@ -214,7 +173,7 @@ class Morph(Edit):
 
 
 # The table of edits: a recipe names one of them.
-AnyEdit = Annotated[StyleMix | AlongDirection | Morph, Field(discriminator="name")]
+AnyEdit = Annotated[StyleMix | AlongDirection | Morph | SecondGenerator, Field(discriminator="name")]
 
 
 def parse_crossover(spec: str, num_ws: int) -> tuple[int, int]:

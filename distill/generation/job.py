@@ -9,16 +9,17 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
-from distill.devices import resolve_device, visible_devices
+from distill.devices import resolve_device
 from distill.errors import DistillError, Incomplete, Interrupted
 from distill.files import made_folder
-from distill.generation.attempt import Outcome
+from distill.generation.attempt import Outcome, fatal_error
 from distill.generation.conditions import Conditions, choose_conditions, difference_note, read_conditions
-from distill.generation.local import run_here
-from distill.generation.placement import Placement, place
+from distill.generation.dispatch import run_tasks
+from distill.generation.embed import sweep_kept
+from distill.generation.placement import Placement, place_on_devices
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
 from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
@@ -44,9 +45,10 @@ from distill.timing import StageClock
 
 @dataclass(frozen=True, kw_only=True)
 class RunCallbacks:
-    """Callbacks for progress: rows accepted and tried, seconds by stage, notes."""
+    """Callbacks for progress: rows accepted and tried, steps of an embedding, seconds by stage, notes."""
 
     count: Callable[[int, int], None] = lambda accepted, tried: None
+    step: Callable[[int, int], None] = lambda step, most: None
     spent: Callable[[Mapping[str, float]], None] = lambda seconds: None
     note: Callable[[str], None] = lambda line: None
 
@@ -62,7 +64,11 @@ class RunCallbacks:
             progress.beside(f"{share:.0%} of candidates accepted")
             progress.advance(accepted_now)
 
-        return cls(count=count, spent=(clock or StageClock()).add, note=progress.note)
+        def step(done: int, most: int) -> None:
+            progress.beside(f"embedding: step {done} of at most {most}")
+            progress.advance(0)
+
+        return cls(count=count, step=step, spent=(clock or StageClock()).add, note=progress.note)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +89,16 @@ def prepare(request: GenerateRequest) -> GenerationRun:
     recipe, files = recipe_of(request)
     plan = plan_job(recipe, request.n, folder_of(request, recipe))
     check_cap(request.max_candidates, plan)
-    placement = placement_of(request, tasks=len(plan.todo))
+    placement = place_on_devices(
+        cluster=request.cluster, workers=request.workers, device=request.device, tasks=len(plan.todo)
+    )
     there = read_conditions(plan.folder) if plan.begun else None
     conditions = choose_conditions(
         request.conditions,
         there,
         device=resolve_device("auto") if placement.device == "auto" else placement.device,
-        resolution=recipe.generator.resolution,
+        resolution=recipe.largest_drawn,
+        embeds=recipe.edit.embedding is not None,
         elsewhere=not placement.here,
     )
     return GenerationRun(
@@ -110,15 +119,6 @@ def check_cap(max_candidates: int | None, plan: ShardPlan) -> None:
             f"--max-candidates {max_candidates} is fewer than the {rows} rows of a shard: give at least as many,"
             " or a smaller --shard-size"
         )
-
-
-def placement_of(request: GenerateRequest, *, tasks: int) -> Placement:
-    """Choose where the run takes place, of the devices that are here."""
-    visible = visible_devices() if request.device in ("auto", "cuda") else []
-    placement = place(
-        cluster=request.cluster, workers=request.workers, device=request.device, visible=visible, tasks=tasks
-    )
-    return replace(placement, device=resolve_device(placement.device)) if placement.here else placement
 
 
 def run_job(
@@ -149,6 +149,7 @@ def claimed_folder(run: GenerationRun) -> Iterator[None]:
     folder = run.plan.folder
     claim_folder(run.plan, run.begun or run.conditions)
     sweep(folder)
+    sweep_kept(folder, run.plan.done)
     if run.plan.todo:
         write_goal(folder, run.plan.n)
         (folder / MANIFEST_FILE).unlink(missing_ok=True)
@@ -182,32 +183,26 @@ def outcomes(
     run: GenerationRun, *, stop: threading.Event, callbacks: RunCallbacks
 ) -> Generator[Outcome, None, None]:
     """Run the tasks here or on a cluster, counting rows as they come."""
-    placement = run.placement
     tasks = [(f"shard-{index:05d}", task_of(run, index)) for index in run.plan.todo]
-    if not tasks:
-        return
-    if placement.cluster == "none":
-        yield from run_here(lambda task: make_counted(task, stop=stop, callbacks=callbacks), tasks, stop=stop)
-        return
-    from distill.generation.cluster import run_on_cluster  # dask takes a second to import
-
-    for outcome in run_on_cluster(
+    at_once = run.placement.cluster == "none"  # then rows are counted batch by batch
+    for outcome in run_tasks(
         make_shard,
         tasks,
-        cluster=placement.cluster,
-        workers=placement.workers,
-        devices=placement.devices,
+        placement=run.placement,
         stop=stop,
-        on_start=None if placement.here else callbacks.note,
+        here=lambda task: make_counted(run, task, stop=stop, callbacks=callbacks),
+        on_start=callbacks.note,
     ):
-        if outcome.value:
+        if outcome.value and not at_once:
             callbacks.count(outcome.value.report.rows, outcome.value.report.tried)
         yield outcome
 
 
-def make_counted(task: ShardTask, *, stop: threading.Event, callbacks: RunCallbacks) -> Made:
+def make_counted(
+    run: GenerationRun, task: ShardTask, *, stop: threading.Event, callbacks: RunCallbacks
+) -> Made:
     """Make a shard in this process, counting batch by batch and leaving between batches when told to."""
-    seen = [0, 0]
+    seen, embedding = [0, 0], run.plan.recipe.edit.embedding
 
     def on_progress(accepted: int, tried: int) -> None:
         callbacks.count(accepted - seen[0], tried - seen[1])
@@ -215,7 +210,12 @@ def make_counted(task: ShardTask, *, stop: threading.Event, callbacks: RunCallba
         if stop.is_set() and accepted < task.rows:
             raise Interrupted("stopped between two batches")
 
-    return make_shard(task, on_progress=on_progress)
+    def on_step(step: int) -> None:
+        callbacks.step(step, embedding.steps if embedding else 0)
+        if stop.is_set():
+            raise Interrupted("stopped between two steps of an embedding")
+
+    return make_shard(task, on_progress=on_progress, on_step=on_step)
 
 
 def task_of(run: GenerationRun, index: int) -> ShardTask:
@@ -226,6 +226,7 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
         folder=str(run.plan.folder.resolve()),
         source=run.files.generator,
         device=run.placement.device,
+        second=run.files.second,
         direction=run.files.direction,
         scorer=run.files.scorer,
         precision=run.conditions.precision,
@@ -249,17 +250,11 @@ def close_data_set(plan: ShardPlan) -> list[ShardReport]:
             )
         reports.append(report)
     sweep(plan.folder)  # again: a worker of a driver that was killed may have lived on for a moment
+    sweep_kept(plan.folder)
     fields = recipe.model_dump(mode="json")
     write_card(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
     write_manifest(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
     return reports
-
-
-def fatal_error(outcome: Outcome) -> DistillError:
-    """Rebuild an error that ends the run, with its own exit code."""
-    error = DistillError(outcome.error)
-    error.exit_code = outcome.exit_code
-    return error
 
 
 def failure_line(failed: dict[str, str], plan: ShardPlan) -> str:

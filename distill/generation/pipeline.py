@@ -1,4 +1,4 @@
-"""The pipeline: sample, map, edit, synthesize, select, filter, align, collect, write. Read this file first.
+"""The pipeline: sample, map, edit, synthesize, embed, select, filter, align, collect, write. Read this file first.
 
 Each stage is a function of `stages`. Shapes: N candidates of a canonical batch, P parents, L w+ layers, D latent
 width.
@@ -13,6 +13,7 @@ from distill.errors import TooStrict
 from distill.generation.advice import too_strict
 from distill.generation.background import BackgroundThread
 from distill.generation.batch import Batch
+from distill.generation.embed import LatentSearch
 from distill.generation.recipe import Recipe
 from distill.generation.select import check_scorer
 from distill.generation.shard_builder import ShardBuilder
@@ -21,6 +22,7 @@ from distill.generation.stages import (
     ShardRun,
     align,
     collect,
+    embed,
     keep_or_drop,
     map_parents,
     sample,
@@ -46,6 +48,8 @@ def generate_shard(
     rows: int,
     *,
     teacher: Generator,
+    second: Generator | None = None,
+    search: LatentSearch | None = None,
     batch_size: int,
     direction: Direction | None = None,
     scorer: AttributeScorer | None = None,
@@ -58,9 +62,9 @@ def generate_shard(
 
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
     do not depend on how many rows are wanted; B is `batch_size`. With two or more `threads`, the next batch is drawn
-    while one is judged, and `threads` faces are looked for at a time; the content is the same. `direction` and
-    `scorer` are those that the recipe names. Raises `TooStrict` when `max_candidates` (default 20 a row) were tried
-    and the shard is not full.
+    while one is judged, and `threads` faces are looked for at a time; the content is the same. `second`, `direction`
+    and `scorer` are those that the recipe names; `search` finds latents of `second` where the edit asks for it.
+    Raises `TooStrict` when `max_candidates` (default 20 a row) were tried and the shard is not full.
     """
     for item in recipe.filters:
         item.prepare()
@@ -68,6 +72,8 @@ def generate_shard(
         recipe=recipe,
         edit=recipe.edit.ready(direction),
         teacher=teacher,
+        second=second,
+        search=search,
         builder=ShardBuilder(recipe, index, rows, threads=threads),
         scorer=check_scorer(recipe.select, scorer) if recipe.select else None,
         detector=recipe.faces.detector() if recipe.faces else None,
@@ -88,7 +94,8 @@ def fill_shard(run: ShardRun, batch_size: int, *, cap: int) -> None:
                 parents_NPLD = map_parents(run, z_NPZ)
                 ws_by_picture = run.edit.apply(parents_NPLD, params)
                 images_by_picture = synthesize(run, ws_by_picture)
-                batch = Batch.of(ids, images_by_picture, ws_by_picture, params, timer)
+            params |= embed(run, ids, ws_by_picture, images_by_picture)
+            batch = Batch.of(ids, images_by_picture, ws_by_picture, params, timer)
             background.do((wait_until_drawn, select, keep_or_drop, align, collect), run, batch)
             # Go on before the verdicts only where another batch is needed whatever they are.
             while (ahead := background.waiting) and (

@@ -151,8 +151,9 @@ def estimate_bytes(recipe: Recipe, rows: int) -> int:
     """Estimate the size of one shard on disk, in bytes."""
     pixels = len(recipe.roles) * recipe.resolution**2 * 3 * SHARE_OF_RAW[recipe.codec]
     width = {"float16": 2, "float32": 4}[recipe.latents]
-    latents = len(recipe.edit.latents) * recipe.generator.num_ws * recipe.generator.w_dim * width
-    landmarks = len(recipe.roles) * (68 + 4) * 2 * 4
+    drawers = [recipe.drawn_by(role) for role in recipe.edit.latents]
+    latents = sum(drawer.num_ws * drawer.w_dim * width for drawer in drawers)
+    landmarks = len(recipe.face_roles) * (68 + 4) * 2 * 4
     return OVERHEAD + rows * int(pixels + latents + landmarks + LEDGER)
 
 

@@ -17,9 +17,10 @@ from distill.errors import DistillError
 from distill.generation.edits import AlongDirection, AnyEdit, StyleMix
 from distill.generation.faces import FaceSearch
 from distill.generation.filters import AnyFilter
+from distill.generation.recipe_keys import FILES, INFORMED, OPTIONS
 from distill.generation.select import AnySelection
 from distill.schema import Frozen, canonical_json, first_problem, flat, validated
-from distill.shards.digest import INFORMATIVE, digest_of
+from distill.shards.digest import digest_of
 from distill.stylegan2.facts import Teacher
 from distill.stylegan2.sampling import MAX_SEED
 
@@ -29,27 +30,6 @@ if TYPE_CHECKING:
 Align = Literal["gate", "ffhq", "chip", "none"]
 Codec = Literal["raw", "jpeg", "webp"]
 
-# Settings that `distill generate` has an option for under another name.
-OPTIONS = {
-    "edit.strength": "--strength",
-    "edit.direction": "--direction",
-    "edit.crossover.lo": "--crossover",
-    "edit.crossover.hi": "--crossover",
-    "select.min_gap": "--years",
-    "select.min_confidence": "--min-confidence",
-    "select.scorer": "--scorer",
-    "filters.identity.max_distance": "--max-identity-distance",
-    "filters.outside.max_change": "--max-outside-change",
-}
-# Settings that are the sha256 of a file.
-FILES = {
-    "generator.sha256": "the generator",
-    "edit.sha256": "the direction",
-    "select.scorer_sha256": "the scorer",
-    "faces.landmarks_sha256": "the model of landmarks",
-    "filters.identity.descriptor_sha256": "the model of faces' descriptors",
-}
-INFORMED = tuple(f"generator.{name}" for name in INFORMATIVE)
 LEAST_SIDE = 4  # px
 RAW_UP_TO = 128  # px: above this, "auto" stores JPEG (raw triplets of 512 px take 2.3 MB each)
 
@@ -121,9 +101,8 @@ class TaskRecipe(Frozen):
         `models`: the sha256 of what selection and filters look with: landmarks_sha256, descriptor_sha256,
         scorer_sha256.
         """
-        resolution = checked_resolution(
-            teacher.resolution if self.resolution is None else self.resolution, teacher
-        )
+        smallest = min(teacher.resolution, (self.edit.second or teacher).resolution)
+        resolution = checked_resolution(smallest if self.resolution is None else self.resolution, smallest)
         codec = self.codec
         if codec == "auto":
             codec = "raw" if resolution <= RAW_UP_TO else "jpeg"
@@ -178,14 +157,16 @@ class Recipe(Frozen):
             )
         if self.roles != self.edit.roles:
             raise ValueError(f"the edit {self.edit.name!r} has the roles {', '.join(self.edit.roles)}")
+        if self.edit.second_role and self.edit.second is None:
+            raise ValueError("the second generator is named without its facts")
         names = [item.name for item in self.filters]
         if self.align != "none" and "face" not in names:
             raise ValueError(f"align {self.align!r} needs the face filter, which finds the landmarks")
         for place, item in enumerate(self.filters):
-            if self.generator.resolution < item.least_side:
+            if (side := self.smallest_drawn) < item.least_side:
                 raise ValueError(
                     f"the filter {item.name!r} needs images of {item.least_side} px or more, the generator"
-                    f" draws {self.generator.resolution}: take another generator or task"
+                    f" draws {side}: take another generator or task"
                 )
             if item.needs_faces and "face" not in names[: place + 1]:
                 raise ValueError(
@@ -212,6 +193,25 @@ class Recipe(Frozen):
         return (*self.inputs, self.target)
 
     @property
+    def face_roles(self) -> tuple[str, ...]:
+        """The roles in which faces are looked for: all but what a second generator draws, which may be no face."""
+        return tuple(role for role in self.roles if role != self.edit.second_role)
+
+    @property
+    def smallest_drawn(self) -> int:
+        """The side of the smallest image that is drawn, px."""
+        return min(self.generator.resolution, (self.edit.second or self.generator).resolution)
+
+    @property
+    def largest_drawn(self) -> int:
+        """The side of the largest image that is drawn, px."""
+        return max(self.generator.resolution, (self.edit.second or self.generator).resolution)
+
+    def drawn_by(self, role: str) -> Teacher:
+        """The generator that draws a role."""
+        return self.edit.second if self.edit.second and role == self.edit.second_role else self.generator
+
+    @property
     def reasons(self) -> dict[str, str]:
         """Every reason to drop a candidate, in the order in which they are given -> what to do about it."""
         found: dict[str, str] = {}
@@ -222,7 +222,7 @@ class Recipe(Frozen):
 
     @property
     def shows_one_face(self) -> bool:
-        """Whether every role of every row shows exactly one face, whose landmarks are known."""
+        """Whether every one of `face_roles` shows exactly one face, whose landmarks are known."""
         return any(item.name == "face" for item in self.filters)
 
     @property
@@ -270,19 +270,16 @@ class Recipe(Frozen):
         return flat({**fields, "filters": {item["name"]: item for item in fields["filters"]}})
 
 
-def checked_resolution(resolution: int, teacher: Teacher) -> int:
-    """Refuse a stored resolution that area-averaging cannot reach from the teacher's."""
-    if resolution > teacher.resolution:
-        raise DistillError(
-            f"resolution {resolution} is above the teacher's {teacher.resolution} px;"
-            f" use {teacher.resolution} or less"
-        )
+def checked_resolution(resolution: int, drawn: int) -> int:
+    """Refuse a stored resolution that area-averaging cannot reach from what the (smaller) teacher draws."""
+    if resolution > drawn:
+        raise DistillError(f"resolution {resolution} is above the teacher's {drawn} px; use {drawn} or less")
     if resolution < LEAST_SIDE:
         raise DistillError(
             f"resolution {resolution} is too small: {LEAST_SIDE} px is the least that is stored"
         )
-    if teacher.resolution % resolution:
+    if drawn % resolution:
         raise DistillError(
-            f"resolution {resolution} does not divide the teacher's {teacher.resolution} px; use a power of two"
+            f"resolution {resolution} does not divide the teacher's {drawn} px; use a power of two"
         )
     return resolution

@@ -13,14 +13,16 @@ from distill.errors import DistillError
 from distill.files import user_path
 from distill.generation.conditions import ChosenConditions
 from distill.generation.edits import AlongDirection
+from distill.generation.pairing import second_name, with_second_generator
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.progress import command_text
-from distill.stylegan2.facts import teacher_facts
+from distill.stylegan2.facts import Teacher, teacher_facts
 from distill.weights.registry import domain_of, entry_of
 
 # Choices that only some tasks have: by its edit, or by how it selects pairs.
 OF_EDIT = {"crossover": "style-mix", "direction": "direction", "strength": "direction", "scorer": "direction"}
 OF_SELECTION = {"min_confidence": "opposite", "years": "apart"}
+OF_SECOND = ("second_generator", "pairing", "space", "steps", "min_ssim")  # of a task with a second generator
 OF_ONE_FACE = ("max_identity_distance", "max_outside_change")  # first input and target show the same person
 
 
@@ -45,6 +47,11 @@ class TaskChoices:
     years: float | None = None
     max_identity_distance: float | None = None
     max_outside_change: float | None = None
+    second_generator: str | None = None  # NAME, FILE or URL
+    pairing: str | None = None  # shared or embed
+    space: str | None = None  # of an embedding: w or w+
+    steps: int | None = None  # of an embedding, at most
+    min_ssim: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +79,7 @@ class RecipeFiles:
     """What workers need beside the recipe: names, addresses and files from the root; "" where there is none."""
 
     generator: str
+    second: str = ""
     direction: str = ""
     scorer: str = ""
 
@@ -84,10 +92,13 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     draws_faces = domain_of(request.generator) in ("face", "unknown")
     if choices.align == "none" or not draws_faces:
         base = base.without_faces()
+    source, direction, models = weights_of(request.generator), None, dict[str, str]()
+    files = RecipeFiles(generator=source)
+    if second := second_name(base, choices):
+        files = RecipeFiles(generator=source, second=weights_of(second))
+        base = with_second_generator(base, choices, first=request.generator, second=second)
     names = {*type(base).model_fields, "crossover", "strength"}
     base = base.revised(**{key: value for key, value in asdict(choices).items() if key in names})
-    source = request.generator if entry_of(request.generator) else located(request.generator)
-    files, direction, models = RecipeFiles(generator=source), None, dict[str, str]()
     if isinstance(edit := base.edit, AlongDirection):
         direction = direction_of(edit.attribute, request)
         scorer = BUILTIN if choices.scorer is None else choices.scorer
@@ -96,6 +107,11 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
         files = RecipeFiles(generator=source, direction=moves, scorer=located_scorer(scorer))
     recipe = with_bounds(base, choices)
     return recipe.bind(teacher, direction=direction, **models | models_of(recipe)), files
+
+
+def weights_of(source: str) -> str:
+    """Return a generator by what every worker knows it by: its name, its address, or its file from the root."""
+    return source if entry_of(source) else located(source)
 
 
 def located(source: str) -> str:
@@ -116,10 +132,16 @@ def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
     """Return `out`, or a name of its own below data/; files of one name are told apart by their sha256."""
     if request.out is not None:
         return request.out
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(request.generator).stem).strip("-.") or "generator"
-    if entry_of(request.generator) is None:
-        name = f"{name}-{recipe.generator.sha256[:8]}"
-    return Path("data") / f"{recipe.task}-{name}-seed{recipe.seed}"
+    names = [folder_word(request.generator, recipe.generator)]
+    if recipe.edit.second is not None:
+        names.append(folder_word(second_name(request.task, request.choices), recipe.edit.second))
+    return Path("data") / f"{recipe.task}-{'-'.join(names)}-seed{recipe.seed}"
+
+
+def folder_word(source: str, facts: Teacher) -> str:
+    """Name a generator in the name of a folder."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-.") or "generator"
+    return name if entry_of(source) else f"{name}-{facts.sha256[:8]}"
 
 
 def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
@@ -127,7 +149,8 @@ def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
     selection = base.select.name if base.select else None
     idle = [key for key, edit in OF_EDIT.items() if base.edit.name != edit]
     idle += [key for key, name in OF_SELECTION.items() if name != selection]
-    idle += OF_ONE_FACE if base.edit.name == "morph" else ()
+    idle += OF_SECOND if base.edit.name != "second-generator" else ()
+    idle += OF_ONE_FACE if base.edit.name in ("morph", "second-generator") else ()
     for key in (item.name for item in fields(choices) if item.name in idle):
         if (value := getattr(choices, key)) is not None:
             flag = key.replace("_", "-")

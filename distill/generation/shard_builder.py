@@ -87,7 +87,7 @@ class ShardBuilder:
             self._ledger[f"scores/{name}"].append(scores[:seen])
 
     def _add_landmarks(self, batch: Batch, rows: Sequence[int]) -> None:
-        for role in self.recipe.roles:
+        for role in self.recipe.face_roles:
             points = np.stack([batch.landmarks(role, i) for i in rows])
             quads = np.stack([ffhq_quad(landmarks) for landmarks in points])
             self._columns[f"landmarks/{role}"].append(points.astype(np.float32))

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from distill.errors import DistillError
 from distill.generation.align import framed
 from distill.generation.batch import Batch, Numbers
-from distill.generation.edits import Edit
+from distill.generation.edit import Edit
+from distill.generation.embed import LatentSearch
 from distill.generation.recipe import Recipe
 from distill.generation.select import select_pairs
 from distill.generation.shard_builder import ShardBuilder
@@ -32,11 +34,16 @@ OnProgress = Callable[[int, int], None]  # (accepted so far, tried so far) in th
 
 @dataclass(frozen=True, kw_only=True)
 class ShardRun:
-    """What the stages of one shard work with; `edit` is the recipe's, ready to be applied."""
+    """What the stages of one shard work with; `edit` is the recipe's, ready to be applied.
+
+    `second` is the second generator of an edit that has one; `search` finds its latents where they are not known.
+    """
 
     recipe: Recipe
     edit: Edit
     teacher: Generator
+    second: Generator | None
+    search: LatentSearch | None
     builder: ShardBuilder
     scorer: AttributeScorer | None
     detector: FaceDetector | None
@@ -70,8 +77,36 @@ def synthesize(run: ShardRun, ws_by_picture: Mapping[str, Tensor]) -> dict[str, 
         images |= zip(edit.together, drawn, strict=True)
     for name, ws_NLD in ws_by_picture.items():
         if name not in images:
-            images[name] = teacher.synthesize(ws_NLD, noise=noise)
+            images[name] = drawer_of(run, name).synthesize(ws_NLD, noise=noise)
     return {name: images[name] for name in ws_by_picture}
+
+
+def drawer_of(run: ShardRun, picture: str) -> Generator:
+    """The generator that draws a picture."""
+    if picture != run.edit.second_role:
+        return run.teacher
+    if run.second is None:
+        raise DistillError(f"the role {picture!r} needs a second generator")
+    return run.second
+
+
+def embed(
+    run: ShardRun, ids: Sequence[int], ws_by_picture: dict[str, Tensor], images: dict[str, Tensor]
+) -> dict[str, Numbers]:
+    """Look for the face in the second generator, where it is not drawn from a w that is known.
+
+    Adds its w+ and picture to what was drawn; returns the steps that it took.
+    """
+    role, drawn = run.edit.second_role, list(images.values())
+    if run.edit.embedding is None or role is None:
+        return {}
+    if run.search is None:
+        raise DistillError(f"the role {role!r} is to be embedded, and nobody looks for it")
+    with run.clock.stage("embed"):
+        found = run.search(ids, drawn[0])
+        ws_by_picture[role] = found.ws
+        images[role] = drawer_of(run, role).synthesize(found.ws, noise=run.recipe.noise)
+    return {"steps": found.steps}
 
 
 def wait_until_drawn(run: ShardRun, batch: Batch) -> None:
@@ -96,7 +131,7 @@ def keep_or_drop(run: ShardRun, batch: Batch) -> None:
     with run.clock.stage("filter"):
         for item in run.recipe.filters:
             if item.needs_faces and run.detector:
-                batch.find_faces(run.recipe.roles, run.detector, threads=run.threads)
+                batch.find_faces(run.recipe.face_roles, run.detector, threads=run.threads)
             item.judge(batch, run.recipe)
 
 

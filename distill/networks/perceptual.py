@@ -57,6 +57,15 @@ def load_perceptual(
     raise DistillError(f"unknown perceptual features {name!r}; known are {', '.join(NAMES)}")
 
 
+def perceptual_sha256(name: str) -> str:
+    """Return the sha256 of the file of named features; "" for `none`. Raises DistillError as `load_perceptual`."""
+    if name == "none":
+        return ""
+    if name not in NAMES:
+        raise DistillError(f"unknown perceptual features {name!r}; known are {', '.join(NAMES)}")
+    return file_sha256(lite0_file("perceptual features") if name == "efficientnet_lite0" else fetched_vgg19())
+
+
 def fetched_vgg19() -> Path:
     """Return the file of `distill weights fetch vgg19`. Raises DistillError where it was not fetched."""
     entry = entry_of("vgg19")

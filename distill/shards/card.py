@@ -17,12 +17,16 @@ from distill.shards.summary import (
     recipe_rows,
     roles_of,
     sample_word,
+    second_generator_of,
     value_text,
 )
 from distill.shards.write import atomic_write
 
 CARD_NAME = "README.md"
-GENERATOR_KEYS = ("generator.name", "generator.sha256", "generator.licence", "generator.origin")
+WEIGHTS_KEYS = ("name", "sha256", "licence", "origin")  # of a generator, in a table of their own
+GENERATOR_KEYS = tuple(
+    f"{place}.{key}" for place in ("generator", "edit.second_generator") for key in WEIGHTS_KEYS
+)
 
 
 def write_card(
@@ -109,15 +113,17 @@ def _origin(recipe: Mapping[str, Any]) -> str:
         rows = [(code(key), escape(text)) for key, text in recipe_rows(source)]
         rest = "A row holds images and what their files say of them: no latents, no parameters, no scores."
         return f"## Source\n\n{table(('key', 'value'), rows)}\n\n{rest}"
-    generator = generator_of(recipe)
-    rows = [
-        ("name", escape(value_text(generator.get("name")))),
-        ("sha256", code(value_text(generator.get("sha256")))),
-        ("licence", escape(value_text(generator.get("licence")))),
-        ("origin", escape(value_text(generator.get("origin")))),
-    ]
-    hint = "The images were made with these weights: read their licence before you pass the images on."
-    return f"## Weights\n\n{table(('', 'generator'), rows)}\n\n{hint}"
+    generators = {"generator": generator_of(recipe), "second generator": second_generator_of(recipe)}
+    there = {title: facts for title, facts in generators.items() if facts or title == "generator"}
+    cells = [[key, *(_weights_cell(key, facts) for facts in there.values())] for key in WEIGHTS_KEYS]
+    licence = "licences" if len(there) > 1 else "licence"
+    hint = f"The images were made with these weights: read their {licence} before you pass the images on."
+    return f"## Weights\n\n{table(('', *there), cells)}\n\n{hint}"
+
+
+def _weights_cell(key: str, generator: Mapping[str, Any]) -> str:
+    text = value_text(generator.get(key))
+    return code(text) if key == "sha256" else escape(text)
 
 
 def _recipe(recipe: Mapping[str, Any], conditions: Mapping[str, Any]) -> str:

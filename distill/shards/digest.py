@@ -8,7 +8,7 @@ from typing import Any
 
 from distill.schema import canonical_json
 
-INFORMATIVE = ("name", "licence", "origin")  # of a recipe's generator: may differ between two runs
+INFORMATIVE = ("name", "licence", "origin")  # of a recipe's generators: may differ between two runs
 
 
 def digest_of(recipe: Mapping[str, Any]) -> str:
@@ -18,8 +18,13 @@ def digest_of(recipe: Mapping[str, Any]) -> str:
 
 def decisive(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe without what only informs, as its digest does."""
-    generator = recipe.get("generator")
-    if not isinstance(generator, dict):
-        return dict(recipe)
-    kept = {key: value for key, value in generator.items() if key not in INFORMATIVE}
-    return {**recipe, "generator": kept}
+    found, edit = dict(recipe), recipe.get("edit")
+    if isinstance(generator := recipe.get("generator"), dict):
+        found["generator"] = _without_names(generator)
+    if isinstance(edit, dict) and isinstance(second := edit.get("second_generator"), dict):
+        found["edit"] = {**edit, "second_generator": _without_names(second)}
+    return found
+
+
+def _without_names(generator: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in generator.items() if key not in INFORMATIVE}

@@ -23,6 +23,7 @@ from distill.shards.layout import DIGEST, SCHEMA_VERSION, shard_name
 __all__ = [
     "CONDITIONS_FILE",
     "CONDITION_KEYS",
+    "EMBEDDED_PREFIX",
     "GOAL_FILE",
     "HELD",
     "MANIFEST_FILE",
@@ -48,6 +49,9 @@ __all__ = [
 MANIFEST_FILE, RECIPE_FILE = "manifest.json", "recipe.json"
 MAX_COUNT, MAX_REASON = 10**15, 100  # of rows and bytes; letters of why a candidate was dropped
 GOAL_FILE = "goal.json"  # how many rows a data set shall have, while it is not complete
+EMBEDDED_PREFIX = (
+    ".embedded-"  # files of what was found for a shard that is not done: see generation/embed.py
+)
 CONDITIONS_FILE = "conditions.json"  # how the data set is drawn: see distill/generation/conditions.py
 HELD = ("precision", "batch_size", "compiled")  # of the conditions: the same in every shard of a data set
 CONDITION_KEYS = (*HELD, "device", "model", "versions")

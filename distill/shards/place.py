@@ -8,7 +8,7 @@ from typing import Any
 
 from distill.errors import DistillError
 from distill.files import check_folder
-from distill.shards.folder import GOAL_FILE, RECIPE_FILE
+from distill.shards.folder import EMBEDDED_PREFIX, GOAL_FILE, RECIPE_FILE
 
 
 def check_place(folder: Path) -> bool:
@@ -22,7 +22,8 @@ def check_place(folder: Path) -> bool:
         return False
     if (folder / RECIPE_FILE).exists():
         return True
-    foreign = sorted(item.name for item in folder.iterdir() if not item.name.startswith((".lock", "..lock")))
+    ours = (".lock", "..lock", EMBEDDED_PREFIX)
+    foreign = sorted(item.name for item in folder.iterdir() if not item.name.startswith(ours))
     foreign = [name for name in foreign if not name.endswith(".tmp") and name != GOAL_FILE]
     if foreign:
         raise DistillError(

@@ -26,6 +26,9 @@ READING_ORDER = (
         "shard_size",
     ),
     *(
+        "second_generator",
+        "second_draws",
+        "pairing",
         "attribute",
         "direction",
         "strength",
@@ -89,6 +92,12 @@ def generator_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     return generator if isinstance(generator, Mapping) else {}
 
 
+def second_generator_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the recipe says of its second generator; {} where it has none."""
+    second = edit_of(recipe).get("second_generator")
+    return second if isinstance(second, Mapping) else {}
+
+
 def edit_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the recipe says of its edit."""
     edit = recipe.get("edit")
@@ -109,11 +118,22 @@ def edit_text(recipe: Mapping[str, Any]) -> str | None:
     edit = edit_of(recipe)
     if "crossover" in edit:
         return crossover_text(edit["crossover"])
+    if second := second_generator_of(recipe):
+        return pairing_text(edit, value_text(second.get("name")))
     if "direction" not in edit:
         rest = ", ".join(f"{key} = {value_text(value)}" for key, value in _ordered(edit) if key != "name")
         return ": ".join(text for text in (str(edit.get("name", "")), rest) if text) or None
     strengths = ", ".join(f"{strength:+g}" for strength in strengths_of(recipe))
     return f"{value_text(edit.get('attribute'))}: {strengths} along {value_text(edit['direction'])}"
+
+
+def pairing_text(edit: Mapping[str, Any], second: str) -> str:
+    """Say how the images of two generators are paired."""
+    pairing = edit.get("pairing")
+    if not isinstance(pairing, Mapping) or pairing.get("name") != "embed":
+        return f"the same w in {second}"
+    steps, space = value_text(pairing.get("steps")), value_text(pairing.get("space"))
+    return f"embedded into {second}: {space}, at most {steps} steps"
 
 
 def selection_text(recipe: Mapping[str, Any]) -> str | None:

@@ -163,7 +163,7 @@ def opening_line(training: Training, position: RunPosition) -> str:
 
 def make_run(training: Training, events: RunEvents) -> Run[Any]:
     plan, request = training.plan, training.plan.request
-    default = training.trainer.cadence(plan.data.rows)
+    default = training.trainer.cadence(plan.settings, plan.data.rows)
 
     def every(kimg: float | None, samples: int) -> int:
         return max(round(1000 * kimg), 1) if kimg else samples
@@ -216,6 +216,7 @@ class RunEvents:
 
     def show(self, position: RunPosition) -> None:
         name = f"samples-{position.samples:09d}.png"
+        self.watch.keep(position)
         atomic_write(self.out / name, self.watch.picture(position))
         self.page = replace(self.page, picture=name)
         self.write_page(position, running=True)

@@ -29,6 +29,7 @@ BUFFERS = ("noise_const", "resample_filter", "w_avg")  # tensors that are no par
 TOLD = ("mapping_lr_multiplier", "conv_clamp", "entry", "w_avg", "noise")  # of the facts of a checkpoint
 FORMATS = ("pix2pixhd-generator", "distill-encoder-1")  # of students and encoders of ours
 OK, UNKNOWN = "ok", "no sha256 known"
+FEATURES: WeightsKind = "features"  # the kind, and the name of all of them to `distill weights fetch`
 
 
 def place_of(entry: WeightsEntry) -> dict[str, str]:
@@ -69,6 +70,14 @@ def describe_weights(source: str) -> dict[str, Any]:
         path = resolve(source)
         facts |= {"path": str(path), **_facts_of(path)}
     return facts
+
+
+def entries_to_fetch(source: str) -> list[WeightsEntry]:
+    """Return the entry of a name; of "features" all networks that compare images; none for what is no name."""
+    if source == FEATURES:
+        return weights_entries(FEATURES)
+    entry = entry_of(source)
+    return [entry] if entry else []
 
 
 def verify_weights(names: Sequence[str]) -> list[dict[str, Any]]:

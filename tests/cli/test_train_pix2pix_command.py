@@ -266,6 +266,31 @@ def test_pairs_and_chosen_roles(pairs: Path, tmp_path: Path, capsys: pytest.Capt
     assert facts.selected_by == {}
 
 
+def test_both_directions_are_learnt_from_one_data_set(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The student of the way back says so, and is scored on the faces that neither has seen."""
+    options = ["--data", pairs, *epochs(0.5, 0), "--val-fraction", 0.5]
+    run(*options, "--out", tmp_path / "there")
+    run(*options, "--out", tmp_path / "back", "--reverse")
+    there, back = (load_student(tmp_path / name).facts for name in ("there", "back"))
+    assert (there.task, there.inputs, there.target) == ("ageing", ("source",), "target")
+    assert (back.task, back.inputs, back.target) == ("rejuvenation", ("target",), "source")
+    found = []
+    for name in ("there", "back"):
+        capsys.readouterr()
+        quick = ["--features", "none", "--perceptual", "none", "--faces", "0", "--device", "cpu", "--json"]
+        assert distill(["evaluate", str(tmp_path / name), "--data", str(pairs), *quick]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert [facts["roles"] for facts in found] == [["source", "target"], ["target", "source"]]
+    assert found[0]["part"] == found[1]["part"] == "validation"
+    copied = [facts["scores"]["copy_content"]["l1"] for facts in found]
+    assert found[0]["rows"] == found[1]["rows"]
+    assert copied[0] == pytest.approx(copied[1]), "the same rows, the other way"
+    error = failure(*options, "--out", tmp_path / "there", "--reverse", "--resume")
+    assert "roles" in str(error)
+
+
 def test_a_student_keeps_who_selected_its_data(tmp_path: Path) -> None:
     chooser = {"name": "apart", "scorer": "builtin", "scorer_sha256": "ab" * 32, "attribute": "age"}
     data = make_triplets(tmp_path / "data", select=chooser)
@@ -301,6 +326,8 @@ def test_fewer_epochs_make_the_warm_up_shorter(data: Path, tmp_path: Path) -> No
         (["--resolution", 5], "choose a divisor of 16"),
         (["--set", "downsamplings=4"], "at least 32"),
         (["--inputs", "source"], "no role 'source'; it has content, style, mixed"),
+        (["--reverse"], "content + style → mixed cannot be reversed, since a student draws one image"),
+        (["--reverse", "--target", "style"], "reverse names inputs and target already"),
         (["--target", "style"], "two or more are needed, each named once"),
         (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, sharpness, none"),
         (["--batch", 6, "--set", "accumulate=4"], "batch 6 cannot be split over 4 equal parts"),

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from distill.cli.main import run
+from distill.faces.photos import cut_squares
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.pix2pixhd_files import save_pth
 from distill.networks.student import StudentFacts, save_student
@@ -69,6 +70,35 @@ def test_a_folder_is_translated_and_skips_are_told(place, tmp_path, capsys):
     ]
     with Image.open(tmp_path / "pasted" / "me.png") as pasted, Image.open(GOLDEN / "astronaut.png") as photo:
         assert pasted.size == photo.size
+
+
+def test_a_drawing_in_which_no_face_is_found_goes_in_as_it_is(place, tmp_path, capsys):
+    """Of a student that learnt pairs in reverse, as from drawings to faces; wide pictures lose their sides."""
+    save_student(
+        tmp_path / "back.safetensors",
+        create(Architecture(inputs=3, ngf=2, downsamplings=2, blocks=1), seed=0),
+        StudentFacts(task="drawing-to-face", inputs=("target",), target="source", resolution=32),
+    )
+    wide = Image.new("RGB", (96, 64), "navy")
+    wide.paste("gold", (16, 0, 80, 64))
+    wide.save(tmp_path / "drawing.png")
+    options = ("--model", tmp_path / "back.safetensors", "--out", tmp_path / "out")
+    code, _, err = call(capsys, tmp_path / "drawing.png", *options)
+    assert code == 1, "nothing worked: it shows no face"
+    assert "--align none" in err
+    code, text, err = call(
+        capsys, tmp_path / "drawing.png", *options, "--align", "none", "--paste-back", "--json"
+    )
+    assert (code, "--align none" in err) == (0, False)
+    found = json.loads(text)
+    assert found["inputs"] == ["source"], "what a person gives it is no target"
+    assert found["results"][0]["box"] == [16, 0, 80, 64]
+    assert (tmp_path / "out" / "pasted" / "drawing.png").is_file()
+    (cut,) = next(cut_squares([tmp_path / "drawing.png"], size=32, stems=["drawing"]))
+    assert (cut.pixels == (255, 215, 0)).all(), "the gold square, to its edges"
+    code, _, err = call(capsys, tmp_path / "drawing.png", *options, "--align", "none", "--all-faces")
+    assert code == 2
+    assert "leave out --all-faces" in err
 
 
 def test_what_pasting_changes_beside_the_face_is_told(place, tmp_path, capsys):

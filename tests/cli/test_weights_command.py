@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from distill.cli.main import run
 from distill.weights.checkpoint import read_checkpoint
+from distill.weights.fetch import CappedDownload
 from distill.weights.registry import entry_of, weights_entries
 
 
@@ -37,7 +38,7 @@ def test_list_shows_every_generator_on_a_line(capsys):
     assert [row.split()[0] for row in rows] == [entry.name for entry in weights_entries("encoder")]
     title, *rows = features.splitlines()
     assert "--perceptual" in title
-    assert [row.split()[0] for row in rows] == ["vgg19", "inception"]
+    assert [row.split()[0] for row in rows] == ["vgg19", "inception", "vgg16-lpips"]
     title, *rows = scorers.splitlines()
     assert "--scorer" in title
     assert [row.split()[0] for row in rows] == ["dlib-gender", "dlib-age", "face-api-age-gender"]
@@ -52,7 +53,8 @@ def test_list_as_json(capsys):
     students = [kinds.pop(name) for name in ("style-mix", "gender-swap", "ageing")]
     assert students == ["student"] * 3
     assert {kinds.pop(entry.name) for entry in weights_entries("encoder")} <= {"encoder"}
-    assert (kinds.pop("vgg19"), kinds.pop("inception")) == ("features", "features")
+    features = [kinds.pop(name) for name in ("vgg19", "inception", "vgg16-lpips")]
+    assert features == ["features"] * 3
     assert kinds == dict.fromkeys(("dlib-gender", "dlib-age", "face-api-age-gender"), "scorer")
 
 
@@ -175,6 +177,7 @@ def test_verify_checks_what_is_here(capsys):
     names = (
         "portraits",
         "people",
+        "drawings",
         "avatars",
         "style-mix",
         "gender-swap",
@@ -231,3 +234,19 @@ def test_info_of_an_unknown_name_hints_among_all_kinds(capsys):
     assert "did you mean ageing" in error
     assert "portraits" in error
     assert error.count("\n") == 1
+
+
+def test_one_name_fetches_all_features(cache, monkeypatch, capsys):
+    fetched = []
+
+    def stream(self, url, out):
+        fetched.append((url, self.expected))
+        out.write(b"x")
+
+    monkeypatch.setattr(CappedDownload, "_stream", stream)
+    monkeypatch.setattr("distill.weights.registry.check_hash", lambda *arguments: None)
+    assert run(["weights", "fetch", "features"]) == 0
+    entries = weights_entries("features")
+    assert fetched == [(entry.url, entry.sha256) for entry in entries]
+    assert capsys.readouterr().out.split() == [str(entry.path) for entry in entries]
+    assert all(entry.sha256 and entry.sha256_source for entry in entries)

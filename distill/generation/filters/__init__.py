@@ -8,11 +8,12 @@ from pydantic import Field
 
 from distill.generation.filters.face import FaceFilter
 from distill.generation.filters.identity import IdentityFilter
+from distill.generation.filters.likeness import LikenessFilter
 from distill.generation.filters.outside import OutsideFilter
 from distill.generation.filters.ssim import SsimFilter
 
 # The table of filters: a recipe names some of them, in the order in which they are asked.
 AnyFilter = Annotated[
-    SsimFilter | FaceFilter | OutsideFilter | IdentityFilter,
+    SsimFilter | FaceFilter | OutsideFilter | IdentityFilter | LikenessFilter,
     Field(discriminator="name"),
 ]

@@ -1,4 +1,4 @@
-"""Keep a candidate when every role shows exactly one face, framed as in FFHQ."""
+"""Keep a candidate when every role that should shows exactly one face, framed as in FFHQ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FaceFilter(Filter):
-    """Keep a candidate when exactly one face is found in every role, framed as in FFHQ.
+    """Keep a candidate when exactly one face is found in every role, but for drawings, framed as in FFHQ.
 
     `max_framing_error` is the largest distance of a corner of the FFHQ crop from the image's own corner, as a share
     of its side. How faces are looked for stands under `faces` in the recipe.
@@ -33,16 +33,15 @@ class FaceFilter(Filter):
     needs_faces: ClassVar = True
 
     def judge(self, batch: Batch, recipe: Recipe) -> None:
-        shape = (len(batch.ids), len(recipe.roles))
+        shape = (len(batch.ids), len(recipe.face_roles))
         confidence = np.full(shape, np.nan, dtype=np.float32)
         framing = np.full(shape, np.nan, dtype=np.float32)
-        side = batch.images[recipe.target].shape[1]
         for i in batch.kept():
-            for k, role in enumerate(recipe.roles):
+            for k, role in enumerate(recipe.face_roles):
                 faces = batch.faces_in(role, i)
                 if faces:
                     confidence[i, k] = faces[0].confidence
-                    framing[i, k] = framing_error(faces[0].landmarks, side)
+                    framing[i, k] = framing_error(faces[0].landmarks, batch.images[role].shape[1])
                 if reason := self._fault(len(faces), framing[i, k]):
                     batch.drop(i, reason)
                     break

@@ -40,8 +40,9 @@ def thresholds_of(score: str, rules: Sequence[Mapping[str, Any]]) -> list[tuple[
     """Find the min_… and max_… settings that a score is held against: (setting, value).
 
     A score belongs to the rule whose name it starts with ("face_framing" to "face"); where words follow the rule's
-    name, the setting must share one ("max_framing_error"). The score of an attribute belongs to the selection that
-    names it: a probability that is held against a confidence, from both sides.
+    name, the setting must share one ("max_framing_error"). A setting of any rule may name its score ("min_ssim"). The
+    score of an attribute belongs to the selection that names it: a probability that is held against a confidence,
+    from both sides.
     """
     found = []
     for settings in rules:
@@ -49,6 +50,9 @@ def thresholds_of(score: str, rules: Sequence[Mapping[str, Any]]) -> list[tuple[
         confidence = settings.get("min_confidence")
         if settings.get("attribute") == score and isinstance(confidence, int | float):
             found += [("min_confidence", float(confidence)), ("its other side", 1 - float(confidence))]
+        if score != name:
+            bounds = {key: settings.get(key) for key in (f"min_{score}", f"max_{score}")}
+            found += [(key, float(value)) for key, value in bounds.items() if isinstance(value, int | float)]
         if not name or (score != name and not score.startswith(f"{name}_")):
             continue
         words = set(score.removeprefix(name).split("_")) - {""}
@@ -76,7 +80,7 @@ def histograms(
         names = next((given for given in (parts, strengths) if len(given) == len(columns)), None)
         for k, column in enumerate(columns):
             part = names[k] if names else str(k)
-            title = name if values.ndim == 1 else f"{name} · {part}"
+            title = name if len(columns) == 1 else f"{name} · {part}"
             result.append(count(title, accepted_M, column, edges=edges, thresholds=limits))
     return result
 

@@ -26,6 +26,7 @@ from distill.shards.summary import (
     recipe_rows,
     roles_of,
     sample_word,
+    second_generator_of,
     selection_text,
     strengths_of,
     value_text,
@@ -101,11 +102,13 @@ def rules_of(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _facts(recipe: Mapping[str, Any]) -> dict[str, str]:
     """The main settings, in words."""
-    generator = generator_of(recipe)
+    generator, second = generator_of(recipe), second_generator_of(recipe)
     facts = {
         "Source": _source_text(recipe.get("source")),
         "Generator": generator.get("name"),
         "Its licence": generator.get("licence"),
+        "Second generator": second.get("name"),
+        "The second's licence": second.get("licence"),
         "Truncation ψ": recipe.get("truncation_psi"),
         "Edit": edit_text(recipe),
         "Selection": selection_text(recipe),

@@ -23,7 +23,7 @@ from distill.shards.folder import (
     shard_path,
 )
 from distill.shards.read import ShardReader, open_shard
-from distill.shards.summary import edit_of
+from distill.shards.summary import edit_of, second_generator_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Survey:
 class Sample:
     """One row of one shard: images by role (uint8 [H, W, 3]), its parameters and its scores by name.
 
-    `moved`: what the edit did to its attribute, in words, where the pair was chosen by that. `name`: of the picture
+    `moved`: what the edit did, in words, where it was measured. `name`: of the picture
     that the row was made of, "" where it was drawn. `labels` by name, text or number.
     """
 
@@ -177,7 +177,12 @@ def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
 
 
 def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str]:
-    """Say how the score of the edit's attribute goes from source to target: "gender 0.03 to 0.97"; [] without."""
+    """Say how the score of the edit's attribute goes from source to target: "gender 0.03 to 0.97"; [] without.
+
+    Of two generators, how alike their images are: "ssim 0.62".
+    """
+    if second_generator_of(recipe) and "ssim" in scores:
+        return [f"ssim {float(scores['ssim']):.2f}"]
     attribute = edit_of(recipe).get("attribute")
     values = np.ravel(scores.get(str(attribute), ()))
     ends = [int(params.get(name, -1)) for name in ("source_picture", "target_picture")]

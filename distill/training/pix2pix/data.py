@@ -133,14 +133,25 @@ class Triplets:
         self.reader.close()
 
 
+def roles_of(recipe: dict[str, Any], settings: Pix2PixSettings) -> tuple[str, ...]:
+    """Return the inputs and last the target that a student learns. Raises DistillError for no pair to reverse."""
+    *inputs, target = recipe_roles(recipe)
+    if not settings.reverse:
+        return (*(settings.inputs or inputs), settings.target or target)
+    if len(inputs) != 1:
+        raise DistillError(
+            f"{' + '.join(inputs)} → {target} cannot be reversed, since a student draws one image: --reverse is for"
+            " pairs; name --inputs and --target"
+        )
+    return (target, *inputs)
+
+
 def open_triplets(
     request: TrainRequest, settings: Pix2PixSettings, device: str, note: Callable[[str], None]
 ) -> Triplets:
     """Open a data set with the roles and the resolution asked for, and split it. Raises DistillError."""
-    data, roles = request.needed_data(), None
-    if settings.inputs or settings.target:
-        *inputs, target = recipe_roles(TripletDataset(data).recipe)
-        roles = (*(settings.inputs or inputs), settings.target or target)
+    data = request.needed_data()
+    roles = roles_of(TripletDataset(data).recipe, settings)
     stored = TripletDataset(data, roles=roles)
     if len(set(stored.roles)) < len(stored.roles) or len(stored.roles) < 2:
         raise DistillError(

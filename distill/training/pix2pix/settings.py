@@ -34,6 +34,7 @@ class Pix2PixSettings(TrainerSettings):
     # the data
     inputs: Names | None = None  # roles; None: the recipe's
     target: str | None = None  # role; None: the recipe's
+    reverse: bool = False  # of pairs: from the recipe's target to its input
     resolution: Count | None = None  # px, a divisor of the stored side; None: that, at most `max_resolution`
     max_resolution: Count = 256
     augment: Names = PAIRED
@@ -71,7 +72,17 @@ class Pix2PixSettings(TrainerSettings):
 
     free: ClassVar = frozenset(
         {
-            *("inputs", "target", "resolution", "max_resolution", "cache_gib", "init", "vgg19", "perceptual"),
+            *(
+                "inputs",
+                "target",
+                "reverse",
+                "resolution",
+                "max_resolution",
+                "cache_gib",
+                "init",
+                "vgg19",
+                "perceptual",
+            ),
             *SHAPE,  # these are shared as what they came to: roles, side, architecture, features
             *("lr", "constant_epochs", "decay_epochs", "warm_up_epochs"),  # may be extended or slowed down
             *("accumulate", "lean", "compiled"),
@@ -102,6 +113,8 @@ def settle(preset: Pix2PixSettings, changes: Mapping[str, object]) -> Pix2PixSet
     if settings.init is not None and named:
         raise DistillError(f"an init brings its own architecture: leave out {named}")
     check_kinds(settings.augment)
+    if settings.reverse and (settings.inputs or settings.target):
+        raise DistillError("reverse names inputs and target already: leave these out")
     total = settings.constant_epochs + settings.decay_epochs
     if not total:
         raise DistillError("0 epochs: give constant_epochs or decay_epochs above 0")

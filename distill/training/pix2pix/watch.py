@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.attributes.judge import selection
+from distill.attributes.moves import opposite_task
 from distill.errors import DistillError
 from distill.files import atomic_write
 from distill.metrics.features import Features, load_features
@@ -109,6 +110,9 @@ class StudentWatch:
         title = f"{' + '.join(roles)} to {target}, after {kimg_text(position.samples)} thousand samples"
         return self.sheet.draw(images, torch.cat(parts), title=title)
 
+    def keep(self, position: RunPosition) -> None:
+        """Only the last and the best student stay."""
+
     def table(self) -> dict[str, Mapping[str, float]]:
         """The scores of the student now, of the best one, and of the baselines."""
         rows: dict[str, Mapping[str, float]] = {}
@@ -163,8 +167,9 @@ def student_facts(plan: Plan, step: Pix2PixHDStep) -> StudentFacts:
     dataset = plan.data.dataset
     *inputs, target = dataset.roles
     generator = dataset.recipe.get("generator")
+    task = dataset.recipe.get("task")
     return StudentFacts(
-        task=dataset.recipe.get("task"),
+        task=opposite_task(task) if task and plan.settings.reverse else task,
         inputs=tuple(inputs),
         target=target,
         resolution=dataset.resolution,

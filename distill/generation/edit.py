@@ -1,0 +1,78 @@
+"""What all edits have.
+
+Shapes: N candidates, P parents, L w+ layers, D latent width.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distill.schema import Frozen
+
+if TYPE_CHECKING:
+    from distill.directions.file import Direction
+    from distill.generation.second_generator import Embedded
+    from distill.stylegan2.facts import Teacher
+
+Numbers = NDArray[np.int64]  # one per candidate
+
+
+class Edit(Frozen):
+    """What all edits have: a name, settings, and the way from the w+ of the parents to the w+ of each picture.
+
+    `roles`: of the images of a row, the target last. `parents`: the latents that are drawn, each with the number of
+    its random stream; the numbers of one edit differ, and are never changed afterwards. `latents`: the roles whose
+    w+ is stored. Pictures carry the names of their roles, but where a pair is selected of several.
+    """
+
+    roles: ClassVar[tuple[str, ...]]
+    parents: ClassVar[Mapping[str, int]]
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """Pictures whose first `shared_layers` w are the same: these layers are drawn once for all of them."""
+        return ()
+
+    @property
+    def shared_layers(self) -> int:
+        return 0
+
+    @property
+    def second(self) -> Teacher | None:
+        """The second generator of edits that have one: it draws the `second_role`."""
+        return None
+
+    @property
+    def embedding(self) -> Embedded | None:
+        """How the image of the second generator is looked for; None where its w is known."""
+        return None
+
+    @property
+    def second_role(self) -> str | None:
+        return None
+
+    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
+        """Return the edit with every choice as a number that fits the teacher: what a bound recipe holds."""
+        return self
+
+    def ready(self, direction: Direction | None) -> Self:
+        """Return the edit with what it needs beside its settings."""
+        return self
+
+    def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
+        """Draw what else the edit needs, by name."""
+        return {}
+
+    @abstractmethod
+    def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
+        """Return the w+ [N, L, D] of each picture, from those of the parents and what was drawn."""

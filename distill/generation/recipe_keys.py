@@ -1,0 +1,36 @@
+"""The keys of a recipe as a user knows them, by their dotted names: for the line that says how two recipes differ."""
+
+from __future__ import annotations
+
+from distill.shards.digest import INFORMATIVE
+
+# Settings that `distill generate` has an option for under another name.
+OPTIONS = {
+    "edit.strength": "--strength",
+    "edit.direction": "--direction",
+    "edit.crossover.lo": "--crossover",
+    "edit.crossover.hi": "--crossover",
+    "select.min_gap": "--years",
+    "select.min_confidence": "--min-confidence",
+    "select.scorer": "--scorer",
+    "edit.second_draws": "the role of the second generator",
+    "edit.pairing.name": "--pairing",
+    "edit.pairing.space": "--space",
+    "edit.pairing.steps": "--steps",
+    "filters.likeness.min_ssim": "--min-ssim",
+    "filters.identity.max_distance": "--max-identity-distance",
+    "filters.outside.max_change": "--max-outside-change",
+}
+# Settings that are the sha256 of a file.
+FILES = {
+    "generator.sha256": "the generator",
+    "edit.second_generator.sha256": "the second generator",
+    "edit.pairing.features_sha256": "the network of perceptual features",
+    "edit.sha256": "the direction",
+    "select.scorer_sha256": "the scorer",
+    "faces.landmarks_sha256": "the model of landmarks",
+    "filters.identity.descriptor_sha256": "the model of faces' descriptors",
+}
+INFORMED = tuple(
+    f"{place}.{name}" for place in ("generator", "edit.second_generator") for name in INFORMATIVE
+)
