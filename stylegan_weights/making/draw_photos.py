@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def draw_folder(photographs: Path, out: Path) -> None:
-    files = sorted(file for file in photographs.iterdir() if file.is_file())
+    files = sorted(file for file in photographs.iterdir() if file.is_file() and file.name[0] != ".")
     out.mkdir(parents=True, exist_ok=True)
     detector, came = FaceDetector(), Counter[str]()
     with Progress(len(files), noun="photograph") as progress:
