@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format slow install install-dev wheel clean
+.PHONY: help demo test lint format slow check-weights install install-dev wheel clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ test: $(VENV)/.installed-dev  ## Lint, types and tests; what CI runs
 
 slow: $(VENV)/.installed-dev  ## The tests that take minutes
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+check-weights: $(VENV)/.installed-dev  ## Reproduce published figures with published weights, where they are on disk; hours
+	$(BIN)/pytest -m weights -rs $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev  ## Lint and types only
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from distill.generation.request import TaskChoices
     from distill.networks.student import NormStatistics, Student
     from distill.shards.dataset import TripletDataset
+    from distill.stylegan2.blend import blend
     from distill.stylegan2.generator import Generator
     from distill.training.trainer import TrainingResult
 
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "TaskChoices",
     "TripletDataset",
+    "blend",
     "evaluate",
     "generate",
     "load_generator",
@@ -39,17 +41,18 @@ __all__ = [
 ]
 
 AnyPath = str | PathLike[str]
-CLASSES = {
+AS_THEY_ARE = {
     "TaskChoices": "distill.generation.request",
     "TripletDataset": "distill.shards.dataset",
+    "blend": "distill.stylegan2.blend",
 }
 
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name in CLASSES:
-            return getattr(importlib.import_module(CLASSES[name]), name)
+        if name in AS_THEY_ARE:
+            return getattr(importlib.import_module(AS_THEY_ARE[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -194,11 +197,11 @@ def translate(
     """
     from distill.editing.translate import TranslateRequest, open_translator, translate_photos
     from distill.faces.find import find_photos
-    from distill.weights.students import student_path
+    from distill.weights.by_name import path_by_name
 
     request = TranslateRequest(
         photos=tuple(map(Path, photos)),
-        model=student_path(model),
+        model=path_by_name(model, "student"),
         out=Path(out),
         style=Path(style) if style is not None else None,
         size=size,
@@ -226,11 +229,12 @@ def project(
 ) -> PhotoResults[ProjectedPhoto]:
     """Put the faces of photos (files and folders) into the latent space of a generator: what `distill project` does.
 
-    `space`: "w", "w+", "pti", "encoder" (with a file of one), or several as "w,w+". The same call resumes. The result
-    tells of each photo how near it came, and the photos that were skipped with the reason; `read_projections` reads
-    the latents.
+    `space`: "w", "w+", "pti", "encoder", or several as "w,w+". `encoder`: a name or a file, by default the one that
+    comes with distill for the generator. The same call resumes. The result tells how near each photo came, and why
+    others were skipped; `read_projections` reads the latents.
     """
     from distill.editing.project import ProjectRequest, chosen_spaces, open_projection, project_photos
+    from distill.weights.by_name import path_by_name
 
     request = ProjectRequest(
         photos=tuple(map(Path, photos)),
@@ -238,7 +242,7 @@ def project(
         generator=str(generator),
         spaces=chosen_spaces(space),
         lpips=Path(lpips) if lpips is not None else None,
-        encoder=Path(encoder) if encoder is not None else None,
+        encoder=path_by_name(encoder, "encoder") if encoder is not None else None,
         steps=steps,
         tuning_steps=tuning_steps,
         batch=batch,
@@ -248,10 +252,7 @@ def project(
 
 
 def read_projections(folder: AnyPath, *, generator: Generator) -> list[StoredProjection]:
-    """Read the projections that `project` wrote into a folder, checked against their generator.
-
-    Raises DistillError for those of another one. See `editing.projections`.
-    """
+    """Read the projections that `project` wrote into a folder. Raises DistillError for those of another generator."""
     from distill.editing import projections
 
     return projections.read_projections(Path(folder), generator)
@@ -274,13 +275,13 @@ def evaluate(
     What `distill evaluate --data` does; `facts` of the report holds every number. `faces`: rows whose faces are
     compared.
     """
+    from distill.evaluation.report import report_folder
     from distill.evaluation.student import EvaluateRequest, prepare
-    from distill.files import check_folder
-    from distill.weights.students import student_path
+    from distill.weights.by_name import path_by_name
 
     ready = prepare(
         EvaluateRequest(
-            source=student_path(model),
+            source=path_by_name(model, "student"),
             data=Path(data),
             out=Path(out) if out is not None else None,
             limit=limit,
@@ -291,7 +292,7 @@ def evaluate(
             precision=precision,
         )
     )
-    check_folder(ready.out)
-    report = ready.run()
-    report.write(ready.out)
+    with report_folder(ready.out, ready.files) as outputs:
+        report = ready.run()
+        report.write(outputs)
     return report

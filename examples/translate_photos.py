@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import argparse
 
 import distill
 
 
-def main(model: Path, out: Path, photos: list[Path], style: Path | None) -> None:
+def main(model: str, out: str, photos: list[str], style: str | None) -> None:
     found = distill.translate(photos, model=model, out=out, style=style)
     for face in found.done:
         print(f"{face.photo} -> {face.output}")
@@ -17,10 +16,10 @@ def main(model: Path, out: Path, photos: list[Path], style: Path | None) -> None
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    style = None
-    if "--style" in words:
-        place = words.index("--style")
-        style = Path(words[place + 1])
-        del words[place : place + 2]
-    main(Path(words[0]), Path(words[1]), [Path(word) for word in words[2:]], style)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("student", help="a name of distill weights list, a run or a file")
+    parser.add_argument("out", help="the folder for the pictures")
+    parser.add_argument("photos", nargs="+", help="files and folders")
+    parser.add_argument("--style", help="the second face, for students of two inputs")
+    given = parser.parse_args()
+    main(given.student, given.out, given.photos, given.style)

@@ -13,7 +13,7 @@ from distill.generation.filters.likeness import LikenessFilter
 from distill.generation.recipe import TaskRecipe
 from distill.generation.second_generator import Embedded, SecondGenerator
 
-SECOND = "avatars"  # by default, beside any generator; of both tasks
+SECOND = "drawings"  # by default, the child of portraits; of both tasks
 
 RECIPE = TaskRecipe(
     task="face-to-drawing",

@@ -33,12 +33,12 @@ from distill.faces.outputs import read_stamp
 from distill.generation.cluster_settings import scheduler_address
 from distill.generation.conditions import read_conditions
 from distill.generation.recipe import Recipe
+from distill.lock import read_driver
 from distill.shards.codec import encode_images
 from distill.shards.dataset import TripletDataset
 from distill.shards.images.labels import as_column, balanced_weights, read_labels
 from distill.shards.inspect.page import build_page
 from distill.shards.inspect.survey import look, survey
-from distill.shards.lock import read_driver
 from distill.shards.read import open_shard
 from distill.shards.status import folder_status
 from distill.shards.verify import read_everything, verify_folder

@@ -66,3 +66,10 @@ def test_translate_photos(student: Path, tmp_path: Path) -> None:
     said = run("translate_photos.py", student / "student", tmp_path / "out", photo, "--style", photo)
     assert said == f"{photo} -> {tmp_path / 'out' / 'astronaut.png'}\n"
     assert size(tmp_path / "out" / "astronaut.png") == (64, 64)
+
+
+def test_translate_photos_by_the_name_of_a_student(tmp_path: Path) -> None:
+    photo = tmp_path / "me.png"
+    Image.fromarray(pictures.astronaut()).save(photo)
+    assert f"{photo} -> " in run("translate_photos.py", "gender-swap", tmp_path / "out", photo)
+    assert "usage: translate_photos.py" in run("translate_photos.py", "--help")

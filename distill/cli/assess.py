@@ -3,72 +3,228 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from distill.cli import options
+
+if TYPE_CHECKING:
+    from distill.evaluation.generator_metrics.request import MetricsRequest
+    from distill.evaluation.teacher import AssessRequest
 
 
 @click.command("assess-teacher", short_help="Measure a generator; write pictures and a card.")
 @click.argument("source", metavar="NAME|PATH")
 @click.option("--data", type=options.PATH, help="Its training pictures: a folder, or a data set.")
-@click.option("--samples", type=click.IntRange(2, 10_000), default=1000, show_default=True)
-@click.option("--pictures", type=click.IntRange(2), default=2000, show_default=True,
-              help="At most so many training pictures, chosen by the seed.")  # fmt: skip
-@click.option("--truncation-psi", type=options.FiniteRange(0, 2), default=0.7, show_default=True)
+@click.option("--metrics", type=options.TEXT, default="overview", show_default=True, metavar="NAME,…",
+              help="overview, and published measures: fid50k, kid50k, pr50k3, ppl_zfull, ppl_wfull, ppl_zend, "
+              "ppl_wend, ppl2_wend, ls, with any count: fid5k, pr5k3, ppl_wend_5k, ls_20k.")  # fmt: skip
+@click.option("--samples", type=options.COUNT,
+              help="[1000 of the overview; of others by the name, or 50,000, of ls 200,000]")  # fmt: skip
+@click.option("--pictures", type=click.IntRange(2),
+              help="At most so many of --data, chosen by the seed.  [2000 of the overview, else all]")  # fmt: skip
+@click.option("--truncation-psi", type=options.FiniteRange(0, 2), default=0.7, show_default=True,
+              help="Of the overview.")  # fmt: skip
+@click.option("--psi", type=options.TEXT, default="1", show_default=True, metavar="ψ,…",
+              help="Of FID, KID, precision and recall; several make a sweep, such as 0.5,0.7,1.")  # fmt: skip
 @options.seed
 @click.option("--faces/--no-faces", default=None, help="Look for faces.  [where it draws faces]")
 @click.option("--features", default="auto", show_default=True,
-              help="Of the score: auto, efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
+              help="Of score, FID and KID: auto, efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
+@click.option("--lpips", type=options.FILE, metavar="FILE",
+              help="VGG16 with LPIPS, for ppl and pr.  [that of distill weights fetch vgg16-lpips]")  # fmt: skip
+@click.option("--crop-form", type=click.Choice(["tf", "ada"]), default="tf", show_default=True,
+              help="Which public program path lengths follow above 256 px; the published ones are tf's.")  # fmt: skip
+@click.option("--scorer", "scorers", type=options.TEXT, multiple=True, metavar="builtin|FILE",
+              help="Of ls, several times for several.  [builtin: gender and age]")  # fmt: skip
 @click.option("--out", type=options.PATH, help="Folder for the results.  [NAME-assessment]")
 @click.option("--card", type=options.FILE, metavar="FILE.md",
-              help="Also put the section into this model card, and its grid beside it.")  # fmt: skip
+              help="Also put the sections into this model card, and the grid beside it.")  # fmt: skip
 @click.option("--show-nearest", is_flag=True,
               help="Write nearest.png, which shows training pictures: mind whom they show.")  # fmt: skip
+@options.workers
+@click.option(
+    "--cluster", help="none, local, tcp:// or tls://HOST:PORT, or SCHEDULER.json; of published measures."
+)
 @options.device
 @click.option("--dry-run", is_flag=True, help="Print the plan; draw and write nothing.")
 @options.as_json
-def assess_teacher(dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Draw samples of a generator and measure them: score, variety, faces, likeness to its training pictures.
+def assess_teacher(dry_run: bool, as_json: bool, metrics: str, samples: int | None, **given: Any) -> None:
+    """Draw samples of a generator and measure them.
 
-    --out gets samples.png, samples-psi1.png, truncation.png, report.json and assessment.md. Without --data there
-    is no score and no likeness. The descriptors of faces take most of the time: about 0.2 s a face.
+    The overview is a score, variety, faces and likeness to the training pictures; --out gets samples.png,
+    samples-psi1.png, truncation.png, report.json and assessment.md. The descriptors of faces take most of the time:
+    about 0.2 s a face. Published measures go by their exact protocols, over worker processes, and are resumed by the
+    same command; --out gets metrics.json, metrics.md and their pictures. Without the networks that FID and PPL are
+    defined by (distill weights fetch features) others stand in, under names of their own.
 
     \b
     distill assess-teacher runs/faces/generator.safetensors --data data/faces
     distill assess-teacher portraits --data faces/ --samples 200 --out look
+    distill assess-teacher portraits --data faces/ --metrics fid,kid,pr,ppl_wend,ls --samples 5000 --psi 0.5,0.7,1
     """
-    from distill.evaluation.teacher import AssessRequest, assess, prepare
-    from distill.evaluation.teacher_card import check_card, table, write_assessment
+    from distill.evaluation.generator_metrics.names import split_overview
+
+    overview, names = split_overview(metrics)
+    check_idle(overview=overview, measures=bool(names))
+    jobs: dict[str, Job] = {}
+    if overview:
+        jobs["overview"] = overview_job(overview_of(samples, beside=bool(names), **given), quiet=as_json)
+    if names:
+        jobs["metrics"] = metrics_job(metrics_of(names, samples, **given), quiet=as_json)
+    done = [job.plan() if dry_run else job.work() for job in jobs.values()]
+    if as_json:
+        facts = dict(zip(jobs, (facts for facts, _ in done), strict=True))
+        click.echo(json.dumps(facts if len(facts) > 1 else done[0][0], indent=2, ensure_ascii=False))
+        return
+    click.echo("\n\n".join(text for _, text in done))
+
+
+OF_OVERVIEW = {"truncation_psi": "--truncation-psi", "faces": "--faces", "show_nearest": "--show-nearest"}
+OF_MEASURES = {"psi": "--psi", "lpips": "--lpips", "crop_form": "--crop-form", "scorers": "--scorer"} | {
+    "workers": "--workers", "cluster": "--cluster"}  # fmt: skip
+
+
+def check_idle(*, overview: bool, measures: bool) -> None:
+    """Refuse an option that nothing would heed."""
+    context = click.get_current_context()
+    idle = ({} if overview else OF_OVERVIEW) | ({} if measures else OF_MEASURES)
+    for name, flag in idle.items():
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            whose = "the overview" if name in OF_OVERVIEW else "published measures"
+            raise click.UsageError(f"{flag} is of {whose}, and --metrics does not ask for that")
+
+
+Told = tuple[dict[str, Any], str]  # as plain values, and for people
+
+
+class Job(NamedTuple):
+    """A measurement whose request has been checked."""
+
+    plan: Callable[[], Told]
+    work: Callable[[], Told]
+
+
+def overview_job(request: AssessRequest, *, quiet: bool) -> Job:
+    from distill.evaluation.card_section import check_card
+    from distill.evaluation.teacher import assess, prepare
+    from distill.evaluation.teacher_card import SECTION, table, write_assessment
     from distill.evaluation.teacher_measures import in_blocks
     from distill.files import check_folder
 
-    request = AssessRequest(**given)
-    if not 0 <= request.truncation_psi <= 2:  # nan passes the range above
-        raise click.UsageError("--truncation-psi is a number from 0 to 2")
-    if request.show_nearest and request.data is None:
+    inputs = prepare(request, skipped=say)
+    check_card(request.card, SECTION)
+
+    def work() -> Told:
+        check_folder(inputs.out)  # a place that cannot be written to shows before minutes of work
+        found, samples = assess(inputs, blocks=partial(in_blocks, quiet=quiet))
+        written = write_assessment(inputs, found, samples)
+        lines = [table(found), "", *(f"left out: {text}" for text in found.left_out)]
+        return found.to_json(), "\n".join([*lines, ", ".join(map(str, written))])
+
+    return Job(lambda: plan_of(inputs.plan()), work)
+
+
+def metrics_job(request: MetricsRequest, *, quiet: bool) -> Job:
+    from distill.cli.signals import stop_on_signals
+    from distill.devices import keep_freed_memory
+    from distill.evaluation.card_section import check_card
+    from distill.evaluation.generator_metrics import report
+    from distill.evaluation.generator_metrics.plan import prepare
+    from distill.evaluation.generator_metrics.results import measure
+    from distill.evaluation.generator_metrics.run import StageBars, plan_facts, read_missing
+
+    keep_freed_memory()  # before any thread begins
+    run = prepare(request, skipped=say)
+    check_card(request.card, report.SECTION)
+
+    def work() -> Told:
+        with stop_on_signals() as stop, StageBars(run, quiet=quiet) as bars:
+            read_missing(run, stop=stop, count=bars.count, note=bars.note)
+        measured = measure(run)
+        written = report.write_metrics(run, measured)
+        text = "\n\n".join([report.text(run, measured), ", ".join(map(str, written))])
+        return report.to_json(run, measured), text
+
+    return Job(lambda: plan_of(plan_facts(run)), work)
+
+
+def overview_of(
+    samples: int | None,
+    *,
+    beside: bool,
+    source: str,
+    data: Path | None,
+    pictures: int | None,
+    truncation_psi: float,
+    seed: int,
+    faces: bool | None,
+    features: str,
+    out: Path | None,
+    card: Path | None,
+    show_nearest: bool,
+    device: str,
+    **others: Any,
+) -> AssessRequest:
+    """Gather the options of the overview; `beside` the published measures it takes no more samples than alone."""
+    from distill.evaluation.teacher import PICTURES, SAMPLES, AssessRequest
+
+    if show_nearest and data is None:
         raise click.UsageError("--show-nearest needs --data")
-    inputs = prepare(request, skipped=lambda line: click.echo(line, err=True))
-    check_card(request.card)
-    if dry_run:
-        print_plan(inputs.plan(), as_json=as_json)
-        return
-    check_folder(inputs.out)  # a place that cannot be written to shows before minutes of work
-    found, samples = assess(inputs, blocks=partial(in_blocks, quiet=as_json))
-    written = write_assessment(inputs, found, samples)
-    if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
-        return
-    lines = [table(found), "", *(f"left out: {text}" for text in found.left_out)]
-    click.echo("\n".join([*lines, ", ".join(map(str, written))]))
+    count = samples or SAMPLES
+    return AssessRequest(
+        source=source,
+        data=data,
+        samples=min(count, SAMPLES) if beside else count,
+        pictures=pictures or PICTURES,
+        truncation_psi=truncation_psi,
+        seed=seed,
+        faces=faces,
+        features=features,
+        out=out,
+        card=card,
+        show_nearest=show_nearest,
+        device=device,
+    )
 
 
-def print_plan(plan: dict[str, Any], *, as_json: bool) -> None:
+def metrics_of(names: Any, samples: int | None, **given: Any) -> MetricsRequest:
+    """Gather the options of the published measures."""
+    from distill.evaluation.generator_metrics.names import counted
+    from distill.evaluation.generator_metrics.request import BUILTIN, MetricsRequest, read_psis
+
+    taken = (
+        "source",
+        "data",
+        "pictures",
+        "seed",
+        "features",
+        "lpips",
+        "crop_form",
+        "out",
+        "card",
+        "device",
+        "workers",
+        "cluster",
+    )
+    return MetricsRequest(
+        metrics=counted(names, samples),
+        psi=read_psis(given["psi"]),
+        scorers=given["scorers"] or BUILTIN,
+        **{name: given[name] for name in taken},
+    )
+
+
+def say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def plan_of(plan: dict[str, Any]) -> Told:
     from distill.evaluation.report import head_text
 
-    if as_json:
-        click.echo(json.dumps(plan, indent=2))
-    else:
-        click.echo(head_text([(name.replace("_", " "), str(value)) for name, value in plan.items()]))
+    return plan, head_text([(name.replace("_", " "), str(value)) for name, value in plan.items()])

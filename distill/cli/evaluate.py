@@ -68,16 +68,18 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     distill evaluate runs/student --truth people/pairs --edit older
     distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception
     """
-    from distill.files import check_folder, path_text
+    from distill.evaluation.report import check_report_folder, report_folder
+    from distill.files import path_text
 
     ready = prepare(**given)
+    check_report_folder(ready.out, ready.files)
     options.tell(ready.notes())
     if dry_run:
         print_plan(ready, as_json=as_json)
         return
-    check_folder(ready.out)  # a place that cannot be written to shows before minutes of work
-    report = run_shown(ready, quiet=as_json)
-    written = report.write(ready.out)
+    with report_folder(ready.out, ready.files) as outputs:
+        report = run_shown(ready, quiet=as_json)
+        written = report.write(outputs)
     click.echo(report.json() if as_json else f"{report.table}\n{', '.join(map(path_text, written))}")
 
 

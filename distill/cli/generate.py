@@ -66,7 +66,7 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--second-generator",
     type=options.TEXT,
-    help="face-to-drawing, drawing-to-face: what draws the drawing, as --generator.  [default: avatars]",
+    help="face-to-drawing, drawing-to-face: what draws the drawing, as --generator.  [default: drawings]",
 )
 @click.option(
     "--pairing",
@@ -133,7 +133,7 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     distill generate --task style-mix --n 256
     distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
     distill generate --task gender-swap --n 2000 --max-identity-distance 0.6
-    distill generate --task face-to-drawing --n 26000 --second-generator child.safetensors
+    distill generate --task face-to-drawing --n 26000
     """
     from distill.cli.report import opening_line, print_plan, print_result
     from distill.cli.signals import stop_on_signals

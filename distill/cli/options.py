@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from distill.errors import DistillError
+
+if TYPE_CHECKING:
+    from distill.weights.registry import WeightsKind
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 CODECS = ("raw", "jpeg", "webp")
@@ -49,22 +52,27 @@ class FilledText(click.types.StringParamType):
         return str(value)
 
 
-class StudentPath(NamedPath):
-    """A run, a file, or the name of a student of the table, which becomes its file."""
+class PathByName(NamedPath):
+    """A file or folder, or a name of one kind in the table of weights, which becomes its file."""
+
+    def __init__(self, kind: WeightsKind, *, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, dir_okay=dir_okay)
+        self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not value or not isinstance(value, str):
             return super().convert(value, param, ctx)
-        from distill.weights.students import student_path
+        from distill.weights.by_name import path_by_name
 
         try:
-            return student_path(value)
+            return super().convert(path_by_name(value, self.kind), param, ctx)
         except DistillError as error:
             self.fail(str(error), param, ctx)
 
 
 PATH = NamedPath(path_type=Path)
-STUDENT = StudentPath(path_type=Path)
+STUDENT = PathByName("student")
+ENCODER = PathByName("encoder", dir_okay=False)
 FILE = NamedPath(path_type=Path, dir_okay=False)
 TEXT = FilledText()
 COUNT = click.IntRange(1, MAX_COUNT)

@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     "are read. W is then looked for as NVIDIA's projector does.  [default: EfficientNet-Lite0]",
 )
 @click.option(
-    "--encoder", metavar="FILE", type=options.FILE, help="Of distill train-encoder, for --space encoder."
+    "--encoder",
+    metavar="NAME|FILE",
+    type=options.ENCODER,
+    help="For --space encoder: one of distill weights list, or a file of distill train-encoder.  [default: the one "
+    "that comes with distill for the generator]",
 )
 @click.option(
     "--steps",

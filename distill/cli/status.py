@@ -13,7 +13,7 @@ from distill.cli import options
 from distill.progress import plural
 
 if TYPE_CHECKING:
-    from distill.shards.lock import Driver
+    from distill.lock import Driver
     from distill.shards.status import FolderStatus
 
 

@@ -71,7 +71,9 @@ STYLEGAN2 = (
         type=click.IntRange(4, 1024),
         help="Side in px; needed for images of several sizes.  [default: theirs]",
     ),
-    click.option("--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000]"),
+    click.option(
+        "--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000; a child: 20]"
+    ),
     click.option(
         "--critic",
         type=click.Choice(["stylegan2", "projected"]),
@@ -83,6 +85,12 @@ STYLEGAN2 = (
         type=options.TEXT,
         metavar="FILE|NAME",
         help="Start from this generator, of the preset's shape; one of lower resolution is grown.",
+    ),
+    click.option(
+        "--child",
+        is_flag=True,
+        default=None,
+        help="Of the generator of --init: one w draws in both, and coarse structure is kept.",
     ),
     click.option("--mirror", is_flag=True, default=None, help="Show half of the images mirrored."),
     batch,
@@ -153,9 +161,14 @@ ABOUT = {
     generate --generator` takes. Ctrl-C saves; the same command with --resume goes on, exactly. Several machines:
     torchrun. Presets: tiny, small, paper256, config-f.
 
+    --child fine-tunes --init for some kimg so that one w draws the same in both: every 2 kimg stays as a file
+    generator-000002016.safetensors with its picture, the parent's above the child's. Choose one of them by what is
+    still alike (parent_ssim, landmark_drift in stats.jsonl).
+
     \b
     distill train-stylegan2 --data faces/ --resolution 64 --mirror --out runs/faces --kimg 2000
     distill train-stylegan2 --data cats/ --resolution 64 --init portraits --out runs/cats
+    distill train-stylegan2 --data drawings/ --init portraits --child --critic projected --mirror --out runs/drawings
     distill train-stylegan2 --data faces256/ --preset paper256 --gpus 4 --out runs/faces256 --resume
     """,
 }

@@ -15,20 +15,27 @@ from distill.errors import DistillError
 from distill.files import check_file, made_folder
 from distill.progress import command_text
 from distill.weights.fetch import MAX_BYTES, FetchProgress
-from distill.weights.inventory import describe_weights, is_fine, list_weights, verify_weights
-from distill.weights.registry import entry_of, resolve, resolve_entry
+from distill.weights.inventory import (
+    describe_weights,
+    entries_to_fetch,
+    is_fine,
+    list_weights,
+    verify_weights,
+)
+from distill.weights.registry import resolve, resolve_entry
 
 MEGABYTE = 1e6
 OTHERS = {
     "student": "Students, each an edit in one pass (distill translate --model NAME):",
-    "features": "No generators, but features that compare images (--perceptual or --features NAME):",
+    "encoder": "Encoders, which read a face into a generator's w+ (distill project --space encoder --encoder NAME):",
+    "features": "No generators, but features that compare images (--perceptual, --features, --lpips, --metrics):",
     "scorer": "Scorers of what a face shows (--scorer builtin, --scorer face-api):",
 }
 
 
 @click.group(no_args_is_help=True)
 def weights() -> None:
-    """List, fetch, convert and check weights: of generators, students, features that compare images, scorers.
+    """List, fetch, convert and check weights: generators, students, encoders, features that compare images, scorers.
 
     Fetched files and converted copies lie in the cache: $DISTILL_CACHE, or the user's cache folder.
     """
@@ -37,7 +44,7 @@ def weights() -> None:
 @weights.command("list")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List generators, students, features and scorers, and which of them are on this machine."""
+    """List generators, students, encoders, features and scorers, and which of them are on this machine."""
     entries = list_weights()
     if as_json:
         click.echo(json.dumps(entries, indent=2))
@@ -57,7 +64,7 @@ def list_(as_json: bool) -> None:
 @click.argument("source", metavar="NAME|PATH")
 @options.as_json
 def info(source: str, as_json: bool) -> None:
-    """Say what is known of weights: from the table and, of generators and students, from the file if it is here."""
+    """Say what is known of weights: from the table and, but for features and scorers, from the file if it is here."""
     facts = describe_weights(source)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -69,21 +76,27 @@ def info(source: str, as_json: bool) -> None:
 
 
 @weights.command()
-@click.argument("source", metavar="NAME|URL")
+@click.argument("source", metavar="NAME|features|URL")
 @click.option(
     "--max-bytes", type=click.IntRange(min=1), default=MAX_BYTES, show_default=True, help="Size limit."
 )
 def fetch(source: str, max_bytes: int) -> None:
-    """Fetch the weights NAME, or an https address, into the cache and print where they are."""
-    entry = entry_of(source)
-    if entry is None and "://" not in source:
+    """Fetch the weights NAME, or an https address, into the cache and print where they are.
+
+    The name `features` stands for all networks that compare images: those of FID, of LPIPS, path lengths, precision
+    and recall, and of the perceptual loss.
+    """
+    entries = entries_to_fetch(source)
+    if not entries and "://" not in source:
         raise click.UsageError(f"{source!r} is neither a name in 'distill weights list' nor an https address")
-    with _progress() as progress:
-        if entry:
+    for entry in entries:
+        with _progress() as progress:
             path = resolve_entry(entry, progress=progress, max_bytes=max_bytes)
-        else:
+        click.echo(str(path))
+    if not entries:
+        with _progress() as progress:
             path = resolve(source, progress=progress, max_bytes=max_bytes)
-    click.echo(str(path))
+        click.echo(str(path))
 
 
 @weights.command()

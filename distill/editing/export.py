@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from distill.errors import DistillError
 from distill.files import check_file, made_folder, write_result
 from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
-from distill.networks.student import Student, save_student
+from distill.networks.student import Student, load_student, save_student
 
 OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime since 1.12 (2022)
 TOLERANCE = 1e-4  # of pixels in [-1, 1]: a hundredth of an 8-bit step is 8e-5
@@ -44,22 +45,25 @@ class ExportedStudent:
 def export_half(student: Student, path: Path) -> ExportedStudent:
     """Write a student in float16, whole or not at all: half the size, to be read as any other student.
 
-    Raises DistillError where a weight is beyond float16, or where the file cannot be written.
+    The file is read back and compared before it takes its name. Raises DistillError where a weight is beyond float16,
+    where batch normalisation goes by each image, and where the file cannot be written.
     """
     check_file(path, overwrite=True)
+    if student.norm_statistics == "batch":
+        raise DistillError(
+            "--norm-statistics batch goes with --to onnx: a float16 file keeps the running means, and whoever uses it"
+            " chooses (translate --norm-statistics batch)"
+        )
     network = copy.deepcopy(student.network).cpu().float()
-    rounded = copy.deepcopy(network).half().float()
-    for name, tensor in rounded.state_dict().items():
-        if not tensor.isfinite().all():
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensor.half().isfinite().all():
             raise DistillError(f"{student.path}: {name} is beyond what float16 holds: not written")
-
-    @torch.inference_mode()
-    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(rounded(torch.from_numpy(x)).numpy())
-
-    difference = _difference(student, network, run)
-    with made_folder(path.parent):
-        save_student(path, network, student.facts, half=True)
+    with made_folder(path.parent), TemporaryDirectory(dir=path.parent, prefix=".") as aside:
+        written = Path(aside) / path.name
+        save_student(written, network, student.facts, half=True)
+        read = load_student(written, precision="fp32")
+        difference = _difference(student, network, lambda x: read(torch.from_numpy(x)).numpy())
+        written.replace(path)
     return ExportedStudent(path=path, size=path.stat().st_size, difference=difference)
 
 

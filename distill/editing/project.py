@@ -6,7 +6,7 @@ cut_photos ─► groups of `batch` faces ─► Embedder ─► NAME.png, .npz,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,11 @@ from distill.files import path_text, sweep
 from distill.networks.encoder_files import Encoder, load_encoder
 from distill.networks.image_distance import open_distance
 from distill.pixels import to_float, to_numpy, to_uint8
-from distill.progress import plural
+from distill.progress import command_text, plural
 from distill.stylegan2 import tuning
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
+from distill.weights.by_name import encoder_of
 from distill.weights.checkpoint import file_sha256
 
 BATCH = 4  # faces at a time; on a CPU eight take twice as long as four
@@ -42,9 +43,9 @@ Slot = ProjectedPhoto | FaceCut | SkippedPhoto
 class ProjectRequest:
     """Which photos (files and folders) go into which spaces of which generator.
 
-    `lpips`: a file of VGG16 with the weights of LPIPS. `encoder`: that of the space of this name. `steps` None is the
-    default of each space, `batch` None that of the folder, else BATCH, or as many as there are photos. `spaces` as
-    `chosen_spaces` gives them.
+    `lpips`: a file of VGG16 with the weights of LPIPS. `encoder`: of the space of this name; None is the one that
+    comes with distill for the generator. `steps` None is the default of each space, `batch` None that of the folder,
+    else BATCH, or as many as there are photos. `spaces` as `chosen_spaces` gives them.
     """
 
     photos: tuple[Path, ...]
@@ -97,13 +98,14 @@ def open_projection(request: ProjectRequest) -> ProjectionJob:
     found = find_photos(request.photos, request.out)
     before = kept_settings(request.out)
     generator = load_generator(request.generator, device=request.device, precision="fp32")
+    request = replace(request, encoder=_encoder_file(request, generator))
     distance = open_distance(request.lpips, generator.device)
     embedder = Embedder(
         generator=generator,
         distance=distance,
         steps=request.steps,
         tuning_steps=request.tuning_steps,
-        encoder=_open_encoder(request, generator),
+        encoder=_open_encoder(request.encoder, generator) if request.encoder else None,
     )
     kept = before.get("batch") if before else None
     batch = request.batch or (kept if isinstance(kept, int) else min(BATCH, len(found.files)))
@@ -138,22 +140,31 @@ def plan_lines(job: ProjectionJob) -> list[str]:
     return [
         f"{plural(len(job.found.files), 'photo')} → {path_text(request.out)}, {done} done already",
         f"generator {request.generator}, {generator.resolution} px, sha256 {generator.sha256[:12]}…",
+        *([f"encoder {path_text(request.encoder)}"] if request.encoder else []),
         *searches,
         f"compared by {job.embedder.distance.name}, {job.settings['batch']} at a time on {generator.device.type}",
     ]
 
 
-def _open_encoder(request: ProjectRequest, generator: Generator) -> Encoder | None:
-    """Load the encoder where one is needed. Raises DistillError for one that is missing, needless or misfit."""
-    if ("encoder" in request.spaces) != (request.encoder is not None):
-        needed = (
-            "needs --encoder FILE" if request.encoder is None else "is not asked for, but an encoder is given"
-        )
-        raise DistillError(f"space encoder {needed}, a file of distill train-encoder")
-    if request.encoder is None:
+def _encoder_file(request: ProjectRequest, generator: Generator) -> Path | None:
+    """Choose the encoder's file, None where none is needed. Raises DistillError where it is missing or needless."""
+    if "encoder" not in request.spaces:
+        if request.encoder is not None:
+            raise DistillError("space encoder is not asked for, but an encoder is given")
         return None
-    encoder = load_encoder(request.encoder, device=generator.device)
-    encoder.check_fits(request.encoder, generator.sha256)
+    if file := request.encoder or encoder_of(generator.sha256):
+        return file
+    command = command_text("distill", "train-encoder", "--generator", request.generator)
+    raise DistillError(
+        f"no encoder of {path_text(request.generator)} comes with distill: train one by '{command}' and name it by"
+        " --encoder"
+    )
+
+
+def _open_encoder(file: Path, generator: Generator) -> Encoder:
+    """Load an encoder. Raises DistillError for that of another generator."""
+    encoder = load_encoder(file, device=generator.device)
+    encoder.check_fits(file, generator.sha256)
     return encoder
 
 

@@ -16,6 +16,7 @@ from distill.networks.student import Student
 from distill.pixels import to_float, to_numpy, to_uint8
 from distill.progress import command_text
 
+MOST_SIZE = 2048  # px
 DEFAULT_SIZE = 256  # px, where the file does not say what the student was trained at
 
 
@@ -65,8 +66,8 @@ class Translator:
 def make_translator(student: Student, *, style: Path | None, size: int | None, batch: int) -> Translator:
     """Bring a student and its options together; `size` None is the size it was trained at, else 256 px.
 
-    Raises DistillError for a missing or superfluous style image, one without a face, and a size that the network does
-    not take.
+    Raises DistillError for a missing or superfluous style image, one without a face, and a size that is too large or
+    that the network does not take.
     """
     wanted = student.input_count
     if wanted > 2:
@@ -80,6 +81,11 @@ def make_translator(student: Student, *, style: Path | None, size: int | None, b
             f"{student.path}: the student takes 1 image (3 channels): leave out {command_text('--style', style)}"
         )
     side = size or student.facts.resolution or DEFAULT_SIZE
+    if side > MOST_SIZE:
+        said = "" if size else "the file says that it was trained at "
+        raise DistillError(
+            f"{student.path}: {said}{side} px, and faces have {MOST_SIZE} at most: translate takes another by --size"
+        )
     student.architecture.check_sides(side, side)
     style_face = None if style is None else cut_largest_face(style, photo_detector(), size=side).pixels
     return Translator(student=student, size=side, style=style_face, batch=batch)

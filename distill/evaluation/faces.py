@@ -13,6 +13,7 @@ from distill.attributes.open import BUILTIN
 from distill.errors import DistillError
 from distill.evaluation.student_scores import Evaluation
 from distill.faces.identity import SAME_PERSON
+from distill.progress import plural
 
 Recipe = Mapping[str, Any]
 
@@ -118,4 +119,4 @@ def judge_note(judge: Judge, recipe: Recipe | None) -> str:
 
 def share_note(faces: int) -> str:
     """How well a share of so many faces is known: 1.96 standard deviations of a share of one half."""
-    return f"A share of {faces} faces is known to ±{0.98 / max(1, faces) ** 0.5:.2f} (95 %)."
+    return f"A share of {plural(faces, 'face')} is known to ±{0.98 / max(1, faces) ** 0.5:.2f} (95 %)."

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from distill.attributes.moves import wanted_ways
 from distill.devices import Precision
-from distill.directions.file import read_direction
-from distill.editing.latent_edit import LatentEdit
 from distill.editing.translator import Translator, make_translator
-from distill.errors import DistillError
 from distill.evaluation.faces import FaceJudging, judging_by
+from distill.evaluation.in_teacher import EditInTeacher, open_latent_edit
 from distill.evaluation.photo_scores import PhotoEvaluation, score_photos
 from distill.evaluation.report import EvaluationReport, face_table, page, plain
 from distill.evaluation.student import default_out
@@ -24,11 +22,8 @@ from distill.evaluation.student_scores import evenly
 from distill.faces.find import FoundPhotos, find_photos
 from distill.faces.photo_results import count_reasons, json_paths
 from distill.files import path_text
-from distill.generation.edits import AlongDirection
 from distill.generation.recipe import TaskRecipe
-from distill.networks.perceptual import default_perceptual, load_perceptual
-from distill.networks.student import NormStatistics, Student, load_student
-from distill.stylegan2.load import load_generator
+from distill.networks.student import NormStatistics, load_student
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +58,10 @@ class PhotosEvaluation:
     translate: Translator
     found: FoundPhotos
     judging: FaceJudging
-    latent_edit: LatentEdit | None
+    latent_edit: EditInTeacher | None
     out: Path
     noun = "photo"
+    files = ("photos.md", "photos.json", "photos.png")
 
     @property
     def count(self) -> int:
@@ -90,6 +86,7 @@ class PhotosEvaluation:
             "device": str(student.device),
             "precision": student.precision,
             "norm_statistics": student.norm_statistics,
+            "latent_edit": self.latent_edit.facts() if self.latent_edit else None,
         }
 
     def head(self) -> list[tuple[str, str]]:
@@ -102,6 +99,7 @@ class PhotosEvaluation:
             ("photos", f"{path_text(self.request.photos)} ({self.count})"),
             ("roles", f"{task}{' + '.join(self.translate.roles)} -> output, {self.translate.size} px"),
             ("scorer", self.judging.judge.name if self.judging.judge else "none"),
+            *([("latent edit", self.latent_edit.line())] if self.latent_edit else []),
         ]
 
     def run(
@@ -114,9 +112,11 @@ class PhotosEvaluation:
         Raises NothingWorked where no photo shows a face, DistillError where memory ends.
         """
         assert self.judging.scores is not None
-        edit = self.latent_edit
-        if edit is not None:
-            edit = replace(edit, on_step=lambda step, steps: note(f"embedding: step {step} of {steps}"))
+        edit = None
+        if self.latent_edit is not None:
+            edit = replace(
+                self.latent_edit.edit, on_step=lambda step, steps: note(f"embedding: step {step} of {steps}")
+            )
         found = score_photos(
             self.found, self.translate, self.judging.scores, latent_edit=edit, advance=advance
         )
@@ -131,11 +131,10 @@ class PhotosEvaluation:
             "notes": notes,
         }
         return EvaluationReport(
-            stem="photos",
+            files=self.files,
             table=page("Evaluation on photos", self.head(), [face_table(found.scores)], notes),
             facts=facts,
             picture=found.picture,
-            picture_name="photos.png",
         )
 
     def _notes(self, found: PhotoEvaluation) -> list[str]:
@@ -177,44 +176,4 @@ def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -
     edit = open_latent_edit(request, student, judging, recipes) if request.latent_edit else None
     return PhotosEvaluation(
         request=request, translate=translate, found=found, judging=judging, latent_edit=edit, out=out
-    )
-
-
-class AsksForLatentEdit(Protocol):
-    """What a request says about the edit in the teacher."""
-
-    @property
-    def teacher(self) -> str | None: ...
-
-    @property
-    def strength(self) -> float | None: ...
-
-
-def open_latent_edit(
-    request: AsksForLatentEdit, student: Student, judging: FaceJudging, recipes: Mapping[str, TaskRecipe]
-) -> LatentEdit:
-    """Make the edit that the student was distilled from, as the task's recipe has it unless the request says more.
-
-    Raises DistillError where the task is none along a direction, and for a teacher or direction that is not here.
-    """
-    facts, device = student.facts, str(student.device)
-    recipe = recipes.get(facts.task or "")
-    if recipe is None or not isinstance(recipe.edit, AlongDirection):
-        learned = facts.task or "an unknown task"
-        raise DistillError(
-            f"--latent-edit is for students of an edit along a direction; this one learned {learned}"
-        )
-    teacher, attribute = request.teacher or facts.generator, recipe.edit.attribute
-    if teacher is None:
-        raise DistillError("--latent-edit needs the student's teacher: name it with --teacher")
-    features = default_perceptual()
-    if features == "none":
-        raise DistillError("--latent-edit compares perceptual features: pip install 'distill[train]'")
-    return LatentEdit(
-        generator=load_generator(teacher, device=device),
-        direction=read_direction(attribute, generator=teacher),
-        strength=request.strength or recipe.edit.strength,
-        features=load_perceptual(features, device=device),
-        way=wanted_ways({"task": facts.task}).get(attribute),
-        scorer=judging.judge.scorer if judging.judge else None,
     )

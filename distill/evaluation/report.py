@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
@@ -15,10 +16,9 @@ from numpy.typing import NDArray
 
 from distill.editing.pictures import ContactSheet
 from distill.evaluation.student_scores import COPY, LATENT_EDIT, MEAN, STUDENT, TARGET, Evaluation, unbeaten
-from distill.faces.outputs import write_stamp
-from distill.files import atomic_write, make_folder
+from distill.faces.outputs import OutputFolder
 from distill.metrics.pairs import HIGHER_IS_BETTER
-from distill.pixels import write_png
+from distill.pixels import encode_png
 from distill.shards.inspect.sheet import shown_side
 from distill.timing import ImageTime
 
@@ -41,6 +41,8 @@ FACE_MEASURES = {  # ending of a measure of a score: what it is
 TIMES = {STUDENT: "student", "teacher_edit": "teacher's edit", "embedding_and_edit": "embedding + edit"}
 
 Pixels = NDArray[np.uint8]
+ReportFiles = tuple[str, str, str]  # the page, the JSON, the picture
+MADE_BY = "evaluate"
 
 
 def label(measure: str) -> str:
@@ -201,23 +203,30 @@ def draw_samples(rows: Sequence[Mapping[str, Pixels]], *, note: str = "") -> Pix
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationReport:
-    """What an evaluation writes: `stem`.md to read, `stem`.json with everything, and a picture."""
+    """What an evaluation writes into its `files`: a page to read, JSON with everything, and a picture."""
 
-    stem: str
+    files: ReportFiles
     table: str
     facts: Mapping[str, Any]
     picture: Pixels
-    picture_name: str
 
     def json(self) -> str:
         return json.dumps(self.facts, indent=2, ensure_ascii=False)
 
-    def write(self, out: Path) -> list[Path]:
-        """Write the files into a folder, made where it is not there; return their paths."""
-        make_folder(out)
-        write_stamp(out, "evaluate", {Path(self.picture_name).stem: ""})  # no photo to be found there later
-        paths = [out / f"{self.stem}.md", out / f"{self.stem}.json", out / self.picture_name]
-        atomic_write(paths[0], self.table.encode(), synced=False)
-        atomic_write(paths[1], f"{self.json()}\n".encode(), synced=False)
-        write_png(paths[2], self.picture)
-        return paths
+    def write(self, outputs: OutputFolder) -> list[Path]:
+        """Write the files into a folder of `report_folder`; return their paths."""
+        contents = (self.table.encode(), f"{self.json()}\n".encode(), encode_png(self.picture))
+        return [outputs.write_file(data, name) for data, name in zip(contents, self.files, strict=True)]
+
+
+@contextmanager
+def report_folder(out: Path, files: ReportFiles) -> Iterator[OutputFolder]:
+    """Hold a folder while its report is made. Raises as `check_report_folder`, and where another run is in it."""
+    with OutputFolder(out, MADE_BY) as outputs:
+        outputs.reserve_files(files)
+        yield outputs
+
+
+def check_report_folder(out: Path, files: ReportFiles) -> None:
+    """Raise DistillError where a report cannot be written, or would replace a file that no evaluation made."""
+    OutputFolder(out, MADE_BY).reserve_files(files)

@@ -34,7 +34,7 @@ from distill.networks.student import NormStatistics, Student, StudentFacts, load
 from distill.shards.dataset import TripletDataset
 from distill.shards.split import split_rows
 from distill.stylegan2.generator import Generator
-from distill.weights.students import ships
+from distill.weights.by_name import ships
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,7 @@ class StudentEvaluation:
     teacher: Generator | str
     out: Path
     noun = "image"
+    files = ("evaluation.md", "evaluation.json", "samples.png")
 
     @property
     def count(self) -> int:
@@ -142,7 +143,7 @@ class StudentEvaluation:
         notes = notes_of(found, self.student.facts, self.perceptual.name)
         notes += face_notes(self.judging, found, self.dataset.recipe)
         return EvaluationReport(
-            stem="evaluation",
+            files=self.files,
             table=page(
                 "Evaluation",
                 self.head(),
@@ -151,7 +152,6 @@ class StudentEvaluation:
             ),
             facts={**self.facts(), **evaluation_json(found), "notes": notes},
             picture=draw_samples(found.shown, note=f"{len(found.shown)} rows, evenly spread, not chosen"),
-            picture_name="samples.png",
         )
 
     def _measured(self, advance: Callable[[int], object]) -> Evaluation:

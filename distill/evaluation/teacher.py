@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from distill import __version__
 from distill.devices import resolve_device
+from distill.errors import DistillError
 from distill.evaluation.teacher_measures import Blocks, Likeness, PictureDistance, default_distance, in_blocks
 from distill.evaluation.teacher_scores import (
     PAIRED,
@@ -44,6 +45,8 @@ from distill.stylegan2.sampling import CONTENT, sample_z
 from distill.timing import clock
 from distill.weights import registry
 
+SAMPLES, PICTURES = 1000, 2000  # unless others are asked for
+MOST = 10_000  # samples: they are kept in memory
 # Seconds a picture on one core, for the estimate of the time.
 DRAW, SCORE, COMPARE, DETECT, DESCRIBE = 0.02, 0.05, 0.03, 0.02, 0.16
 # Facts of a file that stand elsewhere in the report, or that every StyleGAN2 shares.
@@ -61,8 +64,8 @@ class AssessRequest:
 
     source: str
     data: Path | None = None
-    samples: int = 1000
-    pictures: int = 2000
+    samples: int = SAMPLES
+    pictures: int = PICTURES
     truncation_psi: float = 0.7
     seed: int = 0
     faces: bool | None = None
@@ -71,6 +74,13 @@ class AssessRequest:
     card: Path | None = None
     show_nearest: bool = False
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise DistillError for numbers out of range."""
+        if not 2 <= self.samples <= MOST:
+            raise DistillError(f"--samples {self.samples}: the overview takes 2 to {MOST:,}")
+        if not 0 <= self.truncation_psi <= 2:
+            raise DistillError(f"--truncation-psi {self.truncation_psi}: give a number from 0 to 2")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

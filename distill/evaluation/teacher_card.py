@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
-from distill.errors import DistillError
+from distill.evaluation.card_section import with_section
 from distill.evaluation.report import aligned
 from distill.evaluation.teacher import Assessment, AssessmentInputs, TeacherSamples
 from distill.evaluation.teacher_pictures import make_pictures
-from distill.files import check_file, read_regular, write_result
+from distill.files import write_result
 from distill.pixels import encode_png
 from distill.shards.card import code, escape
 
-BEGIN, END = "<!-- assessment: begin -->", "<!-- assessment: end -->"
+SECTION = "assessment"  # its marks in a card
 GRID = "samples.png"
 
 
@@ -71,40 +70,6 @@ def percent(share: float) -> str:
 # ---- Files
 
 
-def check_card(card: Path | None) -> None:
-    """Make sure that the section can be put into the card once it is there. Raises DistillError."""
-    if card is None:
-        return
-    if card.suffix != ".md":
-        raise DistillError(f"--card {card}: a file that ends in .md is needed")
-    check_file(card, overwrite=True)
-    with_section(card, "")
-
-
-def with_section(card: Path, text: str) -> str:
-    """Return a model card with the section replaced or added; a card that is not there yet is empty."""
-    try:
-        return put_into(read_regular(card).decode() if card.exists() else "", text)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DistillError(f"{card}: cannot be read as text ({why})") from error
-    except DistillError as error:
-        raise DistillError(f"{card}: {error}") from error
-
-
-def put_into(card: str, text: str) -> str:
-    """Replace what stands between the two marks of a card by `text`, or append it with the marks."""
-    marked = f"{BEGIN}\n{text}{END}"
-    if (card.count(BEGIN), card.count(END)) == (0, 0):
-        return f"{card.rstrip()}\n\n{marked}\n".lstrip()
-    match = re.fullmatch(f"(.*){re.escape(BEGIN)}.*{re.escape(END)}(.*)", card, flags=re.DOTALL)
-    if match is None or (card.count(BEGIN), card.count(END)) != (1, 1):
-        raise DistillError(
-            f"the card needs one line {BEGIN} and after it one {END}, or none of both to have them added"
-        )
-    return f"{match[1]}{marked}{match[2]}"
-
-
 def write_assessment(inputs: AssessmentInputs, found: Assessment, samples: TeacherSamples) -> list[Path]:
     """Write pictures, report and section, and the section into the card that was asked for; return the paths."""
     request, out = inputs.request, inputs.out
@@ -116,7 +81,7 @@ def write_assessment(inputs: AssessmentInputs, found: Assessment, samples: Teach
     if card := request.card:
         grid = card.with_suffix(".png")
         files[grid] = files[out / GRID]
-        files[card] = with_section(card, section(found, grid=grid.name)).encode()
+        files[card] = with_section(card, section(found, grid=grid.name), SECTION).encode()
     for path, content in files.items():
         write_result(path, content)
     return list(files)

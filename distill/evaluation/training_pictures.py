@@ -64,8 +64,7 @@ def open_training_pictures(
     total, held_out = len(images), None
     if total < 2:
         raise DistillError(f"{path}: {total} picture; at least two are needed to compare with")
-    order = np.random.Generator(np.random.Philox(seed)).permutation(total)
-    numbers = np.sort(order[:most])
+    numbers = chosen_numbers(total, most, seed)
     trained, split_seed = training.get("training_images"), training.get("seed")
     known = str(training.get("data_digest")) == images.digest
     if known and isinstance(trained, int) and isinstance(split_seed, int) and 0 < trained <= total:
@@ -76,6 +75,12 @@ def open_training_pictures(
     return TrainingPictures(
         name=path.resolve().name, pixels=pixels, numbers=numbers, total=total, held_out=held_out
     )
+
+
+def chosen_numbers(total: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Choose at most `most` of 0..total-1 by a seed, ascending; fewer are some of the same."""
+    order = np.random.Generator(np.random.Philox(seed)).permutation(total)
+    return np.sort(order[:most])
 
 
 def averaged(images_NHWC: Pixels, side: int) -> Pixels:

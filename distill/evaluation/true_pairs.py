@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from distill.errors import DistillError
-from distill.files import open_regular
+from distill.faces.decode import PhotoError, photo_size
 from distill.progress import plural
+from distill.shards.images.csv_text import read_csv
 from distill.shards.images.labels import LabelTable, read_labels
 
 SOURCE = "source"
@@ -27,6 +27,14 @@ class TruePair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of the table, with its number, and its cells by column."""
+
+    line: int
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TruePairs:
     """The pairs of one edit, which is the name of a column of the table; `too_close` were left out."""
 
@@ -40,17 +48,27 @@ def read_true_pairs(folder: Path, edit: str | None) -> TruePairs:
     """Read the one table (CSV) in `folder`: a picture in column `source`, its true edit in column `edit`.
 
     Where the table has the columns `age` and `<edit>_age`, pairs that lie less than LEAST_YEARS apart are left out.
-    Raises DistillError where there is no such table, column or picture, and for sizes that differ.
+    Raises DistillError where there is no such table, column or picture, for cells without what they should say, and
+    for sizes that differ.
     """
-    table = read_labels(one_table(folder), keys=("id", SOURCE))
+    path = one_table(folder)
+    check_table(path)
+    table = read_labels(path, keys=("id", SOURCE))
     edit = edit or only_edit(table)
+    if edit == SOURCE:
+        raise DistillError(
+            f"--edit {SOURCE} measures the pictures against themselves: name a column of edited pictures,"
+            f" out of {', '.join(name for name in table.columns if name != SOURCE)}"
+        )
     table.require(edit)
-    places = {name: place for place, name in enumerate(table.columns)}
-    at = places.get(SOURCE)  # None: it is the key
+    rows = [
+        Row(line=table.lines[key], cells={SOURCE: key, **dict(zip(table.columns, cells, strict=True))})
+        for key, cells in table.rows.items()
+    ]
     found = [
-        TruePair(source=folder / (key if at is None else row[at]), truth=folder / row[places[edit]])
-        for key, row in table.rows.items()
-        if far_enough(row, places, edit)
+        TruePair(source=folder / filled(path, row, SOURCE), truth=folder / filled(path, row, edit))
+        for row in rows
+        if far_enough(path, row, edit)
     ]
     if not found:
         raise DistillError(f"{table.path}: no pair of {edit!r} lies {LEAST_YEARS:g} years or more apart")
@@ -71,13 +89,23 @@ def one_table(folder: Path) -> Path:
     return tables[0]
 
 
+def check_table(path: Path) -> None:
+    """Raise DistillError for a table without sources, or without rows."""
+    lines = read_csv(path)
+    header = lines[0][1] if lines else []
+    if SOURCE not in header:
+        raise DistillError(f"{path}: no column {SOURCE!r}; its columns are {', '.join(header) or 'none'}")
+    if len(lines) == 1:
+        raise DistillError(f"{path}: a first line with the names of the columns, and no pair below it")
+
+
 def only_edit(table: LabelTable) -> str:
     """Return the one column of pictures beside the source. Raises DistillError where there are more, or none."""
-    first = next(iter(table.rows.values()), ())
+    folder = table.path.parent
     edits = [
         name
-        for name, cell in zip(table.columns, first, strict=False)
-        if name != SOURCE and (table.path.parent / cell).is_file()
+        for place, name in enumerate(table.columns)
+        if name != SOURCE and any((folder / row[place]).is_file() for row in table.rows.values())
     ]
     if len(edits) != 1:
         choice = (
@@ -87,15 +115,32 @@ def only_edit(table: LabelTable) -> str:
     return edits[0]
 
 
-def far_enough(row: Sequence[str], places: dict[str, int], edit: str) -> bool:
+def filled(table: Path, row: Row, column: str) -> str:
+    """Return the text of a cell. Raises DistillError where it is empty."""
+    text = row.cells[column]
+    if not text:
+        raise DistillError(f"{table}: line {row.line} has nothing in column {column!r}")
+    return text
+
+
+def years(table: Path, row: Row, column: str) -> float:
+    """Return an age. Raises DistillError where the cell holds none."""
+    text = filled(table, row, column)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DistillError(f"{table}: line {row.line} has {text[:40]!r} in column {column!r}, not an age")
+    return value
+
+
+def far_enough(table: Path, row: Row, edit: str) -> bool:
     """Tell whether a pair shows its edit: of those that are told by years, LEAST_YEARS."""
     other = f"{edit}_age"
-    if AGE not in places or other not in places:
+    if AGE not in row.cells or other not in row.cells:
         return True
-    try:
-        return abs(float(row[places[other]]) - float(row[places[AGE]])) >= LEAST_YEARS
-    except ValueError:
-        return False
+    return abs(years(table, row, other) - years(table, row, AGE)) >= LEAST_YEARS
 
 
 def check_pictures(table: Path, pairs: Sequence[TruePair]) -> None:
@@ -116,12 +161,12 @@ def check_pictures(table: Path, pairs: Sequence[TruePair]) -> None:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Return width and height in pixels."""
+    """Return width and height in pixels, of the upright picture."""
     try:
-        with open_regular(path) as file, Image.open(file) as picture:
-            return picture.size
-    except (OSError, ValueError) as error:
-        raise DistillError(f"{path}: no picture that can be read") from error
+        height, width = photo_size(path)
+    except PhotoError as error:
+        raise DistillError(f"{path}: no picture that can be read: {error.reason} ({error.detail})") from error
+    return width, height
 
 
 def each_path(pairs: Sequence[TruePair]) -> Iterator[Path]:

@@ -5,23 +5,17 @@ read_true_pairs ─► the student, and the teacher's own edit where asked for �
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from distill.attributes.face_scores import TARGET, FaceScores
 from distill.attributes.moves import wanted_ways
 from distill.devices import Precision
-from distill.editing.latent_edit import LatentEdit
 from distill.editing.translator import Translator, make_translator
 from distill.errors import DistillError
-from distill.evaluation.faces import FaceJudging, judging_by
-from distill.evaluation.photos import open_latent_edit
+from distill.evaluation.faces import FaceJudging, judging_by, share_note
+from distill.evaluation.in_teacher import EditInTeacher, open_latent_edit
 from distill.evaluation.report import (
     COLUMNS,
     EvaluationReport,
@@ -35,21 +29,15 @@ from distill.evaluation.report import (
 )
 from distill.evaluation.student import default_out
 from distill.evaluation.student_scores import COPY, LATENT_EDIT, SHOWN, STUDENT, evenly
-from distill.evaluation.true_pairs import LEAST_YEARS, TruePair, TruePairs, read_true_pairs
-from distill.faces.alignment import Pixels, warp_quad
-from distill.faces.decode import PhotoError, read_photo
-from distill.faces.photo_detection import PhotoDetector
-from distill.faces.photos import FaceCut, cut_largest_face, face_in_cut, photo_detector
+from distill.evaluation.true_pairs import LEAST_YEARS, TruePairs, read_true_pairs
+from distill.evaluation.truth_scores import IDENTITY, TruthColumn, TruthScores
 from distill.files import path_text
 from distill.generation.recipe import TaskRecipe
-from distill.metrics.pairs import PairScores
 from distill.networks.perceptual import PerceptualFeatures, default_perceptual, load_perceptual
 from distill.networks.student import NormStatistics, load_student
-from distill.pixels import to_float
 from distill.progress import plural
 
 LATENT_PAIRS = 50  # that are embedded at most, evenly spread: a quarter of a minute each
-IDENTITY = "identity_to_truth"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +64,6 @@ class EvaluateTruthRequest:
     norm_statistics: NormStatistics = "running"
 
 
-class _Column:
-    """One way of editing: how far its images are from the truth."""
-
-    def __init__(self, perceptual: PerceptualFeatures, device: torch.device) -> None:
-        self.pairs = PairScores(perceptual=perceptual, features=None, device=device)
-        self.faces = FaceScores()
-
-    def result(self) -> dict[str, float]:
-        identity = self.faces.result()[STUDENT]["identity_distance"]
-        return {**self.pairs.result(), IDENTITY: identity}
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TruthEvaluation:
     """An evaluation that can begin: everything fits and is open."""
@@ -97,9 +73,10 @@ class TruthEvaluation:
     found: TruePairs
     judging: FaceJudging
     perceptual: PerceptualFeatures
-    latent_edit: LatentEdit | None
+    latent_edit: EditInTeacher | None
     out: Path
     noun = "pair"
+    files = ("truth.md", "truth.json", "truth.png")
 
     @property
     def count(self) -> int:
@@ -125,6 +102,7 @@ class TruthEvaluation:
             "device": str(student.device),
             "precision": student.precision,
             "norm_statistics": student.norm_statistics,
+            "latent_edit": self.latent_edit.facts() if self.latent_edit else None,
         }
 
     def head(self) -> list[tuple[str, str]]:
@@ -135,6 +113,7 @@ class TruthEvaluation:
             ("truth", f"{path_text(self.found.table)}, column {self.found.edit} ({self.count} pairs)"),
             ("size", f"{self.translate.size} px, cut by the source's face"),
             ("scorer", self.judging.judge.name if self.judging.judge else "none"),
+            *([("latent edit", self.latent_edit.line())] if self.latent_edit else []),
         ]
 
     def run(
@@ -146,43 +125,47 @@ class TruthEvaluation:
 
         Raises DistillError where no source shows a face, and where memory ends.
         """
-        device, edit = self.translate.student.device, self.latent_edit
-        if edit is not None:
-            edit = replace(edit, on_step=lambda step, steps: note(f"embedding: step {step} of {steps}"))
+        device, edit = self.translate.student.device, None
+        if self.latent_edit is not None:
+            edit = replace(
+                self.latent_edit.edit, on_step=lambda step, steps: note(f"embedding: step {step} of {steps}")
+            )
         names = [STUDENT, COPY, *([LATENT_EDIT] if edit else [])]
-        measured = _Measured({name: _Column(self.perceptual, device) for name in names}, self)
+        assert self.judging.scores is not None
+        measured = TruthScores(
+            {name: TruthColumn(self.perceptual, device) for name in names},
+            self.translate,
+            self.judging.scores,
+        )
         embedded = {self.found.pairs[at] for at in evenly(self.count, LATENT_PAIRS)} if edit else set()
         for first in range(0, self.count, self.translate.batch):
             some = self.found.pairs[first : first + self.translate.batch]
             measured.add(some, edit, embedded)
             advance(len(some))
-        return self._report(measured, edit)
+        return self._report(measured)
 
-    def _report(self, measured: _Measured, edit: LatentEdit | None) -> EvaluationReport:
+    def _report(self, measured: TruthScores) -> EvaluationReport:
         if not measured.shown:
             raise DistillError(f"{self.found.table}: none of the {self.count} sources shows a face")
-        scores = {name: column.result() for name, column in measured.columns.items()}
+        counts = measured.counts()
+        scores = {name: measured.columns[name].result() for name in counts}
         assert self.judging.scores is not None
         faces = self.judging.scores.result()
-        notes = [f"{what}: not measured: {why}" for what, why in self.judging.missing.items()]
-        if measured.without:
-            notes.append(f"{plural(measured.without, 'pair')} left out: no face found in the source")
-        if self.found.too_close:
-            notes.append(
-                f"{plural(self.found.too_close, 'pair')} left out: less than {LEAST_YEARS:g} years between the two"
-            )
-        if edit:
-            notes.append(f"The column embedded, edited is over {measured.embedded} of these pairs.")
-        if self.judging.judge:
-            notes += self.judging.notes(self.translate.student.facts.selected_by, self.count)
+        notes = self._notes(measured, counts)
         places = evenly(len(measured.shown), SHOWN)
         return EvaluationReport(
-            stem="truth",
+            files=self.files,
             table=page(
-                "Evaluation on true pairs", self.head(), [truth_table(scores), face_table(faces)], notes
+                "Evaluation on true pairs",
+                self.head(),
+                [truth_table(scores, counts), face_table(faces)],
+                notes,
             ),
             facts={
                 **self.facts(),
+                "count": counts[STUDENT],
+                "without_face": measured.without,
+                "measured": counts,
                 "scores": {name: plain(column) for name, column in scores.items()},
                 "faces": {name: plain(column) for name, column in faces.items()},
                 "notes": notes,
@@ -191,45 +174,32 @@ class TruthEvaluation:
                 [measured.shown[at] for at in places],
                 note=f"{plural(len(places), 'pair')}, evenly spread, not chosen",
             ),
-            picture_name="truth.png",
         )
 
-
-class _Measured:
-    """What was found so far. `shown`: the pictures of each pair by name."""
-
-    def __init__(self, columns: dict[str, _Column], ready: TruthEvaluation) -> None:
-        assert ready.judging.scores is not None
-        self.columns, self.ready, self.faces = columns, ready, ready.judging.scores
-        self.detector: PhotoDetector = photo_detector()
-        self.shown: list[dict[str, Pixels]] = []
-        self.without = self.embedded = 0
-
-    def add(self, pairs: Sequence[TruePair], edit: LatentEdit | None, embedded: set[TruePair]) -> None:
-        size = self.ready.translate.size
-        cuts: list[tuple[TruePair, FaceCut]] = []
-        for pair in pairs:
-            try:
-                cuts.append((pair, cut_largest_face(pair.source, self.detector, size=size)))
-            except PhotoError:
-                self.without += 1
-        outputs = self.ready.translate([cut.pixels for _, cut in cuts])
-        for (pair, cut), output in zip(cuts, outputs, strict=True):
-            face, truth = face_in_cut(cut, size), warp_quad(read_photo(pair.truth), cut.quad, size)
-            images = {STUDENT: output, COPY: cut.pixels}
-            if edit and pair in embedded:
-                self.embedded += 1
-                (images[LATENT_EDIT],) = edit([cut.pixels], [face])
-            for name, image in images.items():
-                column = self.columns[name]
-                column.pairs.add(as_batch(image), as_batch(truth))
-                column.faces.add_face(truth, face, {STUDENT: image})
-            self.faces.add_face(cut.pixels, face, {**images, TARGET: truth})
-            self.shown.append({"content": cut.pixels, "output": output, "truth": truth})
+    def _notes(self, measured: TruthScores, counts: Mapping[str, int]) -> list[str]:
+        """What a reader must know of the numbers."""
+        notes = [f"{what}: not measured: {why}" for what, why in self.judging.missing.items()]
+        if measured.without:
+            notes.append(f"{plural(measured.without, 'pair')} left out: no face found in the source")
+        if self.found.too_close:
+            notes.append(
+                f"{plural(self.found.too_close, 'pair')} left out: less than {LEAST_YEARS:g} years between the two"
+            )
+        if self.judging.judge:
+            notes += self.judging.notes(self.translate.student.facts.selected_by, counts[STUDENT])
+        if self.latent_edit and LATENT_EDIT not in counts:
+            notes.append(
+                f"{COLUMNS[LATENT_EDIT]}: not measured: none of the pairs chosen to be embedded shows a face"
+            )
+        elif self.latent_edit and counts[LATENT_EDIT] < counts[STUDENT]:
+            some = counts[LATENT_EDIT]
+            share = f" {share_note(some)}" if self.judging.judge else ""
+            notes.append(f"The column {COLUMNS[LATENT_EDIT]} is over {some} of these pairs.{share}")
+        return notes
 
 
-def truth_table(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """How far each way of editing is from the truth, as a Markdown table."""
+def truth_table(scores: Mapping[str, Mapping[str, float]], counts: Mapping[str, int]) -> str:
+    """How far each way of editing is from the truth, and over how many pairs, as a Markdown table."""
     rows = [
         [
             "identity: distance to the truth ↓" if measure == IDENTITY else label(measure),
@@ -237,12 +207,9 @@ def truth_table(scores: Mapping[str, Mapping[str, float]]) -> str:
         ]
         for measure in scores[STUDENT]
     ]
-    return aligned([["to the truth", *(COLUMNS[name] for name in scores)], *rows])
-
-
-def as_batch(image: Pixels) -> Tensor:
-    """An image [H, W, 3] as [1, 3, H, W] in [-1, 1]."""
-    return to_float(torch.from_numpy(np.ascontiguousarray(image))[None])
+    return aligned(
+        [["to the truth", *(COLUMNS[name] for name in scores)], *rows, ["pairs", *map(str, counts.values())]]
+    )
 
 
 def prepare(request: EvaluateTruthRequest, recipes: Mapping[str, TaskRecipe]) -> TruthEvaluation:

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -20,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, os_error
-from distill.files import atomic_write, check_folder, make_folder, missing_folders, read_regular
+from distill.files import atomic_write, check_folder, made_folder, make_folder, missing_folders, read_regular
+from distill.lock import FolderLock
 from distill.pixels import encode_png
 from distill.schema import parse_json
 
@@ -72,7 +74,8 @@ def write_stamp(folder: Path, made_by: str, photos: Mapping[str, str]) -> None:
 class OutputFolder:
     """Gives photos their file stems in a folder and writes pictures there; what fails at once leaves nothing.
 
-    Used as a context manager around the writing. `replaced` counts pictures of the same photos from earlier runs.
+    Used as a context manager around the writing, in which no other run writes there (see `FolderLock`); names are
+    asked for in it. `replaced` counts pictures of the same photos from earlier runs.
     """
 
     def __init__(self, folder: Path, made_by: str) -> None:
@@ -84,7 +87,8 @@ class OutputFolder:
         self.written = self.replaced = 0
         self._created: list[Path] = []
         self._opened: set[Path] = set()
-        self._stamped = False
+        self._stamped = self._wrote = False
+        self._held = ExitStack()
 
     def stems(self, photos: Sequence[Path], *, sheet: bool = False) -> list[str]:
         """Return a different file stem for each photo: its own, with -2, -3, … where that is another's.
@@ -113,11 +117,25 @@ class OutputFolder:
                 raise DistillError(f"{self.folder / name}.png is another picture: choose another --out")
             self.photos[name] = ""
 
+    def reserve_files(self, names: Sequence[str]) -> None:
+        """Keep files for a report of this command, whose names have their suffixes.
+
+        Raises DistillError where one is there that no run has made.
+        """
+        for name in names:
+            path = self.folder / name
+            made = self.before is not None and self.before.photos.get(path.stem) == ""
+            if path.is_dir() or (os.path.lexists(path) and not made):
+                what = "is a folder" if path.is_dir() else f"was not made by distill {self.made_by}"
+                raise DistillError(f"{path} {what} and would be replaced: choose another --out")
+            self.photos[path.stem] = ""
+
     def write_file(self, data: bytes, name: str, *, below: str = "") -> Path:
         """Write another file than a picture, whose NAME has its suffix; return its path."""
         path = self.folder / below / name
         self._open(path.parent)
         _write(path, data)
+        self._wrote = True
         return path
 
     def write(self, picture: NDArray[np.uint8] | bytes, name: str, *, below: str = "") -> Path:
@@ -126,15 +144,25 @@ class OutputFolder:
         self._open(path.parent)
         there = path.exists()
         _write(path, picture if isinstance(picture, bytes) else encode_png(picture))
-        self.written, self.replaced = self.written + 1, self.replaced + there
+        self.written, self.replaced, self._wrote = self.written + 1, self.replaced + there, True
         return path
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(made_folder(self.folder))
+            stack.enter_context(FolderLock(self.folder))
+            self._held = stack.pop_all()
+        self.before = read_stamp(self.folder)  # another run may have ended since
+        self.photos = {**(self.before.photos if self.before else {}), **self.photos}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None or self.written:
-            return
+        with self._held:
+            if kind is not None and not self._wrote:
+                self._take_back()
+
+    def _take_back(self) -> None:
+        """Remove the stamp and the folders of a run that has written nothing."""
         if self._stamped and self.before is None:
             (self.folder / STAMP).unlink(missing_ok=True)
         for folder in reversed(self._created):

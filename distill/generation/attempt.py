@@ -67,6 +67,13 @@ def attempt(key: str, work: Callable[[Any], Any], task: Any) -> Outcome:
         return Outcome(key=key, error=describe(error), trace=traceback.format_exc())
 
 
+def fatal_error(outcome: Outcome) -> DistillError:
+    """Rebuild an error that ends the run, with its own exit code."""
+    error = DistillError(outcome.error)
+    error.exit_code = outcome.exit_code
+    return error
+
+
 def describe(error: BaseException) -> str:
     """Put an exception into one line: type, message (first 500 characters), file and line that raised it."""
     message = " ".join(str(error).split())[:500]

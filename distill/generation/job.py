@@ -9,20 +9,21 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
-from distill.devices import resolve_device, visible_devices
+from distill.devices import resolve_device
 from distill.errors import DistillError, Incomplete, Interrupted
 from distill.files import made_folder
-from distill.generation.attempt import Outcome
+from distill.generation.attempt import Outcome, fatal_error
 from distill.generation.conditions import Conditions, choose_conditions, difference_note, read_conditions
+from distill.generation.dispatch import run_tasks
 from distill.generation.embed import sweep_kept
-from distill.generation.local import run_here
-from distill.generation.placement import Placement, place
+from distill.generation.placement import Placement, place_on_devices
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
 from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
+from distill.lock import FolderLock
 from distill.progress import Progress
 from distill.shards.card import write_card
 from distill.shards.folder import (
@@ -39,7 +40,6 @@ from distill.shards.folder import (
     write_manifest,
 )
 from distill.shards.inspect.look import renew_look
-from distill.shards.lock import FolderLock
 from distill.timing import StageClock
 
 
@@ -89,7 +89,9 @@ def prepare(request: GenerateRequest) -> GenerationRun:
     recipe, files = recipe_of(request)
     plan = plan_job(recipe, request.n, folder_of(request, recipe))
     check_cap(request.max_candidates, plan)
-    placement = placement_of(request, tasks=len(plan.todo))
+    placement = place_on_devices(
+        cluster=request.cluster, workers=request.workers, device=request.device, tasks=len(plan.todo)
+    )
     there = read_conditions(plan.folder) if plan.begun else None
     conditions = choose_conditions(
         request.conditions,
@@ -117,15 +119,6 @@ def check_cap(max_candidates: int | None, plan: ShardPlan) -> None:
             f"--max-candidates {max_candidates} is fewer than the {rows} rows of a shard: give at least as many,"
             " or a smaller --shard-size"
         )
-
-
-def placement_of(request: GenerateRequest, *, tasks: int) -> Placement:
-    """Choose where the run takes place, of the devices that are here."""
-    visible = visible_devices() if request.device in ("auto", "cuda") else []
-    placement = place(
-        cluster=request.cluster, workers=request.workers, device=request.device, visible=visible, tasks=tasks
-    )
-    return replace(placement, device=resolve_device(placement.device)) if placement.here else placement
 
 
 def run_job(
@@ -190,27 +183,17 @@ def outcomes(
     run: GenerationRun, *, stop: threading.Event, callbacks: RunCallbacks
 ) -> Generator[Outcome, None, None]:
     """Run the tasks here or on a cluster, counting rows as they come."""
-    placement = run.placement
     tasks = [(f"shard-{index:05d}", task_of(run, index)) for index in run.plan.todo]
-    if not tasks:
-        return
-    if placement.cluster == "none":
-        yield from run_here(
-            lambda task: make_counted(run, task, stop=stop, callbacks=callbacks), tasks, stop=stop
-        )
-        return
-    from distill.generation.cluster import run_on_cluster  # dask takes a second to import
-
-    for outcome in run_on_cluster(
+    at_once = run.placement.cluster == "none"  # then rows are counted batch by batch
+    for outcome in run_tasks(
         make_shard,
         tasks,
-        cluster=placement.cluster,
-        workers=placement.workers,
-        devices=placement.devices,
+        placement=run.placement,
         stop=stop,
-        on_start=None if placement.here else callbacks.note,
+        here=lambda task: make_counted(run, task, stop=stop, callbacks=callbacks),
+        on_start=callbacks.note,
     ):
-        if outcome.value:
+        if outcome.value and not at_once:
             callbacks.count(outcome.value.report.rows, outcome.value.report.tried)
         yield outcome
 
@@ -272,13 +255,6 @@ def close_data_set(plan: ShardPlan) -> list[ShardReport]:
     write_card(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
     write_manifest(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
     return reports
-
-
-def fatal_error(outcome: Outcome) -> DistillError:
-    """Rebuild an error that ends the run, with its own exit code."""
-    error = DistillError(outcome.error)
-    error.exit_code = outcome.exit_code
-    return error
 
 
 def failure_line(failed: dict[str, str], plan: ShardPlan) -> str:

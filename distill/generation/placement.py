@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from distill.devices import check_device_name, usable_cores
+from distill.devices import check_device_name, resolve_device, usable_cores, visible_devices
 from distill.errors import DistillError
 from distill.generation.cluster_settings import scheduler_address
 
@@ -76,3 +76,10 @@ def place(
         device="cuda" if gpus else device,
         threads=max(usable_cores() // count, 1),
     )
+
+
+def place_on_devices(*, cluster: str | None, workers: int | None, device: str, tasks: int) -> Placement:
+    """Choose where a run takes place, of the devices that are here; raises as `place`, and for a device not here."""
+    visible = visible_devices() if device in ("auto", "cuda") else []
+    placement = place(cluster=cluster, workers=workers, device=device, visible=visible, tasks=tasks)
+    return replace(placement, device=resolve_device(placement.device)) if placement.here else placement

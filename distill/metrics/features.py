@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from distill.errors import DistillError
 from distill.networks import inception
 from distill.networks.efficientnet_lite import STAGES, EfficientNetLite0, head_of, lite0_file, lite0_installed
+from distill.networks.vgg16 import VGG16Hidden
 from distill.pixels import to_float
 from distill.weights.state_files import read_state
 
@@ -61,7 +62,18 @@ def load_features(name: str = "auto", *, device: str = "cpu") -> Features:
     raise DistillError(f"unknown features {name!r}; known are auto, {', '.join(NAMES)}, and none")
 
 
-def _of_network(name: str, network: nn.Module, device: str) -> Features:
+def nvidia_inception(path: Path, device: str | torch.device) -> Features:
+    """Take FID's features as NVIDIA's programs do; `inception` above takes them as pytorch-fid does."""
+    network = inception.load_inception(path).eval().to(device)
+    return Features("inception", lambda images_NHWC: network.as_nvidia(images_NHWC.to(device)))
+
+
+def nvidia_vgg16(path: Path, device: str | torch.device) -> Features:
+    """Take the features of precision and recall, out of NVIDIA's file alone."""
+    return _of_network("vgg16", VGG16Hidden(path), device)
+
+
+def _of_network(name: str, network: nn.Module, device: str | torch.device) -> Features:
     network = network.eval().to(device)
     return Features(name, lambda images_NHWC: network(to_float(images_NHWC.to(device))))
 

@@ -24,14 +24,17 @@ class Moments:
     count: int
 
 
-def moments(features_ND: Floats) -> Moments:
-    """Take mean and unbiased covariance. Raises ValueError for fewer than two samples."""
+def moments(features_ND: NDArray[np.floating], *, unbiased: bool = True) -> Moments:
+    """Take mean and covariance: divided by N - 1 as pytorch-fid does, or, not `unbiased`, by N as NVIDIA's program.
+
+    Raises ValueError for fewer than two samples.
+    """
     if features_ND.ndim != 2 or len(features_ND) < 2:
         raise ValueError(f"features of shape {list(features_ND.shape)}: at least two rows are needed")
     x = features_ND.astype(np.float64)
     mean = x.mean(axis=0)
     centred = x - mean
-    return Moments(mean, centred.T @ centred / (len(x) - 1), len(x))
+    return Moments(mean, centred.T @ centred / (len(x) - int(unbiased)), len(x))
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:

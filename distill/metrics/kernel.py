@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BLOCK = 1024  # rows compared at once
+SUBSETS, MOST = 100, 1000  # of the published KID: so many draws of at most so many rows of each side
 
 
 def kernel_distance(a_ND: Floats, b_MD: Floats) -> float:
@@ -22,6 +23,28 @@ def kernel_distance(a_ND: Floats, b_MD: Floats) -> float:
         raise ValueError(f"{N} and {M} rows of features: at least two on each side are needed")
     within_a, within_b = (_within(x) for x in (a_ND, b_MD))
     return float(within_a + within_b - 2 * _sum(a_ND, b_MD) / (N * M))
+
+
+def subset_distances(
+    generated_ND: NDArray[np.floating],
+    real_MD: NDArray[np.floating],
+    *,
+    seed: int,
+    subsets: int = SUBSETS,
+    most: int = MOST,
+) -> Floats:
+    """Return the kernel distance of each of `subsets` draws from both sides, [subsets]; KID is their mean.
+
+    As NVIDIA's program draws them: rows without repetition, the generated ones first. Raises ValueError for fewer
+    than two rows on a side.
+    """
+    random = np.random.RandomState(seed)
+    count = min(len(generated_ND), len(real_MD), most)
+
+    def some(rows: NDArray[np.floating]) -> Floats:
+        return rows[random.choice(len(rows), count, replace=False)].astype(np.float64)
+
+    return np.array([kernel_distance(some(generated_ND), some(real_MD)) for _ in range(subsets)])
 
 
 def _within(x_ND: Floats) -> float:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from distill.errors import DistillError
 from distill.files import user_path
 from distill.networks.efficientnet_lite import fold
+from distill.networks.tensorflow_resize import tensorflow_resize
 from distill.weights.checkpoint import file_sha256
 from distill.weights.registry import entry_of
 from distill.weights.state_files import read_state
@@ -92,9 +93,20 @@ class InceptionV3(nn.Module):
         )
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        x = F.interpolate(images_NCHW, (SIDE, SIDE), mode="bilinear", align_corners=False)
-        features: Tensor = self.mixed(self.stem(x)).mean(dim=[2, 3])
+        return self.pooled(F.interpolate(images_NCHW, (SIDE, SIDE), mode="bilinear", align_corners=False))
+
+    def pooled(self, images_NCHW: Tensor) -> Tensor:
+        """Images [N, 3, 299, 299] -> features [N, 2048]."""
+        features: Tensor = self.mixed(self.stem(images_NCHW)).mean(dim=[2, 3])
         return features
+
+    def as_nvidia(self, images_NHWC: Tensor) -> Tensor:
+        """Take uint8 images in as NVIDIA's programs do: resized as TensorFlow 1 did, then (x - 128) / 128.
+
+        So FID is defined there, and by TensorFlow's graph itself; pytorch-fid's way differs a little in both.
+        """
+        x = tensorflow_resize(images_NHWC.permute(0, 3, 1, 2).float(), SIDE)
+        return self.pooled((x - 128) / 128)
 
 
 class NormedConvolution(nn.Module):

@@ -20,8 +20,8 @@ from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
 from distill.networks.pix2pixhd_files import GeneratorFile, read_generator, save_safetensors
+from distill.weights.by_name import path_by_name
 from distill.weights.safe_pickle.machine import shown
-from distill.weights.students import student_path
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NormStatistics = Literal["running", "batch"]
@@ -157,7 +157,7 @@ def load_student(
     """
     device = resolve_device(device)
     kind = resolve_student_precision(precision, device)
-    path = student_file(student_path(source))
+    path = student_file(path_by_name(source, "student"))
     file = read_generator(path)
     try:
         _check_channels(file.architecture)

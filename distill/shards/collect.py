@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from distill.errors import DiskFull, DistillError, FolderGone, Interrupted
 from distill.files import atomic_write, made_folder, sweep
+from distill.lock import FolderLock
 from distill.progress import plural
 from distill.schema import canonical_json
 from distill.shards.agreement import difference
@@ -40,7 +41,6 @@ from distill.shards.folder import (
     write_manifest,
 )
 from distill.shards.layout import ACCEPTED, MAX_TEXT_BYTES, ShardContent
-from distill.shards.lock import FolderLock
 from distill.shards.place import check_place
 from distill.shards.read import open_shard
 from distill.shards.write import commit_shard

@@ -26,7 +26,6 @@ __all__ = [
     "EMBEDDED_PREFIX",
     "GOAL_FILE",
     "HELD",
-    "LOCK_FILE",
     "MANIFEST_FILE",
     "RECIPE_FILE",
     "ShardReport",
@@ -47,7 +46,7 @@ __all__ = [
     "write_manifest",
 ]
 
-MANIFEST_FILE, RECIPE_FILE, LOCK_FILE = "manifest.json", "recipe.json", ".lock"
+MANIFEST_FILE, RECIPE_FILE = "manifest.json", "recipe.json"
 MAX_COUNT, MAX_REASON = 10**15, 100  # of rows and bytes; letters of why a candidate was dropped
 GOAL_FILE = "goal.json"  # how many rows a data set shall have, while it is not complete
 EMBEDDED_PREFIX = (

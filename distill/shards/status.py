@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
+from distill.lock import Driver, read_driver, whole_number
 from distill.shards.folder import (
     RECIPE_FILE,
     ShardReport,
@@ -19,7 +20,6 @@ from distill.shards.folder import (
     shard_indices,
     shard_is_valid,
 )
-from distill.shards.lock import Driver, read_driver, whole_number
 
 
 @dataclass(frozen=True, kw_only=True)

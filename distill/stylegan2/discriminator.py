@@ -128,6 +128,10 @@ class Discriminator(nn.Module):
         self.fc = EqualizedLinear(width * 16, width)
         self.out = EqualizedLinear(width, 1)
 
+    def layers_from_image(self) -> list[nn.Module]:
+        """List the convolutions before the minibatch deviation, those of the highest resolution first."""
+        return [self.fromrgb, *(layer for block in self.blocks.values() for layer in block.children())]
+
     def forward(self, images_NCHW: Tensor) -> Tensor:
         x = convolve_and_activate(self.fromrgb, images_NCHW, clamp=self.clamp)
         for block in self.blocks.values():

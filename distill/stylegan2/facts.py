@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, ValidationError
 
 from distill.schema import Frozen
+
+PARENT, PARENT_SHA256 = "parent", "parent_sha256"  # of the facts in a file
 
 
 class Teacher(Frozen):
@@ -18,6 +23,25 @@ class Teacher(Frozen):
     w_dim: int
     licence: str = "unknown"
     origin: str = "unknown"
+
+
+class Parent(Frozen):
+    """The generator that another one was fine-tuned from with the mapping kept: a w means the same in both."""
+
+    name: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    def facts(self) -> dict[str, str]:
+        """The facts in a generator's file that say so."""
+        return {PARENT: self.name, PARENT_SHA256: self.sha256}
+
+
+def parent_in(facts: Mapping[str, Any]) -> Parent | None:
+    """Read the parent off the facts of a generator's file; None where it has none, or not a whole record of it."""
+    try:
+        return Parent(name=str(facts[PARENT]), sha256=str(facts[PARENT_SHA256]))
+    except (KeyError, ValidationError):
+        return None
 
 
 def teacher_facts(source: str) -> Teacher:

@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 # parents and choices (1 to 7 are taken); what other rooms draw stands here.
 CONTENT = 1  # z of faces
 DIRECTION = 20  # z that directions are fitted to
+SAMPLE_NOISE = 40  # noise maps of the samples that a generator is measured by
+PATH_START, PATH_END, PATH_PLACE, PATH_NOISE = (
+    41,
+    42,
+    43,
+    44,
+)  # latents of path lengths, places between, noise maps
 
 MAX_SEED = 2**63 - 1
 _TO_UNIT = 2.0**-53

@@ -59,13 +59,15 @@ def open_images(
     resolution: int | None = None,
     skipped: Callable[[str], None] = print,
     limit: int = MAX_SKIPPED,
+    otherwise: str = "give --resolution",
 ) -> Images:
     """Open a folder of images or a data set of them.
 
     `resolution` crops the images of a folder to the middle square and resizes them; those of a data set are averaged
-    down. Files of a folder that cannot be used are named to `skipped`. Raises DistillError for more than `limit` of
-    them, for no image, mixed sizes without `resolution`, a side that is no power of two from 4 to 1024, and a data
-    set that is incomplete, broken or of other roles.
+    down. Files of a folder that cannot be used are named to `skipped`; `otherwise` says what to do about sizes that
+    are not alike, or no power of two. Raises DistillError for more than `limit` of them, for no image, mixed sizes
+    without `resolution`, a side that is no power of two from 4 to 1024, and a data set that is incomplete, broken or
+    of other roles.
     """
     if resolution is not None:
         check_resolution(resolution)
@@ -76,7 +78,7 @@ def open_images(
         )
     if is_data_set(path):
         return _open_data_set(path, resolution)
-    return _open_folder(path, resolution, skipped, limit)
+    return _open_folder(path, resolution, skipped, limit, otherwise)
 
 
 def check_resolution(resolution: int) -> None:
@@ -84,14 +86,12 @@ def check_resolution(resolution: int) -> None:
         raise DistillError(f"resolution {resolution} is no power of two from 4 to 1024")
 
 
-def _open_folder(folder: Path, resolution: int | None, skipped: Callable[[str], None], limit: int) -> Images:
+def _open_folder(
+    folder: Path, resolution: int | None, skipped: Callable[[str], None], limit: int, otherwise: str
+) -> Images:
     paths = sorted(path for _, path in find_pictures(folder)[0])
-    if resolution is not None and len(paths) * 3 * resolution**2 > MEMORY:
-        size = len(paths) * 3 * resolution**2 / GIB
-        raise DistillError(
-            f"{folder}: {len(paths)} images of {resolution} px take {size:.0f} GiB decoded, more than"
-            f" {MEMORY // GIB}; make a data set of them with distill prepare-images"
-        )
+    if resolution is not None:
+        _check_memory(folder, len(paths), resolution)
     pictures, first = [], None
     reports: list[str] = []
     for path in paths:
@@ -103,8 +103,10 @@ def _open_folder(folder: Path, resolution: int | None, skipped: Callable[[str], 
             _check_skips(folder, reports, limit)
             continue
         if resolution is None:
-            first = first or (path, picture.shape[:2])
-            _check_size(path, picture, first)
+            if first is None:
+                first = (path, picture.shape[:2])
+                _check_memory(folder, len(paths), picture.shape[0])
+            _check_size(path, picture, first, otherwise)
         pictures.append(picture if resolution is None else middle_square(picture, resolution))
     if not pictures:
         raise DistillError(f"{folder}: none of its {len(paths)} images can be used; the first: {reports[0]}")
@@ -113,21 +115,29 @@ def _open_folder(folder: Path, resolution: int | None, skipped: Callable[[str], 
     return Images(pixels=pixels, weights=np.ones(len(pixels)), resolution=pixels.shape[1], digest=digest)
 
 
+def _check_memory(folder: Path, count: int, side: int) -> None:
+    if count * 3 * side**2 > MEMORY:
+        raise DistillError(
+            f"{folder}: {count} images of {side} px take {count * 3 * side**2 / GIB:.0f} GiB decoded, more than"
+            f" {MEMORY // GIB}; make a data set of them with distill prepare-images"
+        )
+
+
 def _check_skips(folder: Path, reports: Sequence[str], limit: int) -> None:
     if len(reports) > limit:
         raise DistillError(f"{folder}: more than {limit} files cannot be used; the last: {reports[-1]}")
 
 
-def _check_size(path: Path, picture: Pixels, first: tuple[Path, tuple[int, ...]]) -> None:
+def _check_size(path: Path, picture: Pixels, first: tuple[Path, tuple[int, ...]], otherwise: str) -> None:
     height, width = picture.shape[:2]
     if (height, width) != first[1]:
         there = f"{first[1][1]}×{first[1][0]}"
         raise DistillError(
-            f"{path} is {width}×{height} px and {first[0].name} {there}: give --resolution to bring all to one size"
+            f"{path} is {width}×{height} px and {first[0].name} {there}: {otherwise} to bring all to one size"
         )
     if height != width or height not in [4 << i for i in range(9)]:
         raise DistillError(
-            f"{path} is {width}×{height} px, not a square with a power of two as its side: give --resolution"
+            f"{path} is {width}×{height} px, not a square with a power of two as its side: {otherwise}"
         )
 
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
-from distill.files import make_folder, sweep
-from distill.training.checkpoint import load_checkpoint
+from distill.files import atomic_write, check_folder, make_folder, sweep
+from distill.training.checkpoint import INDEX, PREVIOUS, load_checkpoint
 from distill.training.loop import Drawn, Run
 from distill.training.position import RunPosition, kimg_text
 
+MARK = ".distill-run"  # the first file of a run: what lies beside it is the run's own
 FAULTS = (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -25,9 +26,11 @@ def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
     Raises DistillError where there is a run already and `resume` is not set, where its settings differ, and where
     its state is not that of this run's networks.
     """
+    check_place(run.folder)
     make_folder(run.folder)
     found = load_checkpoint(run.folder)
     if found is None:
+        atomic_write(run.folder / MARK, b"")
         return RunPosition(seed=run.seed, updates=0, samples=0), ""
     content, note = found
     with _one_line(run.folder):
@@ -46,6 +49,19 @@ def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
         run.step.load_state(content["step"])
     sweep(run.folder)  # of writers that were killed: a run that is at its end saves no more
     return position, note
+
+
+def check_place(folder: Path) -> None:
+    """Raise DistillError for a place where no run can be: a file, or a folder with anything else in it than a run."""
+    check_folder(folder)
+    own = any((folder / name).exists() for name in (MARK, INDEX, PREVIOUS))
+    if not folder.is_dir() or own or any(folder.glob("checkpoint-*.pt")):
+        return
+    foreign = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
+    if foreign:
+        raise DistillError(
+            f"{folder} holds {foreign[0]!r} and no run of a training: choose an empty or new folder with --out"
+        )
 
 
 @contextmanager

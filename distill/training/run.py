@@ -22,7 +22,7 @@ from distill.training.page import NAME as PAGE
 from distill.training.page import Page, write_page
 from distill.training.position import RunPosition, kimg_text
 from distill.training.request import TrainRequest
-from distill.training.resume import open_run
+from distill.training.resume import check_place, open_run
 from distill.training.trainer import Trainer, TrainingPlan, TrainingResult, TrainingStep, Watch
 
 Note = Callable[[str], None]
@@ -86,6 +86,7 @@ def open_training(
 
     `note` hears of pictures that are left out.
     """
+    check_place(request.out)
     name = trainer.preset(request)
     check_log(request.log)
     settings = trainer.settle(trainer.presets[name], request.changes)
@@ -162,7 +163,7 @@ def opening_line(training: Training, position: RunPosition) -> str:
 
 def make_run(training: Training, events: RunEvents) -> Run[Any]:
     plan, request = training.plan, training.plan.request
-    default = training.trainer.cadence(plan.data.rows)
+    default = training.trainer.cadence(plan.settings, plan.data.rows)
 
     def every(kimg: float | None, samples: int) -> int:
         return max(round(1000 * kimg), 1) if kimg else samples
@@ -215,6 +216,7 @@ class RunEvents:
 
     def show(self, position: RunPosition) -> None:
         name = f"samples-{position.samples:09d}.png"
+        self.watch.keep(position)
         atomic_write(self.out / name, self.watch.picture(position))
         self.page = replace(self.page, picture=name)
         self.write_page(position, running=True)

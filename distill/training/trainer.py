@@ -76,6 +76,9 @@ class Watch(Protocol):
     def picture(self, position: RunPosition) -> bytes:
         """Draw what the network makes now, as PNG."""
 
+    def keep(self, position: RunPosition) -> None:
+        """Write what stays beside each picture, such as the weights that drew it; most keep nothing."""
+
     def table(self) -> Mapping[str, Mapping[str, float]]:
         """The scores for the page: who -> score by name. Baselines keep their names (`page.BASELINES`)."""
 
@@ -157,7 +160,7 @@ class Trainer(Generic[S, D, N]):
     title: Callable[[TrainingPlan[S, D]], str]
     less_memory: Callable[[S], str]
     half: bool = True
-    cadence: Callable[[int], Cadence] = lambda rows: Cadence()
+    cadence: Callable[[S, int], Cadence] = lambda settings, rows: Cadence()
     opening: Callable[[TrainingPlan[S, D], N], Sequence[str]] = lambda plan, step: ()
 
     def precision(self, request: TrainRequest, device: str) -> Format:

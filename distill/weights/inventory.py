@@ -24,6 +24,7 @@ from distill.weights.safe_pickle.machine import shown
 BUFFERS = ("noise_const", "resample_filter", "w_avg")  # tensors that are no parameters
 TOLD = ("mapping_lr_multiplier", "conv_clamp", "entry", "w_avg", "noise")  # of the facts of a checkpoint
 OK, UNKNOWN = "ok", "no sha256 known"
+FEATURES: WeightsKind = "features"  # the kind, and the name of all of them to `distill weights fetch`
 
 
 def place_of(entry: WeightsEntry) -> dict[str, str]:
@@ -33,7 +34,7 @@ def place_of(entry: WeightsEntry) -> dict[str, str]:
 
 
 def list_weights() -> list[dict[str, Any]]:
-    """Return the facts of every entry: generators, students, features, scorers."""
+    """Return the facts of every entry: generators, students, encoders, features, scorers."""
     return [
         {**asdict(entry), **place_of(entry)}
         for kind in get_args(WeightsKind)
@@ -53,7 +54,7 @@ def describe_weights(source: str) -> dict[str, Any]:
         facts["sha256"] = expected_sha256(entry)
         if entry.card:
             facts["card"] = str(weights_folder() / entry.card)
-    if entry and entry.kind == "student":
+    if entry and entry.kind in ("student", "encoder"):
         from distill.weights.safetensors_file import read_tensors
 
         texts = read_tensors(resolve_entry(entry), keep=lambda name: False)[1]
@@ -62,6 +63,14 @@ def describe_weights(source: str) -> dict[str, Any]:
         path = resolve(source)
         facts |= {"path": str(path), **_facts_of(path)}
     return facts
+
+
+def entries_to_fetch(source: str) -> list[WeightsEntry]:
+    """Return the entry of a name; of "features" all networks that compare images; none for what is no name."""
+    if source == FEATURES:
+        return weights_entries(FEATURES)
+    entry = entry_of(source)
+    return [entry] if entry else []
 
 
 def verify_weights(names: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The table of known weights, and the way from a name, a path or an address to a file on disk.
 
-Most are generators; a `student` edits images, `features` compare them, a `scorer` tells what a face shows. A name
-stands for one kind alone.
+Most are generators; a `student` edits images, an `encoder` reads them into a generator's latent space, `features`
+compare them, a `scorer` tells what a face shows. A name stands for one kind alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 NOWHERE = Path(os.devnull) / "distill"
 CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that tells the format of the file itself
 
-WeightsKind = Literal["generator", "student", "features", "scorer"]
+WeightsKind = Literal["generator", "student", "encoder", "features", "scorer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ class WeightsEntry:
     kind: WeightsKind = "generator"
     resolution: int | None = None
     domain: str | None = None
+    generator: str | None = None
     file: str | None = None
     url: str | None = None
     content: str | None = None
@@ -62,6 +63,8 @@ class WeightsEntry:
             )
         if self.kind == "generator" and (self.resolution is None or self.domain is None):
             raise DistillError(f"weights entry {self.name!r}: a generator needs a resolution and a domain")
+        if self.kind == "encoder" and self.generator is None:
+            raise DistillError(f"weights entry {self.name!r}: an encoder needs a generator")
 
     @property
     def embedded(self) -> bool:
@@ -145,6 +148,17 @@ def entry_of(source: str | PathLike[str]) -> WeightsEntry | None:
     return _table().get(source) if isinstance(source, str) else None
 
 
+def entry_of_kind(source: str | PathLike[str], kind: WeightsKind) -> WeightsEntry | None:
+    """Return the entry of a name, as `entry_of`. Raises DistillError for the name of another kind."""
+    entry = entry_of(source)
+    if entry and entry.kind != kind:
+        names = ", ".join(other.name for other in weights_entries(kind))
+        raise DistillError(
+            f"{entry.name!r} is no {kind} but {entry.kind} ({entry.summary}); the {kind}s are {names}"
+        )
+    return entry
+
+
 def embedded_entry(name: str) -> WeightsEntry:
     """Return the entry of a network that this package comes with. Raises DistillError for another name."""
     entry = _table().get(name)
@@ -168,9 +182,7 @@ def resolve(
     Raises DistillError for an unknown source, a name of another kind, a failed fetch, or a sha256 other than
     the known one.
     """
-    if entry := entry_of(source):
-        if entry.kind != "generator":
-            raise DistillError(_no_generator(entry))
+    if entry := entry_of_kind(source, "generator"):
         return resolve_entry(entry, progress=progress, max_bytes=max_bytes)
     text = os.fspath(source)
     if "://" in text:
@@ -234,11 +246,6 @@ def known_hashes() -> KnownHashes:
 def expected_sha256(entry: WeightsEntry) -> str | None:
     """Return the sha256 an entry's file must have: the table's, else what its first fetch recorded."""
     return entry.sha256 or (known_hashes().get(entry.url) if entry.url else None)
-
-
-def _no_generator(entry: WeightsEntry) -> str:
-    names = ", ".join(other.name for other in weights_entries())
-    return f"{entry.name!r} is no generator but {entry.kind} ({entry.summary}); the generators are {names}"
 
 
 def _unknown(text: str) -> str:

@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from distill.cli.main import run
+from distill.evaluation.card_section import marks
 from distill.evaluation.teacher import AssessRequest, draw, latents
-from distill.evaluation.teacher_card import BEGIN, END
 from distill.stylegan2.load import load_generator
 from distill.training.images import open_images
 from distill.training.pictures import hold_out
 from distill.weights.checkpoint import read_checkpoint, save_safetensors
 
+BEGIN, END = marks("assessment")
 FILES = ["assessment.md", "report.json", "samples-psi1.png", "samples.png", "truncation.png"]
 
 

@@ -14,8 +14,8 @@ import distill
 from distill.cli.main import run
 from distill.errors import DistillError
 from distill.evaluation.student import default_out
+from distill.weights.by_name import path_by_name
 from distill.weights.registry import weights_entries
-from distill.weights.students import student_path
 
 PHOTO = Path(__file__).parents[1] / "golden" / "alignment" / "astronaut.png"
 STUDENTS = weights_entries("student")
@@ -69,11 +69,11 @@ def test_a_generator_is_no_student(tmp_path, capsys):
 def test_a_name_wins_over_a_file_and_a_path_is_never_a_name(tmp_path, monkeypatch):
     name = STUDENTS[0].name
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DistillError, match="no such file or run"):
-        student_path(Path(name))
+    with pytest.raises(DistillError, match="no such file, and no student"):
+        path_by_name(Path(name), "student")
     Path(name).write_text("something else")
-    assert student_path(name) == STUDENTS[0].path
-    assert student_path(f"./{name}") == Path(name)
+    assert path_by_name(name, "student") == STUDENTS[0].path
+    assert path_by_name(f"./{name}", "student") == Path(name)
 
 
 def test_an_evaluation_is_not_written_into_the_package():

@@ -239,3 +239,13 @@ def test_bad_input_is_one_line(faces: Path, tmp_path: Path, options: list[str], 
 
 def test_no_images_is_one_line(tmp_path: Path) -> None:
     assert "hold no files" in str(failure("--data", tmp_path, "--out", tmp_path / "run"))
+
+
+@pytest.mark.parametrize("name", ["generator.safetensors", "index.html", "reals.png", "recipe.json"])
+def test_a_folder_of_something_else_is_left_alone(faces: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    for more in ([], ["--resume"], ["--dry-run"]):
+        error = failure("--data", faces, "--out", tmp_path, "--kimg", "0.016", *more)
+        assert f"holds {name!r} and no run of a training" in str(error)
+        assert error.exit_code == 2
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]

@@ -186,3 +186,14 @@ def test_the_module_imports_nothing_heavy():
         "sys.exit(bool({'numpy', 'PIL', 'dlib', 'torch', 'tqdm', 'onnx'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_file_that_names_a_giant_size_is_refused(place, tmp_path, capsys):
+    network = create(Architecture(inputs=3, ngf=2, downsamplings=2, blocks=1), seed=0)
+    save_student(tmp_path / "giant.safetensors", network, StudentFacts(resolution=65536))
+    words = (place / "photos", "--model", tmp_path / "giant.safetensors", "--out", tmp_path / "out")
+    code, _, error = call(capsys, *words)
+    assert code == 2
+    assert "giant.safetensors: the file says that it was trained at 65536 px" in error
+    assert "--size" in error
+    assert call(capsys, *words, "--size", "32")[0] == 0

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from distill.cli.main import run
+from distill.lock import FolderLock
 from distill.shards.digest import digest_of
 from distill.shards.folder import ShardReport, write_goal, write_manifest
 from distill.shards.layout import ShardContent
-from distill.shards.lock import FolderLock
 from distill.shards.write import commit_shard
 
 RECIPE = {"task": "style-mix", "inputs": ["content", "style"], "target": "mixed", "shard_size": 2}

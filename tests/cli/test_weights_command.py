@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from distill.cli.main import run
 from distill.weights.checkpoint import read_checkpoint
+from distill.weights.fetch import CappedDownload
 from distill.weights.registry import entry_of, weights_entries
 
 
@@ -24,7 +25,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_list_shows_every_generator_on_a_line(capsys):
     assert run(["weights", "list"]) == 0
-    generators, students, features, scorers = capsys.readouterr().out.split("\n\n")
+    generators, students, encoders, features, scorers = capsys.readouterr().out.split("\n\n")
     lines = generators.splitlines()
     assert [line.split()[0] for line in lines] == [entry.name for entry in weights_entries()]
     assert lines[0].split()[1:4] == ["64x64", "face", "embedded"]
@@ -32,9 +33,12 @@ def test_list_shows_every_generator_on_a_line(capsys):
     title, *rows = students.splitlines()
     assert "--model" in title
     assert [row.split()[0] for row in rows] == [entry.name for entry in weights_entries("student")]
+    title, *rows = encoders.splitlines()
+    assert "--encoder" in title
+    assert [row.split()[0] for row in rows] == [entry.name for entry in weights_entries("encoder")]
     title, *rows = features.splitlines()
     assert "--perceptual" in title
-    assert [row.split()[0] for row in rows] == ["vgg19", "inception"]
+    assert [row.split()[0] for row in rows] == ["vgg19", "inception", "vgg16-lpips"]
     title, *rows = scorers.splitlines()
     assert "--scorer" in title
     assert [row.split()[0] for row in rows] == ["dlib-gender", "dlib-age", "face-api-age-gender"]
@@ -48,7 +52,9 @@ def test_list_as_json(capsys):
     kinds = {row["name"]: row["kind"] for row in rows if row["kind"] != "generator"}
     students = [kinds.pop(name) for name in ("style-mix", "gender-swap", "ageing")]
     assert students == ["student"] * 3
-    assert (kinds.pop("vgg19"), kinds.pop("inception")) == ("features", "features")
+    assert {kinds.pop(entry.name) for entry in weights_entries("encoder")} <= {"encoder"}
+    features = [kinds.pop(name) for name in ("vgg19", "inception", "vgg16-lpips")]
+    assert features == ["features"] * 3
     assert kinds == dict.fromkeys(("dlib-gender", "dlib-age", "face-api-age-gender"), "scorer")
 
 
@@ -171,10 +177,12 @@ def test_verify_checks_what_is_here(capsys):
     names = (
         "portraits",
         "people",
+        "drawings",
         "avatars",
         "style-mix",
         "gender-swap",
         "ageing",
+        "portraits-encoder",
         "dlib-gender",
         "dlib-age",
     )
@@ -203,3 +211,19 @@ def test_a_folder_of_that_name_does_not_hide_the_embedded_weights(tmp_path):
     command = [sys.executable, "-m", "distill", "weights", "fetch", "portraits"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert found.stdout == f"{entry_of('portraits').path}\n", found.stderr
+
+
+def test_one_name_fetches_all_features(cache, monkeypatch, capsys):
+    fetched = []
+
+    def stream(self, url, out):
+        fetched.append((url, self.expected))
+        out.write(b"x")
+
+    monkeypatch.setattr(CappedDownload, "_stream", stream)
+    monkeypatch.setattr("distill.weights.registry.check_hash", lambda *arguments: None)
+    assert run(["weights", "fetch", "features"]) == 0
+    entries = weights_entries("features")
+    assert fetched == [(entry.url, entry.sha256) for entry in entries]
+    assert capsys.readouterr().out.split() == [str(entry.path) for entry in entries]
+    assert all(entry.sha256 and entry.sha256_source for entry in entries)

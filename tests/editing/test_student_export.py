@@ -129,6 +129,19 @@ def test_a_student_of_half_the_size_edits_alike(
     assert out.stat().st_size < 0.6 * student.path.stat().st_size
 
 
+def test_in_float16_there_are_no_statistics_of_each_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_student(tmp_path / "student.safetensors", create(BATCH, seed=0), FACTS)
+    out = tmp_path / "small.safetensors"
+    command = ["export-student", str(tmp_path), "--to", "float16", "--out", str(out)]
+    assert run([*command, "--norm-statistics", "batch"]) == 2
+    assert "--norm-statistics batch goes with --to onnx" in capsys.readouterr().err
+    assert not out.exists()
+    assert run(command) == 0
+    load_student(out, norm_statistics="batch")
+
+
 def test_weights_beyond_float16_are_not_written(student: Student, tmp_path: Path) -> None:
     with torch.no_grad():
         next(student.network.parameters()).fill_(1e6)

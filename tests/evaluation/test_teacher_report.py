@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from distill.errors import DistillError
+from distill.evaluation.card_section import marks, put_into
 from distill.evaluation.teacher import AssessmentInputs, AssessRequest, assess, latents
-from distill.evaluation.teacher_card import BEGIN, END, put_into, section, table
+from distill.evaluation.teacher_card import SECTION, section, table
 from distill.evaluation.teacher_measures import (
     FacesSeen,
     NearPair,
@@ -30,6 +31,7 @@ from distill.networks.losses import perceptual_distance
 from distill.networks.perceptual import NoFeatures
 from distill.pixels import to_float
 
+BEGIN, END = marks(SECTION)
 REQUEST = AssessRequest(source="tiny", samples=6, seed=3, features="pixels8")
 ABOUT = {"name": "tiny", "resolution": 32, "sha256": "0" * 64, "training": {"kimg": 12.5, "data": "a|b"}}
 
@@ -278,15 +280,15 @@ def test_near_pairs_show_the_sample_beside_the_picture_as_it_was_compared():
 
 def test_a_card_gets_the_section_once():
     card = "# Model card\n\nProse.\n"
-    first = put_into(card, "one\n")
+    first = put_into(card, "one\n", SECTION)
     assert first == f"# Model card\n\nProse.\n\n{BEGIN}\none\n{END}\n"
-    assert put_into(f"{first}\nMore prose.\n", r"two \1" + "\n") == (
+    assert put_into(f"{first}\nMore prose.\n", r"two \1" + "\n", SECTION) == (
         f"# Model card\n\nProse.\n\n{BEGIN}\ntwo \\1\n{END}\n\nMore prose.\n"
     )
-    assert put_into("", "one\n").startswith(BEGIN)
+    assert put_into("", "one\n", SECTION).startswith(BEGIN)
 
 
 @pytest.mark.parametrize("card", [BEGIN, END, f"{END}\n{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
 def test_a_card_with_unclear_marks_is_left_alone(card):
     with pytest.raises(DistillError, match="the card needs one line"):
-        put_into(card, "text")
+        put_into(card, "text", SECTION)

@@ -95,3 +95,13 @@ def test_a_folder_that_is_removed_meanwhile_ends_the_run(tmp_path):
         with pytest.raises(FolderGone, match="out: no such folder"):
             outputs.write(PIXEL, "b")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_into_the_folder_is_refused_while_the_first_writes(tmp_path):
+    out = tmp_path / "out"
+    with OutputFolder(out, "translate") as outputs:
+        (first,) = outputs.stems([Path("x/me.jpg")])
+        with pytest.raises(DistillError, match="out is in use by pid"):
+            run(out, "y/me.jpg")
+        outputs.write(PIXEL, first)
+    assert run(out, "y/me.jpg")[0] == ["me-2"]

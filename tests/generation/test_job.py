@@ -312,7 +312,7 @@ def test_a_hopeless_filter_ends_the_run_at_once(recipe: Recipe, tiny_weights: Pa
 
 
 def test_a_second_driver_is_refused_by_name(new_job: Callable[[str], Job]) -> None:
-    from distill.shards.lock import FolderLock
+    from distill.lock import FolderLock
 
     job = new_job("a")
     job.folder.mkdir()

@@ -100,11 +100,20 @@ def test_without_a_choice_a_child_shares_w_and_any_other_is_embedded_into(
     assert (chosen.shard_size, chosen.filters[-1].model_dump()["min_ssim"]) == (3, 0.2)
 
 
-def test_the_shipped_second_generator_is_one_to_embed_into() -> None:
+def test_the_shipped_child_shares_its_w() -> None:
     recipe = recipe_of(GenerateRequest(task=RECIPES["face-to-drawing"], n=4))[0]
+    assert isinstance(recipe.edit, SecondGenerator)
+    assert recipe.edit.second is not None
+    assert recipe.edit.second.name == "drawings"
+    assert isinstance(recipe.edit.pairing, SharedW)
+
+
+def test_the_shipped_avatars_are_embedded_into() -> None:
+    choices = TaskChoices(second_generator="avatars")
+    recipe = recipe_of(GenerateRequest(task=RECIPES["face-to-drawing"], n=4, choices=choices))[0]
+    assert isinstance(recipe.edit, SecondGenerator)
     assert recipe.edit.second is not None
     assert (recipe.edit.second.name, recipe.edit.second.licence) == ("avatars", "CC BY 4.0")
-    assert isinstance(recipe.edit, SecondGenerator)
     assert isinstance(recipe.edit.pairing, Embedded)
     assert (recipe.edit.pairing.steps, recipe.edit.pairing.features) == (1000, "efficientnet_lite0")
 

@@ -53,3 +53,13 @@ def test_scores_are_named_after_their_features() -> None:
         match=r"unknown features 'vgg19'; known are auto, efficientnet_lite0, inception\[=FILE\]",
     ):
         load_features("vgg19")
+
+
+def test_the_numbers_of_the_public_programs() -> None:
+    """NVIDIA's frechet_inception_distance.py (covariance / N) and pytorch-fid's (/ N - 1) on these features."""
+    random = np.random.RandomState(0)
+    real = random.randn(200, 16).astype(np.float32).astype(np.float64)
+    generated = (1.1 * random.randn(150, 16) + 0.2).astype(np.float32).astype(np.float64)
+    for unbiased, expected in ((False, 2.237650), (True, 2.248501)):
+        a, b = (moments(x, unbiased=unbiased) for x in (real, generated))
+        assert frechet_distance(a, b) == pytest.approx(expected, abs=2e-6)

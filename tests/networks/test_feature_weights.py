@@ -41,7 +41,11 @@ def serving(body: bytes):
 
 def test_features_stand_apart_and_are_held_to_the_published_sha256():
     assert "vgg19" not in [entry.name for entry in weights_entries()]
-    assert [entry.name for entry in weights_entries("features")] == ["vgg19", "inception"]
+    assert [entry.name for entry in weights_entries("features")] == [
+        "vgg19",
+        "inception",
+        "vgg16-lpips",
+    ]
     assert vgg19().url == "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
     assert vgg19().sha256.startswith("dcbb9e9d")  # the suffix of the published name
     with pytest.raises(
@@ -88,9 +92,10 @@ def test_the_fetched_file_is_the_one_that_is_used(monkeypatch):
     [
         (
             'kind = "classifier"\nurl = "https://example.org/x"',
-            "kind 'classifier' is none of generator, student, features",
+            "kind 'classifier' is none of generator, student, encoder, features",
         ),
         ('url = "https://example.org/x"', "a generator needs a resolution and a domain"),
+        ('kind = "encoder"\nurl = "https://example.org/x"', "an encoder needs a generator"),
         ('kind = "features"', "needs either a file or a url"),
     ],
 )

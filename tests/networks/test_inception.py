@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.errors import DistillError, UnsupportedCheckpoint
-from distill.metrics.features import load_features
+from distill.metrics.features import load_features, nvidia_inception
 from distill.metrics.frechet import score_name
 from distill.networks import inception
 from distill.networks.inception import InceptionV3, average
@@ -77,6 +77,19 @@ def test_features_are_those_of_pytorch_fid(published: Path, monkeypatch: pytest.
         expected = stored["features"]
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
     assert expected.std(axis=0).mean() > 0.01 * expected.mean()  # the two pictures differ
+
+
+def test_nvidias_form_takes_the_images_in_another_way(
+    published: Path, state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(published.read_bytes()).hexdigest())
+    features = nvidia_inception(published, "cpu")
+    assert features.name == "inception", "the same network: its score is called FID"
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8))
+    x = (images.permute(0, 3, 1, 2).float() - 128) / 128  # nothing to resize
+    with torch.inference_mode():
+        expected = InceptionV3(state).pooled(x).numpy()
+    assert features.of([images]) == pytest.approx(expected, abs=1e-3 * float(np.abs(expected).max()))
 
 
 def test_no_file_but_the_published_one_is_read(published: Path, tmp_path: Path) -> None:

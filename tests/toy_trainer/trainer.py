@@ -153,6 +153,9 @@ class ToyWatch:
     def picture(self, position: RunPosition) -> bytes:
         return encode_png(grid(to_uint8(self._outputs()).numpy(), 2))
 
+    def keep(self, position: RunPosition) -> None:
+        """Nothing stays."""
+
     def table(self) -> dict[str, Mapping[str, float]]:
         return {"toy": self.scores} if self.scores else {}
 

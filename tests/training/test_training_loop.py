@@ -200,3 +200,9 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     line = stream.getvalue()
     assert line.startswith("1100 of 2000 images (55%), ")
     assert "left, loss_g 1 frechet_pixels8 12.3" in line
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    open_run(a_run(tmp_path / "run", Sum()), resume=False)
+    (tmp_path / "run" / "index.html").touch()
+    assert go(a_run(tmp_path / "run", Sum())).samples == 40

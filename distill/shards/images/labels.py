@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -32,11 +32,15 @@ class ClassShare:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelTable:
-    """The rows of a label file: `rows` maps a file name to its texts, in the order of `columns`."""
+    """The rows of a label file: `rows` maps a file name to its texts, in the order of `columns`.
+
+    `lines` maps it to the number of its line.
+    """
 
     path: Path
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[str, ...]]
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     def rows_of(self, names: Sequence[str]) -> list[tuple[str, ...] | None]:
         """Return the row of each picture, or None.
@@ -86,13 +90,14 @@ def read_labels(path: Path, *, keys: Sequence[str] = KEY_COLUMNS) -> LabelTable:
     key = _key_column(path, header, keys)
     columns = tuple(cell for place, cell in enumerate(header) if place != key)
     rows: dict[str, tuple[str, ...]] = {}
+    numbers: dict[str, int] = {}
     for number, line in lines[1:]:
         cells = [line[place] for place in used]
         name = cells.pop(key)
         if name in rows:
             raise DistillError(f"label file {path}: line {number} names {name!r} a second time")
-        rows[name] = tuple(cells)
-    return LabelTable(path=path, columns=columns, rows=rows)
+        rows[name], numbers[name] = tuple(cells), number
+    return LabelTable(path=path, columns=columns, rows=rows, lines=numbers)
 
 
 def as_column(texts: Sequence[str], name: str = "label") -> list[str] | NDArray[np.generic]:

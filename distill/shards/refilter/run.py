@@ -13,6 +13,7 @@ from typing import Any
 
 from distill.errors import DiskFull, DistillError, Interrupted
 from distill.files import atomic_write, made_folder
+from distill.lock import FolderLock
 from distill.progress import size_text
 from distill.schema import canonical_json
 from distill.shards.card import write_card
@@ -32,7 +33,6 @@ from distill.shards.folder import (
     write_manifest,
 )
 from distill.shards.inspect.look import renew_look
-from distill.shards.lock import FolderLock
 from distill.shards.place import check_place, refiltered
 from distill.shards.refilter.copy import content_of
 from distill.shards.refilter.plan import Refilter

@@ -32,6 +32,6 @@ ENCODER: Trainer[EncoderSettings, EncoderData, EncoderStep] = Trainer(
     title=lambda plan: f"encoder of {plan.settings.generator}",
     opening=lambda plan, step: [f"{len(plan.data.held_out)} held out", f"{plan.settings.rounds} rounds"],
     half=False,
-    cadence=lambda rows: Cadence(tick=1000, save=10_000, show=10_000, score=20_000),
+    cadence=lambda settings, rows: Cadence(tick=1000, save=10_000, show=10_000, score=20_000),
     less_memory=lambda settings: f"with batches of {settings.batch}: take a smaller --batch or fewer rounds",
 )

@@ -87,6 +87,9 @@ class EncoderWatch:
         full = [torch.cat([part, part.new_zeros(SHOWN - len(part), *part.shape[1:])]) for part in pictures]
         return encode_png(grid(to_numpy(to_uint8(torch.cat(full))), SHOWN))
 
+    def keep(self, position: RunPosition) -> None:
+        """Only the last encoder stays."""
+
     def table(self) -> dict[str, Mapping[str, float]]:
         rows = {"encoder": self.scores, "the mean w": self.mean}
         return {who: scores for who, scores in rows.items() if scores}

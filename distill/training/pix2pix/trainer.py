@@ -67,7 +67,7 @@ def opening(plan: Plan, step: Pix2PixHDStep) -> list[str]:
     return [f"{len(plan.data.held_out)} held out", f"perceptual loss: {step.features.name}"]
 
 
-def cadence(rows: int) -> Cadence:
+def cadence(settings: Pix2PixSettings, rows: int) -> Cadence:
     """An epoch of a small data set is over in a second, and pictures and files take as long."""
     return Cadence(
         tick=min(rows, LEAST), save=max(rows, LEAST), show=max(min(rows, 5 * LEAST), LEAST), score=rows

@@ -110,6 +110,9 @@ class StudentWatch:
         title = f"{' + '.join(roles)} to {target}, after {kimg_text(position.samples)} thousand samples"
         return self.sheet.draw(images, torch.cat(parts), title=title)
 
+    def keep(self, position: RunPosition) -> None:
+        """Only the last and the best student stay."""
+
     def table(self) -> dict[str, Mapping[str, float]]:
         """The scores of the student now, of the best one, and of the baselines."""
         rows: dict[str, Mapping[str, float]] = {}

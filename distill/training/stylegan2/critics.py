@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from distill.errors import DistillError
 from distill.networks.efficientnet_lite import lite0_file
 from distill.stylegan2.discriminator import Discriminator
 from distill.stylegan2.projected import ProjectedFeatures, ProjectedHeads
@@ -31,6 +32,9 @@ class Critic(Protocol):
 
     @property
     def network(self) -> nn.Module: ...
+    def freeze(self, layers: int) -> None:
+        """Leave the first layers as they are in whatever is learnt from now on; 0 leaves none."""
+
     def learn(self, reals: Tensor, fakes: Tensor) -> tuple[Report, Tensor]:
         """Make one update; return its losses, and a logit [B] for each real image."""
 
@@ -66,9 +70,20 @@ class DiscriminatorCritic:
         self.optimiser = lazy_adam(
             self.network, settings.lr, every=settings.r1_every, scaled=half is torch.float16
         )
+        self.layers, self.frozen = network.layers_from_image(), 0
+        if settings.freeze_d > len(self.layers):
+            raise DistillError(
+                f"freeze_d {settings.freeze_d}: at {resolution} px the discriminator has {len(self.layers)} layers"
+                " that can stay"
+            )
+
+    def freeze(self, layers: int) -> None:
+        self.frozen = layers
 
     def learn(self, reals: Tensor, fakes: Tensor) -> tuple[Report, Tensor]:
         self.network.requires_grad_(True)
+        for layer in self.layers[: self.frozen]:
+            layer.requires_grad_(False)
         # One pass for both halves: groups of the minibatch deviation do not cross them.
         real_logits, fake_logits = self._judge(torch.cat([reals, fakes])).chunk(2)
         loss = losses.discriminator_loss(real_logits, fake_logits)
@@ -113,6 +128,9 @@ class ProjectedCritic:
         self.optimiser = lazy_adam(
             self.network, settings.critic_lr or settings.lr, every=None, scaled=half is torch.float16
         )
+
+    def freeze(self, layers: int) -> None:
+        """The features are frozen from the start; all layers of the heads learn."""
 
     def learn(self, reals: Tensor, fakes: Tensor) -> tuple[Report, Tensor]:
         self.network.requires_grad_(True)

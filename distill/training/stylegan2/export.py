@@ -45,10 +45,19 @@ def pictures(
 
 
 def save_generator(
-    path: Path, network: GeneratorNetwork, facts: Mapping[str, Any], *, half: bool = False
+    path: Path,
+    network: GeneratorNetwork,
+    facts: Mapping[str, Any],
+    *,
+    half: bool = False,
+    centred: bool = False,
 ) -> None:
-    """Write the averaged generator as safetensors with its training facts; `half` stores float16."""
-    set_centre(network)
+    """Write the averaged generator as safetensors with its training facts.
+
+    `half` stores float16. `centred`: the network has its mean of w already, as a child has its parent's.
+    """
+    if not centred:
+        set_centre(network)
     state = {
         name: tensor.detach().float().cpu().contiguous() for name, tensor in network.state_dict().items()
     }

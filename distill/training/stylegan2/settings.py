@@ -26,6 +26,9 @@ RESOLUTIONS = tuple(4 << i for i in range(9))  # 4 to 1024 px
 FAST_ADA_KIMG = 100.0
 HEAD_START_KIMG = 8.0
 PROJECTED_HEAD_START_KIMG = 1.0  # heads on frozen features know the images apart after 32 updates
+CHILD_KIMG, CHILD_LR, CHILD_FREEZE_D = 20.0, 2e-3, 4
+CHILD_AVERAGE_KIMG = 1.0
+CHILD_STRUCTURE = 5.0
 
 
 def read_widths(value: Any) -> Any:
@@ -54,6 +57,7 @@ class StyleGAN2Settings(TrainerSettings):
     mapping_layers: Count
     critic: Literal["stylegan2", "projected"] = "stylegan2"
     init: str | None = None  # a generator to start from: a file or a name
+    child: bool = False  # of `init`: the mapping stays, so that one w draws in both
     # the updates
     kimg: Positive = 1000.0  # thousands of images of the whole run
     gamma: FromZero  # of R1
@@ -71,6 +75,8 @@ class StyleGAN2Settings(TrainerSettings):
     ada_kimg: Positive = 100.0  # p goes from 0 to 1 within so many thousand images at the fastest
     conv_clamp: Positive | None = None
     head_start_kimg: FromZero = 0.0  # that the discriminator learns alone, before the generator moves
+    freeze_d: CountFromZero = 0  # first layers of the discriminator, which stay after its head start
+    structure_weight: FromZero = 0.0  # of a child's distance to what its parent draws in coarse resolutions
     # the file
     float16: bool = False  # write the generator in half precision
 
@@ -108,7 +114,10 @@ def settle(preset: StyleGAN2Settings, changes: Mapping[str, object]) -> StyleGAN
         preset = with_projected_critic(preset)
     if asked.get("init") is not None:
         preset = for_transfer(preset)
+    if changed(preset, {"child": asked.get("child", False)}).child:
+        preset = for_child(preset)
     settings = changed(preset, asked | (augmentation(str(augment)) if augment is not None else {}))
+    check_family(settings)
     world = processes.world_size()
     share, rest = divmod(settings.batch, world)
     if rest or not share:
@@ -153,6 +162,45 @@ def for_transfer(preset: StyleGAN2Settings) -> StyleGAN2Settings:
             "head_start_kimg": head_start,
         },
     )
+
+
+def for_child(preset: StyleGAN2Settings) -> StyleGAN2Settings:
+    """Return the preset as it suits a child that is to keep the correspondence with its parent.
+
+    That is lost by long training: about 20 kimg, a learning rate of 0.002 and the first 4 layers of the
+    discriminator frozen are what the public codes of DualStyleGAN and FreezeG take. Those layers have learnt in the
+    head start; heads on frozen features have none. The average must follow within so short a run.
+    """
+    return changed(
+        preset,
+        {
+            "kimg": CHILD_KIMG,
+            "lr": min(preset.lr, CHILD_LR),
+            "average_kimg": min(preset.average_kimg, CHILD_AVERAGE_KIMG),
+            "freeze_d": CHILD_FREEZE_D if preset.critic == "stylegan2" else 0,
+            "structure_weight": CHILD_STRUCTURE,
+        },
+    )
+
+
+def check_family(settings: StyleGAN2Settings) -> None:
+    """Raise DistillError for what only a child has, or a discriminator of its own."""
+    if settings.child and settings.init is None:
+        raise DistillError("--child needs --init FILE|NAME: the parent that it shares its latent with")
+    if settings.structure_weight and not settings.child:
+        raise DistillError(
+            f"structure_weight {settings.structure_weight:g}: only a child is held to a parent; add --child"
+        )
+    if not settings.freeze_d:
+        return
+    if settings.critic == "projected":
+        raise DistillError(
+            f"freeze_d {settings.freeze_d}: a projected critic rests on frozen features already; leave it out"
+        )
+    if not settings.head_start_kimg:
+        raise DistillError(
+            f"freeze_d {settings.freeze_d}: without head_start_kimg these layers would never learn"
+        )
 
 
 def augmentation(text: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from distill.training.stylegan2 import losses
 from distill.training.stylegan2.augment import AdaptiveProbability, apply_changes, draw_changes
 from distill.training.stylegan2.critics import Report, make_critic
 from distill.training.stylegan2.optimise import lazy_adam, seeded
+from distill.training.stylegan2.parent import structure_distance
 from distill.training.stylegan2.settings import StyleGAN2Settings
 from distill.training.stylegan2.transfer import Start
 
@@ -49,9 +50,9 @@ class StyleGAN2Step:
             generator = GeneratorNetwork(settings.shape(resolution))
             self.critic = make_critic(settings, resolution, self.device, half)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if not settings.noise:
-            for name, parameter in self.generator.named_parameters():
-                parameter.requires_grad_(not name.endswith("noise_strength"))
+        for name, parameter in self.generator.named_parameters():
+            stays = settings.child and name.startswith("mapping.")
+            parameter.requires_grad_(not stays and (settings.noise or not name.endswith("noise_strength")))
         self.average: GeneratorNetwork = copy.deepcopy(self.generator).eval().requires_grad_(False)
         path_every = settings.path_every if settings.path_weight else None
         self.g_optimiser = lazy_adam(
@@ -62,6 +63,7 @@ class StyleGAN2Step:
         )
         self.path_mean = torch.zeros([], device=self.device)
         self.start: Start | None = None
+        self.parent: GeneratorNetwork | None = None  # of a child
 
     @property
     def share(self) -> int:
@@ -71,11 +73,13 @@ class StyleGAN2Step:
     def update(self, reals_BCHW: Tensor, position: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with real images [B, 3, H, W] in [-1, 1]; return each loss by name."""
         reals = reals_BCHW.to(self.device).contiguous(memory_format=torch.channels_last)
+        alone = position.samples < self.settings.head_start_kimg * 1000
+        self.critic.freeze(0 if alone else self.settings.freeze_d)
         with self._noise_stream(position):
             report = self._update_discriminator(reals, position)
             if position.updates % self.settings.r1_every == 0:
                 report |= self._penalise_gradient(reals, position)
-            if position.samples < self.settings.head_start_kimg * 1000:
+            if alone:
                 return report | self._ada_report()
             report |= self._update_generator(position)
             if self.settings.path_weight and position.updates % self.settings.path_every == 0:
@@ -98,14 +102,23 @@ class StyleGAN2Step:
         return self.critic.regularise(self._augment(reals, position, "d-real"))
 
     def _update_generator(self, position: RunPosition) -> Report:
-        images = self._draw(self._latents(position, "g"), self.half)
+        ws = self._latents(position, "g")
+        images = self._draw(ws, self.half)
         loss = self.critic.generator_loss(self._augment(images, position, "g-fake"))
+        report: Report = {"loss_g": loss.detach()}
+        if self.parent is not None and self.settings.structure_weight:
+            noise = "const" if self.settings.noise else "none"
+            structure = structure_distance(self.generator.synthesis, self.parent.synthesis, ws, noise)
+            report["loss_structure"] = structure.detach()
+            loss = loss + self.settings.structure_weight * structure
         self.g_optimiser.apply(loss)
-        return {"loss_g": loss.detach()}
+        return report
 
     def _penalise_path(self, position: RunPosition) -> Report:
         """Path length in float32 on half a batch, every `path_every` updates with that weight."""
         ws = self._latents(position, "path")[: max(1, self.share // 2)]
+        if not ws.requires_grad:  # where the mapping stays
+            ws.requires_grad_()
         images = self._draw(ws, torch.float32)
         direction = torch.randn(images.shape, generator=position.generator(f"path-{processes.rank()}"))
         lengths = losses.path_lengths(images, ws, direction.to(self.device))
@@ -168,6 +181,8 @@ class StyleGAN2Step:
         }
         for network in (self.generator, self.average):
             network.load_state_dict(state, strict=True)
+        if self.settings.child:
+            self.parent = copy.deepcopy(self.average)
 
     def networks(self) -> dict[str, int]:
         """Parameters by network."""

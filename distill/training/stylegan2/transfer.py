@@ -30,9 +30,8 @@ class Start:
         return path_text(Path(self.source).name if Path(self.source).exists() else self.source)
 
 
-def in_shape_of(source: str, preset: StyleGAN2Settings) -> StyleGAN2Settings:
+def in_shape_of(shape: GeneratorShape, preset: StyleGAN2Settings) -> StyleGAN2Settings:
     """Return the preset with the widths of a generator; blocks that it has not keep those of the preset."""
-    shape = load_generator(source).network.shape
     above = {size: width for size, width in preset.widths.items() if size > shape.resolution}
     own = {
         "latent": shape.w_dim,
@@ -45,11 +44,16 @@ def in_shape_of(source: str, preset: StyleGAN2Settings) -> StyleGAN2Settings:
 def read_start(source: str | Path, settings: StyleGAN2Settings, resolution: int) -> Start:
     """Read a generator (a registry name, a file, an address) of the shape that will be trained, or of its lower part.
 
-    One of a lower resolution is grown: `begin_from` leaves the blocks above it as they are. Raises DistillError
-    naming the first width that differs, and what `load_generator` raises.
+    One of a lower resolution is grown, unless a child is to be trained: `begin_from` leaves the blocks above it as
+    they are. Raises DistillError naming the first width that differs, and what `load_generator` raises.
     """
     generator = load_generator(source)
     shape = generator.network.shape
+    if settings.child and shape.resolution != resolution:
+        raise DistillError(
+            f"{source} draws {shape.resolution} px and the run {resolution}: a child has its parent's resolution;"
+            " leave out --resolution"
+        )
     found = first_difference(shape, settings.shape(resolution))
     if found:
         larger = f"use --resolution {shape.resolution}, or " if shape.resolution > resolution else ""

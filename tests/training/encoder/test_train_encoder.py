@@ -149,7 +149,6 @@ def test_an_encoder_is_a_space_to_project_into(tmp_path, capsys):
     capsys.readouterr()
 
     for more, said in (
-        (["--out", str(tmp_path / "no")], "needs --encoder FILE"),
         (["--out", str(tmp_path / "no"), "--space", "w+", "--encoder", str(file)], "is not asked for"),
         (
             ["--out", str(tmp_path / "no"), "--encoder", str(file), "--generator", "people"],

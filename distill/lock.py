@@ -23,8 +23,8 @@ from typing import Any
 from distill.errors import DiskFull, DistillError
 from distill.files import NO_SPACE, link_new, open_regular, read_regular
 from distill.schema import parse_json
-from distill.shards.folder import LOCK_FILE
 
+LOCK_FILE = ".lock"
 HEARTBEAT_S = 10.0
 STALE_S = 120.0  # without a heartbeat, where one cannot look at the process itself
 MAX_LOCK_BYTES = 1 << 20

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from distill import lock
 from distill.errors import DiskFull, DistillError
-from distill.shards import lock
-from distill.shards.lock import FolderLock
+from distill.lock import FolderLock
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +72,7 @@ def test_the_lock_is_released_by_an_error_too(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     script = (
-        "import os, sys, pathlib; from distill.shards.lock import FolderLock; "
+        "import os, sys, pathlib; from distill.lock import FolderLock; "
         "FolderLock(pathlib.Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
