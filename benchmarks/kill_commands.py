@@ -98,7 +98,7 @@ class Place:
         """Four batches of two faces, in two shards."""
         sizes = ["--n", "8", "--shard-size", "4", "--batch-size", "2", "--steps", "4", "--min-ssim", "-1"]
         where = ["--cluster", "none", "--device", "cpu", "--out", str(out)]
-        return ["generate", "--task", "face-to-drawing", *sizes, *where]
+        return ["generate", "--task", "face-to-drawing", "--second-generator", "avatars", *sizes, *where]
 
     def prepare(self) -> None:
         """Make the data sets: triplets of the embedded teacher, and a set of plain images out of them."""
