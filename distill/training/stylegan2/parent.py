@@ -1,4 +1,4 @@
-"""What a child keeps of its parent: the structure that it is held to, and how alike their pictures of one w stay.
+"""What holds a child to its parent, and how alike their pictures of one w stay.
 
 N samples, L layers of w+, D latent width, H = W image side.
 """
@@ -16,10 +16,12 @@ from torch.nn import functional as F
 from distill.faces.alignment import Floats, Pixels
 from distill.faces.detection import FaceDetector
 from distill.metrics.ssim import RADIUS, ssim
+from distill.pixels import area_downsample
 from distill.stylegan2.networks import GeneratorNetwork, SynthesisNetwork
 from distill.training.stylegan2.export import as_images, pictures
 
 STRUCTURE_LAYERS = 3  # coarsest resolutions that are compared, as in DualStyleGAN and Cartoon-StyleGAN
+COLOUR_SIDE = 16  # px
 COMPARED = 64  # pictures
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # of the 68 landmarks, left in the image
 
@@ -32,6 +34,17 @@ def structure_distance(
         wanted = list(coarse_pictures(parent, ws_NLD, noise))
     drawn = coarse_pictures(child, ws_NLD, noise)
     return torch.stack([F.mse_loss(a, b) for a, b in zip(drawn, wanted, strict=True)]).sum()
+
+
+def colour_distance(images_NCHW: Tensor, parent: SynthesisNetwork, ws_NLD: Tensor, noise: str) -> Tensor:
+    """Return the mean squared distance of finished pictures and the parent's of the same w+, averaged to 16 px.
+
+    The coarse layers alone do not hold the colours: what finer ones add can repaint all of them.
+    """
+    with torch.no_grad():
+        wanted = parent(ws_NLD, noise)
+    side = min(COLOUR_SIDE, images_NCHW.shape[-1])
+    return F.mse_loss(area_downsample(images_NCHW.float(), side), area_downsample(wanted, side))
 
 
 def coarse_pictures(network: SynthesisNetwork, ws_NLD: Tensor, noise: str) -> Iterator[Tensor]:

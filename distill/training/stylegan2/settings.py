@@ -26,9 +26,9 @@ RESOLUTIONS = tuple(4 << i for i in range(9))  # 4 to 1024 px
 FAST_ADA_KIMG = 100.0
 HEAD_START_KIMG = 8.0
 PROJECTED_HEAD_START_KIMG = 1.0  # heads on frozen features know the images apart after 32 updates
-CHILD_KIMG, CHILD_LR, CHILD_FREEZE_D = 20.0, 2e-3, 4
-CHILD_AVERAGE_KIMG = 1.0
-CHILD_STRUCTURE = 5.0
+CHILD_KIMG, CHILD_AVERAGE_KIMG, CHILD_FREEZE_D = 20.0, 1.0, 4
+CHILD_LR = {"stylegan2": 2e-3, "projected": 5e-4}  # by critic
+CHILD_STRUCTURE = CHILD_COLOUR = 40.0
 
 
 def read_widths(value: Any) -> Any:
@@ -77,6 +77,7 @@ class StyleGAN2Settings(TrainerSettings):
     head_start_kimg: FromZero = 0.0  # that the discriminator learns alone, before the generator moves
     freeze_d: CountFromZero = 0  # first layers of the discriminator, which stay after its head start
     structure_weight: FromZero = 0.0  # of a child's distance to what its parent draws in coarse resolutions
+    colour_weight: FromZero = 0.0  # of its distance to the parent's finished pictures, averaged to 16 px
     # the file
     float16: bool = False  # write the generator in half precision
 
@@ -175,10 +176,11 @@ def for_child(preset: StyleGAN2Settings) -> StyleGAN2Settings:
         preset,
         {
             "kimg": CHILD_KIMG,
-            "lr": min(preset.lr, CHILD_LR),
+            "lr": min(preset.lr, CHILD_LR[preset.critic]),
             "average_kimg": min(preset.average_kimg, CHILD_AVERAGE_KIMG),
             "freeze_d": CHILD_FREEZE_D if preset.critic == "stylegan2" else 0,
             "structure_weight": CHILD_STRUCTURE,
+            "colour_weight": CHILD_COLOUR,
         },
     )
 
@@ -187,10 +189,11 @@ def check_family(settings: StyleGAN2Settings) -> None:
     """Raise DistillError for what only a child has, or a discriminator of its own."""
     if settings.child and settings.init is None:
         raise DistillError("--child needs --init FILE|NAME: the parent that it shares its latent with")
-    if settings.structure_weight and not settings.child:
-        raise DistillError(
-            f"structure_weight {settings.structure_weight:g}: only a child is held to a parent; add --child"
-        )
+    for name in ("structure_weight", "colour_weight"):
+        if getattr(settings, name) and not settings.child:
+            raise DistillError(
+                f"{name} {getattr(settings, name):g}: only a child is held to a parent; add --child"
+            )
     if not settings.freeze_d:
         return
     if settings.critic == "projected":

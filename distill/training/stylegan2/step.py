@@ -6,7 +6,7 @@ Karras et al. 2020 (StyleGAN2 and ADA). Shapes: B images of this process, N of a
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,7 +21,7 @@ from distill.training.stylegan2 import losses
 from distill.training.stylegan2.augment import AdaptiveProbability, apply_changes, draw_changes
 from distill.training.stylegan2.critics import Report, make_critic
 from distill.training.stylegan2.optimise import lazy_adam, seeded
-from distill.training.stylegan2.parent import structure_distance
+from distill.training.stylegan2.parent import colour_distance, structure_distance
 from distill.training.stylegan2.settings import StyleGAN2Settings
 from distill.training.stylegan2.transfer import Start
 
@@ -106,13 +106,23 @@ class StyleGAN2Step:
         images = self._draw(ws, self.half)
         loss = self.critic.generator_loss(self._augment(images, position, "g-fake"))
         report: Report = {"loss_g": loss.detach()}
-        if self.parent is not None and self.settings.structure_weight:
-            noise = "const" if self.settings.noise else "none"
-            structure = structure_distance(self.generator.synthesis, self.parent.synthesis, ws, noise)
-            report["loss_structure"] = structure.detach()
-            loss = loss + self.settings.structure_weight * structure
+        for name, weight, distance in self._distances_to_parent(ws, images):
+            report[f"loss_{name}"] = distance.detach()
+            loss = loss + weight * distance
         self.g_optimiser.apply(loss)
         return report
+
+    def _distances_to_parent(self, ws: Tensor, images: Tensor) -> Iterator[tuple[str, float, Tensor]]:
+        """Yield what holds a child to its parent: name, weight, distance."""
+        settings = self.settings
+        if self.parent is None:
+            return
+        parent, noise = self.parent.synthesis, "const" if settings.noise else "none"
+        if settings.structure_weight:
+            distance = structure_distance(self.generator.synthesis, parent, ws, noise)
+            yield "structure", settings.structure_weight, distance
+        if settings.colour_weight:
+            yield "colour", settings.colour_weight, colour_distance(images, parent, ws, noise)
 
     def _penalise_path(self, position: RunPosition) -> Report:
         """Path length in float32 on half a batch, every `path_every` updates with that weight."""

@@ -27,7 +27,7 @@ FILE, REALS = "generator.safetensors", "reals.png"
 GRID = 8  # pictures a side; of a child half of them are its parent's
 GRID_PSI = 0.7
 KEPT = ("critic", "lr", "batch", "noise", "gamma", "mirror")  # settings that the file tells
-KEPT_OF_A_CHILD = ("structure_weight", "freeze_d")
+KEPT_OF_A_CHILD = ("structure_weight", "colour_weight", "freeze_d")
 
 Plan = TrainingPlan[StyleGAN2Settings, TeacherImages]
 

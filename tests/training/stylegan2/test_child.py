@@ -23,7 +23,12 @@ from distill.training.position import RunPosition
 from distill.training.settings import changed
 from distill.training.stats import read_stats
 from distill.training.stylegan2.export import save_generator
-from distill.training.stylegan2.parent import ParentLikeness, landmark_drift, structure_distance
+from distill.training.stylegan2.parent import (
+    ParentLikeness,
+    colour_distance,
+    landmark_drift,
+    structure_distance,
+)
 from distill.training.stylegan2.settings import PRESETS, settle
 from distill.training.stylegan2.step import StyleGAN2Step
 from distill.training.stylegan2.transfer import read_start
@@ -80,6 +85,7 @@ def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def child_step(parent: Path, **changes: Any) -> StyleGAN2Step:
     asked = {"init": str(parent), "child": True, "head_start_kimg": 0.0, "freeze_d": 0, "batch": 8}
+    asked |= {"structure_weight": 0, "colour_weight": 0}
     step = StyleGAN2Step(settle(TINY, asked | changes), SIDE, seed=0)
     step.begin_from(read_start(parent, step.settings, SIDE))
     return step
@@ -205,6 +211,31 @@ def test_structure_holds_a_child_where_its_parent_is(parent: Path) -> None:
     assert 0 < apart[100.0] < 0.3 * apart[0.0]
 
 
+def test_colours_hold_a_child_where_finer_layers_would_repaint_it(parent: Path) -> None:
+    """White images pull the child; by 16 px, and in whole, it stays nearer to its parent's pictures."""
+    apart = {}
+    for weight in (0.0, 100.0):
+        step = child_step(parent, colour_weight=weight, lr=0.01)
+        assert ("loss_colour" in learn(step, 25)) is (weight > 0)
+        assert step.parent is not None
+        with torch.no_grad():
+            ws = torch.randn(16, 6, TINY.latent, generator=torch.Generator().manual_seed(0))
+            images = step.generator.synthesis(ws, "none")
+            apart[weight] = float(colour_distance(images, step.parent.synthesis, ws, "none"))
+    assert 0 < apart[100.0] < 0.3 * apart[0.0]
+
+
+def test_colours_are_compared_by_16_px() -> None:
+    """Of 32 px: a chequered pattern of pixels is no difference, a shift of all is."""
+    network = GeneratorNetwork(TINY.shape(32)).synthesis
+    ws = torch.randn(2, 8, TINY.latent)
+    with torch.no_grad():
+        images = network(ws, "none")
+    pattern = (torch.arange(32)[:, None] + torch.arange(32)) % 2 - 0.5
+    assert float(colour_distance(images + pattern, network, ws, "none")) < 1e-9
+    assert float(colour_distance(images + 0.5, network, ws, "none")) == pytest.approx(0.25, rel=1e-4)
+
+
 @pytest.mark.parametrize(("size", "least", "most"), [(16, 0.25, 0.25), (8, 0.4, 0.5), (4, 0.5, 0.75)])
 def test_structure_is_the_sum_over_the_three_coarsest_pictures(
     parent: Path, size: int, least: float, most: float
@@ -245,7 +276,7 @@ def test_defaults_of_a_child() -> None:
         settle(PRESETS["small"], asked | {"critic": "projected"}),
     )
     assert (plain.kimg, plain.freeze_d, plain.lr) == (20, 4, 2e-3)
-    assert (projected.freeze_d, projected.lr) == (0, 1e-3)
+    assert (projected.freeze_d, projected.lr) == (0, 5e-4)
     assert settle(PRESETS["small"], asked | {"kimg": 7, "freeze_d": 2}).freeze_d == 2
     assert settle(PRESETS["small"], {"init": "portraits"}).kimg == 1000
 
