@@ -35,7 +35,7 @@ from distill.weights.checkpoint import read_checkpoint
 from distill.weights.state_files import read_state
 
 READERS: dict[str, Callable[[Path], Any]] = {
-    "card": lambda path: with_section(path, "text"),
+    "card": lambda path: with_section(path, "text", "assessment"),
     "checkpoint of a teacher": read_checkpoint,
     "cluster": lambda path: scheduler_address(str(path)),
     "csv": read_labels,
