@@ -58,17 +58,25 @@ def read_strengths(text: str) -> tuple[float, ...]:
     try:
         if ":" in text:
             first, last, count = text.split(":")
-            found = tuple(np.linspace(float(first), float(last), int(count)).round(6).tolist())
+            steps = int(count) if int(count) <= MOST_STRENGTHS else 0
+            found = tuple(np.linspace(float(first), float(last), steps).round(6).tolist())
         else:
             found = tuple(float(part) for part in text.split(","))
     except ValueError:
         found = ()
+    if len(set(map(strength_text, found))) < len(found):
+        raise DistillError(f"--strengths {text!r}: two of them are the same to six digits; give fewer")
     if not 1 <= len(found) <= MOST_STRENGTHS or not all(abs(strength) <= FARTHEST for strength in found):
         raise DistillError(
             f"--strengths {text!r}: give FROM:TO:COUNT, such as -3:3:7, or numbers such as -3,0,3; up to"
             f" {MOST_STRENGTHS} of at most {FARTHEST:g}"
         )
     return found
+
+
+def strength_text(strength: float) -> str:
+    """Write a strength as names of pictures and their titles have it."""
+    return f"{strength:+g}"
 
 
 def edit_photos(
@@ -89,7 +97,9 @@ def edit_photos(
 
     found = find_latents(own, progress, check)
     with OutputFolder(own.out, "edit") as outputs:
-        names = [[f"{name}_{strength:+g}" for strength in request.strengths] for name in found.names]
+        names = [
+            [f"{name}_{strength_text(strength)}" for strength in request.strengths] for name in found.names
+        ]
         outputs.reserve([SHEET, *(name for row in names for name in row)])
         images = mixing.drawn(
             found.generator, mixing.moved(found.ws, direction.vector, request.strengths)
@@ -99,7 +109,7 @@ def edit_photos(
             for row, line in enumerate(names)
             for column, name in enumerate(line)
         ]
-        titles = [f"{direction.attribute} {strength:+g}" for strength in request.strengths]
+        titles = [f"{direction.attribute} {strength_text(strength)}" for strength in request.strengths]
         sheet = outputs.write(grid_sheet(images, rows=found.names, columns=titles), SHEET)
     return EditResult(
         names=found.names,

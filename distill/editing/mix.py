@@ -48,6 +48,11 @@ class MixRequest:
         if self.interpolate is not None and not 2 <= self.interpolate <= MOST_STEPS:
             raise DistillError(f"--interpolate {self.interpolate}: give 2 to {MOST_STEPS} pictures")
 
+    @property
+    def figures_alone(self) -> bool:
+        """Whether what is asked for needs no mix."""
+        return self.interpolate is None and bool(self.psis or self.noise)
+
     def first_layer(self, generator: Generator) -> int:
         """Return the first layer that takes a style's w. Raises DistillError for what this generator cannot do."""
         if self.noise and not generator.has_noise:
@@ -110,6 +115,7 @@ def mix_photos(
             for column, style in enumerate(styles.names)
             if content != style
         }
+        check_pairs(list(pairs.values()), contents.names[0], asked=request.figures_alone)
         sheets = [SHEET, *_asked(request)]
         outputs.reserve([*sheets, *pairs.values()])
         pictures = _draw(generator, mixing.mixed(contents.ws, styles.ws, crossover))
@@ -128,14 +134,21 @@ def mix_photos(
     )
 
 
+def check_pairs(names: Sequence[str], first: str, *, asked: bool) -> None:
+    """Raise DistillError for no mix at all unless other figures are `asked` for, and for two mixes of one name."""
+    if not names and not asked:
+        raise DistillError(f"nothing to mix {first} with: name a second photo, or one with --style")
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise DistillError(f"two mixes would be {name}.png: give one of these photos another name")
+
+
 def _parents(request: MixRequest, progress: OpenProgress) -> tuple[OwnLatents, OwnLatents]:
     own = request.contents
     if request.styles:
         first = find_latents(own, progress, request.first_layer)
         return first, find_latents(replace(own, photos=request.styles), progress)
     found = find_latents(own, progress, request.first_layer)
-    if len(found.names) == 1 and not (request.psis or request.noise):
-        raise DistillError(f"nothing to mix {found.names[0]} with: name a second photo, or one with --style")
     if len(found.names) != 2:
         return found, found
     parts = [replace(found, names=[name], ws=found.ws[at : at + 1]) for at, name in enumerate(found.names)]

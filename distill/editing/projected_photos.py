@@ -16,7 +16,7 @@ import torch
 from distill.editing.embedding import EmbeddedFace, Embedder, Space
 from distill.editing.pictures import tiles_of
 from distill.editing.project_folder import write_settings
-from distill.editing.projections import FORMAT, array_bytes, facts_bytes, read_facts
+from distill.editing.projections import FORMAT, array_bytes, facts_bytes, has_w, read_facts
 from distill.errors import os_error
 from distill.faces.alignment import Pixels
 from distill.faces.decode import PhotoError, read_photo
@@ -27,6 +27,8 @@ from distill.faces.photos import FaceCut, face_in_cut
 from distill.files import file_sha256
 from distill.pixels import to_float
 from distill.stylegan2.delta import SUFFIX, write_delta
+
+TOLD = {"l1", "identity", "from_mean", "far_layers", "seconds"}  # what reports need of a projection's JSON
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,9 +62,15 @@ def finished(
     spaces: dict[Space, Mapping[str, Any]] = {}
     for space, below in folders.items():
         facts = read_facts(out / below / f"{stem}.json")
-        suffixes = (".png", ".npz", *([SUFFIX] if space == "pti" else []))
+        suffixes = (".png", *([SUFFIX] if space == "pti" else []))
         there = all((out / below / f"{stem}{suffix}").is_file() for suffix in suffixes)
-        if facts is None or not there or facts.get("generator_sha256") != settings["generator_sha256"]:
+        there = there and has_w(out / below / f"{stem}.npz")
+        if (
+            facts is None
+            or not there
+            or not facts.keys() >= TOLD
+            or facts.get("generator_sha256") != settings["generator_sha256"]
+        ):
             return None
         spaces[space] = facts
     try:

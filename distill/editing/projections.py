@@ -27,6 +27,7 @@ from distill.weights.npy import read_npz
 from distill.weights.safe_pickle.machine import shown
 
 FORMAT = "distill-projection"
+FARTHEST = 1e6  # of a number of w; what is further out is no latent, and overflows as it is drawn
 MAX_BYTES = 64 << 20  # of the arrays of one projection
 
 
@@ -54,6 +55,9 @@ def read_projections(folder: Path, generator: Generator) -> list[StoredProjectio
     folder = Path(folder)
     if not folder.is_dir():
         raise DistillError(f"{folder}: no such folder of projections")
+    for array in sorted(folder.glob("*.npz")):
+        if read_facts(array.with_suffix(".json")) is None:
+            raise DistillError(f"{array}: the JSON beside it is missing or broken; run distill project again")
     found = [
         read_projection(path, generator, facts)
         for path in sorted(folder.glob("*.json"))
@@ -83,7 +87,7 @@ def read_projection(path: Path, generator: Generator, facts: Mapping[str, Any]) 
     with opened(array) as data:
         w = read_npz(data, most=MAX_BYTES).get("w")
         wanted = (1, generator.num_ws, generator.w_dim)
-        if w is None or w.shape != wanted or not np.isfinite(w).all():
+        if w is None or w.shape != wanted or not (np.abs(w) < FARTHEST).all():
             told = "no array w" if w is None else f"w is {shown(str(w.dtype))} {list(w.shape)}"
             raise UnsupportedCheckpoint(
                 f"no projection into this generator: {told}, not finite {list(wanted)}"
@@ -93,6 +97,15 @@ def read_projection(path: Path, generator: Generator, facts: Mapping[str, Any]) 
     if delta is not None and not delta.is_file():
         raise DistillError(f"{delta}: the weights of this projection are not there")
     return StoredProjection(name=name, space=space, ws=ws_LD, facts=facts, delta=delta)
+
+
+def has_w(array: Path) -> bool:
+    """Tell whether a .npz is there and whole."""
+    try:
+        with opened(array) as data:
+            return "w" in read_npz(data, most=MAX_BYTES)
+    except DistillError:
+        return False
 
 
 def array_bytes(ws_LD: Tensor) -> bytes:

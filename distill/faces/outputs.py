@@ -181,11 +181,13 @@ class OutputFolder:
             write_stamp(self.folder, self.made_by, self.photos)
 
     def _strangers(self) -> set[str]:
-        """The stems of PNGs in the folder and below that no run has made, as far as they matter for names."""
+        """The stems of files in the folder and below that no run has made, as far as they matter for names."""
         found: set[str] = set()
         for folder in (self.folder, *(self.folder / name for name in BELOW)):
             for path in folder.iterdir() if folder.is_dir() else ():
-                if path.suffix.lower() == ".png" and not (self.before and self.before.made(path.name)):
+                if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+                    continue
+                if not (self.before and self.before.made(path.name)):
                     found |= {path.stem.casefold(), FACE_NUMBER.sub("", path.stem).casefold()}
         return found
 

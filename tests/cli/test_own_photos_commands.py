@@ -11,6 +11,7 @@ from PIL import Image
 
 from distill.cli.main import run
 from distill.editing.edit import read_strengths
+from distill.editing.mix import check_pairs
 from distill.errors import DistillError
 
 ASTRONAUT = Path(__file__).parents[1] / "golden" / "alignment" / "astronaut.png"
@@ -81,6 +82,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(projected, photos, tmp_pat
     for words, said in (
         (["mix", *place, *out, "nobody"], "no projection 'nobody'; there are me, you"),
         (["mix", *place, *out, "me"], "nothing to mix me with"),
+        (["mix", *place, *out, "me", "--style", "me"], "nothing to mix me with"),
+        (["mix", *place, *out, "me", "--psi", "1", "--interpolate", "3"], "nothing to mix me with"),
         (["mix", *place, *out, "--noise"], "--noise: portraits draws without noise"),
         (["mix", *place, *out, "--crossover", "3-5"], "one layer is needed"),
         (["mix", *place, *out, "--psi", "x"], "give numbers from 0 to 2"),
@@ -108,7 +111,14 @@ def test_another_picture_is_not_replaced(projected, tmp_path, capsys):
     assert pixels(out / "me+you.png").shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize("text", ["", "a", "1:2", "0:1:0", "nan", "0:1:2:3", "1000"])
+def test_two_mixes_of_one_name_are_refused():
+    with pytest.raises(DistillError, match=r"two mixes would be a\+b\+c\.png"):
+        check_pairs(["a+b+c", "a+c", "a+b+c"], "a", asked=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "1:2", "0:1:0", "0:1:1000000000", "nan", "0:1:2:3", "1000", "1,1.0000001"]
+)
 def test_strengths_that_cannot_be(text):
     with pytest.raises(DistillError, match="--strengths"):
         read_strengths(text)

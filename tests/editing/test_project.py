@@ -142,6 +142,29 @@ def test_a_photo_that_changed_is_done_again(photos, tiny_weights, tmp_path):
     assert [photo.before for photo in run(mine, tmp_path / "out", tiny_weights).done] == [True, False]
 
 
+@pytest.mark.parametrize("damage", ["array", "facts"])
+def test_a_result_that_broke_is_done_again(photos, tiny_weights, tmp_path, damage):
+    out = tmp_path / "out"
+    run(photos / "me-0.png", out, tiny_weights)
+    before = contents(out)
+    if damage == "array":
+        (out / "me-0.npz").write_bytes(b"PK")
+    else:
+        facts = json.loads((out / "me-0.json").read_text())
+        del facts["l1"]
+        (out / "me-0.json").write_text(json.dumps(facts))
+    assert [photo.before for photo in run(photos / "me-0.png", out, tiny_weights).done] == [False]
+    assert contents(out) == before
+
+
+def test_arrays_of_others_are_not_replaced(photos, tiny_weights, tmp_path):
+    run(photos / "me-0.png", tmp_path, tiny_weights)
+    (tmp_path / "me-3.npz").write_bytes(b"mine")
+    (done,) = run(photos / "me-3.png", tmp_path, tiny_weights).done
+    assert done.name == "me-3-2"
+    assert (tmp_path / "me-3.npz").read_bytes() == b"mine"
+
+
 def test_a_single_space_lies_in_the_folder_itself(photos, tiny_weights, tmp_path):
     run(photos / "me-0.png", tmp_path, tiny_weights)
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} >= {
@@ -213,6 +236,12 @@ def test_projections_of_another_generator_and_broken_ones_are_refused(whole, tin
     shutil.copytree(whole[0] / "w", tmp_path / "w")
     (tmp_path / "w" / "me-3.npz").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(DistillError, match=r"me-3\.npz"):
+        read_projections(tmp_path / "w", teacher)
+    np.savez(tmp_path / "w" / "me-3.npz", w=np.full((1, teacher.num_ws, teacher.w_dim), 1e39))
+    with pytest.raises(DistillError, match=r"me-3\.npz.*not finite"):
+        read_projections(tmp_path / "w", teacher)
+    (tmp_path / "w" / "me-3.json").write_text("{")
+    with pytest.raises(DistillError, match=r"me-3\.npz: the JSON beside it is missing or broken"):
         read_projections(tmp_path / "w", teacher)
 
 
