@@ -79,6 +79,22 @@ def open_images(
     return _open_folder(path, resolution, skipped, limit)
 
 
+def stored_side(path: Path) -> int:
+    """Return the side of the pictures of a data set, or the shorter one of a folder's first picture.
+
+    Raises DistillError where there is neither.
+    """
+    if is_data_set(path):
+        return StoredPixels(path, None).resolution
+    for _, first in find_pictures(path)[0]:
+        try:
+            height, width = read_photo(first).shape[:2]
+        except PhotoError:
+            continue
+        return int(min(height, width))
+    raise DistillError(f"{path}: none of its pictures can be read")
+
+
 def check_resolution(resolution: int) -> None:
     if resolution not in [4 << i for i in range(9)]:
         raise DistillError(f"resolution {resolution} is no power of two from 4 to 1024")
