@@ -165,15 +165,17 @@ def load_student(
     device: str = "auto",
     precision: Precision = "auto",
     norm_statistics: NormStatistics = "running",
+    reverse: bool = False,
 ) -> Student:
-    """Load a student by its name, from a run of `train`, a .safetensors file or a published pix2pixHD generator.
+    """Load a student by its name, from a run of `train`, a .safetensors file or a published generator.
 
-    `norm_statistics` "batch" lets batch normalisation go by each image, as the public test.py has it. Call it with
-    images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. See `networks.student`.
+    Call it with images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. `reverse`: b → a of a cyclegan.
     """
     from distill.networks import student
 
-    return student.load_student(source, device=device, precision=precision, norm_statistics=norm_statistics)
+    return student.load_student(
+        source, device=device, precision=precision, norm_statistics=norm_statistics, reverse=reverse
+    )
 
 
 def translate(
@@ -186,6 +188,7 @@ def translate(
     align: Literal["ffhq", "none"] = "ffhq",
     paste_back: bool = False,
     all_faces: bool = False,
+    reverse: bool = False,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> PhotoResults[TranslatedFace]:
@@ -208,6 +211,7 @@ def translate(
         align=align,
         paste_back=paste_back,
         all_faces=all_faces,
+        reverse=reverse,
         device=device,
         precision=precision,
     )

@@ -34,7 +34,8 @@ class TranslateRequest:
     """Which faces go through which student; `photos` are files and folders, see `find_photos`.
 
     `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time. `align` "none"
-    looks for no face: the middle square of each picture goes in, as of drawings.
+    looks for no face: the middle square of each picture goes in, as of drawings. `reverse`: of a run of a CycleGAN,
+    from the second domain to the first.
     """
 
     photos: tuple[Path, ...]
@@ -50,6 +51,7 @@ class TranslateRequest:
     device: str = "auto"
     precision: Precision = "auto"
     norm_statistics: NormStatistics = "running"
+    reverse: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,7 @@ def open_translator(request: TranslateRequest) -> Translator:
         device=request.device,
         precision=request.precision,
         norm_statistics=request.norm_statistics,
+        reverse=request.reverse,
     )
     return make_translator(student, style=request.style, size=request.size, batch=request.batch)
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from image_sets import write_image_set
@@ -22,6 +23,7 @@ from distill.networks.student import load_student
 from distill.training.checkpoint import load_checkpoint
 from distill.training.stats import read_stats
 
+FACE = Path(__file__).parents[1] / "golden" / "alignment" / "astronaut.png"
 SIDE = 32
 SMALL = ["--set", "ngf=4", "--set", "ndf=4", "--blocks", 1, "--batch", 2, "--set", "d_layers=2"]
 COMMON = [*SMALL, "--precision", "fp32", "--device", "cpu", "--features", "pixels8"]
@@ -95,6 +97,42 @@ def test_a_run_leaves_two_translators_that_have_learnt(
     assert "red, as blue, and back; blue, as red, and back. Held-out pictures." in page
     with Image.open(sorted(out.glob("samples-*.png"))[-1]) as picture:
         assert picture.size == (6 * SIDE, 8 * SIDE)
+
+
+def test_a_run_translates_photos_both_ways_and_becomes_onnx(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, tmp_path / "run", *DOMAINS, *epochs(1), "--features", "none", "--lr", 5e-3) == 0
+    words = ["translate", FACE, "--model", tmp_path / "run", "--device", "cpu", "--json"]
+    for way, key in (([], "a2b"), (["--reverse"], "b2a")):
+        capsys.readouterr()
+        assert distill([str(word) for word in [*words, *way, "--out", tmp_path / key]]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert report["model"] == str(tmp_path / "run" / f"{key}.safetensors")
+        assert (report["size"], report["translated"]) == (SIDE, 1)
+    with Image.open(tmp_path / "a2b" / FACE.name) as one, Image.open(tmp_path / "b2a" / FACE.name) as other:
+        assert one.size == (SIDE, SIDE)
+        assert one.tobytes() != other.tobytes()
+    exported = tmp_path / "b2a.onnx"
+    assert distill(["export-student", str(tmp_path / "run" / "b2a.safetensors"), "--out", str(exported)]) == 0
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    images = discs(3, 2, seed=7).transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    (made,) = session.run(None, {"images": images})
+    wanted = load_student(tmp_path / "run", reverse=True)(torch.from_numpy(images))
+    np.testing.assert_allclose(made, wanted, atol=1e-4)
+
+
+def test_reverse_is_for_a_run_of_two_translators(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_pth(tmp_path / "net_G.pth", create(Architecture(inputs=3, ngf=2, downsamplings=2, blocks=1), seed=0))
+    words = ["translate", FACE, "--out", tmp_path / "out", "--reverse", "--model", tmp_path / "net_G.pth"]
+    assert distill([str(word) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert (
+        "--reverse is for the folder of a run of distill train-cyclegan, which holds b2a.safetensors" in error
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_pieces_are_the_whole_pools_and_average_included(data: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class CycleGANWatch:
     @property
     def caution(self) -> str:
         fewest = min(len(way.scored) for way in self.ways)
-        return few_scored(fewest, "picture of a domain", "--val-fraction")
+        return few_scored(fewest, "picture", "--val-fraction", of=" of a domain")
 
     @property
     def legend(self) -> str:
