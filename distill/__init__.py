@@ -194,9 +194,8 @@ def translate(
 ) -> PhotoResults[TranslatedFace]:
     """Run a student on the faces of photos (files and folders) into `out`: what `distill translate` does.
 
-    `align` "none" looks for no face: the middle square of each picture goes in, as of drawings.
-    The result lists the files written by face, and the photos that were skipped with the reason; `check()` raises
-    DistillError where none worked.
+    `align` "none" looks for no face: the middle of each picture goes in, as of drawings. The result lists the files
+    written by face, and the photos skipped, with the reason; `check()` raises DistillError where none worked.
     """
     from distill.editing.translate import TranslateRequest, open_translator, translate_photos
     from distill.faces.find import find_photos
@@ -276,8 +275,7 @@ def evaluate(
 ) -> EvaluationReport:
     """Score a student on held-out rows of a data set beside two baselines, and write the report into `out`.
 
-    What `distill evaluate --data` does; `facts` of the report holds every number. `faces`: rows whose faces are
-    compared.
+    What `distill evaluate --data` does; `facts` of the report has every number. `faces`: of so many rows, compared.
     """
     from distill.evaluation.student import EvaluateRequest, prepare
     from distill.files import check_folder

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 @click.option(
     "--size",
     type=click.IntRange(16, 2048),
-    help="Side of the student's images in pixels.  [default: what it was trained at, else 256]",
+    help="Side (height) of the student's images in pixels.  [default: what it was trained at, else 256]",
 )
 @click.option(
     "--align",
     default="ffhq",
     show_default=True,
     type=click.Choice(["ffhq", "none"]),
-    help="none: no face is looked for, the middle square goes in; for drawings, and pictures framed already.",
+    help="none: no face is looked for, the middle goes in; for drawings, clothes, and pictures framed already.",
 )
 @click.option(
     "--paste-back",
@@ -104,6 +104,7 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
 def _where(request: TranslateRequest, ready: Translator) -> str:
     from distill.files import path_text
 
-    how = f"{ready.size}×{ready.size}, {ready.student.device.type}, {ready.student.precision}"
+    height, width = ready.sides
+    how = f"{width}×{height}, {ready.student.device.type}, {ready.student.precision}"
     out, sheet = path_text(request.out), path_text(request.out / "sheet.png")
     return f"({how}) into {out}; all on one sheet: {sheet}"

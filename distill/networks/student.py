@@ -48,16 +48,18 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class StudentFacts:
     """What a user and other programs should know about a student; all unknown for a published `.pth`.
 
-    inputs: roles in the order of the channels; target: the role it was taught. resolution: side of the training
-    images in px. data_digest: of the recipe of its data. selected_by: the scorer that chose its pairs, as the recipe
-    names it, empty where none did. generator: the teacher. val_fraction, seed: the split into trained and held-out.
-    kimg: thousands of triplets seen. perceptual: features of that loss. scores: on held-out.
+    inputs: roles in the order of the channels; target: the role it was taught. resolution: height of the training
+    images in px, and width, where they are no squares. data_digest: of the recipe of its data. selected_by: the
+    scorer that chose its pairs, as the recipe names it, empty where none did. generator: the teacher. val_fraction,
+    seed: the split into trained and held-out. kimg: thousands of samples seen. perceptual: features of that loss.
+    scores: on held-out.
     """
 
     task: Text | None = None
     inputs: tuple[Name, ...] = ()
     target: Name | None = None
     resolution: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
+    width: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
     data_digest: Text | None = None
     selected_by: dict[Name, Text] | None = None
     generator: Text | None = None

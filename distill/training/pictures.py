@@ -42,7 +42,7 @@ def spread(numbers: Numbers, count: int) -> Numbers:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Draws this process's part of each batch as float32 [B, 3, R, R] in [-1, 1]."""
+    """Draws this process's part of each batch as float32 [B, 3, H, W] in [-1, 1]."""
 
     images: Images
     numbers: Numbers  # that are trained on

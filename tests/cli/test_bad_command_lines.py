@@ -59,6 +59,7 @@ def try_lines(count: int, seed: int, place: Path, capfd: pytest.CaptureFixture[s
     return found
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, as torch.compile is imported
 def test_bad_command_lines(
     place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

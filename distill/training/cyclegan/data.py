@@ -1,6 +1,6 @@
 """Two domains without partners: of one labelled image set, of two folders, or of a folder with trainA and trainB.
 
-B pictures of this process, R side.
+B pictures of this process, H W image.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Domain:
     held_out: Numbers
 
     def read(self, numbers: Numbers) -> Tensor:
-        """Read pictures by number, float32 [B, 3, R, R] in [-1, 1]."""
+        """Read pictures by number, float32 [B, 3, H, W] in [-1, 1]."""
         pixels = torch.from_numpy(self.images.read(numbers))
         return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
@@ -58,11 +58,12 @@ class Domains:
         return max(len(self.a.train_on), len(self.b.train_on))
 
     @property
-    def side(self) -> int:
-        return self.a.images.resolution
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self.a.images.sides
 
     def draw(self, position: RunPosition) -> tuple[Tensor, Tensor]:
-        """Draw pictures of both, float32 [B, 3, R, R] in [-1, 1] each."""
+        """Draw pictures of both, float32 [B, 3, H, W] in [-1, 1] each."""
         a, b = (pictures.draw(position) for pictures in self.pictures)
         return a, b
 
@@ -70,7 +71,7 @@ class Domains:
         return {
             "domains": [self.a.name, self.b.name],
             "data_digest": self.digest,
-            "resolution": self.side,
+            "sides": list(self.sides),
             "pictures": [len(self.a.train_on), len(self.b.train_on)],
         }
 
@@ -84,7 +85,7 @@ class Domains:
                 f"domain_{key}": f"{domain.name}: {len(domain.train_on):,}, {len(domain.held_out):,} held out"
                 for key, domain in (("a", self.a), ("b", self.b))
             },
-            "resolution": self.side,
+            "size": size_of(self.a),
         }
 
     def close(self) -> None:
@@ -95,11 +96,10 @@ def open_domains(request: TrainRequest, settings: CycleGANSettings, device: str,
     """Open both domains and split them. Raises DistillError for one that is empty, and for different sizes."""
     found = _domains(request.needed_data(), settings, note)
     a, b = (_split(domain, settings.val_fraction, request.seed) for domain in found)
-    if a.images.resolution != b.images.resolution:
-        sides = [domain.images.resolution for domain in (a, b)]
+    if a.images.sides != b.images.sides:
         raise DistillError(
-            f"{a.name} has pictures of {sides[0]} px and {b.name} of {sides[1]} px: bring both to one size, such as"
-            f" --resolution {min(sides)}"
+            f"{a.name} has pictures of {size_of(a)} px and {b.name} of {size_of(b)} px: bring both to one size, such"
+            f" as --resolution {min(*a.images.sides, *b.images.sides)}"
         )
     rank, world = processes.rank(), processes.world_size()
     pictures = [
@@ -131,7 +131,7 @@ def _domains(data: Path, settings: CycleGANSettings, note: Note) -> tuple[Domain
     if names[0] == names[1]:
         names = ["a", "b"]
     a, b = (
-        _whole(name, open_images(path, resolution=settings.resolution, skipped=note))
+        _whole(name, open_images(path, resolution=settings.resolution, skipped=note, any_shape=True))
         for name, path in zip(names, (data, second), strict=True)
     )
     return a, b
@@ -140,7 +140,8 @@ def _domains(data: Path, settings: CycleGANSettings, note: Note) -> tuple[Domain
 def _labelled(data: Path, settings: CycleGANSettings, note: Note) -> tuple[Domain, Domain]:
     """The pictures that fit the first and the second condition, of one set."""
     first, second = (parse_condition(text) for text in settings.domains or ())
-    images, where = open_images(data, resolution=settings.resolution, skipped=note), path_text(data)
+    images = open_images(data, resolution=settings.resolution, skipped=note, any_shape=True)
+    where = path_text(data)
     rows = [condition.holds(images.labels, where) for condition in (first, second)]
     both = int((rows[0] & rows[1]).sum())
     if both:
@@ -161,6 +162,11 @@ def _split(domain: Domain, fraction: float, seed: int) -> Domain:
     count = len(domain.train_on)
     train_on, held_out = hold_out(count, round(fraction * count), seed)
     return replace(domain, train_on=domain.train_on[train_on], held_out=domain.train_on[held_out])
+
+
+def size_of(domain: Domain) -> str:
+    height, width = domain.images.sides
+    return f"{width}×{height}"
 
 
 def domain_name(folder: Path) -> str:

@@ -26,25 +26,25 @@ def default_preset(request: TrainRequest) -> str:
 
 def make_step(plan: Plan) -> CycleGANStep:
     """Build networks and losses. Raises DistillError where they do not fit the pictures or the machine."""
-    settings, side = plan.settings, plan.data.side
+    settings, sides = plan.settings, plan.data.sides
     starts = {
         key: read_generator(path, input_channels=3)
         for key, path in ((A2B, settings.init), (B2A, settings.init_b))
         if path is not None
     }
-    architecture = _one_architecture(list(starts.values())) if starts else settings.architecture(side)
+    architecture = _one_architecture(list(starts.values())) if starts else settings.architecture(min(sides))
     processes.check_norm(architecture.norm, plan.device)
-    architecture.check_sides(side, side)
+    architecture.check_sides(*sides)
     step = CycleGANStep(
         settings,
         architecture,
         settings.schedule(plan.data.rows),
-        sides=(side, side),
+        sides=sides,
         seed=plan.seed,
         device=plan.device,
         half=DTYPES[plan.precision],
     )
-    step.check_sides(side, side)
+    step.check_sides(*sides)
     for key, start in starts.items():
         step.begin_from(key, start.network().state_dict())
     return step

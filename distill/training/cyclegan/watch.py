@@ -152,11 +152,13 @@ class CycleGANWatch:
         return made.cpu(), self.step.translate(way.back, made).cpu()
 
     def _facts(self, way: Way, position: RunPosition) -> StudentFacts:
+        height, width = self.plan.data.sides
         return StudentFacts(
             task=way.name,
             inputs=(way.source.name,),
             target=way.target.name,
-            resolution=self.plan.data.side,
+            resolution=height,
+            width=None if width == height else width,
             data_digest=self.plan.data.digest,
             val_fraction=self.plan.settings.val_fraction,
             seed=self.plan.seed,

@@ -63,7 +63,7 @@ def drawn(domains: Domains, updates: int) -> tuple[list[int], list[int]]:
 def test_domains_of_a_labelled_set(tmp_path: Path) -> None:
     data = labelled(tmp_path / "faces", ["f", "m", "", "m", "f"] * 4, [20, 30, 40, 50, 60] * 4)
     domains = opened(data, domains="gender=m,gender=f", val_fraction=0.25)
-    assert (domains.a.name, domains.b.name, domains.rows, domains.side) == ("m", "f", 6, SIDE)
+    assert (domains.a.name, domains.b.name, domains.rows, domains.sides) == ("m", "f", 6, (SIDE, SIDE))
     for domain, places in ((domains.a, {1, 3}), (domains.b, {0, 4})):
         assert {int(number) % 5 for number in (*domain.train_on, *domain.held_out)} == places
         assert (len(domain.train_on), len(domain.held_out)) == (6, 2)
@@ -106,7 +106,7 @@ def test_the_public_layout_is_two_domains(tmp_path: Path) -> None:
     for name in ("trainA", "trainB", "testA"):
         pictures(tmp_path / "set" / name, 5, side=24)
     domains = opened(tmp_path / "set", resolution=16)
-    assert (domains.a.name, domains.b.name, domains.rows, domains.side) == ("trainA", "trainB", 4, 16)
+    assert (domains.a.name, domains.b.name, domains.rows, domains.sides) == ("trainA", "trainB", 4, (16, 16))
 
 
 def test_folders_of_one_name_are_called_a_and_b(tmp_path: Path) -> None:
@@ -132,6 +132,6 @@ def test_bad_domains_are_one_line(tmp_path: Path) -> None:
     wrong = refusal(folder, data_b=large)
     assert (
         wrong
-        == "plain has pictures of 16 px and large of 32 px: bring both to one size, such as --resolution 16"
+        == "plain has pictures of 16×16 px and large of 32×32 px: bring both to one size, such as --resolution 16"
     )
     assert "none would be left to train on" in refusal(folder, data_b=folder, val_fraction=0.99)
