@@ -157,7 +157,7 @@ CYCLEGAN = (
     click.option(
         "--val-fraction",
         type=options.FiniteRange(0, 1, max_open=True),
-        help="Part of either domain that is held out for scores.  [0.05]",
+        help="Part of either domain that is held out for scores.  [preset]",
     ),
 )
 FLAGS = {"cyclegan": CYCLEGAN, "encoder": ENCODER, "pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}

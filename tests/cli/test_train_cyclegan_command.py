@@ -220,8 +220,8 @@ def test_a_dry_run_prints_sizes_and_every_setting(
     for preset in ("demo", "paper", "seed003"):
         assert distill([str(word) for word in [*words, "--preset", preset]]) == 0
         plans[preset] = json.loads(capsys.readouterr().out)
-    assert plans["demo"]["domain_a"] == "red: 23, 1 held out"
-    assert plans["demo"]["kimg"] == 23 * 20 / 1000
+    assert plans["demo"]["domain_a"] == "red: 22 and 2 held out"
+    assert plans["demo"]["kimg"] == 22 * 20 / 1000
     paper, seed = plans["paper"], plans["seed003"]
     assert (paper["blocks"], paper["norm"], paper["lr"], paper["batch"]) == (6, "instance", 2e-4, 1)
     assert (paper["kimg"], paper["clip"], paper["pool"], paper["discriminator"]) == (4.6, "-", 50, "patch")
@@ -239,7 +239,7 @@ def test_a_dry_run_prints_sizes_and_every_setting(
         (["--domains", "colour=red,colour=blue"], "has no label 'colour'; its labels are kind"),
         (["--domains", "kind=red"], "two are needed, such as gender=male,gender=female"),
         (["--domains", "red,blue"], "'red': LABEL=VALUE is needed"),
-        ([*DOMAINS, "--resolution", 5], "resolution 5 is no power of two"),
+        ([*DOMAINS, "--resolution", 5], "choose a divisor of 32"),
         ([*DOMAINS, "--resolution", 8], "at least 12 px are needed, or fewer d_layers"),
         ([*DOMAINS, "--augment", "blur"], "'blur' is none of flip, crop, rotate, none"),
         ([*DOMAINS, *epochs(0)], "0 epochs"),

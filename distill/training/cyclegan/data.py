@@ -82,7 +82,7 @@ class Domains:
     def facts(self) -> dict[str, object]:
         return {
             **{
-                f"domain_{key}": f"{domain.name}: {len(domain.train_on):,}, {len(domain.held_out):,} held out"
+                f"domain_{key}": f"{domain.name}: {len(domain.train_on):,} and {len(domain.held_out):,} held out"
                 for key, domain in (("a", self.a), ("b", self.b))
             },
             "size": size_of(self.a),

@@ -142,5 +142,6 @@ PRESETS: dict[str, CycleGANSettings] = {
         decay_epochs=10,
         average_kimg=1.0,
         augment=("flip",),
+        val_fraction=0.1,
     ),
 }

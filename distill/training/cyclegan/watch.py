@@ -93,9 +93,7 @@ class CycleGANWatch:
         if not self.scored:
             return {}
         self.scores = {way.key: self._score(way) for way in self.ways}
-        return {
-            f"{name}_{key}": value for key, scores in self.scores.items() for name, value in scores.items()
-        }
+        return self._by_name()
 
     def save(self, position: RunPosition) -> None:
         """Write both generators, each a student of its own."""
@@ -124,8 +122,13 @@ class CycleGANWatch:
         return {**rows, **self.baselines}
 
     def result(self) -> TrainingResult:
-        flat = {f"{name}_{key}": value for key, found in self.scores.items() for name, value in found.items()}
-        return TrainingResult(weights=self.plan.out / f"{A2B}.safetensors", scores=flat)
+        return TrainingResult(weights=self.plan.out / f"{A2B}.safetensors", scores=self._by_name())
+
+    def _by_name(self) -> Scores:
+        """All scores; their names end in _a2b or _b2a."""
+        return {
+            f"{name}_{key}": value for key, scores in self.scores.items() for name, value in scores.items()
+        }
 
     @property
     def _kernel(self) -> str:

@@ -70,7 +70,7 @@ def test_domains_of_a_labelled_set(tmp_path: Path) -> None:
         assert not {*domain.train_on} & {*domain.held_out}
     by_age = opened(data, domains="age<30,age>=50")
     assert (by_age.a.name, by_age.b.name) == ("age-under-30", "age-from-50")
-    assert by_age.facts()["domain_b"] == "age-from-50: 6, 2 held out"
+    assert by_age.facts()["domain_b"] == "age-from-50: 6 and 2 held out"
 
 
 def test_both_domains_come_in_their_own_order_each_epoch_whole(tmp_path: Path) -> None:
