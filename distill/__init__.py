@@ -165,15 +165,17 @@ def load_student(
     device: str = "auto",
     precision: Precision = "auto",
     norm_statistics: NormStatistics = "running",
+    reverse: bool = False,
 ) -> Student:
-    """Load a student by its name, from a run of `train`, a .safetensors file or a published pix2pixHD generator.
+    """Load a student by its name, from a run of `train`, a .safetensors file or a published generator.
 
-    `norm_statistics` "batch" lets batch normalisation go by each image, as the public test.py has it. Call it with
-    images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. See `networks.student`.
+    Call it with images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. `reverse`: b → a of a cyclegan.
     """
     from distill.networks import student
 
-    return student.load_student(source, device=device, precision=precision, norm_statistics=norm_statistics)
+    return student.load_student(
+        source, device=device, precision=precision, norm_statistics=norm_statistics, reverse=reverse
+    )
 
 
 def translate(
@@ -186,14 +188,14 @@ def translate(
     align: Literal["ffhq", "none"] = "ffhq",
     paste_back: bool = False,
     all_faces: bool = False,
+    reverse: bool = False,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> PhotoResults[TranslatedFace]:
     """Run a student on the faces of photos (files and folders) into `out`: what `distill translate` does.
 
-    `align` "none" looks for no face: the middle square of each picture goes in, as of drawings.
-    The result lists the files written by face, and the photos that were skipped with the reason; `check()` raises
-    DistillError where none worked.
+    `align` "none" looks for no face: the middle of each picture goes in, as of drawings. The result lists the files
+    written by face, and the photos skipped, with the reason; `check()` raises DistillError where none worked.
     """
     from distill.editing.translate import TranslateRequest, open_translator, translate_photos
     from distill.faces.find import find_photos
@@ -208,6 +210,7 @@ def translate(
         align=align,
         paste_back=paste_back,
         all_faces=all_faces,
+        reverse=reverse,
         device=device,
         precision=precision,
     )
@@ -272,8 +275,7 @@ def evaluate(
 ) -> EvaluationReport:
     """Score a student on held-out rows of a data set beside two baselines, and write the report into `out`.
 
-    What `distill evaluate --data` does; `facts` of the report holds every number. `faces`: rows whose faces are
-    compared.
+    What `distill evaluate --data` does; `facts` of the report has every number. `faces`: of so many rows, compared.
     """
     from distill.evaluation.report import report_folder
     from distill.evaluation.student import EvaluateRequest, prepare

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,11 +71,26 @@ class PathByName(NamedPath):
             self.fail(str(error), param, ctx)
 
 
+class Size(click.ParamType[tuple[int, int]]):
+    """Width and height in pixels, such as 128x256."""
+
+    name = "size"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", str(value))
+        if not found:
+            self.fail(f"{str(value)[:80]!r}: WIDTHxHEIGHT is needed, such as 128x256.", param, ctx)
+        return int(found[1]), int(found[2])
+
+
 PATH = NamedPath(path_type=Path)
 STUDENT = PathByName("student")
 ENCODER = PathByName("encoder", dir_okay=False)
 FILE = NamedPath(path_type=Path, dir_okay=False)
 TEXT = FilledText()
+SIZE = Size()
 COUNT = click.IntRange(1, MAX_COUNT)
 FROM_ZERO = FiniteRange(0, MAX_COUNT)
 POSITIVE = FiniteRange(0, MAX_COUNT, min_open=True)
@@ -134,6 +150,15 @@ face_index = click.option(
     type=click.IntRange(min=0),
     help="The K-th face in order of size instead of the largest (0).",
 )
+
+
+def sides(resolution: int | None, size: tuple[int, int] | None) -> tuple[int, int | None]:
+    """Return the height that was asked for, and the width where it was."""
+    if size is not None and resolution is None:
+        return size[1], size[0]
+    if resolution is None or size is not None:
+        raise click.UsageError("one of --resolution and --size is needed")
+    return resolution, None
 
 
 def check_faces(all_faces: bool, face_index: int | None) -> None:

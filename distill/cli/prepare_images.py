@@ -13,13 +13,19 @@ from distill.cli import options
 @click.command("prepare-images")
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--out", required=True, metavar="FOLDER", type=options.PATH, help="The data set to make.")
-@click.option("--resolution", required=True, type=int, help="Side in pixels, a power of two from 4 to 1024.")
+@click.option("--resolution", type=int, help="Side in pixels, a power of two from 4 to 1024.")
+@click.option(
+    "--size",
+    type=options.SIZE,
+    metavar="WxH",
+    help="Width and height in pixels instead, such as 128x256: for trainers that take oblong pictures.",
+)
 @click.option(
     "--align",
     default="none",
     show_default=True,
     type=click.Choice(["none", "ffhq"]),
-    help="ffhq: cut out the largest face as FFHQ does. none: the square in the middle.",
+    help="ffhq: cut out the largest face as FFHQ does. none: the middle.",
 )
 @click.option(
     "--labels",
@@ -38,8 +44,10 @@ from distill.cli import options
 @options.picture_workers
 @options.dry_run
 @options.as_json
-def prepare_images(dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Cut all pictures below DIR to one square size and store them as shards, in the order of their names.
+def prepare_images(
+    resolution: int | None, size: tuple[int, int] | None, dry_run: bool, as_json: bool, **given: Any
+) -> None:
+    """Cut all pictures below DIR to one size and store them as shards, in the order of their names.
 
     What is unreadable, animated or without a face is skipped and counted. Weights are relative to all pictures of
     DIR, skipped ones too; those without a class in COLUMN keep weight 1: their share of the draws stays, the rest is
@@ -51,7 +59,8 @@ def prepare_images(dry_run: bool, as_json: bool, **given: Any) -> None:
     from distill.shards.images.prepare import prepare, sample
     from distill.shards.images.prepare_plan import PrepareImagesRequest, find_source, plan_preparation
 
-    request = PrepareImagesRequest(**given)
+    height, width = options.sides(resolution, size)
+    request = PrepareImagesRequest(resolution=height, width=width, **given)
     found = find_source(request)
     with stop_on_signals() as stop:
         with Progress(len(found.pictures), noun="picture", keep=False) as progress:

@@ -42,7 +42,7 @@ COMMON = (
         "--features",
         default="auto",
         show_default=True,
-        help="Of the Fréchet score: auto, efficientnet_lite0, inception[=FILE] (FID's), pixels8, none.",
+        help="Of the Fréchet or kernel score: auto, efficientnet_lite0, inception[=FILE] (FID's), pixels8, none.",
     ),
     click.option(
         "--score-images",

@@ -121,17 +121,75 @@ ENCODER = (
     batch,
     lr,
 )
-FLAGS = {"encoder": ENCODER, "pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}
-DATA_OF = {  # where it is not needed
+CYCLEGAN = (
+    click.option(
+        "--domains",
+        metavar="A,B",
+        help="Pictures of --data by their labels, such as gender=male,gender=female or age<30,age>50.",
+    ),
+    click.option(
+        "--data-b", type=PATH, metavar="FOLDER", help="Pictures of the second domain; --data are the first."
+    ),
+    click.option(
+        "--resolution", type=COUNT, help="Side in px; needed for folders of several sizes.  [theirs]"
+    ),
+    click.option("--constant-epochs", type=FROM_ZERO, help="At the full learning rate.  [preset]"),
+    click.option("--decay-epochs", type=FROM_ZERO, help="Of linear decay to 0 after them.  [preset]"),
+    click.option(
+        "--init",
+        type=PATH,
+        metavar="FILE",
+        help="Start a → b from this generator: *_net_G_A.pth as published, or safetensors.",
+    ),
+    click.option("--init-b", type=PATH, metavar="FILE", help="Start b → a from this one."),
+    batch,
+    lr,
+    click.option("--blocks", type=COUNT, help="Residual blocks of a generator.  [9 from 256 px on, else 6]"),
+    click.option(
+        "--norm", type=click.Choice(["instance", "batch"]), help="Normalisation of all networks.  [preset]"
+    ),
+    click.option(
+        "--discriminator",
+        type=click.Choice(["patch", "single"]),
+        help="Scores of patches of 70 px, or their mean.  [preset]",
+    ),
+    click.option("--augment", metavar="KIND,…", help="Of flip, crop, rotate; or none.  [preset]"),
+    click.option(
+        "--val-fraction",
+        type=options.FiniteRange(0, 1, max_open=True),
+        help="Part of either domain that is held out for scores.  [preset]",
+    ),
+)
+FLAGS = {"cyclegan": CYCLEGAN, "encoder": ENCODER, "pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}
+DATA_OF = {  # where --data is not needed, or more than one thing
+    "cyclegan": click.option(
+        "--data",
+        type=PATH,
+        required=True,
+        help="A labelled image set (with --domains), pictures of the first domain (with --data-b), or a folder with"
+        " trainA and trainB.",
+    ),
     "encoder": click.option(
         "--data",
         type=PATH,
         help="Photos to learn from beside samples of the generator, framed as it draws: a folder of images, or an"
         " image set.  [none]",
-    )
+    ),
 }
 
 ABOUT = {
+    "cyclegan": """Train a CycleGAN: translators between two sets of pictures that are no pairs, one each way.
+
+    An epoch has as many samples as the larger domain has pictures. --out gets a2b.safetensors and b2a.safetensors,
+    which `distill translate --model` takes (with --reverse: the second), index.html with pictures, scores and
+    curves, stats.jsonl and checkpoints. Ctrl-C saves; the same command with --resume goes on, exactly. Presets:
+    paper, seed003, demo (for pictures below 256 px, on a CPU).
+
+    \b
+    distill train-cyclegan --data data/faces --domains gender=male,gender=female --out runs/men-women
+    distill train-cyclegan --data horses/ --data-b zebras/ --resolution 256 --gpus 2 --out runs/zebras
+    distill train-cyclegan --data horse2zebra/ --resolution 256 --out runs/zebras --resume
+    """,
     "encoder": """Train an encoder of a generator: a network that reads w+ off an image, in milliseconds.
 
     It learns from samples of the generator, whose w+ is known, and from photos where --data names some, which brings

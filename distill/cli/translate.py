@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     required=True,
     metavar="NAME|RUN|FILE",
     type=options.STUDENT,
-    help="A student of distill weights list, a run of distill train-pix2pix, a .safetensors file or a published"
-    " pix2pixHD generator (*_net_G.pth).",
+    help="A student of distill weights list, a run of distill train-pix2pix or train-cyclegan, a .safetensors file or"
+    " a published generator of pix2pixHD or CycleGAN (*_net_G.pth, *_net_G_A.pth).",
+)
+@click.option(
+    "--reverse", is_flag=True, help="Of a run of train-cyclegan: from the second domain to the first."
 )
 @click.option(
     "--style",
@@ -34,14 +37,14 @@ if TYPE_CHECKING:
 @click.option(
     "--size",
     type=click.IntRange(16, 2048),
-    help="Side of the student's images in pixels.  [default: what it was trained at, else 256]",
+    help="Side (height) of the student's images in pixels.  [default: what it was trained at, else 256]",
 )
 @click.option(
     "--align",
     default="ffhq",
     show_default=True,
     type=click.Choice(["ffhq", "none"]),
-    help="none: no face is looked for, the middle square goes in; for drawings, and pictures framed already.",
+    help="none: no face is looked for, the middle goes in; for drawings, clothes, and pictures framed already.",
 )
 @click.option(
     "--paste-back",
@@ -101,6 +104,7 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
 def _where(request: TranslateRequest, ready: Translator) -> str:
     from distill.files import path_text
 
-    how = f"{ready.size}×{ready.size}, {ready.student.device.type}, {ready.student.precision}"
+    height, width = ready.sides
+    how = f"{width}×{height}, {ready.student.device.type}, {ready.student.precision}"
     out, sheet = path_text(request.out), path_text(request.out / "sheet.png")
     return f"({how}) into {out}; all on one sheet: {sheet}"

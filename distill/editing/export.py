@@ -21,15 +21,14 @@ from torch import Tensor, nn
 
 from distill.errors import DistillError
 from distill.files import check_file, made_folder, write_result
-from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
-from distill.networks.student import Student, load_student, save_student
+from distill.networks.pix2pixhd import LocalEnhancer, ResidualBlock
+from distill.networks.student import Student, StudentNetwork, load_student, save_student
 
 OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime since 1.12 (2022)
 TOLERANCE = 1e-4  # of pixels in [-1, 1]: a hundredth of an 8-bit step is 8e-5
 MAX_PROTOBUF = 2**31 - 1  # bytes of one ONNX file
 INPUT, OUTPUT = "images", "image"
 
-Network = GlobalGenerator | LocalEnhancer
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -100,7 +99,7 @@ def _texts(student: Student) -> dict[str, str]:
     }
 
 
-def _difference(student: Student, network: Network, run: Run) -> float:
+def _difference(student: Student, network: StudentNetwork, run: Run) -> float:
     """The largest difference of a pixel, over a batch of two squares and one oblong image."""
     multiple = student.architecture.side_multiple
     side = max(8 * multiple, 64 // multiple * multiple)
@@ -117,7 +116,7 @@ def _difference(student: Student, network: Network, run: Run) -> float:
     return worst
 
 
-def _onnx(network: Network, texts: dict[str, str]) -> tuple[bytes, Run]:
+def _onnx(network: StudentNetwork, texts: dict[str, str]) -> tuple[bytes, Run]:
     onnx, runtime = _packages()
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > MAX_PROTOBUF - (1 << 20):
@@ -152,7 +151,7 @@ class _Graph:
         self.nodes: list[Any] = []
         self.tensors: dict[str, Any] = {}
 
-    def model(self, network: Network, texts: dict[str, str]) -> Any:
+    def model(self, network: StudentNetwork, texts: dict[str, str]) -> Any:
         helper, kind = self.onnx.helper, self.onnx.TensorProto.FLOAT
         a = network.architecture
         last = (

@@ -56,7 +56,7 @@ class ContactSheet:
         self._shown: list[tuple[str, Pixels]] = []
 
     def add(self, name: str, tiles: Sequence[Pixels]) -> None:
-        """Add one row: its name, and square tiles of one size, one for each role."""
+        """Add one row: its name, and tiles of one size, one for each role."""
         self.count += 1
         if len(self._shown) < MOST:
             self._shown.append((name, side_by_side([scaled(tile, self.tile) for tile in tiles])))
@@ -123,8 +123,14 @@ def grid_sheet(
 
 
 def scaled(tile: Pixels, side: int) -> Pixels:
-    """Scale a square picture to `side` px."""
-    if tile.shape[1] == side:
+    """Scale a picture to a square of `side` px; an oblong one fills its longer side, with white beside it."""
+    longer = max(tile.shape[:2])
+    if tile.shape[:2] == (side, side):
         return tile
-    smooth = Image.Resampling.BICUBIC if tile.shape[1] < side else Image.Resampling.LANCZOS
-    return np.asarray(Image.fromarray(tile).resize((side, side), smooth))
+    smooth = Image.Resampling.BICUBIC if longer < side else Image.Resampling.LANCZOS
+    height, width = (max(1, round(part * side / longer)) for part in tile.shape[:2])
+    square = Image.new("RGB", (side, side), PAPER)
+    square.paste(
+        Image.fromarray(tile).resize((width, height), smooth), ((side - width) // 2, (side - height) // 2)
+    )
+    return np.asarray(square)

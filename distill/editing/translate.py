@@ -14,6 +14,7 @@ from typing import Any, Literal
 from distill.devices import Precision
 from distill.editing.pictures import ContactSheet, labelled
 from distill.editing.translator import Translator, make_translator
+from distill.errors import DistillError
 from distill.faces.alignment import Floats, Pixels
 from distill.faces.decode import PhotoError
 from distill.faces.detection import Face
@@ -22,7 +23,7 @@ from distill.faces.original import paste_into
 from distill.faces.outputs import COMPARE, PASTED, SHEET, OutputFolder
 from distill.faces.paste import FaceEdit
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
-from distill.faces.photos import FaceCut, PhotoCuts, cut_photos, cut_squares, photo_detector
+from distill.faces.photos import FaceCut, PhotoCuts, cut_middles, cut_photos, photo_detector
 from distill.networks.student import NormStatistics, load_student
 from distill.progress import plural
 
@@ -34,7 +35,8 @@ class TranslateRequest:
     """Which faces go through which student; `photos` are files and folders, see `find_photos`.
 
     `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time. `align` "none"
-    looks for no face: the middle square of each picture goes in, as of drawings.
+    looks for no face: the middle of each picture goes in, as of drawings. `reverse`: of a run of a CycleGAN,
+    from the second domain to the first.
     """
 
     photos: tuple[Path, ...]
@@ -50,6 +52,7 @@ class TranslateRequest:
     device: str = "auto"
     precision: Precision = "auto"
     norm_statistics: NormStatistics = "running"
+    reverse: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +108,18 @@ def open_translator(request: TranslateRequest) -> Translator:
         device=request.device,
         precision=request.precision,
         norm_statistics=request.norm_statistics,
+        reverse=request.reverse,
     )
-    return make_translator(student, style=request.style, size=request.size, batch=request.batch)
+    ready = make_translator(
+        student,
+        style=request.style,
+        size=request.size,
+        batch=request.batch,
+        whole=request.align == "none",
+    )
+    if request.paste_back and ready.width:
+        raise DistillError(f"{student.path}: only squares are pasted back: leave out --paste-back")
+    return ready
 
 
 def translate_photos(
@@ -130,7 +143,7 @@ def translate_photos(
     sheet = ContactSheet([*translate.roles, "output"])
     with OutputFolder(request.out, "translate") as outputs:
         stems = outputs.stems(found.files, sheet=True)
-        cuts = cut_squares(found.files, size=translate.size, stems=stems)
+        cuts = cut_middles(found.files, sides=translate.sides, stems=stems)
         if request.align != "none":
             cuts = cut_photos(
                 found.files,
@@ -149,6 +162,7 @@ def translate_photos(
         results=[*found.left_out, *results],
         landmarks_sha256=landmarks_sha256,
         replaced=outputs.replaced,
+        noun="face" if request.align == "ffhq" else "picture",
     )
 
 
@@ -162,6 +176,7 @@ def translation_json(
         "facts": asdict(student.facts),
         "inputs": translate.roles,
         "size": translate.size,
+        **({"width": translate.width} if translate.width else {}),
         "device": student.device.type,
         "precision": student.precision,
         **found.to_json("translated"),

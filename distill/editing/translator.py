@@ -11,7 +11,8 @@ import torch
 
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
-from distill.faces.photos import cut_largest_face, photo_detector
+from distill.faces.decode import read_photo
+from distill.faces.photos import cut_largest_face, middle_cut, photo_detector
 from distill.networks.student import Student
 from distill.pixels import to_float, to_numpy, to_uint8
 from distill.progress import command_text
@@ -22,12 +23,21 @@ DEFAULT_SIZE = 256  # px, where the file does not say what the student was train
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Translator:
-    """A student with everything it needs beside the face: the style image [size, size, 3] of a two-input one."""
+    """A student with everything it needs beside the face: the style image [H, W, 3] of a two-input one.
+
+    `size` is the height of its images; `width` None: as wide, which faces always are.
+    """
 
     student: Student
     size: int
     style: Pixels | None = None
     batch: int = 8
+    width: int | None = None
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.size, self.width or self.size
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -43,12 +53,12 @@ class Translator:
         return [self.style, face] if self.roles[0] == "style" else [face, self.style]
 
     def __call__(self, faces: Sequence[Pixels]) -> list[Pixels]:
-        """Translate aligned faces [size, size, 3], `batch` at a time. Raises DistillError where memory ends."""
+        """Translate aligned faces or pictures [H, W, 3], `batch` at a time. Raises DistillError where memory ends."""
         found: list[Pixels] = []
         for start in range(0, len(faces), self.batch):
             samples = [np.stack(self.inputs(face)) for face in faces[start : start + self.batch]]
             images = to_float(torch.from_numpy(np.concatenate(samples)))  # [N * inputs, 3, H, W]
-            joined = images.reshape(len(samples), -1, self.size, self.size)
+            joined = images.reshape(len(samples), -1, *self.sides)
             found.extend(to_numpy(to_uint8(self._run(joined))))
         return found
 
@@ -63,11 +73,14 @@ class Translator:
             ) from error
 
 
-def make_translator(student: Student, *, style: Path | None, size: int | None, batch: int) -> Translator:
+def make_translator(
+    student: Student, *, style: Path | None, size: int | None, batch: int, whole: bool = False
+) -> Translator:
     """Bring a student and its options together; `size` None is the size it was trained at, else 256 px.
 
-    Raises DistillError for a missing or superfluous style image, one without a face, and a size that is too large or
-    that the network does not take.
+    `whole`: it gets pictures, not faces that are cut out of them. Raises DistillError for a missing or superfluous
+    style image, one without a face, a size that is too large or that the network does not take, and for faces where
+    it takes oblong ones.
     """
     wanted = student.input_count
     if wanted > 2:
@@ -80,12 +93,40 @@ def make_translator(student: Student, *, style: Path | None, size: int | None, b
         raise DistillError(
             f"{student.path}: the student takes 1 image (3 channels): leave out {command_text('--style', style)}"
         )
-    side = size or student.facts.resolution or DEFAULT_SIZE
-    if side > MOST_SIZE:
+    height, width = image_sides(student, size)
+    if max(height, width) > MOST_SIZE:
         said = "" if size else "the file says that it was trained at "
         raise DistillError(
-            f"{student.path}: {said}{side} px, and faces have {MOST_SIZE} at most: translate takes another by --size"
+            f"{student.path}: {said}{max(height, width)} px, and faces have {MOST_SIZE} at most: translate takes"
+            " another by --size"
         )
-    student.architecture.check_sides(side, side)
-    style_face = None if style is None else cut_largest_face(style, photo_detector(), size=side).pixels
-    return Translator(student=student, size=side, style=style_face, batch=batch)
+    if width != height and not whole:
+        raise DistillError(
+            f"{student.path}: the student takes pictures of {width}×{height} px, and faces are squares: give it whole"
+            " pictures, distill translate --align none"
+        )
+    student.architecture.check_sides(height, width)
+    return Translator(
+        student=student,
+        size=height,
+        style=None if style is None else _style(style, height, width, whole=whole),
+        batch=batch,
+        width=None if width == height else width,
+    )
+
+
+def image_sides(student: Student, size: int | None) -> tuple[int, int]:
+    """Return height and width of what a student is to get: of the shape that it was trained on, `size` px high."""
+    facts = student.facts
+    height = size or facts.resolution or DEFAULT_SIZE
+    if not facts.width or not facts.resolution:
+        return height, height
+    multiple = student.architecture.side_multiple
+    wanted = round(height * facts.width / facts.resolution / multiple) * multiple
+    return height, facts.width if height == facts.resolution else wanted
+
+
+def _style(path: Path, height: int, width: int, *, whole: bool) -> Pixels:
+    if whole:
+        return middle_cut(read_photo(path), (height, width))
+    return cut_largest_face(path, photo_detector(), size=height).pixels

@@ -42,6 +42,7 @@ def find_photos(sources: Iterable[Path], out: Path | None) -> FoundPhotos:
     what stands beside the faces (sheet, compare, pasted, …). Raises DistillError for what is not there, a source that
     cannot be read, and where an output could replace a photo.
     """
+    sources = list(sources)
     photos: dict[Path, Path] = {}
     left_out: list[SkippedPhoto] = []
     for source in sources:
@@ -53,7 +54,7 @@ def find_photos(sources: Iterable[Path], out: Path | None) -> FoundPhotos:
     if out is not None:
         check_outputs(photos.values(), out)
     if not photos:
-        raise DistillError(f"no photos: the folders given hold no files{_but(left_out)}")
+        raise DistillError(f"no photos: no files in {_few(sources)}{_but(left_out)}")
     return FoundPhotos(files=list(photos.values()), left_out=left_out)
 
 
@@ -108,6 +109,11 @@ def _made(here: Path, name: str, stamps: dict[Path, Stamp], source: Path) -> boo
         return stamp.made(name) and (here != source or of_no_photo)
     above = stamps.get(here.parent) if here.name in BELOW else None
     return above is not None and above.made(name)
+
+
+def _few(sources: Sequence[Path]) -> str:
+    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
+    return ", ".join(map(str, sources[:3])) + more
 
 
 def _but(left_out: Sequence[SkippedPhoto]) -> str:

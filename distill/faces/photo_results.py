@@ -53,6 +53,7 @@ class PhotoResults(Generic[R]):
     results: Sequence[R | SkippedPhoto]
     landmarks_sha256: str
     replaced: int = 0
+    noun: str = "face"  # of a result
 
     @property
     def done(self) -> list[R]:
@@ -75,7 +76,7 @@ class PhotoResults(Generic[R]):
     def summary(self, done: str) -> str:
         """Return "aligned 2 faces from 1 of 3 photos"."""
         used = len({result.photo for result in self.done})
-        return f"{done} {plural(len(self.done), 'face')} from {used} of {plural(self.photos, 'photo')}"
+        return f"{done} {plural(len(self.done), self.noun)} from {used} of {plural(self.photos, 'photo')}"
 
     def lines(self, *, all_faces: bool) -> Iterator[str]:
         """What must be known of the results: how far was searched, what was replaced, then each skipped photo."""
@@ -91,7 +92,7 @@ class PhotoResults(Generic[R]):
     def check(self) -> None:
         """Raise NothingWorked where no photo gave a face."""
         if not self.done:
-            raise no_face(self.photos, self.skipped)
+            raise no_face(self.photos, self.skipped, noun=self.noun)
 
 
 def collect(
@@ -105,8 +106,8 @@ def collect(
     return results
 
 
-def no_face(photos: int, skips: Iterable[SkippedPhoto]) -> NothingWorked:
-    return NothingWorked(f"none of {plural(photos, 'photo')} gave a face ({reason_counts(skips)})")
+def no_face(photos: int, skips: Iterable[SkippedPhoto], *, noun: str = "face") -> NothingWorked:
+    return NothingWorked(f"none of {plural(photos, 'photo')} gave a {noun} ({reason_counts(skips)})")
 
 
 def count_reasons(skips: Iterable[SkippedPhoto]) -> dict[str, int]:

@@ -84,10 +84,12 @@ def cut_photos(
         yield found
 
 
-def cut_squares(photos: Sequence[Path], *, size: int, stems: Sequence[str]) -> Iterator[PhotoCuts]:
-    """Cut out the middle square of each picture, `size` px wide: of drawings, and of pictures framed already.
+def cut_middles(
+    photos: Sequence[Path], *, sides: tuple[int, int], stems: Sequence[str]
+) -> Iterator[PhotoCuts]:
+    """Cut out the middle of each picture, brought to `sides` (H, W): of drawings, and of pictures framed already.
 
-    No face is looked for: a cut's `face` is its square, of confidence 0 and without landmarks.
+    No face is looked for: a cut's `face` is its frame, of confidence 0 and without landmarks.
     """
     for photo, stem in zip(photos, stems, strict=True):
         try:
@@ -95,19 +97,35 @@ def cut_squares(photos: Sequence[Path], *, size: int, stems: Sequence[str]) -> I
         except PhotoError as skip:
             yield [SkippedPhoto.of(skip)]
             continue
-        left, top, right, bottom = box = middle_square(*image.shape[:2])
-        square = Image.fromarray(image).crop(box).resize((size, size), Image.Resampling.LANCZOS)
-        pixels, corners = np.array(square), [(left, top), (left, bottom), (right, bottom), (right, top)]
+        left, top, right, bottom = box = middle_box(image, sides)
+        corners = [(left, top), (left, bottom), (right, bottom), (right, top)]
         quad = np.array(corners, dtype=np.float64) - 0.5  # counted from the middles of pixels
         face = Face(box=box, confidence=0.0, landmarks=np.zeros((0, 2)))
-        yield [FaceCut(photo=photo, stem=stem, name=stem, image=image, face=face, quad=quad, pixels=pixels)]
+        cut = FaceCut(
+            photo=photo,
+            stem=stem,
+            name=stem,
+            image=image,
+            face=face,
+            quad=quad,
+            pixels=middle_cut(image, sides),
+        )
+        yield [cut]
 
 
-def middle_square(height: int, width: int) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom of the largest square in the middle of a picture."""
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    return left, top, left + side, top + side
+def middle_cut(image: Pixels, sides: tuple[int, int]) -> Pixels:
+    """Cut out the middle of a picture and scale it to [H, W, 3] (Lanczos, over the whole area when reducing)."""
+    part = Image.fromarray(image).crop(middle_box(image, sides))
+    return np.array(part.resize(sides[::-1], Image.Resampling.LANCZOS))
+
+
+def middle_box(image: Pixels, sides: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the largest part of the shape of `sides` (H, W) in a picture's middle."""
+    height, width = image.shape[:2]
+    scale = min(height / sides[0], width / sides[1])
+    tall, wide = (max(1, round(side * scale)) for side in sides)
+    left, top = (width - wide) // 2, (height - tall) // 2
+    return left, top, left + wide, top + tall
 
 
 def cut_largest_face(photo: Path, detector: PhotoDetector, *, size: int) -> FaceCut:

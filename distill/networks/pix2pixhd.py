@@ -1,5 +1,8 @@
 """Pix2PixHD as plain PyTorch modules: global generator, local enhancer, multiscale discriminator.
 
+The global generator with two halvings is CycleGAN's too (Zhu et al. 2017, appendix 7.2, after Johnson et al. 2016),
+tensor for tensor: 11,378,179 parameters with 9 blocks, 7,837,699 with 6.
+
 Wang et al. 2018, "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", sections 3.1
 and 3.2 and its appendix. Layers stand at the positions of the public implementation, so tensors carry the names of
 published files: `model.1.weight`, `model1_2.0.conv_block.1.weight`, `scale0_layer0.0.weight`.
@@ -124,7 +127,8 @@ def initialise(network: Network, *, seed: int) -> Network:
 # ---- generators
 
 
-def _norm(kind: Norm, width: int) -> nn.Module:
+def normalisation(kind: Norm, width: int) -> nn.Module:
+    """Make a layer that normalises so many channels: of each image by itself, or of the batch, with parameters."""
     return nn.BatchNorm2d(width) if kind == "batch" else nn.InstanceNorm2d(width)
 
 
@@ -134,9 +138,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, norm: Norm = "instance") -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), _norm(norm, channels),
+            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), normalisation(norm, channels),
             nn.ReLU(inplace=True),
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), _norm(norm, channels),
+            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), normalisation(norm, channels),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -146,19 +150,24 @@ class ResidualBlock(nn.Module):
 
 def _first(inputs: int, width: int, norm: Norm) -> list[nn.Module]:
     """7x7 convolution at full size."""
-    return [nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7), _norm(norm, width), nn.ReLU(inplace=True)]
+    return [
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(inputs, width, 7),
+        normalisation(norm, width),
+        nn.ReLU(inplace=True),
+    ]
 
 
 def _down(width: int, norm: Norm) -> list[nn.Module]:
     """Half the size, twice the channels."""
     conv = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
-    return [conv, _norm(norm, 2 * width), nn.ReLU(inplace=True)]
+    return [conv, normalisation(norm, 2 * width), nn.ReLU(inplace=True)]
 
 
 def _up(width: int, norm: Norm) -> list[nn.Module]:
     """Twice the size, half the channels."""
     conv = nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1)
-    return [conv, _norm(norm, width // 2), nn.ReLU(inplace=True)]
+    return [conv, normalisation(norm, width // 2), nn.ReLU(inplace=True)]
 
 
 def _last(width: int, outputs: int) -> list[nn.Module]:

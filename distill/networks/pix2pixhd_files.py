@@ -1,7 +1,8 @@
-"""Generators of Pix2PixHD in files: the public `*_net_G.pth` and our safetensors, architecture read off the tensors.
+"""Generators of Pix2PixHD and CycleGAN in files: the public `*_net_G.pth`, `*_net_G_A.pth` and our safetensors.
 
-A `.pth` holds the tensors alone, under the public names, as the public implementation writes and reads it. A
-safetensors file holds the same and, as texts, what a user should know (roles, size of the training images, origin).
+The architecture is read off the tensors. A `.pth` holds the tensors alone, under the public names, as the public
+implementations write and read it. A safetensors file holds the same and, as texts, what a user should know (roles,
+size of the training images, origin).
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ class GeneratorFile:
         with torch.device("meta"):
             network = self.architecture.build()
         counts = {name: torch.zeros([], dtype=torch.int64) for name in _counts(network)}
-        network.load_state_dict(self.state | counts, strict=True, assign=True)
+        biases = {
+            name: torch.zeros(tensor.shape)
+            for name, tensor in _idle_biases(_named(network), self.architecture.norm).items()
+        }
+        network.load_state_dict(biases | self.state | counts, strict=True, assign=True)
         return network.eval()
 
 
@@ -105,6 +110,9 @@ def infer_architecture(state: State) -> Architecture:
     architecture = _architecture(state, first)
     with torch.device("meta"):
         expected = _named(architecture.build())
+    idle = _idle_biases(expected, architecture.norm)
+    if not idle.keys() & state.keys():
+        expected = {name: tensor for name, tensor in expected.items() if name not in idle}
     _check_names(state, expected)
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
@@ -138,6 +146,12 @@ def _architecture(state: State, first: Tensor) -> Architecture:
     return Architecture(**numbers, norm=_norm(state))
 
 
+def _idle_biases(tensors: State, norm: Norm) -> dict[str, Tensor]:
+    """Biases of the convolutions before batch normalisation, which takes them away: the public CycleGAN has none."""
+    convolutions = [name.removesuffix(".weight") for name, tensor in tensors.items() if tensor.ndim == 4]
+    return {f"{name}.bias": tensors[f"{name}.bias"] for name in convolutions[:-1]} if norm == "batch" else {}
+
+
 def _count(pattern: re.Pattern[str], names: Iterable[str]) -> int:
     return sum(pattern.fullmatch(name) is not None for name in names)
 
@@ -155,8 +169,10 @@ def _outputs(state: State, enhancers: int) -> int:
 
 
 def _what_instead(state: State) -> str:
-    if any(name.startswith(("scale0_layer0.", "layer0.")) for name in state):
-        return "a discriminator; the generator is the file *_net_G.pth beside it"
+    if any(name.startswith(("scale0_layer0.", "layer0.", "model.0.")) for name in state):
+        return (
+            "a discriminator; the generator is the file *_net_G.pth, *_net_G_A.pth or *_net_G_B.pth beside it"
+        )
     return f"not a Pix2PixHD generator: it holds {few(sorted(state)) or 'nothing'}"
 
 

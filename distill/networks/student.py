@@ -1,4 +1,4 @@
-"""A student in a file and at work: the generator of Pix2PixHD, what is known about it, images in, images out.
+"""A student in a file and at work: a generator of Pix2PixHD or CycleGAN, what is known about it, images in and out.
 
 Training writes these files; translation, export and evaluation read them. Published `.pth` files are students too:
 they hold tensors alone, so all that is known of them is their architecture. Shapes: N samples, C channels, H W image.
@@ -25,7 +25,11 @@ from distill.weights.safe_pickle.machine import shown
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NormStatistics = Literal["running", "batch"]
-IN_RUN = ("student-best.safetensors", "student.safetensors")  # of a run's folder, the first that is there
+IN_RUN = (  # of a run's folder, the first that is there
+    *("student-best.safetensors", "student.safetensors"),
+    "a2b.safetensors",  # of a CycleGAN
+)
+IN_RUN_REVERSE = "b2a.safetensors"  # its other translator
 RGB = 3
 PUBLIC_STATISTICS = {  # of a published file with batch normalisation
     "running": "batch normalisation by the running means of its training; the public test.py, which never calls"
@@ -35,6 +39,7 @@ PUBLIC_STATISTICS = {  # of a published file with batch normalisation
 KEY = "student"  # of the facts among the file's texts
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+StudentNetwork = GlobalGenerator | LocalEnhancer
 Name = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -43,16 +48,18 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class StudentFacts:
     """What a user and other programs should know about a student; all unknown for a published `.pth`.
 
-    inputs: roles in the order of the channels; target: the role it was taught. resolution: side of the training
-    images in px. data_digest: of the recipe of its data. selected_by: the scorer that chose its pairs, as the recipe
-    names it, empty where none did. generator: the teacher. val_fraction, seed: the split into trained and held-out.
-    kimg: thousands of triplets seen. perceptual: features of that loss. scores: on held-out.
+    inputs: roles in the order of the channels; target: the role it was taught. resolution: height of the training
+    images in px, and width, where they are no squares. data_digest: of the recipe of its data. selected_by: the
+    scorer that chose its pairs, as the recipe names it, empty where none did. generator: the teacher. val_fraction,
+    seed: the split into trained and held-out. kimg: thousands of samples seen. perceptual: features of that loss.
+    scores: on held-out.
     """
 
     task: Text | None = None
     inputs: tuple[Name, ...] = ()
     target: Name | None = None
     resolution: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
+    width: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
     data_digest: Text | None = None
     selected_by: dict[Name, Text] | None = None
     generator: Text | None = None
@@ -76,7 +83,7 @@ class Student:
     `norm_statistics`: what batch normalisation goes by, "running" means of training or, "batch", each image's own.
     """
 
-    network: GlobalGenerator | LocalEnhancer
+    network: StudentNetwork
     facts: StudentFacts
     path: Path
     device: torch.device
@@ -125,9 +132,7 @@ class Student:
         return y.float()
 
 
-def save_student(
-    path: Path, network: GlobalGenerator | LocalEnhancer, facts: StudentFacts, *, half: bool = False
-) -> None:
+def save_student(path: Path, network: StudentNetwork, facts: StudentFacts, *, half: bool = False) -> None:
     """Write a student as safetensors, `half` in float16, the same bytes every time. Whole or not at all.
 
     Raises DistillError for facts that would not be read back, or where the file cannot be written; DiskFull.
@@ -148,25 +153,19 @@ def load_student(
     device: str = "cpu",
     precision: Precision = "auto",
     norm_statistics: NormStatistics = "running",
+    reverse: bool = False,
 ) -> Student:
     """Load a student by its name in the table (a str), from a run's folder, a safetensors file or a published `.pth`.
 
-    Of a folder, the best checkpoint counts, else the last. `precision` "auto" is bfloat16 on GPUs that multiply it,
-    float32 elsewhere. `norm_statistics` "batch" is for networks with batch normalisation alone.
+    Of a folder, the best checkpoint counts, else the last; of a CycleGAN's, a → b, or b → a with `reverse`.
+    `precision` "auto" is bfloat16 on GPUs that multiply it, float32 elsewhere. `norm_statistics` "batch" is for
+    networks with batch normalisation alone.
     Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the path.
     """
     device = resolve_device(device)
     kind = resolve_student_precision(precision, device)
-    path = student_file(path_by_name(source, "student"))
-    file = read_generator(path)
-    try:
-        _check_channels(file.architecture)
-        facts = read_facts(file)
-        network = file.network()
-        if norm_statistics == "batch":
-            use_own_statistics(network)
-    except DistillError as error:
-        raise type(error)(f"{path}: {error}") from error
+    path = student_file(path_by_name(source, "student"), reverse=reverse)
+    network, facts = _opened(path, norm_statistics)
     network = network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Student(
         network=network,
@@ -178,7 +177,21 @@ def load_student(
     )
 
 
-def use_own_statistics(network: GlobalGenerator | LocalEnhancer) -> None:
+def _opened(path: Path, norm_statistics: NormStatistics) -> tuple[StudentNetwork, StudentFacts]:
+    """Read a file of any kind of network that students are. Raises as `load_student`."""
+    file = read_generator(path)
+    try:
+        _check_channels(file.architecture)
+        facts = read_facts(file)
+        network = file.network()
+        if norm_statistics == "batch":
+            use_own_statistics(network)
+    except DistillError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return network, facts
+
+
+def use_own_statistics(network: StudentNetwork) -> None:
     """Let batch normalisation go by the statistics of each image, as it does in training mode at one image a batch.
 
     So no image sees the others of its batch. Raises DistillError for a network that has none.
@@ -195,15 +208,22 @@ def use_own_statistics(network: GlobalGenerator | LocalEnhancer) -> None:
                 setattr(parent, name, own)
 
 
-def student_file(source: Path) -> Path:
+def student_file(source: Path, *, reverse: bool = False) -> Path:
     """Return the student's file in a run's folder; a file is itself. Raises DistillError where there is none."""
+    if reverse and not (source / IN_RUN_REVERSE).is_file():
+        raise DistillError(
+            f"{source}: --reverse is for the folder of a run of distill train-cyclegan, which holds {IN_RUN_REVERSE}"
+        )
+    if reverse:
+        return source / IN_RUN_REVERSE
     if not source.is_dir():
         return source  # what is not there is told by the reader
     for name in IN_RUN:
         if (source / name).is_file():
             return source / name
     raise DistillError(
-        f"{source}: no {' nor '.join(IN_RUN)} in this folder; name a run of distill train-pix2pix, or a file"
+        f"{source}: no {' nor '.join(IN_RUN)} in this folder; name a run of distill train-pix2pix or train-cyclegan,"
+        " or a file"
     )
 
 

@@ -89,8 +89,9 @@ print({{role: image.shape for role, image in images.items()}})"""
 
 def _opening(recipe: Mapping[str, Any], digest: str, n: int) -> str:
     roles, side = roles_of(recipe), value_text(recipe.get("resolution"))
+    width = value_text(recipe.get("width", recipe.get("resolution")))
     there = "source" in recipe
-    what = f"{'Images' if there else 'Synthetic images'} of {escape(side)} × {escape(side)} pixels"
+    what = f"{'Images' if there else 'Synthetic images'} of {escape(width)} × {escape(side)} pixels"
     if len(roles) > 1:
         inputs = " and ".join(code(role) for role in roles[:-1])
         what += f" for training: {inputs} go in, {code(roles[-1])} should come out"

@@ -32,15 +32,15 @@ def encode_images(images_NHWC: Pixels | Sequence[Pixels], codec: str, *, threads
         return list(pool.map(encode, images_NHWC))
 
 
-def decode_image(data: bytes, codec: str, *, resolution: int | None = None) -> Pixels:
+def decode_image(data: bytes, codec: str, *, sides: tuple[int, int] | None = None) -> Pixels:
     """Decode one image to uint8 [H, W, 3].
 
-    `resolution`, where known, is compared with the header before a pixel is decoded: a few bytes cannot
+    `sides` (H, W), where known, are compared with the header before a pixel is decoded: a few bytes cannot
     ask for gigabytes. Raises ValueError for anything that is not such an image.
     """
     height, width = _lookup(HEADERS, codec)(data)
-    if resolution is not None and (height, width) != (resolution, resolution):
-        raise ValueError(f"{codec} image of {width}x{height} px where {resolution}x{resolution} belongs")
+    if sides is not None and (height, width) != sides:
+        raise ValueError(f"{codec} image of {width}x{height} px where {sides[1]}x{sides[0]} belongs")
     image = DECODERS[codec](data)
     if image.shape != (height, width, 3):
         raise ValueError(f"{codec} image decodes to shape {image.shape}, its header says {width}x{height} px")

@@ -83,9 +83,9 @@ class Collection:
         return digest_of(self.recipe)
 
 
-def rows_per_shard(resolution: int, *, roles: int = 1) -> int:
-    """Return how many rows make a shard of about 64 MiB of raw pixels."""
-    return max(1, SHARD_BYTES // (3 * resolution**2 * roles))
+def rows_per_shard(resolution: int, *, roles: int = 1, width: int | None = None) -> int:
+    """Return how many rows make a shard of about 64 MiB of raw pixels; `width` None: of squares."""
+    return max(1, SHARD_BYTES // (3 * resolution * (width or resolution) * roles))
 
 
 def text_value(text: str) -> np.bytes_:

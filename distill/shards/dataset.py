@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from distill.errors import DistillError, ShardCorrupt
 from distill.shards.agreement import difference
 from distill.shards.folder import MANIFEST_FILE, manifest_reports, read_manifest, shard_path
+from distill.shards.layout import image_sides
 from distill.shards.read import ShardReader, open_shard
 
 Shape = tuple[np.dtype[np.generic], tuple[int, ...]]  # type of a column, shape of a row of it
@@ -31,7 +32,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     An item maps each role to uint8 [3, H, W] (or float32 in [-1, 1]); each wanted column to a tensor;
     and "index" to its place in the data set. `roles`: default the recipe's inputs and target. `resolution`:
-    averages square cells down to a divisor of the stored side. `columns`: more, such as "latents/content".
+    averages square cells down to a divisor of the stored height. `columns`: more, such as "latents/content".
 
     Files are opened when they are first read, in each process anew; the object can be pickled and forked. Here the
     manifest is checked, and of all shards size, structure and recipe; values and checksums where they are read. What
@@ -62,6 +63,12 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         stored = self._check_shards()
         self.resolution = stored if resolution is None else resolution
         self._factor = cell_side(stored, self.resolution)
+        self.sides = image_sides(self.recipe, stored)
+        if self.sides[1] % self._factor:
+            raise DistillError(
+                f"resolution {self.resolution}: of the width of {self.sides[1]} px no whole number of pixels is left"
+            )
+        self.sides = (self.resolution, self.sides[1] // self._factor)
         self._forget_handles()
 
     def __len__(self) -> int:

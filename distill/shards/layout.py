@@ -1,14 +1,16 @@
 """What stands in a shard: names, types and shapes. Writer and reader both follow this table.
 
-n accepted rows, m candidates tried, H = W image side, L w+ layers, D latent width.
+n accepted rows, m candidates tried, H W image (H = W unless the recipe has a `width`), L w+ layers, D latent width.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,11 @@ class ShardContent:
     tried: Mapping[str, NDArray[np.generic]]
     reasons: Sequence[str]
     conditions_json: str = "{}"
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return image_sides(json.loads(self.recipe_json), self.resolution)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +130,14 @@ def kind_of(name: str) -> Kind | None:
     return KINDS.get(f"{group}/") if NAME.fullmatch(leaf) else None
 
 
-def image_kind(codec: str, resolution: int) -> Kind:
+def image_sides(recipe: Mapping[str, Any], resolution: int) -> tuple[int, int]:
+    """Return height and width of the images in px: `resolution` is the height, and the width where there is none."""
+    return resolution, recipe.get("width", resolution)
+
+
+def image_kind(codec: str, sides: tuple[int, int]) -> Kind:
     """Return what `images/<role>` must be: pixels [n, H, W, 3], or all encoded images back to back."""
-    return Kind(("|u1",), ((resolution, resolution, 3),) if codec == "raw" else ((),))
+    return Kind(("|u1",), ((*sides, 3),) if codec == "raw" else ((),))
 
 
 OFFSETS = Kind(("<u8",), ((),))

@@ -20,7 +20,7 @@ from distill.files import check_regular
 from distill.schema import parse_json
 from distill.shards.codec import decode_image
 from distill.shards.folder import SHARD_NAME, ShardReport
-from distill.shards.structure import check_structure, read_attributes
+from distill.shards.structure import check_structure, read_attributes, sides_of
 
 Array = NDArray[np.generic]
 
@@ -73,7 +73,7 @@ class ShardReader:
         self._handles: dict[str, h5py.Dataset] = {}
         self._offsets: dict[str, NDArray[np.uint64]] = {}
         self.index, self.rows, self.digest = checked.index, checked.rows, checked.digest
-        self.codec, self.resolution = checked.codec, checked.resolution
+        self.codec, self.resolution, self.sides = checked.codec, checked.resolution, sides_of(checked)
         self.roles, self.reasons = tuple(checked.roles), tuple(checked.reasons)
         self.attrs: dict[str, Any] = asdict(checked)
         self.recipe: dict[str, Any] = parse_json(checked.recipe)
@@ -86,7 +86,7 @@ class ShardReader:
             if self.codec == "raw":
                 pixels: NDArray[np.uint8] = self._data_set(f"images/{role}")[row]
                 return pixels
-            return decode_image(self._stored(role, row), self.codec, resolution=self.resolution)
+            return decode_image(self._stored(role, row), self.codec, sides=self.sides)
 
     def encoded(self, role: str, row: int) -> bytes:
         """Return one image of a jpeg or webp shard as the file that is stored; errors as in `image`."""

@@ -31,6 +31,7 @@ from distill.shards.layout import (
     Kind,
     chunk_shape,
     image_kind,
+    image_sides,
     kind_of,
 )
 
@@ -72,8 +73,10 @@ def attributes_problem(found: Attributes) -> str | None:
         ),
         "its conditions are not a JSON object": isinstance(parse_json(found.conditions), dict),
         f"index {found.index}, rows {found.rows}, resolution {found.resolution}: out of range": (
-            found.index >= 0 and found.rows >= 1 and 1 <= found.resolution <= MAX_RESOLUTION
+            found.index >= 0 and found.rows >= 1 and _is_side(int(found.resolution))
         ),
+        "the width in its recipe is out of range": isinstance(recipe, dict)
+        and _is_side(recipe.get("width", 1)),
         f"its codec is {found.codec[:40]!r}, none of {', '.join(CODECS)}": found.codec in CODECS,
         "its roles are no list of names": _are_names(found.roles) and bool(found.roles),
         "its reasons are no list that starts with 'accepted'": (
@@ -84,6 +87,15 @@ def attributes_problem(found: Attributes) -> str | None:
     return next((problem for problem, fine in checks.items() if not fine), None)
 
 
+def sides_of(attributes: Attributes) -> tuple[int, int]:
+    """Return height and width of the images of a shard."""
+    return image_sides(parse_json(attributes.recipe), attributes.resolution)
+
+
+def _is_side(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= MAX_RESOLUTION
+
+
 def check_structure(file: h5py.File, attributes: Attributes, file_size: int) -> list[str]:
     """Check every data set against the layout; return the names of the columns, sorted.
 
@@ -92,14 +104,12 @@ def check_structure(file: h5py.File, attributes: Attributes, file_size: int) -> 
     """
     columns: list[str] = []
     images: dict[str, tuple[int, ...]] = {}
-    stored = 0
+    stored, sides = 0, sides_of(attributes)
     for name, data in data_sets(h5py.h5g.open(file.id, b"/"), GROUPS, "a shard"):
         group = name.rpartition("/")[0]
         if group in ("images", "offsets"):
             images[name] = data.shape
-            kind: Kind | None = (
-                OFFSETS if group == "offsets" else image_kind(attributes.codec, attributes.resolution)
-            )
+            kind: Kind | None = OFFSETS if group == "offsets" else image_kind(attributes.codec, sides)
         else:
             columns.append(name)
             kind = kind_of(name)

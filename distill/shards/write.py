@@ -242,7 +242,7 @@ def _images(content: ShardContent, threads: int) -> Iterator[tuple[str, Array]]:
         if len(images) != _rows(content):
             raise ValueError(f"role {role!r} has {len(images)} images, not {_rows(content)}")
         if content.codec == "raw":
-            yield f"images/{role}", _pixels(role, images, content.resolution)
+            yield f"images/{role}", _pixels(role, images, content.sides)
             continue
         encoded = _encoded(role, images, content, threads)
         ends = np.cumsum([0, *map(len, encoded)], dtype="<u8")
@@ -250,16 +250,16 @@ def _images(content: ShardContent, threads: int) -> Iterator[tuple[str, Array]]:
         yield f"offsets/{role}", ends
 
 
-def _pixels(role: str, images: Images, resolution: int) -> Array:
-    kind = image_kind("raw", resolution)
+def _pixels(role: str, images: Images, sides: tuple[int, int]) -> Array:
+    kind = image_kind("raw", sides)
     if not isinstance(images, np.ndarray) or not kind.accepts(images.dtype, images.shape[1:]):
-        raise ValueError(f"role {role!r} is not uint8 [n, {resolution}, {resolution}, 3]")
+        raise ValueError(f"role {role!r} is not uint8 [n, {sides[0]}, {sides[1]}, 3]")
     return np.ascontiguousarray(images)
 
 
 def _encoded(role: str, images: Images, content: ShardContent, threads: int) -> Sequence[bytes]:
     if isinstance(images, np.ndarray):
-        pixels = _pixels(role, images, content.resolution)
+        pixels = _pixels(role, images, content.sides)
         return encode_images(pixels.view(np.uint8), content.codec, threads=threads)
     if not all(isinstance(data, bytes) and data for data in images):
         raise ValueError(f"role {role!r} holds something else than encoded images")

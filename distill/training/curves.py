@@ -26,7 +26,9 @@ HEAD = 0.75  # inches above the panels
 COLOURS = ("#2f7fb8", "#e07b39", "#3a9d5d", "#b3261e", "#7b5ea7", "#6b6b6b", "#c2a300", "#0d9aa5")
 INK, FAINT = "#20242a", "#68707a"
 UNASKED = ("seconds",)  # drawn only where it is named
-SCORE = re.compile(r"^(?!loss|parent)(?:.*[_/])?(l1|ssim|perceptual|frechet|fid|kid|identity)(?:[_/].*)?$")
+SCORE = re.compile(
+    r"^(?!loss|parent)(?:.*[_/])?(l1|ssim|perceptual|frechet|kernel|fid|kid|identity)(?:[_/].*)?$"
+)
 HIGHER_IS_BETTER = ("ssim", "identity")
 AS_IT_IS = "lr"  # never smoothed, as scores
 LIMIT = 2.0  # a baseline further off than this many times the range of a curve is named, not drawn

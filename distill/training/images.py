@@ -1,7 +1,6 @@
 """Pictures to train on: a folder of images, or a data set of shards with the role `image`.
 
 A folder is decoded into memory once; a data set is read into memory where it fits, else picture by picture.
-R is the resolution, a power of two.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from distill.errors import DistillError
 from distill.faces.decode import PhotoError, read_photo
+from distill.shards.images.image_set import check_sides
 from distill.shards.images.picture import find_pictures, middle_square
 from distill.training.stored_images import StoredPixels, is_data_set, read_columns
 
@@ -29,10 +29,10 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """N pictures [R, R, 3]: `pixels` is an array or a data set, `weights` [N] says how often each is drawn.
+    """N pictures [H, W, 3]: `pixels` is an array or a data set, `weights` [N] says how often each is drawn.
 
-    `digest` (12 hex) changes with the pictures. `labels` [N] by name, where a data set has some: int16, float32
-    (NaN = not known) or str ("" = not known).
+    `resolution` is the height. `digest` (12 hex) changes with the pictures. `labels` [N] by name, where a data set
+    has some: int16, float32 (NaN = not known) or str ("" = not known).
     """
 
     pixels: Pixels | StoredPixels
@@ -44,8 +44,16 @@ class Images:
     def __len__(self) -> int:
         return len(self.weights)
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width."""
+        if isinstance(self.pixels, np.ndarray):
+            height, width = self.pixels.shape[1:3]
+            return height, width
+        return self.pixels.sides
+
     def read(self, numbers: NDArray[np.int64]) -> Pixels:
-        """Read pictures [B, R, R, 3] by number, in any order."""
+        """Read pictures [B, H, W, 3] by number, in any order."""
         if isinstance(self.pixels, np.ndarray):
             batch: Pixels = self.pixels[numbers]
         else:
@@ -60,34 +68,65 @@ def open_images(
     skipped: Callable[[str], None] = print,
     limit: int = MAX_SKIPPED,
     otherwise: str = "give --resolution",
+    any_shape: bool = False,
 ) -> Images:
     """Open a folder of images or a data set of them.
 
     `resolution` crops the images of a folder to the middle square and resizes them; those of a data set are averaged
-    down. Files of a folder that cannot be used are named to `skipped`; `otherwise` says what to do about sizes that
-    are not alike, or no power of two. Raises DistillError for more than `limit` of them, for no image, mixed sizes
-    without `resolution`, a side that is no power of two from 4 to 1024, and a data set that is incomplete, broken or
-    of other roles.
+    down to this height. Files of a folder that cannot be used are named to `skipped`; `otherwise` says what to do
+    about sizes that are not alike, or no power of two. Raises DistillError for more than `limit` of them, for no
+    image, mixed sizes without `resolution`, a data set that is incomplete, broken or of other roles, and, unless
+    `any_shape` is taken, for anything but squares with a power of two from 4 to 1024 a side.
     """
     if resolution is not None:
-        check_resolution(resolution)
+        _check_shape("resolution", resolution, resolution, any_shape=any_shape)
     if not path.is_dir():
         what = "a file" if path.exists() else "no such file or folder"
         raise DistillError(
             f"{path}: {what}; give a folder of images, or a data set of distill prepare-images"
         )
     if is_data_set(path):
-        return _open_data_set(path, resolution)
-    return _open_folder(path, resolution, skipped, limit, otherwise)
+        return _open_data_set(path, resolution, any_shape=any_shape)
+    return _open_folder(path, resolution, skipped, limit, otherwise, any_shape=any_shape)
 
 
-def check_resolution(resolution: int) -> None:
-    if resolution not in [4 << i for i in range(9)]:
-        raise DistillError(f"resolution {resolution} is no power of two from 4 to 1024")
+def stored_side(path: Path) -> int:
+    """Return the shorter side of the pictures of a data set, or of a folder's first picture.
+
+    Raises DistillError where there is neither.
+    """
+    if is_data_set(path):
+        return min(StoredPixels(path, None).sides)
+    for _, first in find_pictures(path)[0]:
+        try:
+            height, width = read_photo(first).shape[:2]
+        except PhotoError:
+            continue
+        return int(min(height, width))
+    raise DistillError(f"{path}: none of its pictures can be read")
+
+
+def _check_shape(what: str, height: int, width: int, *, any_shape: bool) -> None:
+    """Refuse pictures of a shape that is not taken."""
+    if any_shape:
+        check_sides(height, width)
+    elif height != width:
+        raise DistillError(
+            f"{what} has pictures of {width}×{height} px: squares are needed, as --resolution of distill"
+            " prepare-images makes them"
+        )
+    elif height not in [4 << i for i in range(9)]:
+        raise DistillError(f"{what} {height} is no power of two from 4 to 1024")
 
 
 def _open_folder(
-    folder: Path, resolution: int | None, skipped: Callable[[str], None], limit: int, otherwise: str
+    folder: Path,
+    resolution: int | None,
+    skipped: Callable[[str], None],
+    limit: int,
+    otherwise: str,
+    *,
+    any_shape: bool,
 ) -> Images:
     paths = sorted(path for _, path in find_pictures(folder)[0])
     if resolution is not None:
@@ -106,7 +145,7 @@ def _open_folder(
             if first is None:
                 first = (path, picture.shape[:2])
                 _check_memory(folder, len(paths), picture.shape[0])
-            _check_size(path, picture, first, otherwise)
+            _check_size(path, picture, first, otherwise, any_shape=any_shape)
         pictures.append(picture if resolution is None else middle_square(picture, resolution))
     if not pictures:
         raise DistillError(f"{folder}: none of its {len(paths)} images can be used; the first: {reports[0]}")
@@ -128,28 +167,33 @@ def _check_skips(folder: Path, reports: Sequence[str], limit: int) -> None:
         raise DistillError(f"{folder}: more than {limit} files cannot be used; the last: {reports[-1]}")
 
 
-def _check_size(path: Path, picture: Pixels, first: tuple[Path, tuple[int, ...]], otherwise: str) -> None:
+def _check_size(
+    path: Path, picture: Pixels, first: tuple[Path, tuple[int, ...]], otherwise: str, *, any_shape: bool
+) -> None:
     height, width = picture.shape[:2]
     if (height, width) != first[1]:
         there = f"{first[1][1]}×{first[1][0]}"
         raise DistillError(
             f"{path} is {width}×{height} px and {first[0].name} {there}: {otherwise} to bring all to one size"
         )
-    if height != width or height not in [4 << i for i in range(9)]:
+    if any_shape:
+        check_sides(height, width)
+    elif height != width or height not in [4 << i for i in range(9)]:
         raise DistillError(
             f"{path} is {width}×{height} px, not a square with a power of two as its side: {otherwise}"
         )
 
 
-def _open_data_set(folder: Path, resolution: int | None) -> Images:
+def _open_data_set(folder: Path, resolution: int | None, *, any_shape: bool) -> Images:
     weights, labels = read_columns(folder)
     stored = StoredPixels(folder, resolution)
-    check_resolution(stored.resolution)
+    height, width = stored.sides
+    _check_shape("resolution" if height == width else str(folder), height, width, any_shape=any_shape)
     numbers = np.arange(len(stored))
     return Images(
-        pixels=stored.read(numbers) if len(stored) * 3 * stored.resolution**2 <= MEMORY else stored,
+        pixels=stored.read(numbers) if len(stored) * 3 * height * width <= MEMORY else stored,
         weights=weights,
-        resolution=stored.resolution,
+        resolution=height,
         digest=stored.digest,
         labels=labels,
     )

@@ -127,7 +127,13 @@ def _open_stats(run: Run[Drawn], position: RunPosition, progress: Progress) -> S
 
 def latest(values: Mapping[str, float]) -> str:
     """The numbers of a run that are shown beside its progress."""
-    names = ("loss_g", "loss_d", "ada_p", "l1", *(name for name in values if name.startswith("frechet")))
+    names = (
+        "loss_g",
+        "loss_d",
+        "ada_p",
+        "l1",
+        *(name for name in values if name.startswith(("frechet", "kernel"))),
+    )
     return " ".join(f"{name} {values[name]:.3g}" for name in names if name in values)
 
 

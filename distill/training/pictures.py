@@ -32,9 +32,17 @@ def hold_out(count: int, held: int, seed: int) -> tuple[Numbers, Numbers]:
     return np.sort(order[held:]), np.sort(order[:held])
 
 
+def spread(numbers: Numbers, count: int) -> Numbers:
+    """Take at most `count` of some numbers, evenly spaced."""
+    chosen: Numbers = numbers[
+        np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(np.int64)
+    ]
+    return chosen
+
+
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Draws this process's part of each batch as float32 [B, 3, R, R] in [-1, 1]."""
+    """Draws this process's part of each batch as float32 [B, 3, H, W] in [-1, 1]."""
 
     images: Images
     numbers: Numbers  # that are trained on

@@ -7,7 +7,7 @@ Started by torchrun; a process that was started alone is a group of one, and not
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -58,6 +58,14 @@ def check_gpus(wanted: int) -> None:
         raise DistillError(f"{wanted} GPUs asked for, {there} usable here: ask for at most {there}")
 
 
+def check_norm(norm: str, device: str) -> None:
+    """Refuse batch normalisation over several processes on CPUs, where PyTorch cannot share its statistics."""
+    if norm == "batch" and world_size() > 1 and not device.startswith("cuda"):
+        raise DistillError(
+            "batch normalisation over several processes needs GPUs: take --norm instance, or one process"
+        )
+
+
 def average_gradients(parameters: Sequence[Tensor]) -> None:
     """Replace each gradient by its mean over all processes, in one message."""
     if world_size() == 1:
@@ -77,6 +85,12 @@ def sum_over_processes(values: Tensor) -> Tensor:
     total = values.clone()
     dist.all_reduce(total)
     return total
+
+
+def average_losses(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return each loss as its mean over all processes, so that a line of stats speaks of the whole batch."""
+    values = torch.stack([value.detach() for value in found.values()])
+    return dict(zip(found, (sum_over_processes(values) / world_size()).unbind(), strict=True))
 
 
 def gather(values_BX: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def is_data_set(folder: Path) -> bool:
 
 
 class StoredPixels:
-    """The pictures of a data set, [R, R, 3] each; can be pickled and used after a fork."""
+    """The pictures of a data set, [H, W, 3] each; can be pickled and used after a fork."""
 
     def __init__(self, folder: Path, resolution: int | None) -> None:
         try:
@@ -35,14 +35,14 @@ class StoredPixels:
             raise
         except DistillError as error:
             raise DistillError(str(error) if str(folder) in str(error) else f"{folder}: {error}") from error
-        self.resolution, self.digest = self._rows.resolution, self._rows.digest
+        self.sides, self.digest = self._rows.sides, self._rows.digest
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def read(self, numbers: NDArray[np.int64]) -> Pixels:
-        """Read pictures [B, R, R, 3] by number, in any order."""
-        batch = np.empty((len(numbers), self.resolution, self.resolution, 3), np.uint8)
+        """Read pictures [B, H, W, 3] by number, in any order."""
+        batch = np.empty((len(numbers), *self.sides, 3), np.uint8)
         for place, number in enumerate(numbers.tolist()):
             batch[place] = self._rows[number][ROLE].permute(1, 2, 0).numpy()
         return batch

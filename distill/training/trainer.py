@@ -89,11 +89,12 @@ class Watch(Protocol):
 FEW = 100  # rows: scores of fewer say little
 
 
-def few_scored(count: int, noun: str, option: str) -> str:
-    """The caution of a score on few rows; "" where there are enough, or none."""
+def few_scored(count: int, noun: str, option: str, *, of: str = "") -> str:
+    """The caution of a score on few rows (`of` what, for a person); "" where there are enough, or none."""
     if not 0 < count < FEW:
         return ""
-    return f"scored on {plural(count, noun)} only: small differences of a score say nothing; {option} holds out more"
+    what = f"{plural(count, noun)}{of}"
+    return f"scored on {what} only: small differences of a score say nothing; {option} holds out more"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,7 +146,7 @@ def test_teachers_of_other_domains_are_not_searched_for_faces(tiny_weights, tmp_
     ("options", "said"),
     [
         (["--data", "nowhere"], "no such file or folder"),
-        (["--data", "empty"], "hold no files"),
+        (["--data", "empty"], "no files in"),
         (["--data", "one"], "1 picture"),
         (["--show-nearest"], "needs --data"),
         (["--samples", "1"], "--samples"),

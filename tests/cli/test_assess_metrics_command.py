@@ -299,7 +299,7 @@ def test_a_dry_run_writes_nothing(tiny_weights, pictures, tmp_path, capsys):
         (["--metrics", "fid", "--data", "pictures", "--samples", "20"], "fid needs at least 100 samples"),
         (["--metrics", "fid", "--data", "pictures", "--psi", "0.5,x"], "--psi '0.5,x'"),
         (["--metrics", "fid", "--data", "pictures", "--psi", "nan"], "from 0 to 2"),
-        (["--metrics", "fid", "--data", "large"], "its pictures have 16 px, the generator draws 32"),
+        (["--metrics", "fid", "--data", "large"], "its pictures have 16×16 px, the generator draws 32"),
         (["--metrics", "fid", "--data", "tall"], "prepare-images --resolution 32"),
         (["--metrics", "fid", "--data", "nowhere"], "no such file or folder"),
         (["--metrics", "pr", "--data", "pictures", "--pictures", "3"], "3 pictures are too few"),

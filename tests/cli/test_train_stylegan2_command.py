@@ -238,7 +238,7 @@ def test_bad_input_is_one_line(faces: Path, tmp_path: Path, options: list[str], 
 
 
 def test_no_images_is_one_line(tmp_path: Path) -> None:
-    assert "hold no files" in str(failure("--data", tmp_path, "--out", tmp_path / "run"))
+    assert "no files in" in str(failure("--data", tmp_path, "--out", tmp_path / "run"))
 
 
 @pytest.mark.parametrize("name", ["generator.safetensors", "index.html", "reals.png", "recipe.json"])

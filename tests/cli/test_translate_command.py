@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from distill.cli.main import run
-from distill.faces.photos import cut_squares
+from distill.faces.photos import cut_middles
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.pix2pixhd_files import save_pth
 from distill.networks.student import StudentFacts, save_student
@@ -94,7 +94,7 @@ def test_a_drawing_in_which_no_face_is_found_goes_in_as_it_is(place, tmp_path, c
     assert found["inputs"] == ["source"], "what a person gives it is no target"
     assert found["results"][0]["box"] == [16, 0, 80, 64]
     assert (tmp_path / "out" / "pasted" / "drawing.png").is_file()
-    (cut,) = next(cut_squares([tmp_path / "drawing.png"], size=32, stems=["drawing"]))
+    (cut,) = next(cut_middles([tmp_path / "drawing.png"], sides=(32, 32), stems=["drawing"]))
     assert (cut.pixels == (255, 215, 0)).all(), "the gold square, to its edges"
     code, _, err = call(capsys, tmp_path / "drawing.png", *options, "--align", "none", "--all-faces")
     assert code == 2

@@ -219,7 +219,7 @@ def test_a_feature_encoder_is_told(tmp_path: Path) -> None:
     encoder = create(Architecture(inputs=3, ngf=4, downsamplings=2, blocks=0), seed=0)
     text = message(saved(tmp_path / "latest_net_E.pth", OrderedDict(encoder.state_dict())))
     assert "a feature encoder (*_net_E.pth)" in text
-    assert "*_net_G.pth beside it" in text
+    assert "the generator is the file *_net_G.pth" in text
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

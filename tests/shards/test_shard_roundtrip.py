@@ -188,14 +188,14 @@ def test_a_small_file_that_claims_a_huge_image_is_refused_by_its_header(codec_na
         start = data.index(b"\xff\xc0") + 5
         data[start : start + 4] = b"\xfe\x00\xfe\x00"
     with pytest.raises(ValueError, match="px where 16x16 belongs"):
-        decode_image(bytes(data), codec_name, resolution=16)
+        decode_image(bytes(data), codec_name, sides=(16, 16))
 
 
 @pytest.mark.parametrize("codec_name", ["raw", "jpeg", "webp"])
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"\xff\xd8\xff", b"GIF89a" + bytes(40)])
 def test_bytes_that_are_no_image_are_refused(codec_name: str, data: bytes) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        decode_image(data, codec_name, resolution=16)
+        decode_image(data, codec_name, sides=(16, 16))
 
 
 def test_bytes_do_not_depend_on_when_python_lets_go_of_a_data_set(

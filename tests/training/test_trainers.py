@@ -164,8 +164,8 @@ def test_from_python_it_needs_a_request_alone(folder: Path, tmp_path: Path) -> N
     result = run_training(open_trainer("toy"), request, device="cpu", quiet=True)
     assert result.weights.is_file()
     assert result.kimg == 0.008
-    with pytest.raises(DistillError, match="no trainer 'cyclegan'; the trainers are"):
-        open_trainer("cyclegan")
+    with pytest.raises(DistillError, match="no trainer 'stargan3'; the trainers are"):
+        open_trainer("stargan3")
 
 
 def test_names_that_are_no_utf8_are_escaped_on_page_and_terminal(

@@ -171,9 +171,10 @@ def wanted_pictures(
     side = generator.resolution
     advice = f"make a data set of them with distill prepare-images --resolution {side}"
     images = open_pictures(request.data, skipped=skipped, otherwise=advice)
-    if images.resolution % side:
+    height, width = images.sides
+    if height % side or height != width:
         raise DistillError(
-            f"{request.data}: its pictures have {images.resolution} px, the generator draws {side}: enlarging them"
+            f"{request.data}: its pictures have {width}×{height} px, the generator draws {side}: enlarging them"
             f" would change every score; give pictures of {side} px, or of a multiple"
         )
     whole = any(metric.full for metric in request.metrics)
@@ -195,7 +196,7 @@ def wanted_pictures(
     return (
         Wanted(source=source, outputs=feature_outputs(readers, most, most)),
         len(images),
-        images.resolution,
+        height,
     )
 
 

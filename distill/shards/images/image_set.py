@@ -47,15 +47,27 @@ def check_resolution(resolution: int) -> int:
     return resolution
 
 
-def image_recipe(*, resolution: int, codec: str, source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe of a set of images; `source` says what they are, and holds a hash of all of them."""
+def check_sides(height: int, width: int) -> None:
+    """Raise DistillError for images that are no picture to learn from."""
+    if min(height, width) < SMALLEST or max(height, width) > LARGEST:
+        raise DistillError(f"size {width}×{height}: sides of {SMALLEST} to {LARGEST} px are needed")
+
+
+def image_recipe(
+    *, resolution: int, codec: str, source: Mapping[str, Any], width: int | None = None
+) -> dict[str, Any]:
+    """Return the recipe of a set of images; `source` says what they are, and holds a hash of all of them.
+
+    `width` None: as wide as high.
+    """
     return {
         "task": "images",
         "inputs": [],
         "target": ROLE,
         "resolution": resolution,
+        **({} if width in (None, resolution) else {"width": width}),
         "codec": codec,
-        "shard_size": rows_per_shard(resolution),
+        "shard_size": rows_per_shard(resolution, width=width),
         "source": dict(source),
     }
 
@@ -77,14 +89,14 @@ def image_entry(
     return Entry(candidate=candidate, images={ROLE: image}, columns=columns)
 
 
-def check_room(folder: Path, *, images: int, resolution: int, codec: str) -> None:
+def check_room(folder: Path, *, images: int, resolution: int, codec: str, width: int | None = None) -> None:
     """Raise DiskFull where so many raw images do not fit; how small a codec makes them nobody knows before."""
     if codec != "raw":
         return
     there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     indices = shard_indices(folder) if folder.is_dir() else []
     done = sum(shard_path(folder, index).stat().st_size for index in indices)
-    needed, free = images * 3 * resolution**2 - done, shutil.disk_usage(there).free
+    needed, free = images * 3 * resolution * (width or resolution) - done, shutil.disk_usage(there).free
     if needed > free:
         raise DiskFull(
             f"{folder}: {size_text(needed)} are needed, {size_text(free)} are free; free some space"

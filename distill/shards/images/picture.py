@@ -1,4 +1,4 @@
-"""One picture → one square image: found, read, aligned or cropped, judged; a failure has a reason."""
+"""One picture → one image of a given size: found, read, aligned or cropped, judged; a failure has a reason."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from distill.errors import DistillError
 from distill.faces.alignment import ffhq_quad, warp_quad
 from distill.faces.decode import PhotoError, read_photo
 from distill.faces.find import find_photos
-from distill.faces.photos import photo_detector
+from distill.faces.photos import middle_box, middle_cut, photo_detector
 
 Pixels = NDArray[np.uint8]
 Align = Literal["ffhq", "none"]
@@ -31,11 +30,20 @@ GREY_SPREAD = 8.0  # mean difference of a pixel's largest and smallest channel; 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureSettings:
-    """What is done to each picture: `align` is "ffhq" (the face) or "none" (the middle square)."""
+    """What is done to each picture: `align` is "ffhq" (the face) or "none" (the middle, of the shape asked for).
+
+    `resolution` is the height; `width` None: as wide.
+    """
 
     resolution: int
     align: Align = "none"
     drop_grey: bool = False
+    width: int | None = None
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.resolution, self.width or self.resolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +76,7 @@ def find_pictures(folder: Path, out: Path | None = None) -> tuple[list[tuple[str
 
 
 def prepare_picture(picture: tuple[str, Path], settings: PictureSettings) -> PreparedPicture:
-    """Read one picture, cut it to [resolution, resolution, 3], and say whether it is grey."""
+    """Read one picture, cut it to [H, W, 3], and say whether it is grey."""
     name, path = picture
     try:
         photo = read_photo(path)
@@ -88,11 +96,7 @@ def prepare_picture(picture: tuple[str, Path], settings: PictureSettings) -> Pre
 
 def middle_square(photo: Pixels, resolution: int) -> Pixels:
     """Cut out the largest square in the middle and scale it (Lanczos, over the whole area when reducing)."""
-    height, width = photo.shape[:2]
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = Image.fromarray(photo[top : top + side, left : left + side])
-    return np.array(square.resize((resolution, resolution), Image.Resampling.LANCZOS))
+    return middle_cut(photo, (resolution, resolution))
 
 
 def is_grey(image: Pixels) -> bool:
@@ -119,4 +123,5 @@ def _face(path: Path, photo: Pixels, settings: PictureSettings) -> tuple[Pixels,
 
 
 def _middle(photo: Pixels, settings: PictureSettings) -> tuple[Pixels, float, int]:
-    return middle_square(photo, settings.resolution), min(photo.shape[:2]), 0
+    _, top, _, bottom = middle_box(photo, settings.sides)
+    return middle_cut(photo, settings.sides), bottom - top, 0

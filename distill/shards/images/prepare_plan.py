@@ -16,7 +16,13 @@ from distill.errors import DistillError
 from distill.faces.photos import photo_detector
 from distill.files import file_sha256
 from distill.parallel import default_workers, ordered
-from distill.shards.images.image_set import LabelColumn, check_resolution, check_room, image_recipe
+from distill.shards.images.image_set import (
+    LabelColumn,
+    check_resolution,
+    check_room,
+    check_sides,
+    image_recipe,
+)
 from distill.shards.images.labels import (
     ClassShare,
     LabelTable,
@@ -36,7 +42,8 @@ Advance = Callable[[int], object]  # called with the number of pictures done sin
 class PrepareImagesRequest:
     """A data set `out` to make of the pictures below `folder`.
 
-    `labels`: a CSV file; `balance`: "FILE.csv:COLUMN"; `max_skips`: a number, or a share such as "10%".
+    `resolution` is the height, `width` None: as wide. `labels`: a CSV file; `balance`: "FILE.csv:COLUMN";
+    `max_skips`: a number, or a share such as "10%".
     """
 
     folder: Path
@@ -49,6 +56,7 @@ class PrepareImagesRequest:
     codec: str = "raw"
     max_skips: str = "10%"
     workers: int | None = None
+    width: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +104,7 @@ class PreparationPlan:
 
 def find_source(request: PrepareImagesRequest) -> FoundPictures:
     """Find pictures and label file, and check the place. Raises DistillError for what is not there."""
-    check_resolution(request.resolution)
+    _check_shape(request)
     check_place(request.out)
     table, column = _table(request.labels, request.balance)
     pictures, others = find_pictures(request.folder, request.out)
@@ -116,9 +124,18 @@ def plan_preparation(
     """
     names = [name for name, _ in found.pictures]
     settings = PictureSettings(
-        resolution=request.resolution, align=request.align, drop_grey=request.drop_grey
+        resolution=request.resolution,
+        align=request.align,
+        drop_grey=request.drop_grey,
+        width=request.width,
     )
-    check_room(request.out, images=len(names), resolution=request.resolution, codec=request.codec)
+    check_room(
+        request.out,
+        images=len(names),
+        resolution=request.resolution,
+        width=request.width,
+        codec=request.codec,
+    )
     skips, labelled = most_skips(request.max_skips, len(names)), _labelled(found.table, names)
     texts = found.table.labels_of(names) if found.table else {}
     weights, shares = balanced_weights(texts[found.balance]) if found.balance else (None, {})
@@ -151,7 +168,21 @@ def _recipe(request: PrepareImagesRequest, found: FoundPictures, facts: Mapping[
         "balance": found.balance,
         **facts,
     }
-    return image_recipe(resolution=request.resolution, codec=request.codec, source=source)
+    return image_recipe(
+        resolution=request.resolution, width=request.width, codec=request.codec, source=source
+    )
+
+
+def _check_shape(request: PrepareImagesRequest) -> None:
+    """Refuse sizes that no trainer takes, and faces that are no squares."""
+    if request.width is None:
+        check_resolution(request.resolution)
+        return
+    check_sides(request.resolution, request.width)
+    if request.align == "ffhq" and request.width != request.resolution:
+        raise DistillError(
+            f"size {request.width}×{request.resolution}: faces are cut out as squares: leave out --align ffhq"
+        )
 
 
 def content_sha256(path: Path) -> str:

@@ -58,7 +58,7 @@ def result_lines(plan: PreparationPlan, result: PreparedImages) -> list[str]:
     dropped = dict(result.dropped)
     grey_dropped, before = dropped.pop(GREY, 0), written.rows - tally.kept
     rate = tally.done / max(result.seconds, 0.1)
-    small = f"their crop has fewer than {settings.resolution} pixels a side"
+    small = f"their crop is smaller than {_side(plan)} pixels"
     notes = [
         (before, f"{before} of them were there already: the next lines count the others"),
         (tally.grey, f"grey {tally.grey}, dropped {grey_dropped}"),
@@ -79,11 +79,13 @@ def result_lines(plan: PreparationPlan, result: PreparedImages) -> list[str]:
 
 
 def _most_bytes(plan: PreparationPlan) -> int:
-    return len(plan.pictures) * 3 * plan.settings.resolution**2
+    height, width = plan.settings.sides
+    return len(plan.pictures) * 3 * height * width
 
 
 def _side(plan: PreparationPlan) -> str:
-    return f"{plan.settings.resolution}×{plan.settings.resolution}"
+    height, width = plan.settings.sides
+    return f"{width}×{height}"
 
 
 def _balance(plan: PreparationPlan) -> str:

@@ -83,6 +83,8 @@ def page_title(found: Survey) -> str:
     word = sample_word(roles_of(found.recipe))
     plural = word if found.rows == 1 else f"{word}s"
     side = value_text(found.recipe.get("resolution"))
+    if "width" in found.recipe:
+        side = f"{value_text(found.recipe['width'])}×{side}"
     return f"{value_text(found.recipe.get('task'))}: {found.rows:,} {plural}, {side} px"
 
 

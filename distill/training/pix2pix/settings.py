@@ -12,7 +12,7 @@ from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, Norm
 from distill.training import processes
 from distill.training.pix2pix.augment import PAIRED, check_kinds
-from distill.training.pix2pix.schedule import Schedule
+from distill.training.schedule import Schedule
 from distill.training.settings import (
     Count,
     CountFromZero,

@@ -18,11 +18,11 @@ from distill.networks.perceptual import PerceptualFeatures
 from distill.networks.pix2pixhd import Architecture, create, create_discriminator
 from distill.training import processes
 from distill.training.average import average_decay, update_average
+from distill.training.optimise import Optimiser
 from distill.training.pix2pix.augment import apply_changes, draw_changes
-from distill.training.pix2pix.optimise import StudentOptimiser
-from distill.training.pix2pix.schedule import Schedule
 from distill.training.pix2pix.settings import SHAPE, Pix2PixSettings
 from distill.training.position import RunPosition, stream_seed
+from distill.training.schedule import Schedule
 
 AVERAGE_RAMP_UP = 0.05  # of the images seen: the longest half-life of the average
 
@@ -66,8 +66,8 @@ class Pix2PixHDStep:
         # What is shown, scored and saved: the average of the weights, or the weights.
         self.student = copy.deepcopy(self.generator).eval() if settings.average_kimg else self.generator
         self.discriminator = discriminator.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
-        self.g_optimiser = StudentOptimiser(self.generator, scaled=half is torch.float16)
-        self.d_optimiser = StudentOptimiser(self.discriminator, scaled=half is torch.float16)
+        self.g_optimiser = Optimiser(self.generator, scaled=half is torch.float16)
+        self.d_optimiser = Optimiser(self.discriminator, scaled=half is torch.float16)
         self._draw = compile_network(self.generator) if settings.compiled else self.generator
         self._judge = compile_network(self.discriminator) if settings.compiled else self.discriminator
 

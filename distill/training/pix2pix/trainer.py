@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from distill.devices import DTYPES
-from distill.errors import DistillError
 from distill.networks.perceptual import default_perceptual, load_perceptual
-from distill.networks.pix2pixhd import Norm
 from distill.networks.pix2pixhd_files import read_generator
 from distill.shards.dataset import TripletDataset
 from distill.shards.summary import sample_word
@@ -31,7 +29,7 @@ def make_step(plan: Plan) -> Pix2PixHDStep:
     inputs = len(dataset.roles) - 1
     init = read_generator(settings.init, input_channels=3 * inputs) if settings.init else None
     architecture = init.architecture if init else settings.architecture(inputs)
-    check_norm(architecture.norm, plan.device)
+    processes.check_norm(architecture.norm, plan.device)
     architecture.check_sides(dataset.resolution, dataset.resolution)
     name = default_perceptual() if settings.perceptual == "auto" else settings.perceptual
     features = load_perceptual(name, vgg19_file=settings.vgg19, device=plan.device)
@@ -47,14 +45,6 @@ def make_step(plan: Plan) -> Pix2PixHDStep:
     if init is not None:
         step.begin_from(init.network().state_dict())
     return step
-
-
-def check_norm(norm: Norm, device: str) -> None:
-    """Refuse batch normalisation over several processes on CPUs, where PyTorch cannot share its statistics."""
-    if norm == "batch" and processes.world_size() > 1 and not device.startswith("cuda"):
-        raise DistillError(
-            "batch normalisation over several processes needs GPUs: take --norm instance, or one process"
-        )
 
 
 def title(plan: Plan) -> str:

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.attributes.judge import selection
@@ -21,6 +20,7 @@ from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
 from distill.networks.student import StudentFacts, load_student, save_student
 from distill.shards.summary import sample_word
 from distill.training.page import BASELINES
+from distill.training.pictures import spread
 from distill.training.pix2pix.data import Triplets
 from distill.training.pix2pix.samples import SampleSheet
 from distill.training.pix2pix.settings import Pix2PixSettings
@@ -35,7 +35,6 @@ BASELINE_EDITS: dict[str, Callable[[Tensor], Tensor]] = dict(
 )
 
 Plan = TrainingPlan[Pix2PixSettings, Triplets]
-Rows = NDArray[np.int64]
 Scores = dict[str, float]
 
 
@@ -181,9 +180,3 @@ def student_facts(plan: Plan, step: Pix2PixHDStep) -> StudentFacts:
         preset=plan.preset,
         perceptual=step.features.name,
     )
-
-
-def spread(rows: Rows, count: int) -> Rows:
-    """Take at most `count` rows, evenly spaced."""
-    chosen: Rows = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
-    return chosen

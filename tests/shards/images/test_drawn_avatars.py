@@ -40,7 +40,7 @@ def test_a_set_of_avatars(tmp_path):
 
 
 def test_a_stopped_set_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda resolution: 10)
+    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda *_, **__: 10)
     stop = threading.Event()
     wanted = RenderAvatarsRequest(style="toon-head", n=40, out=tmp_path / "a", resolution=16, workers=1)
     with pytest.raises(Interrupted, match="2 shards done; the same command goes on from there"):

@@ -61,7 +61,7 @@ def test_workers_change_nothing(folder, tmp_path):
 
 
 def test_a_stopped_set_goes_on_to_the_same_bytes_and_counts_all_skips(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda resolution: 2)
+    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda *_, **__: 2)
     (folder / "aa.png").touch()
     (folder / "s.png").touch()
     stop = threading.Event()
@@ -82,7 +82,7 @@ def test_a_stopped_set_goes_on_to_the_same_bytes_and_counts_all_skips(folder, tm
 
 
 def test_skips_of_an_earlier_run_count(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda resolution: 2)
+    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda *_, **__: 2)
     (folder / "aa.png").touch()
     (folder / "t.png").touch()
     run(folder, tmp_path / "set", most_skips=2)
@@ -93,7 +93,7 @@ def test_skips_of_an_earlier_run_count(folder, tmp_path, monkeypatch):
 
 
 def test_labels_have_one_type_over_all_shards(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda resolution: 2)
+    monkeypatch.setattr("distill.shards.images.image_set.rows_per_shard", lambda *_, **__: 2)
     table = tmp_path / "labels.csv"
     table.write_text(
         "file,age,shots,note\na.png,3,1,7\nb.png,4,1,8\ngrey.png,5.5,1,x\nZ.webp,1,1,9\nc.jpg,,1,\n"

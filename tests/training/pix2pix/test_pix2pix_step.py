@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.networks.perceptual import NoFeatures
-from distill.training.pix2pix.schedule import Schedule
 from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
 from distill.training.position import RunPosition
+from distill.training.schedule import Schedule
 from distill.training.settings import changed
 
 TINY = Pix2PixSettings(

@@ -1,4 +1,4 @@
-"""Adam as Pix2PixHD uses it, with gradients gathered over parts of a batch and over processes."""
+"""Adam as image-to-image networks are trained, with gradients gathered over parts of a batch and over processes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from torch import Tensor, nn
 from distill.training import processes
 from distill.training.resume import load_adam
 
-BETAS = (0.5, 0.999)  # the public Pix2PixHD
+BETAS = (0.5, 0.999)  # the public Pix2PixHD, CycleGAN and StarGAN
 
 
-class StudentOptimiser:
-    """A network's parameters, their Adam, and the loss scaling of float16."""
+class Optimiser:
+    """The parameters of a network, or of several in a ModuleDict, their Adam, and the loss scaling of float16.
 
-    def __init__(self, network: nn.Module, *, scaled: bool) -> None:
-        self.parameters = list(network.parameters())
+    `clip`: the largest norm of a step's gradient, over all parameters together; None: as it is.
+    """
+
+    def __init__(self, network: nn.Module, *, scaled: bool, clip: float | None = None) -> None:
+        self.parameters, self.clip = list(network.parameters()), clip
         device = self.parameters[0].device.type
         self.adam = torch.optim.Adam(self.parameters, betas=BETAS, fused=device in ("cpu", "cuda"))
         self.scaler = torch.amp.GradScaler(device, enabled=scaled)
@@ -36,6 +39,9 @@ class StudentOptimiser:
         processes.average_gradients(self.parameters)
         for group in self.adam.param_groups:
             group["lr"] = lr
+        if self.clip is not None:
+            self.scaler.unscale_(self.adam)
+            nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.scaler.step(self.adam)
         self.scaler.update()
         self.adam.zero_grad(set_to_none=True)

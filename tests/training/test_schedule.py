@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from distill.training.pix2pix.schedule import Schedule
 from distill.training.pix2pix.settings import PRESETS
+from distill.training.schedule import Schedule
 
 
 def test_constant_then_straight_down_to_zero() -> None:

@@ -1,4 +1,4 @@
-"""What changes over a run: the losses at its start, and the learning rate. Pure functions of the triplets seen."""
+"""What changes over a run: the losses at its start, and the learning rate. Pure functions of the samples seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """`constant` triplets at the rate `lr`, then `decay` triplets of linear decay (the public Pix2PixHD).
+    """`constant` samples at the rate `lr`, then `decay` samples of linear decay (the public Pix2PixHD, CycleGAN).
 
     On the first `warm_up` of all these the generator learns from the distance of pixels alone: no discriminator, no
     perceptual features, so each takes a fraction of the time.
@@ -23,16 +23,16 @@ class Schedule:
 
     @property
     def samples(self) -> int:
-        """Triplets of the whole run."""
+        """Samples of the whole run."""
         return self.constant + self.decay
 
     def at(self, samples: int) -> float:
-        """The learning rate of an update that comes after so many triplets."""
+        """The learning rate of an update that comes after so many samples."""
         falling = samples - self.constant
         if falling < 0 or not self.decay:
             return self.lr
         return self.lr * max(0.0, 1.0 - falling / self.decay)
 
     def warms_up(self, samples: int) -> bool:
-        """Tell whether an update that comes after so many triplets is one of pixels alone."""
+        """Tell whether an update that comes after so many samples is one of pixels alone."""
         return samples < self.warm_up

@@ -1,0 +1,1 @@
+"""Train CycleGAN: two translators between two sets of pictures without partners."""
