@@ -90,7 +90,7 @@ STYLEGAN2 = (
         "--child",
         is_flag=True,
         default=None,
-        help="Of the generator of --init: one w draws in both, and coarse structure is kept.",
+        help="Of the generator of --init: one w draws in both; coarse structure and colours are kept.",
     ),
     click.option("--mirror", is_flag=True, default=None, help="Show half of the images mirrored."),
     batch,
