@@ -19,6 +19,7 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.networks.student import load_student, save_student
 
+TASKS = ("style-mix", "gender-swap", "ageing", "face-to-drawing")
 SELECTED = {"gender-swap": "builtin", "ageing": "builtin"}
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     )
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--shares", type=float, nargs="+", help="of the runs, as many")
-    parser.add_argument("--task", choices=("style-mix", "gender-swap", "ageing"), required=True)
+    parser.add_argument("--task", choices=TASKS, required=True)
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     try:
