@@ -182,6 +182,7 @@ def test_verify_checks_what_is_here(capsys):
         "style-mix",
         "gender-swap",
         "ageing",
+        "face-to-drawing",
         "portraits-encoder",
         "dlib-gender",
         "dlib-age",
