@@ -27,12 +27,14 @@ def refilter(dry_run: bool, as_json: bool, **given: Any) -> None:
 
     EXPRESSION compares scores, params and numeric labels by name (distill inspect shows them) with < <= > >= == !=,
     joined by and, or, not and brackets. Of a score with several numbers a row take one, as gender[0], or their min,
-    max or span; abs takes the size of a number. What is not a number compares as false. DIR is only read; the same
+    max or span; abs takes the size of a number. quantile(ssim, 0.6) is the value that 60 % of all rows of DIR lie
+    below; the recipe holds the number it came to. What is not a number compares as false. DIR is only read; the same
     command goes on where it was stopped.
 
     \b
     distill refilter data/swap --where 'identity < 0.5' --out data/swap-same-person
     distill refilter data/ageing --where 'span(age) > 25 and not 0.4 < gender[0] < 0.6' --out data/ageing-25
+    distill refilter data/pairs --where 'ssim >= quantile(ssim, 0.6)' --out data/pairs-best-40
     """
     from distill.cli.signals import stop_on_signals
     from distill.progress import Progress

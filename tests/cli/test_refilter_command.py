@@ -68,9 +68,34 @@ def test_a_dry_run_for_people(tmp_path, source, capsys):
     assert not (tmp_path / "kept").exists()
 
 
+def test_a_quantile_is_shown_and_the_recipe_holds_its_number(tmp_path, source, capsys):
+    out, where = tmp_path / "best", "ssim >= quantile(ssim, 0.6)"
+    assert refiltered(source, where, out, "--dry-run") == 0
+    table = capsys.readouterr().out
+    lines = table.splitlines()
+    asked = next(line for line in lines if line.startswith("quantile(ssim, 0.6) is "))
+    number = asked.split()[3].rstrip(",")
+    assert asked.endswith(", over 9 rows")
+    assert f"where ssim >= {number}" in lines
+    assert not out.exists()
+    assert refiltered(source, where, out, "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["where"] == f"ssim >= {number}"
+    assert done["quantiles"] == {"quantile(ssim, 0.6)": {"value": float(number), "rows": 9, "missing": 0}}
+    (step,) = json.loads((out / "recipe.json").read_text())["refiltered"]
+    assert step == {"from": DIGEST, "where": f"ssim >= {number}"}
+    assert refiltered(source, where, out) == 0, "the same command goes on"
+    assert refiltered(source, f"ssim >= {number}", out) == 0, "its number says the same"
+    capsys.readouterr()
+    assert refiltered(source, "ssim >= quantile(ssim, 0.9)", out) == 2
+    assert "; quantile(ssim, 0.9) is " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("where", "words"),
     [
+        ("ssim > quantile(ssim, 60)", "is a number from 0 to 1, not 60"),
+        ("ssim > quantile(ssim, 1)", "keeps none of the 9 rows of"),
         ("ssim <", "--where, column 7: the expression ends too early"),
         ("sim < 1", "did you mean ssim?; the columns are crossover, face_confidence, ssim"),
         ("ssim < 0.1", "keeps none of the 9 rows of"),

@@ -33,7 +33,9 @@ class LikenessFilter(Filter):
 
     least_side: ClassVar = 2 * RADIUS + 1
     reasons: ClassVar = {
-        "likeness.too-low": "take a smaller --min-ssim, or a second generator whose images are more like the first's"
+        "likeness.too-low": "take a smaller --min-ssim (-1 keeps all: distill refilter --where"
+        " 'ssim >= quantile(ssim, 0.6)' then finds the best 40 %), or a second generator whose images are more like"
+        " the first's"
     }
 
     def judge(self, batch: Batch, recipe: Recipe) -> None:

@@ -3,7 +3,8 @@
 It is Python's own syntax, read by `ast`, of which only this is let through; nothing is ever run as Python: names of
 columns, numbers, comparisons (chained ones too), and/or/not, brackets, one number of a column that holds several
 (`gender[0]`), and min, max, span and abs of numbers. `min`, `max` and `span` (the largest less the smallest) take one
-column of several numbers a row, or several values.
+column of several numbers a row, or several values. `quantile(ssim, 0.6)` is one number for all rows, put in by
+`quantile.settle` before an expression is asked about rows.
 
 n rows; a column is [n], or [n, k] with k numbers a row.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ REDUCE: dict[str, Callable[[Array], Any]] = {
     "max": lambda array: np.max(array, axis=-1),
     "span": lambda array: np.max(array, axis=-1) - np.min(array, axis=-1),
 }
-FUNCTIONS = (*REDUCE, "abs")
+QUANTILE = "quantile"
+FUNCTIONS = (*REDUCE, "abs", QUANTILE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Expression:
         return list(dict.fromkeys(found))
 
     @property
+    def quantiles(self) -> list[ast.Call]:
+        """The quantiles in it, which need the numbers of all rows."""
+        return [node for node in walk(self.root) if is_quantile(node)]
+
+    @property
     def terms(self) -> list[Expression]:
         """The parts that must all hold: those joined by the outermost `and`, else the whole."""
         root = self.root
@@ -81,26 +88,26 @@ class Expression:
         A number is compared in the type of its column: a float32 score equals 0.9 where float32(0.9) is stored.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # 1e300 is infinite beside a float32
-            return np.broadcast_to(self._value(self.root, columns), (n,)).astype(np.bool_)
+            return np.broadcast_to(self.value(self.root, columns), (n,)).astype(np.bool_)
 
-    def _value(self, node: ast.expr, columns: Mapping[str, Array]) -> Any:
-        """A number, or an array [n] or [n, k]."""
+    def value(self, node: ast.expr, columns: Mapping[str, Array]) -> Any:
+        """Return what a part of it comes to: a number, or an array [n] or [n, k]."""
         match node:
             case ast.Constant(value=value):
                 return value
             case ast.Name(id=name):
                 return _numbers_of(self.names[name], columns)
             case ast.Call(func=ast.Name(id=function), args=args):
-                return _reduced(function, [self._value(item, columns) for item in args])
+                return _reduced(function, [self.value(item, columns) for item in args])
             case ast.UnaryOp(op=ast.USub(), operand=inner):
-                return -self._value(inner, columns)
+                return -self.value(inner, columns)
             case ast.UnaryOp(operand=inner):
-                return np.logical_not(self._value(inner, columns))
+                return np.logical_not(self.value(inner, columns))
             case ast.BoolOp(op=op, values=parts):
                 join = np.logical_and if isinstance(op, ast.And) else np.logical_or
-                return join.reduce(np.broadcast_arrays(*(self._value(item, columns) for item in parts)))
+                return join.reduce(np.broadcast_arrays(*(self.value(item, columns) for item in parts)))
             case ast.Compare(left=left, ops=ops, comparators=rest):
-                values = [self._value(item, columns) for item in (left, *rest)]
+                values = [self.value(item, columns) for item in (left, *rest)]
                 pairs = zip(ops, values[:-1], values[1:], strict=True)
                 found = [COMPARE[type(op)](a, b) for op, a, b in pairs]
                 return np.logical_and.reduce(np.broadcast_arrays(*found))
@@ -119,6 +126,10 @@ def _reduced(function: str, values: list[Any]) -> Any:
         return np.abs(values[0])
     array = values[0] if len(values) == 1 else np.stack(np.broadcast_arrays(*values), axis=-1)
     return REDUCE[function](array)
+
+
+def is_quantile(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == QUANTILE
 
 
 def walk(node: ast.AST) -> Iterator[ast.AST]:

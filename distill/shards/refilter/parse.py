@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from distill.errors import DistillError
-from distill.shards.refilter.expression import COMPARE, FUNCTIONS, Expression, NamedColumn, walk
+from distill.shards.refilter.expression import (
+    COMPARE,
+    FUNCTIONS,
+    QUANTILE,
+    Expression,
+    NamedColumn,
+    is_quantile,
+    walk,
+)
 
 LONGEST = 2000  # characters
 DEEPEST = 50  # nodes inside one another
@@ -40,9 +48,15 @@ def parse(text: str, shapes: Mapping[str, tuple[int, ...]]) -> Expression:
         raise ExpressionError(f"an expression of {len(text)} characters is too long: {LONGEST} are allowed")
     checker = _Checker(text, shapes)
     root = checker.truth(_tree(text), 0)
-    if not any(isinstance(node, ast.Name) for node in walk(root)):
-        checker.fail(None, f"no column is named, so every row is alike; {checker.known()}")
-    return Expression(root, checker.names)
+    expression = Expression(root, checker.names)
+    if _names(root) == sum(map(_names, expression.quantiles)):
+        beside = " beside the quantile" if expression.quantiles else ""
+        checker.fail(None, f"no column is named{beside}, so every row is alike; {checker.known()}")
+    return expression
+
+
+def _names(node: ast.AST) -> int:
+    return sum(isinstance(inner, ast.Name) for inner in walk(node))
 
 
 def _tree(text: str) -> ast.expr:
@@ -114,7 +128,7 @@ class _Checker:
                 self.fail(node, "there is no arithmetic")
         self.fail(
             node,
-            "only names of columns, numbers, comparisons, and, or, not, min, max, span and abs are known",
+            f"only names of columns, numbers, comparisons, and, or, not, {', '.join(FUNCTIONS)} are known",
         )
 
     def _call(self, node: ast.Call, function: str, depth: int) -> ast.expr:
@@ -122,6 +136,8 @@ class _Checker:
             self.fail(node, f"no function {_short(function)!r}; the functions are {', '.join(FUNCTIONS)}")
         if node.keywords or not node.args:
             self.fail(node, f"{function} takes numbers in brackets")
+        if function == QUANTILE:
+            return self._quantile(node, depth)
         if function == "abs" and len(node.args) > 1:
             self.fail(node, f"abs takes one number, not {len(node.args)}")
         one = function != "abs" and len(node.args) == 1
@@ -131,6 +147,18 @@ class _Checker:
                 node, f"{function} takes a column of several numbers a row, or several numbers, not one"
             )
         return ast.Call(ast.Name(function), args, [])
+
+    def _quantile(self, node: ast.Call, depth: int) -> ast.expr:
+        if len(node.args) != 2:
+            self.fail(node, "quantile takes a column and a part of the rows, as quantile(ssim, 0.6)")
+        inner, part = node.args
+        if not (isinstance(part, ast.Constant) and type(part.value) in (int, float) and 0 <= part.value <= 1):  # type: ignore[operator]
+            said = _short(ast.unparse(part))
+            self.fail(part, f"the part of the rows below a quantile is a number from 0 to 1, not {said}")
+        number = self.number(inner, depth + 1)
+        if any(map(is_quantile, walk(number))) or not _names(number):
+            self.fail(inner, "a quantile is taken of a column, and this is the same in every row")
+        return ast.Call(ast.Name(QUANTILE), [number, part], [])
 
     def _column(self, node: ast.expr, index: int | None, *, several: bool) -> ast.Name:
         text = ast.unparse(node).replace(" ", "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from distill.shards.folder import ShardReport, manifest_reports, read_manifest, 
 from distill.shards.read import ShardReader, open_shard
 from distill.shards.refilter.expression import Expression
 from distill.shards.refilter.parse import ExpressionError, parse
+from distill.shards.refilter.quantile import Quantile, settle
 
 REASON = "refilter"  # of candidates that were accepted once
 Array = NDArray[np.generic]
@@ -79,7 +80,7 @@ class Range:
 class Refilter:
     """A decision over a whole data set: `shards` are what each new shard is made of.
 
-    `kept_by`: rows that each term of the expression alone would keep.
+    `where` has numbers in place of its quantiles. `kept_by`: rows that each term of the expression alone would keep.
     """
 
     source: Path
@@ -88,6 +89,7 @@ class Refilter:
     recipe: dict[str, Any]
     digest: str
     where: str
+    quantiles: Sequence[Quantile]
     shards: tuple[tuple[Part, ...], ...]
     ranges: Sequence[Range]
     kept_by: Mapping[str, int]
@@ -176,7 +178,7 @@ def decide(request: RefilterRequest, *, progress: Advance = lambda count: None) 
     source = request.folder
     manifest = read_manifest(source)
     reports = manifest_reports(manifest)
-    expression = _parsed(source, request.where, reports[0])
+    expression, quantiles = _settled(_parsed(source, request.where, reports[0]), source, reports)
     ranges = {(c.name, c.index): Range(shown=str(c)) for c in expression.columns}
     kept_by = {str(term): 0 for term in expression.terms}
     layout = _Layout(size=_shard_size(manifest["recipe"], reports))
@@ -193,7 +195,7 @@ def decide(request: RefilterRequest, *, progress: Advance = lambda count: None) 
     recipe = refiltered_recipe(manifest["recipe"], manifest["digest"], str(expression))
     found = Refilter(
         source=source, out=request.out, reports=reports, recipe=recipe, digest=digest_of(recipe),
-        where=str(expression),
+        where=str(expression), quantiles=quantiles,
         shards=layout.close(), ranges=list(ranges.values()), kept_by=kept_by,
     )  # fmt: skip
     if not found.kept:
@@ -240,6 +242,21 @@ def _parsed(source: Path, where: str, report: ShardReport) -> Expression:
                 f"--where: {text} is a text, and rows are chosen by numbers alone"
             ) from error
         raise ExpressionError(f"--where, {error}") from error
+
+
+def _settled(
+    expression: Expression, source: Path, reports: Sequence[ShardReport]
+) -> tuple[Expression, Sequence[Quantile]]:
+    """Put the numbers that quantiles over all shards come to in their place."""
+    if not expression.quantiles:
+        return expression, ()
+
+    def tables() -> Iterator[tuple[Mapping[str, Array], int]]:
+        for report in reports:
+            with open_shard(shard_path(source, report.index), report=report) as reader:
+                yield _columns(reader, expression), reader.rows
+
+    return settle(expression, tables())
 
 
 def _columns(reader: ShardReader, expression: Expression) -> dict[str, Array]:

@@ -38,6 +38,10 @@ def facts(plan: Refilter, reports: Sequence[ShardReport] | None = None) -> dict[
         "source": str(plan.source),
         "from": plan.recipe["refiltered"][-1]["from"],
         "where": plan.where,
+        "quantiles": {
+            found.text: {"value": found.value, "rows": found.rows, "missing": found.missing}
+            for found in plan.quantiles
+        },
         "out": str(plan.out),
         "digest": plan.digest,
         "rows": plan.rows,
@@ -66,6 +70,7 @@ def _table(plan: Refilter) -> list[str]:
     return [
         f"{plan.source} ({task}, digest {digest}): {plan.rows} rows in {plural(len(plan.reports), 'shard')}",
         f"where {plan.where}",
+        *map(str, plan.quantiles),
         "",
         *(f"{name:{width}}  {count:8d}  {count / plan.rows:6.1%}" for name, count in shares),
         "",

@@ -110,7 +110,8 @@ def _difference(plan: Refilter, found: Mapping[str, Any]) -> str:
     if there["from"] != here["from"]:
         return f"was made from the data set {there['from']}, {plan.source} is {here['from']}"
     if there["where"] != here["where"]:
-        return f"was made with --where {there['where']!r}, not {here['where']!r}"
+        now = "".join(f"; {quantile}" for quantile in plan.quantiles)
+        return f"was made with --where {there['where']!r}, not {here['where']!r}{now}"
     return "was made from the same data set through other steps"
 
 
