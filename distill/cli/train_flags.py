@@ -160,7 +160,40 @@ CYCLEGAN = (
         help="Part of either domain that is held out for scores.  [preset]",
     ),
 )
-FLAGS = {"cyclegan": CYCLEGAN, "encoder": ENCODER, "pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}
+STARGAN = (
+    click.option(
+        "--attributes",
+        metavar="A,B,…",
+        help="What to learn to change, by the labels of --data, such as gender=female or gender=female,age>=50.",
+    ),
+    click.option("--resolution", type=COUNT, help="Height in px, a divisor of the stored one.  [theirs]"),
+    click.option("--constant-updates", type=COUNT, help="At the full learning rate.  [preset]"),
+    click.option(
+        "--decay-updates",
+        type=click.IntRange(0, options.MAX_COUNT),
+        help="Of linear decay to 0 after them.  [preset]",
+    ),
+    click.option(
+        "--init",
+        type=PATH,
+        metavar="FILE",
+        help="Start from this generator: *-G.ckpt as published, or safetensors; its critic is read beside it.",
+    ),
+    batch,
+    lr,
+    click.option(
+        "--val-fraction",
+        type=options.FiniteRange(0, 1, max_open=True),
+        help="Part of the pictures that is held out for scores.  [preset]",
+    ),
+)
+FLAGS = {
+    "cyclegan": CYCLEGAN,
+    "encoder": ENCODER,
+    "pix2pix": PIX2PIX,
+    "stargan": STARGAN,
+    "stylegan2": STYLEGAN2,
+}
 DATA_OF = {  # where --data is not needed, or more than one thing
     "cyclegan": click.option(
         "--data",
@@ -168,6 +201,12 @@ DATA_OF = {  # where --data is not needed, or more than one thing
         required=True,
         help="A labelled image set (with --domains), pictures of the first domain (with --data-b), or a folder with"
         " trainA and trainB.",
+    ),
+    "stargan": click.option(
+        "--data",
+        type=PATH,
+        required=True,
+        help="A labelled image set, as distill prepare-images --labels makes it.",
     ),
     "encoder": click.option(
         "--data",
@@ -212,6 +251,17 @@ ABOUT = {
     distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
     distill train-pix2pix --data runs/demo --set ngf=48 --set lean=true --out runs/wider
     distill train-pix2pix --data runs/drawings --reverse --out runs/drawing-to-face
+    """,
+    "stargan": """Train a StarGAN: one network that puts several attributes of a picture on or off, from labels alone.
+
+    --data is a labelled image set. --out gets stargan.safetensors and its critic, stargan-critic.safetensors, which
+    `distill translate --model RUN --edit gender=female` uses, index.html with pictures, scores and curves,
+    stats.jsonl and checkpoints. Ctrl-C saves; the same command with --resume goes on, exactly. Presets: paper, demo
+    (for pictures below 128 px, on a CPU).
+
+    \b
+    distill train-stargan --data data/faces --attributes gender=female --out runs/gender
+    distill train-stargan --data data/faces128 --attributes 'gender=female,age>=50' --gpus 2 --out runs/both --resume
     """,
     "stylegan2": """Train a StyleGAN2 on a folder of images or an image set, with adaptive augmentation.
 
