@@ -84,7 +84,10 @@ def edit_of_column(column: str) -> AskedEdit:
 
 
 def has_value(edit: AskedEdit, kind: Kind, scores_N: Floats) -> list[bool | None]:
-    """Tell which faces have the edit's value already, None without a score; of numbers the median parts the two."""
+    """Tell which faces have the edit's value already, None without a score.
+
+    Of numbers the median parts the two; it belongs to the lower side.
+    """
     known = scores_N[np.isfinite(scores_N)]
     middle = MIDDLE if kind == "probability" else float(np.median(known)) if len(known) else np.nan
     return [

@@ -150,7 +150,10 @@ def _hashes(files: Sequence[Path], folder: Path) -> list[dict[str, str]]:
 
 
 def check_names(photos: Sequence[Path]) -> None:
-    """Raise DistillError where two photographs have one stem, by which methods' pictures are matched."""
+    """Raise DistillError where two photographs have one stem, by which pictures are matched, or it is no text."""
+    for path in photos:
+        if path_text(path.stem) != path.stem:
+            raise DistillError(f"{path_text(path)}: the name is no plain text: rename it")
     counts = Counter(path.stem for path in photos)
     if twice := [path for path in photos if counts[path.stem] > 1]:
         raise DistillError(

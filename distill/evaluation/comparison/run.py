@@ -89,7 +89,7 @@ class Comparison:
             "features": self.features.name,
             "perceptual": self.perceptual.name,
             "methods": {
-                method.name: {"what": method.what, "kind": method.kind, **method.facts}
+                method.name: {"what": path_text(method.what, line=False), "kind": method.kind, **method.facts}
                 for method in self.methods
             },
         }

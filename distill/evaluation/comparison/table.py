@@ -91,13 +91,16 @@ def legend(
         f" {plural(real, 'real picture')} of the target, by the features {features}.",
         "Identity: mean distance of dlib's descriptors to the photograph's, over pictures in which a face is found;"
         " same person: the share below 0.6.",
-        f"To input: perceptual distance to the photograph, by {perceptual}; no aim in itself, 0 for a copy.",
         "No face: the share of pictures in which dlib finds none; they count as failures in success and same person.",
     ]
     if edit.attribute is not None and edit.attribute in kinds:
         value = kinds[edit.attribute] == "value"
         does = f"moves the wanted way ({edit.wish})" if value else f"shows {edit.wish}"
         lines.insert(2, f"Success: the share that {does}, as {judge} reads it.")
+    if perceptual != "none":
+        lines.append(
+            f"To input: perceptual distance to the photograph, by {perceptual}; no aim in itself, 0 for a copy."
+        )
     if any(kind == "value" and not name.endswith("_spread") for name, kind in kinds.items()):
         lines.append("Moved (abs.): the mean, and in brackets the mean of absolute moves.")
     return lines
