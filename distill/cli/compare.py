@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 @click.command("compare", short_help="Set methods of face editing beside each other in one table.")
 @click.argument("photos", metavar="[PHOTOS]", required=False, type=options.PATH)
 @click.option("--truth", type=options.PATH,
-              help="Instead of PHOTOS: a folder of true pairs with a CSV table, whose column is --edit.")  # fmt: skip
-@click.option("--edit", required=True, type=options.TEXT, metavar="ATTRIBUTE=VALUE",
+              help="Instead of PHOTOS: a folder of true pairs, with a CSV table that names them.")  # fmt: skip
+@click.option("--column", type=options.TEXT,
+              help="With --truth: the column of the edited pictures.  [--edit, or the only one]")  # fmt: skip
+@click.option("--edit", type=options.TEXT, metavar="ATTRIBUTE=VALUE",
               help="gender=female or male, age=older or younger, or ATTRIBUTE=yes|no of a --scorer.")  # fmt: skip
 @click.option("--method", "methods", multiple=True, type=options.TEXT, metavar="NAME=WHAT",
-              help="A student (name, run or file; of a CycleGAN's run RUN:a2b or RUN:b2a), a latent edit"
-                   " (portraits:w, :w+, :pti, :encoder), or a folder of pictures.")  # fmt: skip
+              help="A student (name, run or file; RUN:b2a of a CycleGAN; RUN:gender=female of a StarGAN), a"
+                   " latent edit (portraits:w, :w+, :pti, :encoder), or a folder of pictures.")  # fmt: skip
 @click.option(
     "--labels", type=options.FILE, help="CSV of who has the attribute already.  [the scorer says so]"
 )
@@ -66,7 +68,7 @@ def compare(dry_run: bool, as_json: bool, methods: tuple[str, ...], **given: Any
     \b
     distill compare portraits/ --edit gender=female --labels labels.csv --method student=gender-swap
         --method 'encoder=portraits:encoder' --method other=made-elsewhere/ --out table
-    distill compare --truth people/pairs --edit older --method student=ageing --out truth
+    distill compare --truth people/pairs --column older --method student=ageing --out truth
     """
     from distill.evaluation.comparison.report import FILES, MADE_BY
     from distill.evaluation.comparison.run import prepare
@@ -97,7 +99,12 @@ def check_place(photos: Path | None, given: dict[str, Any]) -> None:
     """Raise UsageError unless one place of pictures is given, and for options that go with the other."""
     if (photos is None) == (given["truth"] is None):
         raise click.UsageError("give one of PHOTOS, a folder of photographs, and --truth DIR, true pairs")
-    if given["truth"] is not None:
+    if given["truth"] is None:
+        if given["edit"] is None:
+            raise click.UsageError("--edit says what is compared, such as gender=female or age=older")
+        if given["column"] is not None:
+            raise click.UsageError("--column goes with --truth: it names a column of its table")
+    else:
         for name in ("labels", "real"):
             if given[name] is not None:
                 raise click.UsageError(f"--{name} goes with PHOTOS: true pairs say what they should become")

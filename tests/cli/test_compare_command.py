@@ -15,6 +15,9 @@ from distill.attributes.judge import Judge
 from distill.cli.main import run
 from distill.evaluation.comparison.measure import PictureMeter
 from distill.evaluation.comparison.student_drawer import StudentDrawer
+from distill.networks.edits import EditAttribute
+from distill.networks.stargan import StarGANArchitecture, create_generator
+from distill.networks.student import StudentFacts, save_student
 
 FAST = ("--features", "pixels8", "--perceptual", "none", "--device", "cpu", "--scorer", "mine")
 
@@ -214,6 +217,30 @@ def test_a_dry_run_says_what_is_there_and_writes_nothing(tmp_path: Path, capsys)
     compared(capsys, photos, out, *method)
     assert run(words(photos, out, *method, "--dry-run")) == 0
     assert "4 photographs, 4 done already" in capsys.readouterr().out
+
+
+def test_a_student_that_takes_an_edit_is_told_it(tmp_path: Path, capsys) -> None:
+    photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
+    known = EditAttribute(label="gender", value="female", values=("female", "male"))
+    facts = StudentFacts(inputs=("image",), target="image", resolution=16, attributes=(known,))
+    star = tmp_path / "stargan.safetensors"
+    save_student(star, create_generator(StarGANArchitecture(attributes=1, width=4, blocks=1), seed=0), facts)
+    given = (
+        "--method",
+        f"a={star}",
+        "--method",
+        f"b={star}:gender=female",
+        "--method",
+        f"c={star}:gender=male",
+    )
+    found = compared(capsys, photos, out, *given, "--size", "64")
+    rows = found["rows"]
+    assert found["methods"]["a"]["edits"] == ["gender=female"]
+    assert rows["a"]["l1_to_input"] == rows["b"]["l1_to_input"] != rows["c"]["l1_to_input"]
+    assert "a works at 16 px: its pictures are scaled to 64 px" in " ".join(found["notes"])
+    assert "--edit smile=yes: this student does not know it" in error_of(
+        capsys, photos, out, "--method", f"d={star}:smile=yes"
+    )
 
 
 def test_true_pairs_add_the_distance_to_the_truth(tmp_path: Path, capsys) -> None:

@@ -58,6 +58,11 @@ class AskedEdit:
             else f"{self.attribute}: {self.value}"
         )
 
+    def word(self, way: int) -> str:
+        """Say the edit that moves the score this way: gender=female for 1."""
+        values = VALUES.get(self.attribute or "", OTHER_VALUES)
+        return f"{self.attribute}={next(value for value, each in values.items() if each == way)}"
+
 
 def parse_edit(text: str) -> AskedEdit:
     """Read ATTRIBUTE=VALUE. Raises DistillError for another form, and a value that the attribute does not have."""

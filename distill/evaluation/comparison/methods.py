@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 from distill.editing.embedding import Space
@@ -15,13 +17,13 @@ from distill.evaluation.comparison.photo_list import FrozenFace
 from distill.evaluation.comparison.picture_folder import PictureFolder, open_picture_folder
 from distill.evaluation.comparison.request import COPIED, CompareRequest, NamedMethod
 from distill.evaluation.comparison.run_stats import run_minutes
-from distill.evaluation.comparison.student_drawer import open_student
+from distill.evaluation.comparison.student_drawer import StudentDrawer, open_student
 from distill.evaluation.in_teacher import direction_of
 from distill.faces.alignment import Pixels
 from distill.files import path_text, user_path
 from distill.generation.edits import AlongDirection
 from distill.generation.recipe import TaskRecipe
-from distill.networks.student import IN_RUN
+from distill.networks.student_kinds import KINDS
 from distill.schema import canonical_json
 from distill.stylegan2.load import load_generator
 from distill.timing import ImageTime
@@ -93,18 +95,22 @@ def _open(
     if source and last in SPACES:
         return _latent(method, source, last, request, edit, recipes)
     if source and last in DIRECTIONS:
-        return _student(method, source, request, reverse=DIRECTIONS[last])
+        return _student(method, open_student(source, request, edit, reverse=DIRECTIONS[last]))
+    if source and re.search("[=<>]", last):
+        return _student(method, open_student(source, request, edit, own=last))
     path = user_path(method.what)
     named = entry_of_kind(method.what, "student") is not None
-    if not named and path.is_dir() and not any((path / name).is_file() for name in IN_RUN):
+    if not named and path.is_dir() and not is_run(path):
         return _folder(method, open_picture_folder(path))
-    return _student(method, method.what, request)
+    return _student(method, open_student(method.what, request, edit))
 
 
-def _student(
-    method: NamedMethod, source: str, request: CompareRequest, *, reverse: bool = False
-) -> ComparedMethod:
-    drawer = open_student(source, request, reverse=reverse)
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is that of a training run, with a student in it."""
+    return any((folder / name).is_file() for kind in KINDS for name in kind.in_run)
+
+
+def _student(method: NamedMethod, drawer: StudentDrawer) -> ComparedMethod:
     student, facts = drawer.student, drawer.student.facts
     return ComparedMethod(
         name=method.name,
@@ -113,7 +119,7 @@ def _student(
         draw=drawer.draw,
         identity=lambda faces: drawer.identity,
         size=drawer.size,
-        batch=request.batch,
+        batch=drawer.translate.batch,
         time=drawer.time,
         samples=None if facts.kimg is None else 1000 * facts.kimg,
         minutes=run_minutes(student.path.parent, facts.kimg),

@@ -79,7 +79,7 @@ def plan_photos(request: CompareRequest, judge: Judge) -> PhotoPlan:
 
 def _plan_folder(request: CompareRequest, judge: Judge) -> PhotoPlan:
     assert request.photos is not None
-    edit = parse_edit(request.edit)
+    edit = parse_edit(request.edit or "")
     photos = _files(request.photos, request.out)
     real = None if request.real is None else _files(request.real, request.out)
     check_names(photos)
@@ -104,8 +104,9 @@ def _plan_folder(request: CompareRequest, judge: Judge) -> PhotoPlan:
 
 def _plan_truth(request: CompareRequest, judge: Judge) -> PhotoPlan:
     assert request.truth is not None
-    found = read_true_pairs(request.truth, request.edit)
-    edit = edit_of_column(found.edit)
+    said = request.edit if request.edit and "=" in request.edit else None
+    found = read_true_pairs(request.truth, request.column or (None if said else request.edit))
+    edit = parse_edit(said) if said else edit_of_column(found.edit)
     plan = PhotoPlan(
         edit=edit,
         photos=[pair.source for pair in found.pairs],

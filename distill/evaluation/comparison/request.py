@@ -32,15 +32,17 @@ class NamedMethod:
 class CompareRequest:
     """Which methods, on which photographs (or, with `truth`, true pairs), for which edit.
 
+    `column`: of the pictures with the true edit; what it does is told by `edit`, else by its name.
     `labels` None: the scorer says who has the edit's value. `real` None: the photographs that have it. `size` None:
     the largest of the methods' sizes. `limit`: at most so many photographs on either side, evenly spread.
     `strength` None: the task's.
     """
 
     photos: Path | None
-    edit: str
+    edit: str | None
     out: Path
     truth: Path | None = None
+    column: str | None = None
     methods: Sequence[NamedMethod] = ()
     labels: Path | None = None
     real: Path | None = None
