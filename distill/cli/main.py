@@ -44,6 +44,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "align": ("distill.cli.align:align", "Crop the faces of photographs the way FFHQ is cropped."),
     "evaluate": ("distill.cli.evaluate:evaluate", "Score a student beside two baselines, and time it."),
+    "compare": (
+        "distill.cli.compare:compare",
+        "Set methods of face editing beside each other in one table.",
+    ),
     "plot": ("distill.cli.plot:plot", "Draw the losses and scores of training runs."),
     "translate": ("distill.cli.translate:translate", "Run a student on photographs."),
     "project": ("distill.cli.project:project", "Put photographs into the latent space of a generator."),

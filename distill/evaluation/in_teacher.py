@@ -91,17 +91,24 @@ def open_latent_edit(
     return EditInTeacher(edit=edit, teacher=teacher, default_strength=request.strength is None)
 
 
-def direction_of(attribute: str, teacher: str, sha256: str) -> Direction:
+def direction_of(
+    attribute: str,
+    teacher: str,
+    sha256: str,
+    *,
+    asked: str = "--latent-edit",
+    hint: str = "name a teacher that has one with --teacher",
+) -> Direction:
     """Read the shipped direction of an attribute of a generator, which its sha256 tells, by whatever path it came.
 
-    Raises DistillError where none is shipped.
+    `asked` and `hint`: for the message, what needs it and what to do. Raises DistillError where none is shipped.
     """
     name = f"{generator_name(sha256)}-{attribute}"
     if name not in shipped_directions():
         have = [known.removesuffix(f"-{attribute}") for known in shipped_directions()
                 if known.endswith(f"-{attribute}")]  # fmt: skip
         raise DistillError(
-            f"--latent-edit: no direction {attribute!r} of the teacher {path_text(teacher)} comes with distill;"
-            f" name a teacher that has one with --teacher: {', '.join(have) or 'there is none'}"
+            f"{asked}: no direction {attribute!r} of the teacher {path_text(teacher)} comes with distill;"
+            f" {hint}: {', '.join(have) or 'there is none'}"
         )
     return read_direction(directions_folder() / f"{name}{SUFFIX}")

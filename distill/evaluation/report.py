@@ -58,6 +58,7 @@ def label(measure: str) -> str:
         "ssim": "SSIM",
         "perceptual": "perceptual distance",
         "frechet": "Fréchet distance",
+        "kernel": "kernel distance",
     }
     return f"{names.get(kind, kind)}{f' ({features})' if features else ''} {arrow}"
 

@@ -34,7 +34,7 @@ SHEET, COMPARE, PASTED = (
 )  # all pictures on one; inputs beside output; whole photos
 FACE_NUMBER = re.compile(r"_\d{2,}$")
 # Pictures, the pages of an evaluation, and of a projection its latent and the weights tuned to it.
-SUFFIXES = (".png", ".json", ".md", ".npz", ".safetensors")
+SUFFIXES = (".png", ".json", ".md", ".html", ".npz", ".safetensors")
 DELTA = ".delta"  # before the suffix of such weights
 BELOW = (COMPARE, PASTED, "w", "w+", "pti", "encoder")  # folders below that hold more of the same names
 LONGEST = 200  # bytes of a stem; file systems take 255 with all that is added

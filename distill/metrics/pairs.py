@@ -50,21 +50,13 @@ class PairScores:
             )
         output = output_NCHW.to(self.device).float().clamp(-1, 1)
         target = target_NCHW.to(self.device).float()
-        for name, values_N in self._scores(output, target).items():
+        for name, values_N in scores_of_each(output, target, self.perceptual).items():
             total = values_N.double().sum()
             self._sums[name] = self._sums[name] + total if name in self._sums else total
         if self.features is not None:
             for kept, images in zip(self._features, (output, target), strict=True):
                 kept.append(self.features.extract(to_uint8(images)).float().cpu())
         self.count += len(output)
-
-    def _scores(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        a, b = (output + 1) / 2, (target + 1) / 2  # SSIM's first factor hangs on where 0 is
-        scores = {"l1": (a - b).abs().mean(dim=(1, 2, 3)), "ssim": ssim(a, b, data_range=1.0)}
-        if self.perceptual is not None:
-            name = f"perceptual_{self.perceptual.name}"
-            scores[name] = perceptual_distance(self.perceptual(output), self.perceptual(target))
-        return scores
 
     def result(self) -> dict[str, float]:
         """Return the means of all pairs so far; nothing for no pairs.
@@ -80,6 +72,19 @@ class PairScores:
             if self.features.name == "inception":
                 scores["kernel_inception"] = kernel_distance(output, target)
         return scores
+
+
+@torch.no_grad()
+def scores_of_each(
+    output_NCHW: Tensor, target_NCHW: Tensor, perceptual: PerceptualFeatures | None
+) -> dict[str, Tensor]:
+    """Return `l1`, `ssim` and, of features with layers, `perceptual_<features>` of each pair, [N]."""
+    a, b = (output_NCHW + 1) / 2, (target_NCHW + 1) / 2  # SSIM's first factor hangs on where 0 is
+    scores = {"l1": (a - b).abs().mean(dim=(1, 2, 3)), "ssim": ssim(a, b, data_range=1.0)}
+    if perceptual is not None and perceptual.weights:
+        name = f"perceptual_{perceptual.name}"
+        scores[name] = perceptual_distance(perceptual(output_NCHW), perceptual(target_NCHW))
+    return scores
 
 
 def copy_content(inputs_NCHW: Tensor) -> Tensor:

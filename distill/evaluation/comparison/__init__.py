@@ -1,0 +1,1 @@
+"""The one table: methods of face editing beside each other on the same photographs."""
