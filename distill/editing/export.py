@@ -192,7 +192,9 @@ class _Graph:
                 return self.chain("model", network.model, INPUT)
             case EditedStarGAN():
                 return self.chain("main", network.generator.body, self.with_labels(network))
-        raise TypeError(f"no ONNX for {type(network).__name__}")
+        raise DistillError(
+            f"a {kind_of_network(network).form} is not exported as ONNX; --to float16 is there"
+        )
 
     def with_labels(self, network: EditedStarGAN) -> str:
         """Join the labels to the images, each a constant plane: a convolution of weights 0 gives its bias."""

@@ -73,8 +73,9 @@ def title(plan: Plan) -> str:
 
 
 def opening(plan: Plan, step: StarGANStep) -> list[str]:
-    """How many are held out, and what the critic starts from."""
-    lines = [f"{len(plan.data.held_out)} held out"]
+    """How many are held out, how large the networks are, and what they start from."""
+    sizes = " and ".join(f"{count:,}" for count in step.networks().values())
+    lines = [f"{len(plan.data.held_out)} held out", f"{sizes} parameters"]
     if plan.settings.init:
         critic = _critic_of_start(plan.settings, step.critic.architecture)
         lines.append("from a generator and its critic" if critic else "from a generator, with a new critic")
