@@ -124,4 +124,4 @@ def print_plan(ready: Comparison, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**ready.facts(), "out": path_text(out, line=False)}, indent=2))
     else:
-        click.echo(head_text([*ready.head(), ("out", path_text(out))]))
+        click.echo(head_text([*ready.outline(), ("out", path_text(out))]))

@@ -38,6 +38,7 @@ MADE_BY = "compare"
 TABLE, FACTS, SHEET, AB = "comparison.md", "comparison.json", "sheet.png", "ab.html"
 FILES = (LIST, TABLE, FACTS, SHEET, AB)
 ON_SHEET = 12  # faces
+PHOTOGRAPHS = "photographs"  # the line that says how many
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +74,9 @@ class ComparisonReport:
     def table(self) -> str:
         kinds, most = self.judge.scorer.kinds, len(self.photos.faces)
         columns = columns_of(self.edit, kinds, self.features, self.perceptual, most)
-        return page("Comparison", self.head, [comparison_table(self.rows, columns)], self.notes())
+        counted = f"{len(self.photos.faces)} edited, {len(self.photos.real)} real ones of the target"
+        head = [(name, f"{value}: {counted}" if name == PHOTOGRAPHS else value) for name, value in self.head]
+        return page("Comparison", head, [comparison_table(self.rows, columns)], self.notes())
 
     def notes(self) -> list[str]:
         """What a reader must know of the numbers."""
@@ -183,8 +186,8 @@ class ComparisonReport:
         hashes = [str(result.row.facts["method_sha256"]) for result in compared]
         key = hashlib.sha256("".join([*hashes, f"{self.seed} {len(photos)}"]).encode()).hexdigest()[:16]
         return ab_page(
-            title=f"Which picture is better? ({self.edit.wish})",
-            question=f"Which picture is the better edit of this photograph: the same person, {self.edit.wish}?",
+            title=f"Blind comparison: {self.edit.wish}",
+            question=f"Which picture is the better edit? It should show the same person, {self.edit.wish}.",
             key=key,
             methods=[result.row.name for result in compared],
             photos=photos,

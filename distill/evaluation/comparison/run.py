@@ -20,7 +20,7 @@ from distill.evaluation.comparison.measure import PictureMeter
 from distill.evaluation.comparison.methods import ComparedMethod, open_methods
 from distill.evaluation.comparison.photo_list import FrozenFace, FrozenPhotos, read_list
 from distill.evaluation.comparison.plan import PhotoPlan, plan_photos
-from distill.evaluation.comparison.report import ComparisonReport, MethodResult
+from distill.evaluation.comparison.report import PHOTOGRAPHS, ComparisonReport, MethodResult
 from distill.evaluation.comparison.request import REAL, CompareRequest
 from distill.evaluation.comparison.rows import ComparedRow, summarise
 from distill.evaluation.comparison.sets import Floats, features_of, halves, set_distance
@@ -54,16 +54,20 @@ class Comparison:
 
     def head(self) -> list[tuple[str, str]]:
         """What is compared, as lines for people."""
-        where = self.request.truth or self.request.photos or Path()
-        done = f"; {len(self.kept.faces)} are aligned already" if self.kept else ""
         return [
             ("edit", self.plan.edit.text),
-            ("photographs", f"{path_text(where)}: {self.plan.counts()}{done}"),
+            (PHOTOGRAPHS, path_text(self.request.truth or self.request.photos or "")),
             ("size", f"{self.size} px"),
             ("scorer", self.judge.name),
             ("features", f"{self.features.name}; perceptual: {self.perceptual.name}"),
-            *[(method.name, self._line(method)) for method in self.methods],
         ]
+
+    def outline(self) -> list[tuple[str, str]]:
+        """The same before the run, with what is known of photographs and methods."""
+        done = f"; {len(self.kept.faces)} are aligned already" if self.kept else ""
+        counts = f": {self.plan.counts()}{done}"
+        head = [(name, f"{value}{counts}" if name == PHOTOGRAPHS else value) for name, value in self.head()]
+        return [*head, *[(method.name, self._line(method)) for method in self.methods]]
 
     def _line(self, method: ComparedMethod) -> str:
         if self.kept is None:
@@ -119,7 +123,7 @@ class Comparison:
             results.append(self._result(method, photos, real, meter, outputs, open_bar, title))
         return ComparisonReport(
             comparison=self.facts(),
-            head=self.head()[:5],
+            head=self.head(),
             edit=self.plan.edit,
             photos=photos,
             results=results,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections import Counter
 
 import numpy as np
+import pytest
+from scipy.stats import binomtest
 
 from distill.evaluation.comparison.ab import ShownPhoto, ab_page, trials
 
@@ -34,6 +38,20 @@ def test_every_pair_stands_on_every_photo_once_and_sides_are_mixed() -> None:
         assert len(pairs) == 3
     assert trials(3, 20, 0) == found
     assert trials(3, 20, 1) != found
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node to run the page's script")
+def test_the_interval_of_wins_is_wilsons() -> None:
+    script = re.search(r"function wilson.*?\n}\n", make_page(), re.DOTALL)
+    assert script
+    told = subprocess.run(
+        ["node", "-e", f"{script[0]} console.log(JSON.stringify([wilson(8, 10), wilson(0, 5)]))"],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    tried = [(binomtest(won, of).proportion_ci(method="wilson")) for won, of in ((8, 10), (0, 5))]
+    assert np.allclose(json.loads(told.stdout), [[each.low, each.high] for each in tried], atol=1e-6)
 
 
 def test_the_page_needs_nothing_else_and_names_no_method_in_its_text() -> None:
