@@ -160,7 +160,39 @@ CYCLEGAN = (
         help="Part of either domain that is held out for scores.  [preset]",
     ),
 )
-FLAGS = {"cyclegan": CYCLEGAN, "encoder": ENCODER, "pix2pix": PIX2PIX, "stylegan2": STYLEGAN2}
+VAEGAN = (
+    click.option(
+        "--attributes",
+        metavar="A,…",
+        help="By labels of an image set, such as gender=female,age>=50: what translate --edit can change.",
+    ),
+    click.option(
+        "--resolution",
+        type=COUNT,
+        help="Side in px to bring pictures to: of a folder, the middle squares.  [theirs]",
+    ),
+    click.option("--kimg", type=POSITIVE, help="Train until so many thousand pictures were seen.  [preset]"),
+    batch,
+    click.option(
+        "--lr", type=options.FiniteRange(0, 1, min_open=True), help="Learning rate at the start.  [preset]"
+    ),
+    click.option("--latent", type=COUNT, help="Numbers that a picture becomes (z).  [128]"),
+    click.option(
+        "--gamma", type=FROM_ZERO, help="Weight of likeness beside the judgement, for the decoder.  [preset]"
+    ),
+    click.option(
+        "--val-fraction",
+        type=options.FiniteRange(0, 1, max_open=True),
+        help="Part of the pictures that is held out for scores.  [preset]",
+    ),
+)
+FLAGS = {
+    "cyclegan": CYCLEGAN,
+    "encoder": ENCODER,
+    "pix2pix": PIX2PIX,
+    "stylegan2": STYLEGAN2,
+    "vaegan": VAEGAN,
+}
 DATA_OF = {  # where --data is not needed, or more than one thing
     "cyclegan": click.option(
         "--data",
@@ -174,6 +206,12 @@ DATA_OF = {  # where --data is not needed, or more than one thing
         type=PATH,
         help="Photos to learn from beside samples of the generator, framed as it draws: a folder of images, or an"
         " image set.  [none]",
+    ),
+    "vaegan": click.option(
+        "--data",
+        type=PATH,
+        required=True,
+        help="A folder of pictures, or an image set; --attributes needs one with labels.",
     ),
 }
 
@@ -228,5 +266,17 @@ ABOUT = {
     distill train-stylegan2 --data cats/ --resolution 64 --init portraits --out runs/cats
     distill train-stylegan2 --data drawings/ --init portraits --child --critic projected --mirror --out runs/drawings
     distill train-stylegan2 --data faces256/ --preset paper256 --gpus 4 --out runs/faces256 --resume
+    """,
+    "vaegan": """Train a VAE/GAN: an encoder to a small latent z, and a decoder whose pictures a discriminator judges.
+
+    With --attributes the mean z of pictures with and without each are kept, so that `distill translate --edit
+    gender=female` moves a photo from the one to the other; without, translate reconstructs. --out gets
+    vaegan.safetensors, index.html with pictures, scores and curves, stats.jsonl and checkpoints. Ctrl-C saves; the
+    same command with --resume goes on, exactly. Presets: paper (64 px), seed001 (128×256 px), demo (64 px, minutes
+    on a CPU); by default the first that fits the pictures.
+
+    \b
+    distill train-vaegan --data data/faces --attributes 'gender=female,age>=50' --preset demo --out runs/faces
+    distill train-vaegan --data clothes/ --preset seed001 --gpus 2 --out runs/clothes --resume
     """,
 }
