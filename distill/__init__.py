@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from distill.devices import Precision
     from distill.editing.projected_photos import ProjectedPhoto
-    from distill.editing.projections import StoredProjection
+    from distill.editing.projections import read_projections
     from distill.editing.translate import TranslatedFace
     from distill.evaluation.report import EvaluationReport
     from distill.faces.photo_results import PhotoResults
@@ -45,6 +45,7 @@ AS_THEY_ARE = {
     "TaskChoices": "distill.generation.request",
     "TripletDataset": "distill.shards.dataset",
     "blend": "distill.stylegan2.blend",
+    "read_projections": "distill.editing.projections",
 }
 
 
@@ -137,8 +138,7 @@ def train(
     """Train a model of the table of trainers ("encoder", "pix2pix", "stylegan2"): what `distill train-MODEL` does.
 
     `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" tells Weights &
-    Biases the numbers too. The result says where the weights are, their scores and the page.
-    Raises DistillError for bad input, and Diverged.
+    Biases the numbers too. The result says where weights and page are. Raises DistillError and Diverged.
     """
     from distill.training.request import TrainRequest
     from distill.training.run import run_training
@@ -166,15 +166,21 @@ def load_student(
     precision: Precision = "auto",
     norm_statistics: NormStatistics = "running",
     reverse: bool = False,
+    edit: str | None = None,
 ) -> Student:
     """Load a student by its name, from a run of `train`, a .safetensors file or a published generator.
 
-    Call it with images [N, C, H, W] in [-1, 1]; `facts` says what it was taught. `reverse`: b → a of a cyclegan.
+    Call it with images [N, C, H, W] in [-1, 1]. `reverse`: b → a of a cyclegan; `edit`: such as "gender=female".
     """
-    from distill.networks import student
+    from distill.networks.student import load_student
 
-    return student.load_student(
-        source, device=device, precision=precision, norm_statistics=norm_statistics, reverse=reverse
+    return load_student(
+        source,
+        device=device,
+        precision=precision,
+        norm_statistics=norm_statistics,
+        reverse=reverse,
+        edit=edit,
     )
 
 
@@ -189,13 +195,14 @@ def translate(
     paste_back: bool = False,
     all_faces: bool = False,
     reverse: bool = False,
+    edit: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> PhotoResults[TranslatedFace]:
     """Run a student on the faces of photos (files and folders) into `out`: what `distill translate` does.
 
-    `align` "none" looks for no face: the middle of each picture goes in, as of drawings. The result lists the files
-    written by face, and the photos skipped, with the reason; `check()` raises DistillError where none worked.
+    `align` "none" looks for no face: the middle of each picture goes in. `edit`: see `load_student`. The result lists
+    the files by face, and the photos skipped, with the reason; `check()` raises DistillError where none worked.
     """
     from distill.editing.translate import TranslateRequest, open_translator, translate_photos
     from distill.faces.find import find_photos
@@ -211,6 +218,7 @@ def translate(
         paste_back=paste_back,
         all_faces=all_faces,
         reverse=reverse,
+        edit=edit,
         device=device,
         precision=precision,
     )
@@ -232,9 +240,8 @@ def project(
 ) -> PhotoResults[ProjectedPhoto]:
     """Put the faces of photos (files and folders) into the latent space of a generator: what `distill project` does.
 
-    `space`: "w", "w+", "pti", "encoder", or several as "w,w+". `encoder`: a name or a file, by default the one that
-    comes with distill for the generator. The same call resumes. The result tells how near each photo came, and why
-    others were skipped; `read_projections` reads the latents.
+    `space`: "w", "w+", "pti", "encoder", or several as "w,w+". `encoder`: a name or a file, by default the
+    generator's own. The same call resumes. The result tells how near each photo came; `read_projections` reads.
     """
     from distill.editing.project import ProjectRequest, chosen_spaces, open_projection, project_photos
     from distill.weights.by_name import path_by_name
@@ -252,13 +259,6 @@ def project(
         device=device,
     )
     return project_photos(open_projection(request))
-
-
-def read_projections(folder: AnyPath, *, generator: Generator) -> list[StoredProjection]:
-    """Read the projections that `project` wrote into a folder. Raises DistillError for those of another generator."""
-    from distill.editing import projections
-
-    return projections.read_projections(Path(folder), generator)
 
 
 def evaluate(

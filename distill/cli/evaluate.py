@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 @click.option("--photos", type=options.PATH, help="Instead: a folder of photos of faces.")
 @click.option("--truth", type=options.PATH,
               help="Instead: a folder of true pairs, with a CSV table of sources and edited pictures.")  # fmt: skip
-@click.option("--edit", type=options.TEXT, metavar="COLUMN",
+@click.option("--column", type=options.TEXT, metavar="COLUMN",
               help="With --truth: the column of the edited pictures.  [the only one]")  # fmt: skip
+@options.edit
 @click.option("--out", type=options.PATH, help="Folder for the results.  [RUN/evaluation]")
 @click.option("--limit", type=options.COUNT, help="At most so many rows or photos, evenly spread.")
 @click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Images at once.")
@@ -66,7 +67,7 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     \b
     distill evaluate runs/student --data runs/demo
     distill evaluate runs/student --photos holidays --scorer face-api --latent-edit
-    distill evaluate runs/student --truth people/pairs --edit older
+    distill evaluate runs/student --truth people/pairs --column older
     distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception
     """
     from distill.evaluation.report import check_report_folder, report_folder
@@ -89,7 +90,7 @@ def prepare(
     data: Path | None,
     photos: Path | None,
     truth: Path | None,
-    edit: str | None,
+    column: str | None,
     style: Path | None,
     latent_edit: bool,
     strength: float | None,
@@ -102,7 +103,7 @@ def prepare(
     from distill.evaluation import photos as on_photos
     from distill.evaluation import truth as on_truth
 
-    check_choice(data, photos, truth, edit)
+    check_choice(data, photos, truth, column)
     check_strength(strength, latent_edit)
     in_teacher: dict[str, Any] = {"latent_edit": latent_edit, "strength": strength}
     if truth is not None:
@@ -111,7 +112,7 @@ def prepare(
         check_of_data({"--features": features != "auto", "--faces": faces is not None})
         check_in_teacher("--truth", common["teacher"], latent_edit)
         on_pairs = on_truth.EvaluateTruthRequest(
-            truth=truth, edit=edit, perceptual=perceptual, **in_teacher, **common
+            truth=truth, column=column, perceptual=perceptual, **in_teacher, **common
         )
         return on_truth.prepare(on_pairs, all_recipes())
     if photos is not None:
@@ -160,14 +161,14 @@ def check_in_teacher(place: str, teacher: str | None, latent_edit: bool) -> None
         raise click.UsageError(f"with {place} --teacher goes with --latent-edit")
 
 
-def check_choice(data: Path | None, photos: Path | None, truth: Path | None, edit: str | None) -> None:
+def check_choice(data: Path | None, photos: Path | None, truth: Path | None, column: str | None) -> None:
     """Raise UsageError where what is measured on is not said, or said twice."""
     if sum(given is not None for given in (data, photos, truth)) != 1:
         raise click.UsageError(
             "give one of --data DIR, a data set, --photos DIR, a folder of photos, and --truth DIR, true pairs"
         )
-    if edit is not None and truth is None:
-        raise click.UsageError("--edit goes with --truth: it names a column of its table")
+    if column is not None and truth is None:
+        raise click.UsageError("--column goes with --truth: it names a column of its table")
 
 
 def run_shown(ready: AnyEvaluation, *, quiet: bool) -> EvaluationReport:

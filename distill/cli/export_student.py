@@ -23,15 +23,22 @@ if TYPE_CHECKING:
     help="onnx, for other runtimes; float16, a .safetensors of half the size.",
 )
 @click.option("--out", required=True, metavar="FILE", type=options.FILE, help="The file to write.")
+@options.edit
 @options.norm_statistics
 @options.overwrite
 def export_student(
-    source: Path, to: str, out: Path, norm_statistics: NormStatistics, overwrite: bool
+    source: Path,
+    to: str,
+    out: Path,
+    edit: str | None,
+    norm_statistics: NormStatistics,
+    overwrite: bool,
 ) -> None:
     """Write the student of a run, or a published generator, as ONNX in float32 or as a smaller student.
 
     It is compared with the student before it is written: ONNX may be 1e-4 off at most; how far float16 is, is told.
-    As ONNX, batch size and image size stay free.
+    As ONNX, batch size and image size stay free. With --edit, ONNX makes this edit alone; a smaller student makes it
+    where it is told no other.
     """
     from distill.editing.export import OPSET, export_half
     from distill.editing.export import export_student as export_onnx
@@ -42,7 +49,7 @@ def export_student(
     if to == "float16" and out.suffix != ".safetensors":
         raise click.UsageError(f"--out {path_text(out)}: the name must end in .safetensors")
     check_file(out, overwrite=overwrite)
-    student = load_student(source, precision="fp32", norm_statistics=norm_statistics)
+    student = load_student(source, precision="fp32", norm_statistics=norm_statistics, edit=edit)
     options.tell(student.notes())
     if to == "float16":
         done = export_half(student, out)

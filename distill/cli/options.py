@@ -104,6 +104,12 @@ precision = click.option(
     show_default=True,
     help="Number format; auto is the fastest that is as good here.",
 )
+edit = click.option(
+    "--edit",
+    type=TEXT,
+    metavar="NAME=VALUE[,…]",
+    help="Of a student that makes several changes: which one, such as gender=female.",
+)
 norm_statistics = click.option(
     "--norm-statistics",
     type=click.Choice(["running", "batch"]),

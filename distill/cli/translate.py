@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     required=True,
     metavar="NAME|RUN|FILE",
     type=options.STUDENT,
-    help="A student of distill weights list, a run of distill train-pix2pix or train-cyclegan, a .safetensors file or"
-    " a published generator of pix2pixHD or CycleGAN (*_net_G.pth, *_net_G_A.pth).",
+    help="A student of distill weights list, a run of distill train-pix2pix, train-cyclegan or train-stargan, a"
+    " .safetensors file or a published generator of pix2pixHD, CycleGAN (*_net_G.pth, *_net_G_A.pth) or StarGAN"
+    " (*-G.ckpt).",
 )
+@options.edit
 @click.option(
     "--reverse", is_flag=True, help="Of a run of train-cyclegan: from the second domain to the first."
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,8 +21,10 @@ from torch import Tensor, nn
 
 from distill.errors import DistillError
 from distill.files import check_file, made_folder, write_result
-from distill.networks.pix2pixhd import LocalEnhancer, ResidualBlock
-from distill.networks.student import Student, StudentNetwork, load_student, save_student
+from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
+from distill.networks.stargan import EditedStarGAN, StarGANBlock
+from distill.networks.student import Student, load_student, save_student, shape_of
+from distill.networks.student_kinds import kind_of_network
 
 OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime since 1.12 (2022)
 TOLERANCE = 1e-4  # of pixels in [-1, 1]: a hundredth of an 8-bit step is 8e-5
@@ -53,13 +55,14 @@ def export_half(student: Student, path: Path) -> ExportedStudent:
             "--norm-statistics batch goes with --to onnx: a float16 file keeps the running means, and whoever uses it"
             " chooses (translate --norm-statistics batch)"
         )
+    _check_edit(student)
     network = copy.deepcopy(student.network).cpu().float()
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and not tensor.half().isfinite().all():
             raise DistillError(f"{student.path}: {name} is beyond what float16 holds: not written")
     with made_folder(path.parent), TemporaryDirectory(dir=path.parent, prefix=".") as aside:
         written = Path(aside) / path.name
-        save_student(written, network, student.facts, half=True)
+        save_student(written, network, replace(student.facts, edit=student.edit or None), half=True)
         read = load_student(written, precision="fp32")
         difference = _difference(student, network, lambda x: read(torch.from_numpy(x)).numpy())
         written.replace(path)
@@ -74,6 +77,7 @@ def export_student(student: Student, path: Path) -> ExportedStudent:
     cannot be written.
     """
     check_file(path, overwrite=True)
+    _check_edit(student)
     network = copy.deepcopy(student.network).cpu().float()
     data, run = _onnx(network, _texts(student))
     difference = _difference(student, network, run)
@@ -86,20 +90,29 @@ def export_student(student: Student, path: Path) -> ExportedStudent:
     return ExportedStudent(path=path, size=len(data), difference=difference)
 
 
+def _check_edit(student: Student) -> None:
+    """Raise DistillError for an edit that leaves something to a critic, which is not in the file."""
+    if isinstance(student.network, EditedStarGAN) and student.network.critic is not None:
+        raise DistillError(
+            f"{student.path}: {student.about_edit[-1]}, and the critic does not come along: name all in --edit"
+        )
+
+
 def _texts(student: Student) -> dict[str, str]:
     """What whoever runs the file must know."""
     roles = ", ".join(student.facts.inputs) or f"{student.input_count} RGB images"
     return {
-        "format": "pix2pixhd-generator",
+        "format": kind_of_network(student.network).form,
         "images": f"float32 [batch, {student.input_channels}, height, width] in [-1, 1]: {roles}, joined along C",
         "side_multiple": str(student.architecture.side_multiple),
+        **({"edit": student.edit} if student.edit else {}),
         "student": json.dumps(
             {name: value for name, value in asdict(student.facts).items() if value is not None}
         ),
     }
 
 
-def _difference(student: Student, network: StudentNetwork, run: Run) -> float:
+def _difference(student: Student, network: nn.Module, run: Run) -> float:
     """The largest difference of a pixel, over a batch of two squares and one oblong image."""
     multiple = student.architecture.side_multiple
     side = max(8 * multiple, 64 // multiple * multiple)
@@ -116,12 +129,12 @@ def _difference(student: Student, network: StudentNetwork, run: Run) -> float:
     return worst
 
 
-def _onnx(network: StudentNetwork, texts: dict[str, str]) -> tuple[bytes, Run]:
+def _onnx(network: nn.Module, texts: dict[str, str]) -> tuple[bytes, Run]:
     onnx, runtime = _packages()
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > MAX_PROTOBUF - (1 << 20):
         raise DistillError(f"{size:,} bytes of weights: an ONNX file holds 2 GB")
-    model = _Graph(onnx).model(network, texts)
+    model = _Graph(onnx).model(network, shape_of(network).inputs, texts)
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString()
     session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -151,21 +164,16 @@ class _Graph:
         self.nodes: list[Any] = []
         self.tensors: dict[str, Any] = {}
 
-    def model(self, network: StudentNetwork, texts: dict[str, str]) -> Any:
+    def model(self, network: nn.Module, inputs: int, texts: dict[str, str]) -> Any:
         helper, kind = self.onnx.helper, self.onnx.TensorProto.FLOAT
-        a = network.architecture
-        last = (
-            self.enhanced(network)
-            if isinstance(network, LocalEnhancer)
-            else self.chain("model", network.model, INPUT)
-        )
+        last = self.network(network)
         self.node("Tanh", [last], OUTPUT)
         sides = ["batch", None, "height", "width"]
         graph = helper.make_graph(
             self.nodes,
             "student",
-            [helper.make_tensor_value_info(INPUT, kind, [*sides[:1], a.inputs, *sides[2:]])],
-            [helper.make_tensor_value_info(OUTPUT, kind, [*sides[:1], a.outputs, *sides[2:]])],
+            [helper.make_tensor_value_info(INPUT, kind, [*sides[:1], inputs, *sides[2:]])],
+            [helper.make_tensor_value_info(OUTPUT, kind, [*sides[:1], 3, *sides[2:]])],
             initializer=list(self.tensors.values()),
         )
         opset = helper.make_opsetid("", OPSET)
@@ -174,6 +182,24 @@ class _Graph:
         )
         helper.set_model_props(model, texts)
         return model
+
+    def network(self, network: nn.Module) -> str:
+        """All layers but the tanh that each kind ends with."""
+        match network:
+            case LocalEnhancer():
+                return self.enhanced(network)
+            case GlobalGenerator():
+                return self.chain("model", network.model, INPUT)
+            case EditedStarGAN():
+                return self.chain("main", network.generator.body, self.with_labels(network))
+        raise TypeError(f"no ONNX for {type(network).__name__}")
+
+    def with_labels(self, network: EditedStarGAN) -> str:
+        """Join the labels to the images, each a constant plane: a convolution of weights 0 gives its bias."""
+        wanted = _numbers(network.get_buffer("wanted"))
+        zeros = self.tensor("labels.weight", np.zeros((len(wanted), 3, 1, 1), np.float32))
+        planes = self.node("Conv", [INPUT, zeros, self.tensor("labels.bias", wanted)], "labels")
+        return self.node("Concat", [INPUT, planes], "labelled", axis=1)
 
     def enhanced(self, network: LocalEnhancer) -> str:
         """As `LocalEnhancer.forward`."""
@@ -197,6 +223,8 @@ class _Graph:
         match layer:
             case ResidualBlock():
                 return self.node("Add", [x, self.chain(f"{name}.conv_block", layer.conv_block, x)], name)
+            case StarGANBlock():
+                return self.node("Add", [x, self.chain(f"{name}.main", layer.main, x)], name)
             case nn.ReflectionPad2d():
                 left, right, top, bottom = layer.padding
                 pads = self.tensor(f"pads{left}", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
@@ -223,7 +251,9 @@ class _Graph:
         if isinstance(layer, nn.ConvTranspose2d):
             shape["output_padding"] = list(layer.output_padding)
         numbers = [
-            self.tensor(f"{name}.{part}", _numbers(getattr(layer, part))) for part in ("weight", "bias")
+            self.tensor(f"{name}.{part}", _numbers(tensor))
+            for part, tensor in (("weight", layer.weight), ("bias", layer.bias))
+            if tensor is not None
         ]
         kind = "ConvTranspose" if isinstance(layer, nn.ConvTranspose2d) else "Conv"
         return self.node(kind, [x, *numbers], name, **shape)

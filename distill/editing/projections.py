@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class StoredProjection:
         return parent if self.delta is None else load_delta(self.delta, parent)
 
 
-def read_projections(folder: Path, generator: Generator) -> list[StoredProjection]:
+def read_projections(folder: str | PathLike[str], generator: Generator) -> list[StoredProjection]:
     """Read the projections of a folder of `distill project`, in the order of their names.
 
     Raises DistillError, in one line, where there are none, where one is of another generator or broken, and for the

@@ -36,7 +36,7 @@ class TranslateRequest:
 
     `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time. `align` "none"
     looks for no face: the middle of each picture goes in, as of drawings. `reverse`: of a run of a CycleGAN,
-    from the second domain to the first.
+    from the second domain to the first. `edit`: of a student that makes several changes, which one.
     """
 
     photos: tuple[Path, ...]
@@ -53,6 +53,7 @@ class TranslateRequest:
     precision: Precision = "auto"
     norm_statistics: NormStatistics = "running"
     reverse: bool = False
+    edit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,7 @@ def open_translator(request: TranslateRequest) -> Translator:
         precision=request.precision,
         norm_statistics=request.norm_statistics,
         reverse=request.reverse,
+        edit=request.edit,
     )
     ready = make_translator(
         student,
@@ -174,6 +176,7 @@ def translation_json(
     return {
         **json_paths(model=student.path, sheet=request.out / f"{SHEET}.png" if found.done else None),
         "facts": asdict(student.facts),
+        **({"edit": student.edit} if student.edit else {}),
         "inputs": translate.roles,
         "size": translate.size,
         **({"width": translate.width} if translate.width else {}),

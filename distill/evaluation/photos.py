@@ -32,7 +32,7 @@ class EvaluatePhotosRequest:
 
     `limit`: at most so many photos, evenly spread. `style`: the second face of a two-input student. `latent_edit`:
     embed each face into the teacher too and edit it there, by `strength` (None: the task's); `teacher` is by default
-    the student's. `out` None: see `default_out`.
+    the student's. `out` None: see `default_out`. `edit`: of a student that makes several, which one.
     """
 
     source: Path
@@ -48,6 +48,7 @@ class EvaluatePhotosRequest:
     device: str = "auto"
     precision: Precision = "auto"
     norm_statistics: NormStatistics = "running"
+    edit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,6 +170,7 @@ def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -
         device=request.device,
         precision=request.precision,
         norm_statistics=request.norm_statistics,
+        edit=request.edit,
     )
     translate = make_translator(student, style=request.style, size=None, batch=request.batch)
     ways = wanted_ways({"task": student.facts.task})

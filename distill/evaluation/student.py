@@ -43,7 +43,7 @@ class EvaluateRequest:
 
     `limit`: at most so many rows, evenly spread. `features` of the Fréchet distance, `perceptual` of the perceptual
     distance, by name. `faces`: rows whose faces are compared. `scorer`: who judges attributes. `teacher`: the
-    generator to time, by default the recipe's. `out` None: see `default_out`.
+    generator to time, by default the recipe's. `out` None: see `default_out`. `edit`: of several that it makes.
     """
 
     source: Path
@@ -59,6 +59,7 @@ class EvaluateRequest:
     device: str = "auto"
     precision: Precision = "auto"
     norm_statistics: NormStatistics = "running"
+    edit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,7 @@ def prepare(request: EvaluateRequest) -> StudentEvaluation:
         device=request.device,
         precision=request.precision,
         norm_statistics=request.norm_statistics,
+        edit=request.edit,
     )
     dataset = open_data(request.data, student)
     choice = choose_rows(student.facts, dataset)

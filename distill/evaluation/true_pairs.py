@@ -57,7 +57,7 @@ def read_true_pairs(folder: Path, edit: str | None) -> TruePairs:
     edit = edit or only_edit(table)
     if edit == SOURCE:
         raise DistillError(
-            f"--edit {SOURCE} measures the pictures against themselves: name a column of edited pictures,"
+            f"--column {SOURCE} measures the pictures against themselves: name a column of edited pictures,"
             f" out of {', '.join(name for name in table.columns if name != SOURCE)}"
         )
     table.require(edit)
@@ -109,7 +109,9 @@ def only_edit(table: LabelTable) -> str:
     ]
     if len(edits) != 1:
         choice = (
-            f"choose one of {', '.join(edits)} with --edit" if edits else "none of its columns names pictures"
+            f"choose one of {', '.join(edits)} with --column"
+            if edits
+            else "none of its columns names pictures"
         )
         raise DistillError(f"{table.path}: {choice}")
     return edits[0]

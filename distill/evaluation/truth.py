@@ -42,7 +42,7 @@ LATENT_PAIRS = 50  # that are embedded at most, evenly spread: a quarter of a mi
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateTruthRequest:
-    """Which student, on which folder of true pairs, for which edit (a column of its table).
+    """Which student, on which folder of true pairs, beside which `column` of its table.
 
     `limit`: at most so many pairs, evenly spread. `latent_edit`: embed LATENT_PAIRS of the pictures into the teacher
     too and edit them there, by `strength`. The rest is as in EvaluatePhotosRequest.
@@ -50,7 +50,7 @@ class EvaluateTruthRequest:
 
     source: Path
     truth: Path
-    edit: str | None = None
+    column: str | None = None
     out: Path | None = None
     limit: int | None = None
     batch: int = 8
@@ -62,6 +62,7 @@ class EvaluateTruthRequest:
     device: str = "auto"
     precision: Precision = "auto"
     norm_statistics: NormStatistics = "running"
+    edit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -218,7 +219,7 @@ def prepare(request: EvaluateTruthRequest, recipes: Mapping[str, TaskRecipe]) ->
     `recipes` by task say what edit a student was distilled from. Raises DistillError for what is missing or does not
     fit.
     """
-    found = read_true_pairs(request.truth, request.edit)
+    found = read_true_pairs(request.truth, request.column)
     if request.limit is not None:
         found = replace(found, pairs=[found.pairs[at] for at in evenly(len(found.pairs), request.limit)])
     student = load_student(
@@ -226,6 +227,7 @@ def prepare(request: EvaluateTruthRequest, recipes: Mapping[str, TaskRecipe]) ->
         device=request.device,
         precision=request.precision,
         norm_statistics=request.norm_statistics,
+        edit=request.edit,
     )
     if student.input_count > 1:
         raise DistillError(f"{student.path}: the student takes two faces; --truth is for edits of one")

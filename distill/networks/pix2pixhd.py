@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from distill.errors import DistillError
+from distill.networks.student_shape import check_channels, check_halvings
 
 INIT_DEVIATION = 0.02  # of all convolution weights at the start, mean 0 (the public implementation)
 SLOPE = 0.2  # of the discriminator's leaky ReLU
@@ -62,31 +62,15 @@ class Architecture:
 
     def check_sides(self, height: int, width: int) -> None:
         """Raise DistillError for images that do not come out in their own size, or are too small to pad."""
-        multiple, least = self.side_multiple, 2 * self.side_multiple
-        if height % multiple or width % multiple or min(height, width) < least:
-            raise DistillError(
-                f"images of {width}x{height} px do not fit the network: with {self.downsamplings + self.enhancers} "
-                f"halvings both sides must be multiples of {multiple} px, and at least {least}"
-            )
+        check_halvings(height, width, self.downsamplings + self.enhancers, least=2 * self.side_multiple)
 
     def check_inputs(self, channels: int) -> None:
         """Raise DistillError, naming both numbers, where the images have other channels than the network takes."""
-        if channels != self.inputs:
-            raise DistillError(
-                f"the network takes {self.inputs} input channels{_roles(self.inputs)}, "
-                f"the images have {channels}{_roles(channels)}"
-            )
+        check_channels(self.inputs, channels)
 
     def build(self) -> GlobalGenerator | LocalEnhancer:
         """Make the network with PyTorch's own start values; `create` gives it those of the paper."""
         return LocalEnhancer(self) if self.enhancers else GlobalGenerator(self)
-
-
-def _roles(channels: int) -> str:
-    """Say how many RGB images make up so many channels."""
-    if channels % 3:
-        return ""
-    return " (1 image)" if channels == 3 else f" ({channels // 3} images)"
 
 
 def create(architecture: Architecture, *, seed: int) -> GlobalGenerator | LocalEnhancer:

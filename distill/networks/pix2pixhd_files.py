@@ -11,30 +11,34 @@ import io
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from distill.errors import DistillError, UnsupportedCheckpoint, os_error
-from distill.files import atomic_write
+from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.networks.network_files import (
+    State,
+    check_tensors,
+    counts_of,
+    named_tensors,
+    stored_tensors,
+    without_counts,
+    write_network,
+    write_whole,
+)
 from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer, Norm
-from distill.weights.safe_pickle.machine import shown
-from distill.weights.safetensors_file import safetensors_chunks
 from distill.weights.state import few
-from distill.weights.state_files import read_state
+from distill.weights.state_files import StateFile, read_state
 
 FORMAT = "pix2pixhd-generator"
 MAX_BLOCKS, MAX_WIDTH = 200, 1 << 16  # that are believed; the public defaults have 9 and 1,024
 _RUNNING = re.compile(r"\.(running_mean|running_var)$")
-_COUNT = ".num_batches_tracked"  # of batch normalisation, which PyTorch counts and nobody reads
 _BLOCK = re.compile(r"model\.(\d+)\.conv_block\.1\.weight")
 _LOCAL_BLOCK = re.compile(r"model1_2\.(\d+)\.conv_block\.1\.weight")
 _ENHANCER = re.compile(r"model(\d+)_1\.1\.weight")
 _LAYER = re.compile(r"model\.\d+\.weight")
-
-State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +54,11 @@ class GeneratorFile:
         """Make the generator on the CPU, in evaluation mode, with these tensors (shared, not copied)."""
         with torch.device("meta"):
             network = self.architecture.build()
-        counts = {name: torch.zeros([], dtype=torch.int64) for name in _counts(network)}
         biases = {
             name: torch.zeros(tensor.shape)
-            for name, tensor in _idle_biases(_named(network), self.architecture.norm).items()
+            for name, tensor in _idle_biases(named_tensors(network), self.architecture.norm).items()
         }
-        network.load_state_dict(biases | self.state | counts, strict=True, assign=True)
+        network.load_state_dict(biases | self.state | counts_of(network), strict=True, assign=True)
         return network.eval()
 
 
@@ -67,19 +70,24 @@ def read_generator(path: Path, *, input_channels: int | None = None) -> Generato
     """
     path = Path(path)
     found = read_state(path)
-    state = _plain(found.tensors)
     try:
-        architecture = infer_architecture(state)
+        file = generator_in(path, found)
         if input_channels is not None:
-            architecture.check_inputs(input_channels)
+            file.architecture.check_inputs(input_channels)
     except DistillError as error:
         raise type(error)(f"{path}: {error}") from error
-    return GeneratorFile(path=path, architecture=architecture, state=state, facts=found.metadata)
+    return file
+
+
+def generator_in(path: Path, found: StateFile) -> GeneratorFile:
+    """Tell what generator the content of a file is. Raises UnsupportedCheckpoint for another network."""
+    state = _plain(found.tensors)
+    return GeneratorFile(path=path, architecture=infer_architecture(state), state=state, facts=found.metadata)
 
 
 def _plain(tensors: State) -> dict[str, Tensor]:
     """Drop what PyTorch before 0.4 added: statistics of instance normalisation."""
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNT)}
+    tensors = without_counts(tensors)
     if _norm(tensors) == "batch":
         return tensors
     return {name: tensor for name, tensor in tensors.items() if not _RUNNING.search(name)}
@@ -89,10 +97,6 @@ def _norm(state: State) -> Norm:
     """Batch normalisation has a scale for each channel, instance normalisation has none."""
     scales = any(tensor.ndim == 1 and name.endswith(".weight") for name, tensor in state.items())
     return "batch" if scales else "instance"
-
-
-def _counts(network: nn.Module) -> list[str]:
-    return [name for name, _ in network.named_buffers() if name.endswith(_COUNT)]
 
 
 # ---- architecture from shapes
@@ -109,15 +113,11 @@ def infer_architecture(state: State) -> Architecture:
         raise UnsupportedCheckpoint(_what_instead(state))
     architecture = _architecture(state, first)
     with torch.device("meta"):
-        expected = _named(architecture.build())
+        expected = named_tensors(architecture.build())
     idle = _idle_biases(expected, architecture.norm)
     if not idle.keys() & state.keys():
         expected = {name: tensor for name, tensor in expected.items() if name not in idle}
-    _check_names(state, expected)
-    for name, tensor in expected.items():
-        if state[name].shape != tensor.shape:
-            found, needed = list(state[name].shape), list(tensor.shape)
-            raise UnsupportedCheckpoint(f"{name} has shape {found}, this Pix2PixHD generator needs {needed}")
+    check_tensors(state, expected, "Pix2PixHD generator")
     return architecture
 
 
@@ -176,19 +176,6 @@ def _what_instead(state: State) -> str:
     return f"not a Pix2PixHD generator: it holds {few(sorted(state)) or 'nothing'}"
 
 
-def _check_names(names: Iterable[str], expected: Iterable[str]) -> None:
-    names, expected = set(names), set(expected)
-    missing, extra = sorted(expected - names), sorted(names - expected)
-    if missing:
-        raise UnsupportedCheckpoint(
-            f"not a complete Pix2PixHD generator: {len(missing)} tensors missing: {few(missing)}"
-        )
-    if extra:
-        raise UnsupportedCheckpoint(
-            f"not a plain Pix2PixHD generator: {len(extra)} unknown tensors: {few(extra)}"
-        )
-
-
 # ---- writing
 
 
@@ -198,8 +185,8 @@ def save_pth(path: Path, network: nn.Module) -> None:
     For generators and discriminators. Raises DiskFull, DistillError where the file cannot be written.
     """
     buffer = io.BytesIO()
-    torch.save(OrderedDict(_state_of(network)), buffer)
-    _write(path, buffer.getvalue())
+    torch.save(OrderedDict(stored_tensors(network)), buffer)
+    write_whole(path, buffer.getvalue())
 
 
 def save_safetensors(
@@ -213,29 +200,4 @@ def save_safetensors(
 
     Whole or not at all. `facts` must not name `format` nor a field of the architecture. Raises as `save_pth`.
     """
-    own = {"format": FORMAT, **{name: str(value) for name, value in asdict(network.architecture).items()}}
-    taken = sorted(own.keys() & (facts or {}).keys())
-    if taken:
-        raise DistillError(f"{path}: {shown(taken[0])} is set by the network and cannot be given as a fact")
-    dtype = torch.float16 if half else torch.float32
-    _write(path, b"".join(safetensors_chunks(_state_of(network), {**(facts or {}), **own}, dtype)))
-
-
-def _state_of(network: nn.Module) -> dict[str, Tensor]:
-    """Tensors on the CPU, float32, in the plain order of their axes."""
-    return {
-        name: tensor.detach().to("cpu", torch.float32).contiguous()
-        for name, tensor in _named(network).items()
-    }
-
-
-def _named(network: nn.Module) -> dict[str, Tensor]:
-    """All that a file holds: the state but for the counts of batch normalisation."""
-    return {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(_COUNT)}
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        atomic_write(path, data)
-    except OSError as error:
-        raise os_error(error) from error
+    write_network(path, network, form=FORMAT, architecture=network.architecture, texts=facts, half=half)

@@ -1,16 +1,17 @@
-"""A student in a file and at work: a generator of Pix2PixHD or CycleGAN, what is known about it, images in and out.
+"""A student in a file and at work: a network of one of the `student_kinds`, facts about it, images in and out.
 
-Training writes these files; translation, export and evaluation read them. Published `.pth` files are students too:
-they hold tensors alone, so all that is known of them is their architecture. Shapes: N samples, C channels, H W image.
+Training writes these files; translation, export and evaluation read them. Published `.pth` and `.ckpt` files are
+students too: they hold tensors alone, so all that is known of them is their architecture. Shapes: N samples, C
+channels, H W image.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, cast, get_args
 
 import torch
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
@@ -18,19 +19,16 @@ from torch import Tensor, nn
 
 from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
-from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
-from distill.networks.pix2pixhd_files import GeneratorFile, read_generator, save_safetensors
+from distill.networks.edits import EditAttribute, choices_text, edit_text, parse_edit
+from distill.networks.student_kinds import KINDS, RGB, StudentKind, kind_of_file, kind_of_network
+from distill.networks.student_shape import StudentShape
 from distill.weights.by_name import path_by_name
 from distill.weights.safe_pickle.machine import shown
+from distill.weights.state_files import read_state
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NormStatistics = Literal["running", "batch"]
-IN_RUN = (  # of a run's folder, the first that is there
-    *("student-best.safetensors", "student.safetensors"),
-    "a2b.safetensors",  # of a CycleGAN
-)
-IN_RUN_REVERSE = "b2a.safetensors"  # its other translator
-RGB = 3
+IN_RUN_REVERSE = "b2a.safetensors"  # the other translator of a CycleGAN
 PUBLIC_STATISTICS = {  # of a published file with batch normalisation
     "running": "batch normalisation by the running means of its training; the public test.py, which never calls"
     " .eval(), normalises each image by itself: --norm-statistics batch",
@@ -39,7 +37,6 @@ PUBLIC_STATISTICS = {  # of a published file with batch normalisation
 KEY = "student"  # of the facts among the file's texts
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
-StudentNetwork = GlobalGenerator | LocalEnhancer
 Name = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -52,7 +49,8 @@ class StudentFacts:
     images in px, and width, where they are no squares. data_digest: of the recipe of its data. selected_by: the
     scorer that chose its pairs, as the recipe names it, empty where none did. generator: the teacher. val_fraction,
     seed: the split into trained and held-out. kimg: thousands of samples seen. perceptual: features of that loss.
-    scores: on held-out.
+    scores: on held-out. attributes: what an edit may name, in the order of the network's labels; edit: what it does
+    where it is told nothing else.
     """
 
     task: Text | None = None
@@ -69,6 +67,8 @@ class StudentFacts:
     preset: Text | None = None
     perceptual: Text | None = None
     scores: dict[Name, Number] = field(default_factory=dict)
+    attributes: tuple[EditAttribute, ...] = ()
+    edit: Text | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
@@ -81,18 +81,22 @@ class Student:
     """A loaded student: call it with images. `path` is the file it came from.
 
     `norm_statistics`: what batch normalisation goes by, "running" means of training or, "batch", each image's own.
+    `edit`: what it was told to change, as text; "" for a student that makes one change alone. `about_edit`: what its
+    user should know about that.
     """
 
-    network: StudentNetwork
+    network: nn.Module
     facts: StudentFacts
     path: Path
     device: torch.device
     precision: Format = "fp32"
     norm_statistics: NormStatistics = "running"
+    edit: str = ""
+    about_edit: tuple[str, ...] = ()
 
     @property
-    def architecture(self) -> Architecture:
-        return self.network.architecture
+    def architecture(self) -> StudentShape:
+        return shape_of(self.network)
 
     @property
     def input_channels(self) -> int:
@@ -105,7 +109,7 @@ class Student:
 
     def notes(self, size: int | None = None, *, chosen: bool = True) -> list[str]:
         """Say what its user may not expect of it: at `size` px, `chosen` by the user or not; None: at any size."""
-        lines, trained = [], self.facts.resolution
+        lines, trained = list(self.about_edit), self.facts.resolution
         if self.architecture.norm == "batch" and self.facts == StudentFacts():
             lines.append(PUBLIC_STATISTICS[self.norm_statistics])
         if size is not None and trained is not None and trained != size:
@@ -132,19 +136,24 @@ class Student:
         return y.float()
 
 
-def save_student(path: Path, network: StudentNetwork, facts: StudentFacts, *, half: bool = False) -> None:
+def shape_of(network: nn.Module) -> StudentShape:
+    """What the network of a student takes."""
+    return cast(StudentShape, network.architecture)
+
+
+def save_student(path: Path, network: nn.Module, facts: StudentFacts, *, half: bool = False) -> None:
     """Write a student as safetensors, `half` in float16, the same bytes every time. Whole or not at all.
 
     Raises DistillError for facts that would not be read back, or where the file cannot be written; DiskFull.
     """
     text = json.dumps(
-        {name: value for name, value in asdict(facts).items() if value is not None}, sort_keys=True
+        {name: value for name, value in asdict(facts).items() if value not in (None, ())}, sort_keys=True
     )
     try:
-        _parse(text, network.architecture)
+        _parse(text, shape_of(network))
     except UnsupportedCheckpoint as error:
         raise DistillError(f"{path}: {error}") from error
-    save_safetensors(path, network, {KEY: text}, half=half)
+    kind_of_network(network).save(path, network, {KEY: text}, half)
 
 
 def load_student(
@@ -154,49 +163,68 @@ def load_student(
     precision: Precision = "auto",
     norm_statistics: NormStatistics = "running",
     reverse: bool = False,
+    edit: str | None = None,
 ) -> Student:
-    """Load a student by its name in the table (a str), from a run's folder, a safetensors file or a published `.pth`.
+    """Load a student by its name in the table (a str), from a run's folder, a safetensors file or a published one.
 
     Of a folder, the best checkpoint counts, else the last; of a CycleGAN's, a → b, or b → a with `reverse`.
     `precision` "auto" is bfloat16 on GPUs that multiply it, float32 elsewhere. `norm_statistics` "batch" is for
-    networks with batch normalisation alone.
+    networks with batch normalisation alone. `edit`: of a student that makes several changes, which one, such as
+    "gender=female"; None: the one that the file names.
     Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the path.
     """
     device = resolve_device(device)
-    kind = resolve_student_precision(precision, device)
+    precise = resolve_student_precision(precision, device)
     path = student_file(path_by_name(source, "student"), reverse=reverse)
-    network, facts = _opened(path, norm_statistics)
-    network = network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Student(
-        network=network,
-        facts=facts,
-        path=path,
-        device=torch.device(device),
-        precision=kind,
-        norm_statistics=norm_statistics,
-    )
+    found = _opened(path, norm_statistics, edit)
+    network = found.network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return replace(found, network=network, device=torch.device(device), precision=precise)
 
 
-def _opened(path: Path, norm_statistics: NormStatistics) -> tuple[StudentNetwork, StudentFacts]:
-    """Read a file of any kind of network that students are. Raises as `load_student`."""
-    file = read_generator(path)
+def _opened(path: Path, norm_statistics: NormStatistics, edit: str | None) -> Student:
+    """Read a file of any kind of network that students are, onto the CPU. Raises as `load_student`."""
+    found = read_state(path)
+    kind = kind_of_file(found)
     try:
-        _check_channels(file.architecture)
-        facts = read_facts(file)
-        network = file.network()
+        network = kind.read(found)
+        text = found.metadata.get(KEY)
+        facts = StudentFacts() if text is None else _parse(text, shape_of(network))
         if norm_statistics == "batch":
             use_own_statistics(network)
+        student = Student(
+            network=network,
+            facts=facts,
+            path=path,
+            device=torch.device("cpu"),
+            norm_statistics=norm_statistics,
+        )
+        return _edited(student, kind, edit)
     except DistillError as error:
         raise type(error)(f"{path}: {error}") from error
-    return network, facts
 
 
-def use_own_statistics(network: StudentNetwork) -> None:
+def _edited(student: Student, kind: StudentKind, edit: str | None) -> Student:
+    """Tell a student which edit to make. Raises DistillError for one too many, one too few, and an unknown one."""
+    facts = student.facts
+    if kind.with_edit is None:
+        if edit is not None:
+            raise DistillError(f"this student makes one change alone: leave out --edit {edit[:80]}")
+        return student
+    wanted = edit if edit is not None else facts.edit
+    if wanted is None:
+        known = f"; it knows {choices_text(facts.attributes)}" if facts.attributes else ""
+        raise DistillError(f"this student must be told what to change: add --edit NAME=VALUE{known}")
+    terms = parse_edit(wanted)
+    network, about = kind.with_edit(student.network, facts.attributes, terms, student.path)
+    return replace(student, network=network, edit=edit_text(terms), about_edit=about)
+
+
+def use_own_statistics(network: nn.Module) -> None:
     """Let batch normalisation go by the statistics of each image, as it does in training mode at one image a batch.
 
     So no image sees the others of its batch. Raises DistillError for a network that has none.
     """
-    if network.architecture.norm != "batch":
+    if shape_of(network).norm != "batch":
         raise DistillError(
             "--norm-statistics batch is for networks with batch normalisation; this one has none"
         )
@@ -218,19 +246,15 @@ def student_file(source: Path, *, reverse: bool = False) -> Path:
         return source / IN_RUN_REVERSE
     if not source.is_dir():
         return source  # what is not there is told by the reader
-    for name in IN_RUN:
+    names = [name for kind in reversed(KINDS) for name in kind.in_run]
+    for name in names:
         if (source / name).is_file():
             return source / name
+    commands = [command for kind in reversed(KINDS) for command in kind.trained_by]
     raise DistillError(
-        f"{source}: no {' nor '.join(IN_RUN)} in this folder; name a run of distill train-pix2pix or train-cyclegan,"
-        " or a file"
+        f"{source}: no {' nor '.join(names)} in this folder; name a run of distill"
+        f" {', '.join(commands[:-1])} or {commands[-1]}, or a file"
     )
-
-
-def read_facts(file: GeneratorFile) -> StudentFacts:
-    """Read the facts among a file's texts; none where there are none. Raises UnsupportedCheckpoint for bad ones."""
-    text = file.facts.get(KEY)
-    return StudentFacts() if text is None else _parse(text, file.architecture)
 
 
 def resolve_student_precision(precision: Precision, device: str | torch.device) -> Format:
@@ -243,14 +267,7 @@ def resolve_student_precision(precision: Precision, device: str | torch.device) 
     return "bf16" if on_gpu and torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
 
 
-def _check_channels(architecture: Architecture) -> None:
-    if architecture.inputs % RGB or architecture.outputs != RGB:
-        raise UnsupportedCheckpoint(
-            f"from {architecture.inputs} to {architecture.outputs} channels: not a network from RGB images to one"
-        )
-
-
-def _parse(text: str, architecture: Architecture) -> StudentFacts:
+def _parse(text: str, shape: StudentShape) -> StudentFacts:
     try:
         facts = _FACTS.validate_json(text)
     except ValidationError as error:
@@ -260,9 +277,9 @@ def _parse(text: str, architecture: Architecture) -> StudentFacts:
             f"facts about the student: {shown(place)}: {shown(found['msg'])}"
         ) from error
     channels = RGB * len(facts.inputs)
-    if facts.inputs and channels != architecture.inputs:
+    if facts.inputs and channels != shape.inputs:
         raise UnsupportedCheckpoint(
             f"facts about the student: inputs {', '.join(facts.inputs)} make {channels} channels, "
-            f"the network takes {architecture.inputs}"
+            f"the network takes {shape.inputs}"
         )
     return facts

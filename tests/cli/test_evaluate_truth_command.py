@@ -166,7 +166,7 @@ def test_a_teacher_without_such_a_direction_is_named(tmp_path: Path, student: Pa
 def test_a_broken_table_is_refused_in_one_line(tmp_path: Path, student: Path, capsys, spoil, message) -> None:
     folder = make_pairs(tmp_path / "pairs")
     spoil(folder)
-    assert run(["evaluate", str(student), "--truth", str(folder), "--edit", "older"]) == 2
+    assert run(["evaluate", str(student), "--truth", str(folder), "--column", "older"]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -176,14 +176,14 @@ def test_a_column_that_is_not_there_and_options_that_do_not_go_together(
     tmp_path: Path, student: Path, capsys
 ) -> None:
     folder = make_pairs(tmp_path / "pairs")
-    assert run(["evaluate", str(student), "--truth", str(folder), "--edit", "younger"]) == 2
+    assert run(["evaluate", str(student), "--truth", str(folder), "--column", "younger"]) == 2
     assert (
         "no label column 'younger'; its columns are source, older, age, older_age" in capsys.readouterr().err
     )
-    assert run(["evaluate", str(student), "--truth", str(folder), "--edit", "source"]) == 2
-    assert "--edit source measures the pictures against themselves" in capsys.readouterr().err
+    assert run(["evaluate", str(student), "--truth", str(folder), "--column", "source"]) == 2
+    assert "--column source measures the pictures against themselves" in capsys.readouterr().err
     assert run(["evaluate", str(student), "--truth", str(folder), "--photos", str(folder)]) == 2
-    assert run(["evaluate", str(student), "--photos", str(folder), "--edit", "older"]) == 2
+    assert run(["evaluate", str(student), "--photos", str(folder), "--column", "older"]) == 2
 
 
 def test_pictures_that_lie_on_their_side_are_compared_upright(tmp_path: Path, student: Path, capsys) -> None:

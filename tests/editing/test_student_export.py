@@ -14,7 +14,15 @@ from distill.cli.main import run
 from distill.editing import export as student_export
 from distill.editing.export import OPSET, export_half, export_student
 from distill.errors import DistillError
+from distill.networks.edits import EditAttribute
 from distill.networks.pix2pixhd import Architecture, create
+from distill.networks.stargan import (
+    CriticArchitecture,
+    StarGANArchitecture,
+    create_critic,
+    create_generator,
+)
+from distill.networks.stargan_files import save_critic
 from distill.networks.student import Student, StudentFacts, load_student, save_student
 
 GLOBAL = Architecture(inputs=6, ngf=4, downsamplings=2, blocks=2)
@@ -162,3 +170,46 @@ def test_the_command_tells_what_it_wrote(
     assert run(["export-student", str(tmp_path), "--out", str(out)]) == 2
     assert run(["export-student", str(tmp_path / "run"), "--out", str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def stargan(folder: Path, edit: str) -> Student:
+    """A student of two attributes, with a critic beside its file."""
+    attributes = tuple(EditAttribute(label=name, value="yes", values=("yes", "no")) for name in ("a", "b"))
+    network = create_generator(StarGANArchitecture(attributes=2, width=4, blocks=1), seed=0)
+    save_student(folder / "stargan.safetensors", network, StudentFacts(attributes=attributes, resolution=16))
+    critic = create_critic(
+        CriticArchitecture(attributes=2, height=16, width_px=16, width=2, layers=2), seed=0
+    )
+    save_critic(folder / "stargan-critic.safetensors", critic)
+    return load_student(folder, edit=edit)
+
+
+def test_an_edit_is_baked_into_the_graph(tmp_path):
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    made = {}
+    for edit in ("a=yes,b=no", "a=no,b=no"):
+        student = stargan(tmp_path, edit)
+        done = export_student(student, tmp_path / "edit.onnx")
+        assert done.difference < 1e-4
+        session = runtime.InferenceSession(done.path, providers=["CPUExecutionProvider"])
+        x = images(student, (2, 16, 24))
+        made[edit] = session.run(None, {"images": x.numpy()})[0]
+        np.testing.assert_allclose(made[edit], student(x).numpy(), atol=1e-4)
+        texts = session.get_modelmeta().custom_metadata_map
+        assert (texts["format"], texts["edit"]) == ("stargan-generator", edit)
+    assert np.abs(np.subtract(*made.values())).max() > 1e-3
+
+
+def test_a_smaller_file_makes_its_edit_where_it_is_told_no_other(tmp_path):
+    student = stargan(tmp_path, "a=yes,b=no")
+    export_half(student, tmp_path / "half.safetensors")
+    assert load_student(tmp_path / "half.safetensors").edit == "a=yes,b=no"
+    assert load_student(tmp_path / "half.safetensors", edit="a=no,b=no").edit == "a=no,b=no"
+
+
+def test_an_edit_that_needs_the_critic_is_not_exported(tmp_path):
+    student = stargan(tmp_path, "a=yes")
+    for export in (export_half, export_student):
+        with pytest.raises(DistillError, match=r"read off each picture: b=yes .* name all in --edit"):
+            export(student, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
