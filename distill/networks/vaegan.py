@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.errors import DistillError
+from distill.networks.student_shape import check_channels
 
 HALVINGS = 3
 MULTIPLE = 1 << HALVINGS  # px: of both sides
@@ -41,9 +41,22 @@ class VAEGANShape:
     hidden: int = 2048
     slope: float = 0.0
 
-    inputs: ClassVar[int] = 3  # as `side_multiple` and `norm`: what users of a student ask
-    side_multiple: ClassVar[int] = MULTIPLE
-    norm: ClassVar[str] = "running"  # batch normalisation of numbers cannot go by one image
+    @property
+    def inputs(self) -> int:
+        return 3
+
+    @property
+    def side_multiple(self) -> int:
+        return MULTIPLE
+
+    @property
+    def norm(self) -> str:
+        """Batch normalisation, which cannot go by one image where that has become single numbers."""
+        return "running"
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        return self.height, self.width
 
     @property
     def inner(self) -> tuple[int, int]:
@@ -53,6 +66,17 @@ class VAEGANShape:
     def scaled(self, table_width: int) -> int:
         """A width of the tables, for these channels."""
         return max(table_width * self.channels // TABLE_CHANNELS, 1)
+
+    def check_inputs(self, channels: int) -> None:
+        """Raise DistillError for anything but one RGB image."""
+        check_channels(self.inputs, channels)
+
+    def check_sides(self, height: int, width: int) -> None:
+        """Raise DistillError for images of another size than it was built for."""
+        if (height, width) != self.sides:
+            raise DistillError(
+                f"images of {width}x{height} px do not fit the network: it takes {self.width}x{self.height} px alone"
+            )
 
     def check(self) -> None:
         """Raise DistillError for sides that three halvings do not divide."""

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from distill.errors import DistillError
 from distill.files import path_text
+from distill.networks.edits import EditAttribute
 from distill.progress import plural
 from distill.shards.images.conditions import Condition, Rows
 from distill.training import processes
+from distill.training.edit_attributes import edit_attribute
 from distill.training.images import Images, open_images
 from distill.training.pictures import Numbers, Pictures, hold_out
 from distill.training.position import RunPosition, stream_seed
@@ -30,9 +32,14 @@ from distill.training.vaegan.settings import PRESETS, VAEGANSettings
 class Attribute:
     """A condition on labels, and which pictures [N] fit it; those whose label is not known are neither."""
 
-    name: str  # as it was asked for, such as gender=female
+    edit: EditAttribute
     on: Rows
     off: Rows
+
+    @property
+    def name(self) -> str:
+        """As it was asked for, such as gender=female."""
+        return str(self.edit)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,4 +136,4 @@ def _attribute(condition: Condition, images: Images, train_on: Numbers, path: Pa
             f"{condition}: of {plural(sum(counts), 'picture')} of {where} that are trained on and have the label"
             f" {condition.label!r}, {lacking}: an attribute needs some with it and some without"
         )
-    return Attribute(name=str(condition), on=on, off=off)
+    return Attribute(edit=edit_attribute(condition, images), on=on, off=off)

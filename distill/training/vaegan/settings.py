@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -50,7 +50,11 @@ class VAEGANSettings(TrainerSettings):
     decay_power: Positive = 0.75  # the rate falls by (part of the run)^this: `gamma` of the public annealer
     prior_weight: FromZero = 1.0  # of the prior beside the similarity, for the encoder
     gamma: FromZero = 1e-6  # γ: of the similarity beside the discriminator's judgement, for the decoder
+    decoder_loss: Literal["minimax", "non-saturating"] = "minimax"  # log(1 - Dis) down, or log Dis up
     equilibrium: Positive = 0.68  # cost of either kind of pictures when all is even: about log 2
+    guard: Literal["either", "mean"] = (
+        "either"  # which cost tells who is ahead: that of either kind, or their mean
+    )
     margin: Positive | None = 0.35  # who is further ahead than this waits; None: nobody does
     clip: Positive | None = None  # largest norm of the gradient of a network
     average_kimg: FromZero = 0.0  # half-life of the weight average that is kept; 0: the last weights are
@@ -111,13 +115,15 @@ PRESETS: dict[str, VAEGANSettings] = {
     "paper": VAEGANSettings(batch=64),
     "seed001": VAEGANSettings(batch=64, height=256, width=128, hidden=1024, slope=0.2),
     "demo": VAEGANSettings(
-        batch=32,
+        batch=16,
         channels=16,
         hidden=512,
         slope=0.2,
-        kimg=40.0,
+        kimg=24.0,
         lr=1e-3,
-        gamma=1e-3,
+        gamma=1e-2,
+        decoder_loss="non-saturating",
+        guard="mean",
         average_kimg=1.0,
         val_fraction=0.1,
     ),

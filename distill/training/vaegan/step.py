@@ -94,42 +94,44 @@ class VAEGANStep:
         made = networks.decoder(torch.cat([z, prior]))
         kl = prior_loss(mean, log_variance)
         found, of_likeness, of_judgement = self._judge(real, made.detach())
-        # Encoder: prior + likeness. Decoder: γ likeness - (-L_GAN). The discriminator has its gradients already.
         ways = torch.ones_like(kl) * settings.prior_weight, of_likeness
         encoder, decoder = (self.optimisers[name].parameters for name in TRAINED[:2])
         torch.autograd.backward((kl, made), ways, inputs=encoder, retain_graph=True)
-        torch.autograd.backward(made, settings.gamma * of_likeness - of_judgement, inputs=decoder)
-        return {
-            "loss_prior": kl.detach(),
-            **found,
-            "loss_g": settings.gamma * found["loss_similarity"] - found["loss_d"],
-        }
+        torch.autograd.backward(made, settings.gamma * of_likeness + of_judgement, inputs=decoder)
+        return {"loss_prior": kl.detach(), **found}
 
     def _judge(self, real: Tensor, made: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Gather the discriminator's gradient; return the losses, and both gradients of what was made [2B, ...].
+        """Gather the discriminator's gradient; return the losses, and two gradients of what was made [2B, ...].
 
-        `made` are reconstructions, then prior samples.
+        `made` are reconstructions, then prior samples. The gradients: of their likeness to the pictures, and of how
+        they are judged, which the decoder goes down.
         """
         made.requires_grad_()
         features, logits = self.discriminator(torch.cat([real, made]))
-        of_real, of_reconstructed, _ = features.chunk(3)
-        on_real, on_reconstructed, on_prior = logits.chunk(3)
-        likeness = similarity_loss(of_reconstructed, of_real)
-        cost_real, cost_fake = real_cost(on_real), (fake_cost(on_reconstructed) + fake_cost(on_prior)) / 2
-        judged = 2 * (
-            cost_real + cost_fake
-        )  # -L_GAN; pictures count as both kinds of fakes (the public code)
-        (of_likeness,) = torch.autograd.grad(likeness, made, retain_graph=True)
-        own = self.optimisers[TRAINED[2]].parameters
-        torch.autograd.backward(judged, inputs=[made, *own])
-        assert made.grad is not None
-        found = {
-            "loss_similarity": likeness,
-            "loss_d": judged,
-            "cost_real": cost_real,
-            "cost_fake": cost_fake,
+        of_real, of_rebuilt, _ = features.chunk(3)
+        on_real, on_rebuilt, on_sampled = logits.chunk(3)
+        likeness = similarity_loss(of_rebuilt, of_real)
+        costs = {
+            "cost_real": real_cost(on_real),
+            "cost_rebuilt": fake_cost(on_rebuilt),
+            "cost_sampled": fake_cost(on_sampled),
         }
-        return {name: value.detach() for name, value in found.items()}, of_likeness, made.grad
+        costs["cost_fake"] = (costs["cost_rebuilt"] + costs["cost_sampled"]) / 2
+        # -L_GAN. Pictures count as much as both kinds of fakes (the public code).
+        judged = 2 * (costs["cost_real"] + costs["cost_fake"])
+        seen = -judged
+        if self.settings.decoder_loss == "non-saturating":
+            seen = real_cost(on_rebuilt) + real_cost(on_sampled)
+        (of_likeness,) = torch.autograd.grad(likeness, made, retain_graph=True)
+        (of_judgement,) = torch.autograd.grad(seen, made, retain_graph=True)
+        torch.autograd.backward(judged, inputs=self.optimisers[TRAINED[2]].parameters)
+        losses = {
+            "loss_similarity": likeness,
+            "loss_g": self.settings.gamma * likeness + seen,
+            "loss_d": judged,
+        }
+        found = {name: value.detach() for name, value in (losses | costs).items()}
+        return found, of_likeness, of_judgement
 
     def _latents(self, share: int, position: RunPosition) -> tuple[Tensor, Tensor]:
         """Noise of the encoder's z [B, D], and samples of the prior [B, D]: this process's part."""
@@ -146,7 +148,8 @@ class VAEGANStep:
         settings = self.settings
         if settings.margin is None:
             return {"decoder": True, "discriminator": True}
-        costs = [float(found[name]) for name in ("cost_real", "cost_fake")]
+        real, fake = (float(found[name]) for name in ("cost_real", "cost_fake"))
+        costs = (real, fake) if settings.guard == "either" else ((real + fake) / 2,)
         discriminator = min(costs) >= settings.equilibrium - settings.margin
         decoder = max(costs) <= settings.equilibrium + settings.margin
         both = not (discriminator or decoder)

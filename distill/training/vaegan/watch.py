@@ -12,6 +12,7 @@ from distill.metrics.kernel import kernel_distance
 from distill.metrics.pairs import PairScores
 from distill.networks.perceptual import PerceptualFeatures, default_perceptual, load_perceptual
 from distill.networks.student import StudentFacts, save_student
+from distill.networks.vaegan_files import IN_RUN
 from distill.pixels import encode_png, to_numpy, to_uint8
 from distill.training.page import BASELINES
 from distill.training.pictures import Numbers, grid, spread
@@ -21,7 +22,6 @@ from distill.training.vaegan.data import VAEGANData
 from distill.training.vaegan.settings import VAEGANSettings
 from distill.training.vaegan.step import VAEGANStep
 
-FILE = "vaegan.safetensors"
 SHOWN = 8  # pictures, a row each
 AT_ONCE = 32  # pictures that are encoded for a score
 
@@ -88,7 +88,7 @@ class VAEGANWatch:
     def save(self, position: RunPosition) -> None:
         """Write encoder and decoder, with the means of the attributes by these weights."""
         means = self.means(position)
-        save_student(self.plan.out / FILE, self.step.average.with_means(*means), self._facts(position))
+        save_student(self.plan.out / IN_RUN, self.step.average.with_means(*means), self._facts(position))
 
     def picture(self, position: RunPosition) -> bytes:
         """Draw pictures: as they are, rebuilt, with each attribute; and samples of the prior."""
@@ -109,7 +109,7 @@ class VAEGANWatch:
         return {who: scores for who, scores in rows.items() if scores}
 
     def result(self) -> TrainingResult:
-        return TrainingResult(weights=self.plan.out / FILE, scores=self.scores)
+        return TrainingResult(weights=self.plan.out / IN_RUN, scores=self.scores)
 
     def means(self, position: RunPosition) -> Means:
         """Mean z of training pictures with and without each attribute, by the weights that are kept, on the CPU."""
@@ -176,4 +176,5 @@ class VAEGANWatch:
             kimg=position.samples / 1000,
             preset=self.plan.preset,
             scores=self.scores,
+            attributes=tuple(attribute.edit for attribute in data.attributes),
         )
