@@ -40,6 +40,7 @@ class VAEGANWatch:
         self.perceptual: PerceptualFeatures | None = None
         if plan.request.features != "none" and len(self.scored) > 1:
             self.features = load_features(plan.request.features, device=plan.device)
+        if self.features and self.features.name != "pixels8":  # whoever asks for that wants no network
             self.perceptual = load_perceptual(default_perceptual(), device=plan.device)
         self.scores: Scores = {}
         self.baselines: dict[str, Scores] = {}
