@@ -135,7 +135,7 @@ def train(
     precision: Precision = "auto",
     quiet: bool = False,
 ) -> TrainingResult:
-    """Train a model of the table of trainers ("encoder", "pix2pix", "stylegan2"): what `distill train-MODEL` does.
+    """Train a model of the table of trainers (such as "pix2pix", "stargan"): what `distill train-MODEL` does.
 
     `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" tells Weights &
     Biases the numbers too. The result says where weights and page are. Raises DistillError and Diverged.

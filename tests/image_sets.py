@@ -26,13 +26,14 @@ def write_image_set(
     shard_size: int = 5,
     codec: str = "raw",
 ) -> Path:
-    """Write images [N, R, R, 3] called "0.png", "1.png", …"""
+    """Write images [N, H, W, 3] called "0.png", "1.png", …"""
 
     def entries(first: int) -> Iterator[Entry]:
         for number in range(first, len(images)):
             yield image_entry(number, images[number], f"{number}.png", labels or {}, weights)
 
-    recipe = image_recipe(resolution=images.shape[1], codec=codec, source={"kind": "test"})
+    height, width = images.shape[1:3]
+    recipe = image_recipe(resolution=height, width=width, codec=codec, source={"kind": "test"})
     recipe["shard_size"] = shard_size
     collect(Collection(folder=folder, recipe=recipe, candidates=len(images), entries=entries))
     return folder

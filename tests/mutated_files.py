@@ -35,10 +35,19 @@ from distill.directions.file import Direction, read_direction, write_direction
 from distill.directions.foreign import read_array
 from distill.errors import DistillError
 from distill.networks.classifier import SmallCnn
+from distill.networks.edits import EditAttribute
 from distill.networks.onnx_network import open_onnx, read_onnx_bytes
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.pix2pixhd_files import save_pth
+from distill.networks.stargan import (
+    CriticArchitecture,
+    StarGANArchitecture,
+    create_critic,
+    create_generator,
+)
+from distill.networks.stargan_files import read_critic
 from distill.networks.student import StudentFacts, load_student, save_student
+from distill.networks.vaegan import VAEGANShape, create_vaegan
 from distill.weights.checkpoint import Checkpoint, read_checkpoint, save_safetensors
 
 Read = Callable[[Path], object]
@@ -83,6 +92,31 @@ def students(folder: Path) -> Read:
         folder / "safetensors", network, StudentFacts(task="ageing", inputs=("source",), resolution=64)
     )
     return load_student
+
+
+def stargans(folder: Path) -> Read:
+    generator = create_generator(StarGANArchitecture(attributes=2, width=1, blocks=1), seed=0)
+    critic = create_critic(CriticArchitecture(attributes=2, height=4, width_px=4, width=1, layers=1), seed=0)
+    for name, network in (("1-G.ckpt", generator), ("1-D.ckpt", critic)):
+        torch.save(OrderedDict(network.state_dict()), folder / name)
+    attribute = EditAttribute(label="attribute-1", value="yes", values=("yes", "no"))
+    other = EditAttribute(label="age", sign=">=", value="50")
+    save_student(folder / "safetensors", generator, StudentFacts(attributes=(attribute, other)))
+
+    def read(path: Path) -> object:
+        edits = {"1-G.ckpt": "attribute-1=no,attribute-2=no", "safetensors": "attribute-1=no,age<50"}
+        return load_student(path, edit=edits[path.name]) if path.name in edits else read_critic(path)
+
+    return read
+
+
+def vaegans(folder: Path) -> Read:
+    shape = VAEGANShape(height=16, width=16, latent=2, channels=4, hidden=2)
+    network = create_vaegan(shape, seed=0)[0].with_means(torch.ones(1, 2), torch.zeros(1, 2))
+    save_student(
+        folder / "safetensors", network, StudentFacts(attributes=(EditAttribute(label="a", value="b"),))
+    )
+    return lambda path: load_student(path, edit="a=b")
 
 
 def directions(folder: Path) -> Read:
@@ -154,6 +188,8 @@ def onnx_networks(folder: Path) -> Read:
 KINDS: Mapping[str, Callable[[Path], Read]] = {
     "checkpoints": checkpoints,
     "students": students,
+    "stargans": stargans,
+    "vaegans": vaegans,
     "directions": directions,
     "arrays": arrays,
     "scorers": scorers,

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from distill.errors import DistillError
 from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
 from distill.networks.stargan import EditedStarGAN, StarGANBlock
+from distill.networks.student_kinds import kind_of_network
 from distill.networks.student_shape import StudentShape
 from distill.networks.vaegan import VAEGANAutoencoder
 
@@ -57,7 +59,9 @@ class StudentGraph:
                 hidden = self.chain("encoder.layers", network.encoder.layers, INPUT)
                 mean = self.linear("encoder.mean", network.encoder.mean, hidden, shift=network.shift)
                 return self.chain("decoder.layers", network.decoder.layers, mean)
-        raise TypeError(f"no ONNX for {type(network).__name__}")
+        raise DistillError(
+            f"a {kind_of_network(network).form} is not exported as ONNX; --to float16 is there"
+        )
 
     def linear(self, name: str, layer: nn.Linear, x: str, shift: Tensor | None = None) -> str:
         """A fully connected layer, its output moved by `shift`."""

@@ -77,7 +77,7 @@ class PhotosEvaluation:
         student = self.translate.student
         return {
             **json_paths(student=student.path, photos=self.request.photos),
-            "task": student.facts.task,
+            "task": student.change,
             "kimg": student.facts.kimg,
             "count": self.count,
             "roles": [*self.translate.roles, "output"],
@@ -92,11 +92,11 @@ class PhotosEvaluation:
 
     def head(self) -> list[tuple[str, str]]:
         """The facts as lines for people."""
-        facts = self.translate.student.facts
+        student, facts = self.translate.student, self.translate.student.facts
         seen = f", {facts.kimg:g} kimg" if facts.kimg is not None else ""
-        task = f"{facts.task}: " if facts.task else ""
+        task = f"{student.change}: " if student.change else ""
         return [
-            ("student", f"{path_text(self.translate.student.path)}{seen}"),
+            ("student", f"{path_text(student.path)}{seen}"),
             ("photos", f"{path_text(self.request.photos)} ({self.count})"),
             ("roles", f"{task}{' + '.join(self.translate.roles)} -> output, {self.translate.size} px"),
             ("scorer", self.judging.judge.name if self.judging.judge else "none"),

@@ -92,7 +92,7 @@ class TruthEvaluation:
         student = self.translate.student
         return {
             "student": path_text(student.path, line=False),
-            "task": student.facts.task,
+            "task": student.change,
             "kimg": student.facts.kimg,
             "truth": path_text(self.found.table, line=False),
             "edit": self.found.edit,
@@ -108,9 +108,9 @@ class TruthEvaluation:
 
     def head(self) -> list[tuple[str, str]]:
         """The facts as lines for people."""
-        facts = self.translate.student.facts
+        student = self.translate.student
         return [
-            ("student", f"{path_text(self.translate.student.path)}{f', {facts.task}' if facts.task else ''}"),
+            ("student", f"{path_text(student.path)}{f', {student.change}' if student.change else ''}"),
             ("truth", f"{path_text(self.found.table)}, column {self.found.edit} ({self.count} pairs)"),
             ("size", f"{self.translate.size} px, cut by the source's face"),
             ("scorer", self.judging.judge.name if self.judging.judge else "none"),

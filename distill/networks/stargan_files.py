@@ -61,6 +61,15 @@ def read_stargan(found: StateFile) -> StarGANGenerator:
     return network
 
 
+def read_generator(path: Path) -> StarGANGenerator:
+    """Read a generator from a file of its own. Raises as `read_critic`."""
+    found = read_state(path)
+    try:
+        return read_stargan(found)
+    except DistillError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
 def read_critic(path: Path) -> StarGANCritic:
     """Read a critic. Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the path."""
     state = without_counts(read_state(path).tensors)

@@ -99,6 +99,11 @@ class Student:
         return shape_of(self.network)
 
     @property
+    def change(self) -> str | None:
+        """What it does, for a person: the edit that it was told, else the task that it was taught."""
+        return self.edit or self.facts.task
+
+    @property
     def input_channels(self) -> int:
         return self.architecture.inputs
 

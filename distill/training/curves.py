@@ -27,7 +27,7 @@ COLOURS = ("#2f7fb8", "#e07b39", "#3a9d5d", "#b3261e", "#7b5ea7", "#6b6b6b", "#c
 INK, FAINT = "#20242a", "#68707a"
 UNASKED = ("seconds",)  # drawn only where it is named
 SCORE = re.compile(
-    r"^(?!loss|parent)(?:.*[_/])?(l1|ssim|perceptual|frechet|kernel|fid|kid|identity)(?:[_/].*)?$"
+    r"^(?!loss|parent)(?:.*[_/])?(l1|ssim|perceptual|frechet|kernel|fid|kid|identity|missed)(?:[_/].*)?$"
 )
 HIGHER_IS_BETTER = ("ssim", "identity")
 AS_IT_IS = "lr"  # never smoothed, as scores

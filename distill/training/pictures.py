@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +20,10 @@ from distill.training.images import Images
 from distill.training.position import RunPosition, stream_seed
 from distill.training.sampler import Sampler
 
+AT_ONCE = 8  # pictures that are translated for a score
+
 Numbers = NDArray[np.int64]
+Part = TypeVar("Part", np.uint8, np.int64)
 
 
 def hold_out(count: int, held: int, seed: int) -> tuple[Numbers, Numbers]:
@@ -30,6 +35,21 @@ def hold_out(count: int, held: int, seed: int) -> tuple[Numbers, Numbers]:
         raise DistillError(f"{held} images to hold out of {count}: none would be left to train on")
     order = np.random.Generator(np.random.Philox(stream_seed(seed, 0, "held-out"))).permutation(count)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def to_batch(pixels_NHWC: NDArray[np.uint8]) -> Tensor:
+    """Turn pixels into float32 [N, 3, H, W] in [-1, 1]."""
+    return torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def in_parts(rows: NDArray[Part]) -> Iterator[NDArray[Part]]:
+    """Cut rows into parts of a few, as many as are translated at a time for a score."""
+    yield from (rows[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE))
+
+
+def size_text(sides: tuple[int, int]) -> str:
+    """Say height and width as width×height."""
+    return f"{sides[1]}×{sides[0]}"
 
 
 def spread(numbers: Numbers, count: int) -> Numbers:
@@ -61,7 +81,7 @@ class Pictures:
         numbers = self.numbers[chosen]
         pixels = self.images.read(numbers)
         pixels = np.where(flips[:, None, None, None], pixels[:, :, ::-1], pixels)
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0), numbers
+        return to_batch(pixels), numbers
 
 
 def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.errors import DistillError
 from distill.progress import plural
@@ -76,6 +76,18 @@ def average_gradients(parameters: Sequence[Tensor]) -> None:
     flat /= world_size()
     for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.reshape(gradient.shape))
+
+
+def average_buffers(network: nn.Module) -> None:
+    """Replace the numbers that a network keeps beside its parameters by their mean over all processes."""
+    buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    if world_size() == 1 or not buffers:
+        return
+    flat = torch.cat([buffer.reshape(-1) for buffer in buffers])
+    dist.all_reduce(flat)
+    flat /= world_size()
+    for buffer, part in zip(buffers, torch.split(flat, [b.numel() for b in buffers]), strict=True):
+        buffer.copy_(part.reshape(buffer.shape))
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

@@ -16,6 +16,10 @@ TRAINERS: dict[str, tuple[str, str]] = {
     "encoder": ("distill.training.encoder.trainer:ENCODER", "Train an encoder: from an image to w+."),
     "cyclegan": ("distill.training.cyclegan.trainer:CYCLEGAN", "Train a CycleGAN on two sets of pictures."),
     "vaegan": ("distill.training.vaegan.trainer:VAEGAN", "Train a VAE/GAN on pictures and their labels."),
+    "stargan": (
+        "distill.training.stargan.trainer:STARGAN",
+        "Train a StarGAN on pictures with attributes.",
+    ),
     "pix2pix": ("distill.training.pix2pix.trainer:PIX2PIX", "Train a student (Pix2PixHD) on a data set."),
 }
 

@@ -27,7 +27,8 @@ from distill.weights.safetensors_file import read_tensors
 
 BUFFERS = ("noise_const", "resample_filter", "w_avg")  # tensors that are no parameters
 TOLD = ("mapping_lr_multiplier", "conv_clamp", "entry", "w_avg", "noise")  # of the facts of a checkpoint
-FORMATS = ("pix2pixhd-generator", "distill-encoder-1")  # of students and encoders of ours
+FORMATS = ("pix2pixhd-generator", "distill-encoder-1")  # of files that say nothing else about a student
+STUDENT = "student"  # a text in every file of a trained student, whatever network it is
 OK, UNKNOWN = "ok", "no sha256 known"
 FEATURES: WeightsKind = "features"  # the kind, and the name of all of them to `distill weights fetch`
 
@@ -124,7 +125,8 @@ def is_no_generator(path: Path) -> bool:
     """Tell whether a path is a student or an encoder of distill, by what its header says."""
     if path.suffix != ".safetensors" or not path.is_file():
         return False
-    return read_tensors(path, keep=lambda name: False)[1].get("format") in FORMATS
+    texts = read_tensors(path, keep=lambda name: False)[1]
+    return STUDENT in texts or texts.get("format") in FORMATS
 
 
 def _texts_of(path: Path) -> dict[str, Any]:

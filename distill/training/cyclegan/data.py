@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from distill.errors import DistillError
@@ -21,7 +20,7 @@ from distill.shards.images.conditions import parse_condition
 from distill.training import processes
 from distill.training.cyclegan.settings import CycleGANSettings
 from distill.training.images import Images, open_images
-from distill.training.pictures import Numbers, Pictures, hold_out
+from distill.training.pictures import Numbers, Pictures, hold_out, size_text, to_batch
 from distill.training.position import RunPosition, stream_seed
 from distill.training.request import TrainRequest
 from distill.training.sampler import Sampler
@@ -41,8 +40,7 @@ class Domain:
 
     def read(self, numbers: Numbers) -> Tensor:
         """Read pictures by number, float32 [B, 3, H, W] in [-1, 1]."""
-        pixels = torch.from_numpy(self.images.read(numbers))
-        return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+        return to_batch(self.images.read(numbers))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +83,7 @@ class Domains:
                 f"domain_{key}": f"{domain.name}: {len(domain.train_on):,} and {len(domain.held_out):,} held out"
                 for key, domain in (("a", self.a), ("b", self.b))
             },
-            "size": size_of(self.a),
+            "size": size_text(self.sides),
         }
 
     def close(self) -> None:
@@ -98,7 +96,8 @@ def open_domains(request: TrainRequest, settings: CycleGANSettings, device: str,
     a, b = (_split(domain, settings.val_fraction, request.seed) for domain in found)
     if a.images.sides != b.images.sides:
         raise DistillError(
-            f"{a.name} has pictures of {size_of(a)} px and {b.name} of {size_of(b)} px: bring both to one size, such"
+            f"{a.name} has pictures of {size_text(a.images.sides)} px and {b.name} of"
+            f" {size_text(b.images.sides)} px: bring both to one size, such"
             f" as --resolution {min(*a.images.sides, *b.images.sides)}"
         )
     rank, world = processes.rank(), processes.world_size()
@@ -162,11 +161,6 @@ def _split(domain: Domain, fraction: float, seed: int) -> Domain:
     count = len(domain.train_on)
     train_on, held_out = hold_out(count, round(fraction * count), seed)
     return replace(domain, train_on=domain.train_on[train_on], held_out=domain.train_on[held_out])
-
-
-def size_of(domain: Domain) -> str:
-    height, width = domain.images.sides
-    return f"{width}×{height}"
 
 
 def domain_name(folder: Path) -> str:

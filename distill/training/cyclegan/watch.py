@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +18,11 @@ from distill.training.cyclegan.data import Domain, Domains
 from distill.training.cyclegan.settings import CycleGANSettings
 from distill.training.cyclegan.step import A2B, B2A, CycleGANStep
 from distill.training.page import BASELINES
-from distill.training.pictures import Numbers, grid, spread
+from distill.training.pictures import Numbers, grid, in_parts, spread, to_batch
 from distill.training.position import RunPosition
 from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 
 SHOWN = 8  # pictures of each domain
-AT_ONCE = 8  # pictures that are translated for a score
 
 Plan = TrainingPlan[CycleGANSettings, Domains]
 Scores = dict[str, float]
@@ -83,7 +82,7 @@ class CycleGANWatch:
         if self.features is None:
             return
         for way in self.ways:
-            pixels = _parts(way.source.images.read(way.scored))
+            pixels = in_parts(way.source.images.read(way.scored))
             self.known[way.key] = self.features.of(map(torch.from_numpy, pixels))
         apart = kernel_distance(self.known[A2B], self.known[B2A])
         self.baselines = {BASELINES[0]: {self._kernel: apart}}
@@ -137,8 +136,8 @@ class CycleGANWatch:
     def _score(self, way: Way) -> Scores:
         """`l1_cycle`: |there and back - picture|, 0..1. `kernel_<features>`: outputs against the target."""
         distances, found = [], []
-        for pixels in _parts(way.source.images.read(way.scored)):
-            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        for pixels in in_parts(way.source.images.read(way.scored)):
+            images = to_batch(pixels)
             made, back = self._both_ways(way, images)
             distances.append((back - images).abs().mean(dim=(1, 2, 3)) / 2)
             if self.features:
@@ -169,7 +168,3 @@ class CycleGANWatch:
             preset=self.plan.preset,
             scores=self.scores.get(way.key, {}),
         )
-
-
-def _parts(pixels_NHWC: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    yield from (pixels_NHWC[first : first + AT_ONCE] for first in range(0, len(pixels_NHWC), AT_ONCE))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from distill.errors import DistillError
@@ -19,9 +18,9 @@ from distill.networks.edits import EditAttribute
 from distill.progress import plural
 from distill.shards.images.conditions import Condition, Rows
 from distill.training import processes
-from distill.training.edit_attributes import edit_attribute
+from distill.training.edit_attributes import attribute_of
 from distill.training.images import Images, open_images
-from distill.training.pictures import Numbers, Pictures, hold_out
+from distill.training.pictures import Numbers, Pictures, hold_out, size_text, to_batch
 from distill.training.position import RunPosition, stream_seed
 from distill.training.request import TrainRequest
 from distill.training.sampler import Sampler
@@ -63,14 +62,12 @@ class VAEGANData:
 
     def read(self, numbers: Numbers) -> Tensor:
         """Read pictures by number, float32 [B, 3, H, W] in [-1, 1]."""
-        pixels = torch.from_numpy(self.images.read(numbers))
-        return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+        return to_batch(self.images.read(numbers))
 
     def shared(self) -> dict[str, Any]:
         return {"data_digest": self.images.digest, "pictures": [len(self.train_on), len(self.held_out)]}
 
     def facts(self) -> dict[str, object]:
-        height, width = self.images.sides
         counts = {
             f"with_{attribute.name}": f"{int(attribute.on[self.train_on].sum()):,} of"
             f" {int((attribute.on | attribute.off)[self.train_on].sum()):,}"
@@ -78,7 +75,7 @@ class VAEGANData:
         }
         return {
             "pictures": f"{len(self.train_on):,} and {len(self.held_out):,} held out",
-            "size": f"{width}×{height}",
+            "size": size_text(self.images.sides),
             **counts,
         }
 
@@ -116,12 +113,12 @@ def open_data(
 
 
 def _check_size(path: Path, images: Images, settings: VAEGANSettings) -> None:
-    height, width = images.sides
-    if (height, width) != (settings.height, settings.width):
-        tables = ", ".join(f"{name} {preset.width}×{preset.height}" for name, preset in PRESETS.items())
+    taken = settings.shape().sides
+    if images.sides != taken:
+        tables = [f"{name} {size_text(preset.shape().sides)}" for name, preset in PRESETS.items()]
         raise DistillError(
-            f"{path} has pictures of {width}×{height} px, and this network takes {settings.width}×{settings.height}:"
-            f" choose --resolution, a preset ({tables}), or height and width by --set"
+            f"{path} has pictures of {size_text(images.sides)} px, and this network takes {size_text(taken)}:"
+            f" choose --resolution, a preset ({', '.join(tables)}), or height and width by --set"
         )
 
 
@@ -136,4 +133,4 @@ def _attribute(condition: Condition, images: Images, train_on: Numbers, path: Pa
             f"{condition}: of {plural(sum(counts), 'picture')} of {where} that are trained on and have the label"
             f" {condition.label!r}, {lacking}: an attribute needs some with it and some without"
         )
-    return Attribute(edit=edit_attribute(condition, images), on=on, off=off)
+    return Attribute(edit=attribute_of(condition, images), on=on, off=off)

@@ -15,7 +15,7 @@ from distill.networks.student import StudentFacts, save_student
 from distill.networks.vaegan_files import IN_RUN
 from distill.pixels import encode_png, to_numpy, to_uint8
 from distill.training.page import BASELINES
-from distill.training.pictures import Numbers, grid, spread
+from distill.training.pictures import AT_ONCE, Numbers, grid, in_parts, spread
 from distill.training.position import RunPosition, stream_seed
 from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 from distill.training.vaegan.data import VAEGANData
@@ -23,7 +23,6 @@ from distill.training.vaegan.settings import VAEGANSettings
 from distill.training.vaegan.step import VAEGANStep
 
 SHOWN = 8  # pictures, a row each
-AT_ONCE = 32  # pictures that are encoded for a score
 
 Plan = TrainingPlan[VAEGANSettings, VAEGANData]
 Means = tuple[Tensor, Tensor]  # z of pictures with and without each attribute, [A, D] each
@@ -138,9 +137,7 @@ class VAEGANWatch:
 
     def _read(self, numbers: Numbers) -> Iterator[Tensor]:
         """Read pictures [B, 3, H, W] in parts."""
-        yield from (
-            self.plan.data.read(numbers[first : first + AT_ONCE]) for first in range(0, len(numbers), AT_ONCE)
-        )
+        yield from map(self.plan.data.read, in_parts(numbers))
 
     def _rebuilt(self, images: Tensor) -> Tensor:
         return self.step.decode(self.step.encode(images))

@@ -45,8 +45,12 @@ def algorithm_1(step: VAEGANStep, x: Tensor) -> tuple[dict[str, float], dict[str
     )
     prior = kl.sum() / 4
     likeness = F.mse_loss(features[4:8], features[:4].detach(), reduction="sum") / 2 / 4
+    if step.settings.decoder_loss == "non-saturating":
+        wish = -p[4:8].log().mean() - p[8:].log().mean()
+    else:
+        wish = gan
     # Dis goes up L_GAN, Dec down γ L_llike + L_GAN (where L_GAN is what the discriminator maximises).
-    goals = {encoder: prior + likeness, decoder: 0.01 * likeness + gan, discriminator: -gan}
+    goals = {encoder: prior + likeness, decoder: 0.01 * likeness + wish, discriminator: -gan}
     wanted = {}
     for name, (network, goal) in zip(("e", "d", "j"), goals.items(), strict=True):
         gradients = torch.autograd.grad(goal, list(network.parameters()), retain_graph=True)
@@ -58,6 +62,8 @@ def algorithm_1(step: VAEGANStep, x: Tensor) -> tuple[dict[str, float], dict[str
         "loss_d": -gan,
         "cost_real": -p[:4].log().mean(),
         "cost_fake": -(1 - p[4:]).log().mean(),
+        "cost_rebuilt": -(1 - p[4:8]).log().mean(),
+        "cost_sampled": -(1 - p[8:]).log().mean(),
     }
     return {name: float(value.detach()) for name, value in losses.items()}, wanted
 
@@ -71,8 +77,9 @@ def first_gradients(step: VAEGANStep) -> dict[str, Tensor]:
     }
 
 
-def test_an_update_is_that_of_the_paper() -> None:
-    ours = a_step()
+@pytest.mark.parametrize("decoder_loss", ["minimax", "non-saturating"])
+def test_an_update_is_that_of_the_paper(decoder_loss: str) -> None:
+    ours = a_step(decoder_loss=decoder_loss)
     losses, wanted = algorithm_1(copy.deepcopy(ours), a_batch())
     before = copy.deepcopy(ours.autoencoder.decoder.layers[0].weight)
     found = ours.update(a_batch(), START)
@@ -104,6 +111,13 @@ def test_who_is_far_ahead_waits(costs: tuple[float, float], moves: tuple[bool, b
     waits = a_step()._who_moves(found)
     assert (waits["decoder"], waits["discriminator"]) == moves
     assert all(a_step(margin="none")._who_moves(found).values())
+
+
+def test_the_mean_of_both_costs_may_tell_who_is_ahead() -> None:
+    step = a_step(guard="mean")
+    for real, fake, moves in ((0.1, 1.2, (True, True)), (0.1, 0.5, (True, False)), (1.0, 1.2, (False, True))):
+        found = {"cost_real": torch.tensor(real), "cost_fake": torch.tensor(fake)}
+        assert tuple(step._who_moves(found).values()) == moves
 
 
 @pytest.mark.parametrize(("equilibrium", "waiting"), [(0.01, "decoder"), (50.0, "discriminator")])

@@ -1,0 +1,1 @@
+"""StarGAN: one translator for many attributes of one labelled set of pictures."""
