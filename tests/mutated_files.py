@@ -47,6 +47,7 @@ from distill.networks.stargan import (
 )
 from distill.networks.stargan_files import read_critic
 from distill.networks.student import StudentFacts, load_student, save_student
+from distill.networks.vaegan import VAEGANShape, create_vaegan
 from distill.weights.checkpoint import Checkpoint, read_checkpoint, save_safetensors
 
 Read = Callable[[Path], object]
@@ -107,6 +108,15 @@ def stargans(folder: Path) -> Read:
         return load_student(path, edit=edits[path.name]) if path.name in edits else read_critic(path)
 
     return read
+
+
+def vaegans(folder: Path) -> Read:
+    shape = VAEGANShape(height=16, width=16, latent=2, channels=4, hidden=2)
+    network = create_vaegan(shape, seed=0)[0].with_means(torch.ones(1, 2), torch.zeros(1, 2))
+    save_student(
+        folder / "safetensors", network, StudentFacts(attributes=(EditAttribute(label="a", value="b"),))
+    )
+    return lambda path: load_student(path, edit="a=b")
 
 
 def directions(folder: Path) -> Read:
@@ -179,6 +189,7 @@ KINDS: Mapping[str, Callable[[Path], Read]] = {
     "checkpoints": checkpoints,
     "students": students,
     "stargans": stargans,
+    "vaegans": vaegans,
     "directions": directions,
     "arrays": arrays,
     "scorers": scorers,

@@ -10,7 +10,7 @@ import click
 from distill.cli import options
 
 if TYPE_CHECKING:
-    from distill.networks.student import NormStatistics
+    from distill.networks.student import NormStatistics, Student
 
 
 @click.command("export-student")
@@ -40,8 +40,9 @@ def export_student(
     As ONNX, batch size and image size stay free. With --edit, ONNX makes this edit alone; a smaller student makes it
     where it is told no other.
     """
-    from distill.editing.export import OPSET, export_half
+    from distill.editing.export import export_half
     from distill.editing.export import export_student as export_onnx
+    from distill.editing.onnx_graph import OPSET
     from distill.files import check_file, path_text
     from distill.networks.student import load_student
     from distill.progress import size_text
@@ -60,6 +61,13 @@ def export_student(
         click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
         click.echo(
             f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
-            f"sides multiples of {student.architecture.side_multiple} px"
+            f"{_sides(student)}"
         )
     click.echo(f"  largest difference of a pixel in [-1, 1]: {done.difference:.1e}")
+
+
+def _sides(student: Student) -> str:
+    sides = student.architecture.sides
+    if sides is None:
+        return f"sides multiples of {student.architecture.side_multiple} px"
+    return f"height {sides[0]} and width {sides[1]} alone"

@@ -13,7 +13,8 @@ import click
 
 from distill.cli import options
 from distill.cli.signals import stop_on_signals
-from distill.cli.train_flags import ABOUT, DATA_OF, FLAGS
+from distill.cli.train_flags import DATA_OF, FLAGS
+from distill.cli.train_help import ABOUT
 from distill.files import path_text
 from distill.training.trainers import TRAINERS
 

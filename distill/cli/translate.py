@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     required=True,
     metavar="NAME|RUN|FILE",
     type=options.STUDENT,
-    help="A student of distill weights list, a run of distill train-pix2pix, train-cyclegan or train-stargan, a"
-    " .safetensors file or a published generator of pix2pixHD, CycleGAN (*_net_G.pth, *_net_G_A.pth) or StarGAN"
-    " (*-G.ckpt).",
+    help="A student of distill weights list, a run of distill train-pix2pix, train-cyclegan, train-stargan or"
+    " train-vaegan, a .safetensors file or a published generator of pix2pixHD, CycleGAN (*_net_G.pth, *_net_G_A.pth)"
+    " or StarGAN (*-G.ckpt).",
 )
 @options.edit
 @click.option(

@@ -17,19 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from distill.editing.onnx_graph import INPUT, OUTPUT, StudentGraph
 from distill.errors import DistillError
 from distill.files import check_file, made_folder, write_result
-from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
-from distill.networks.stargan import EditedStarGAN, StarGANBlock
+from distill.networks.stargan import EditedStarGAN
 from distill.networks.student import Student, load_student, save_student, shape_of
 from distill.networks.student_kinds import kind_of_network
 
-OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime since 1.12 (2022)
 TOLERANCE = 1e-4  # of pixels in [-1, 1]: a hundredth of an 8-bit step is 8e-5
 MAX_PROTOBUF = 2**31 - 1  # bytes of one ONNX file
-INPUT, OUTPUT = "images", "image"
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -72,7 +70,8 @@ def export_half(student: Student, path: Path) -> ExportedStudent:
 def export_student(student: Student, path: Path) -> ExportedStudent:
     """Write a student as ONNX, whole or not at all, after comparing it with PyTorch at two image sizes.
 
-    Takes images [batch, C, height, width] in [-1, 1], gives [batch, 3, height, width]; batch and sizes are free.
+    Takes images [batch, C, height, width] in [-1, 1], gives [batch, 3, height, width]; the batch is free, and sizes
+    are where the network takes many.
     Raises DistillError where a package is missing, where the results differ by more than 1e-4, or where the file
     cannot be written.
     """
@@ -113,12 +112,13 @@ def _texts(student: Student) -> dict[str, str]:
 
 
 def _difference(student: Student, network: nn.Module, run: Run) -> float:
-    """The largest difference of a pixel, over a batch of two squares and one oblong image."""
-    multiple = student.architecture.side_multiple
+    """The largest difference of a pixel, over a batch of two squares and one oblong image, or of its only size."""
+    multiple, sides = student.architecture.side_multiple, student.architecture.sides
     side = max(8 * multiple, 64 // multiple * multiple)
+    shapes = ((2, *sides), (1, *sides)) if sides else ((2, side, side), (1, side, side + multiple))
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
-    for shape in ((2, side, side), (1, side, side + multiple)):
+    for shape in shapes:
         x = torch.rand(shape[0], student.input_channels, *shape[1:], generator=generator) * 2 - 1
         with torch.inference_mode():
             expected = network(x).numpy()
@@ -134,7 +134,7 @@ def _onnx(network: nn.Module, texts: dict[str, str]) -> tuple[bytes, Run]:
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > MAX_PROTOBUF - (1 << 20):
         raise DistillError(f"{size:,} bytes of weights: an ONNX file holds 2 GB")
-    model = _Graph(onnx).model(network, shape_of(network).inputs, texts)
+    model = StudentGraph(onnx).model(network, shape_of(network), texts)
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString()
     session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -154,129 +154,3 @@ def _packages() -> tuple[Any, Any]:
             f"export to ONNX needs the extra 'onnx': pip install 'distill[onnx]' ({error})"
         ) from error
     return onnx, onnxruntime
-
-
-class _Graph:
-    """Collects nodes and tensors of a generator; values are named by the module that makes them."""
-
-    def __init__(self, onnx: Any) -> None:
-        self.onnx = onnx
-        self.nodes: list[Any] = []
-        self.tensors: dict[str, Any] = {}
-
-    def model(self, network: nn.Module, inputs: int, texts: dict[str, str]) -> Any:
-        helper, kind = self.onnx.helper, self.onnx.TensorProto.FLOAT
-        last = self.network(network)
-        self.node("Tanh", [last], OUTPUT)
-        sides = ["batch", None, "height", "width"]
-        graph = helper.make_graph(
-            self.nodes,
-            "student",
-            [helper.make_tensor_value_info(INPUT, kind, [*sides[:1], inputs, *sides[2:]])],
-            [helper.make_tensor_value_info(OUTPUT, kind, [*sides[:1], 3, *sides[2:]])],
-            initializer=list(self.tensors.values()),
-        )
-        opset = helper.make_opsetid("", OPSET)
-        model = helper.make_model(
-            graph, producer_name="distill", ir_version=IR_VERSION, opset_imports=[opset]
-        )
-        helper.set_model_props(model, texts)
-        return model
-
-    def network(self, network: nn.Module) -> str:
-        """All layers but the tanh that each kind ends with."""
-        match network:
-            case LocalEnhancer():
-                return self.enhanced(network)
-            case GlobalGenerator():
-                return self.chain("model", network.model, INPUT)
-            case EditedStarGAN():
-                return self.chain("main", network.generator.body, self.with_labels(network))
-        raise DistillError(
-            f"a {kind_of_network(network).form} is not exported as ONNX; --to float16 is there"
-        )
-
-    def with_labels(self, network: EditedStarGAN) -> str:
-        """Join the labels to the images, each a constant plane: a convolution of weights 0 gives its bias."""
-        wanted = _numbers(network.get_buffer("wanted"))
-        zeros = self.tensor("labels.weight", np.zeros((len(wanted), 3, 1, 1), np.float32))
-        planes = self.node("Conv", [INPUT, zeros, self.tensor("labels.bias", wanted)], "labels")
-        return self.node("Concat", [INPUT, planes], "labelled", axis=1)
-
-    def enhanced(self, network: LocalEnhancer) -> str:
-        """As `LocalEnhancer.forward`."""
-        pyramid = [INPUT]
-        for n in range(network.architecture.enhancers):
-            window = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 0}
-            pyramid.append(self.node("AveragePool", [pyramid[-1]], f"halved{n + 1}", **window))
-        x = self.chain("model", network.model, pyramid.pop())
-        for n in range(1, network.architecture.enhancers + 1):
-            down, up = network.enhancer(n)
-            inner = self.chain(f"model{n}_1", down, pyramid.pop())
-            x = self.chain(f"model{n}_2", up, self.node("Add", [inner, x], f"model{n}"))
-        return x
-
-    def chain(self, prefix: str, layers: nn.Sequential, x: str) -> str:
-        for name, layer in layers.named_children():
-            x = self.layer(f"{prefix}.{name}", layer, x)
-        return x
-
-    def layer(self, name: str, layer: nn.Module, x: str) -> str:
-        match layer:
-            case ResidualBlock():
-                return self.node("Add", [x, self.chain(f"{name}.conv_block", layer.conv_block, x)], name)
-            case StarGANBlock():
-                return self.node("Add", [x, self.chain(f"{name}.main", layer.main, x)], name)
-            case nn.ReflectionPad2d():
-                left, right, top, bottom = layer.padding
-                pads = self.tensor(f"pads{left}", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
-                return self.node("Pad", [x, pads], name, mode="reflect")
-            case nn.Conv2d() | nn.ConvTranspose2d():
-                return self.convolution(name, layer, x)
-            case nn.InstanceNorm2d():
-                scales = [self.tensor(*pair) for pair in _scales(name, layer)]
-                return self.node("InstanceNormalization", [x, *scales], name, epsilon=layer.eps)
-            case nn.BatchNorm2d():
-                parts = ("weight", "bias", "running_mean", "running_var")
-                numbers = [self.tensor(f"{name}.{part}", _numbers(getattr(layer, part))) for part in parts]
-                return self.node("BatchNormalization", [x, *numbers], name, epsilon=layer.eps)
-            case nn.ReLU():
-                return self.node("Relu", [x], name)
-        raise TypeError(f"{name}: no ONNX for {type(layer).__name__}")
-
-    def convolution(self, name: str, layer: nn.Conv2d | nn.ConvTranspose2d, x: str) -> str:
-        shape: dict[str, Any] = {
-            "kernel_shape": list(layer.kernel_size),
-            "strides": list(layer.stride),
-            "pads": [int(side) for side in layer.padding] * 2,
-        }
-        if isinstance(layer, nn.ConvTranspose2d):
-            shape["output_padding"] = list(layer.output_padding)
-        numbers = [
-            self.tensor(f"{name}.{part}", _numbers(tensor))
-            for part, tensor in (("weight", layer.weight), ("bias", layer.bias))
-            if tensor is not None
-        ]
-        kind = "ConvTranspose" if isinstance(layer, nn.ConvTranspose2d) else "Conv"
-        return self.node(kind, [x, *numbers], name, **shape)
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
-    def tensor(self, name: str, values: NDArray[Any]) -> str:
-        if name not in self.tensors:
-            self.tensors[name] = self.onnx.numpy_helper.from_array(values, name)
-        return name
-
-
-def _scales(name: str, layer: nn.InstanceNorm2d) -> list[tuple[str, NDArray[np.float32]]]:
-    """Scale and shift of each channel, by name: the layer's own, else 1 and 0."""
-    if layer.affine:
-        return [(f"{name}.{part}", _numbers(getattr(layer, part))) for part in ("weight", "bias")]
-    count = layer.num_features
-    return [(f"ones{count}", np.ones(count, np.float32)), (f"zeros{count}", np.zeros(count, np.float32))]
-
-
-def _numbers(tensor: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(tensor.detach().numpy())

@@ -56,6 +56,10 @@ class Architecture:
     norm: Norm = "instance"
 
     @property
+    def sides(self) -> None:
+        """Images of many sizes are taken."""
+
+    @property
     def side_multiple(self) -> int:
         """Both sides of an image must be multiples of this many pixels."""
         return int(2 ** (self.downsamplings + self.enhancers))

@@ -46,6 +46,10 @@ class StarGANArchitecture:
     def norm(self) -> str:
         return "instance"
 
+    @property
+    def sides(self) -> None:
+        return None
+
     def check_inputs(self, channels: int) -> None:
         """Raise DistillError for anything but one RGB image."""
         check_channels(self.inputs, channels)

@@ -216,6 +216,8 @@ def _edited(student: Student, kind: StudentKind, edit: str | None) -> Student:
             raise DistillError(f"this student makes one change alone: leave out --edit {edit[:80]}")
         return student
     wanted = edit if edit is not None else facts.edit
+    if wanted is None and kind.plain:
+        return student
     if wanted is None:
         known = f"; it knows {choices_text(facts.attributes)}" if facts.attributes else ""
         raise DistillError(f"this student must be told what to change: add --edit NAME=VALUE{known}")
@@ -231,7 +233,7 @@ def use_own_statistics(network: nn.Module) -> None:
     """
     if shape_of(network).norm != "batch":
         raise DistillError(
-            "--norm-statistics batch is for networks with batch normalisation; this one has none"
+            "--norm-statistics batch is for networks with batch normalisation of maps alone; this one is none"
         )
     for parent in list(network.modules()):
         for name, norm in list(parent.named_children()):

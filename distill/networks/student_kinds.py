@@ -10,11 +10,12 @@ from typing import cast
 from torch import nn
 
 from distill.errors import UnsupportedCheckpoint
-from distill.networks import pix2pixhd_files, stargan_files
+from distill.networks import pix2pixhd_files, stargan_files, vaegan_files
 from distill.networks.edits import EditAttribute, EditTerm
 from distill.networks.network_files import State
 from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
 from distill.networks.stargan import EditedStarGAN, StarGANGenerator
+from distill.networks.vaegan import VAEGANAutoencoder
 from distill.weights.state_files import StateFile
 
 RGB = 3
@@ -31,7 +32,8 @@ class StudentKind:
     of a file) -> network [N, C, H, W] -> [N, 3, H, W] in evaluation mode, with an `architecture` (`StudentShape`).
     save: (path, network, texts, in float16). networks: the classes of what `read` and `with_edit` return. in_run: its
     files in a run's folder, the first that is there counts. trained_by: commands. with_edit: (network, attributes of
-    the facts, terms, path) -> a network that makes this edit; None for a kind that makes one change alone.
+    the facts, terms, path) -> a network that makes this edit; None for a kind that makes one change alone. plain:
+    without an edit it does something of use, such as a reconstruction.
 
     `read` raises UnsupportedCheckpoint, `with_edit` DistillError, without the path.
     """
@@ -44,6 +46,7 @@ class StudentKind:
     in_run: tuple[str, ...]
     trained_by: tuple[str, ...]
     with_edit: WithEdit | None = None
+    plain: bool = False
 
 
 def _read_pix2pixhd(found: StateFile) -> nn.Module:
@@ -74,6 +77,17 @@ KINDS: tuple[StudentKind, ...] = (
         in_run=(stargan_files.IN_RUN,),
         trained_by=("train-stargan",),
         with_edit=stargan_files.with_edit,
+    ),
+    StudentKind(
+        form=vaegan_files.FORMAT,
+        recognise=vaegan_files.is_vaegan,
+        read=vaegan_files.read_vaegan,
+        save=vaegan_files.save_vaegan,
+        networks=(VAEGANAutoencoder,),
+        in_run=(vaegan_files.IN_RUN,),
+        trained_by=("train-vaegan",),
+        with_edit=vaegan_files.with_edit,
+        plain=True,
     ),
     StudentKind(
         form=pix2pixhd_files.FORMAT,

@@ -20,6 +20,10 @@ class StudentShape(Protocol):
     def side_multiple(self) -> int: ...
     @property
     def norm(self) -> str: ...
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width of the only images that the network takes; None: of many sizes."""
+
     def check_inputs(self, channels: int) -> None:
         """Raise DistillError, naming both numbers, where the images have other channels than the network takes."""
 

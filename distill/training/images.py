@@ -95,14 +95,22 @@ def stored_side(path: Path) -> int:
 
     Raises DistillError where there is neither.
     """
+    return min(stored_sides(path))
+
+
+def stored_sides(path: Path) -> tuple[int, int]:
+    """Return height and width of the pictures of a data set, or of a folder's first picture.
+
+    Raises DistillError where there is neither.
+    """
     if is_data_set(path):
-        return min(StoredPixels(path, None).sides)
+        return StoredPixels(path, None).sides
     for _, first in find_pictures(path)[0]:
         try:
             height, width = read_photo(first).shape[:2]
         except PhotoError:
             continue
-        return int(min(height, width))
+        return int(height), int(width)
     raise DistillError(f"{path}: none of its pictures can be read")
 
 

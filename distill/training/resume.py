@@ -124,11 +124,10 @@ def other_form(own: Any, stored: Any, at: str = "state") -> str:
     return next((found for name, a, b in pairs if (found := other_form(a, b, f"{at}.{name}"))), "")
 
 
-def load_adam(adam: torch.optim.Adam, state: dict[str, Any]) -> None:
+def load_rule(rule: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Give an optimiser its state back. Raises ValueError where that is of other parameters."""
-    adam.load_state_dict(state)
-    for parameter, values in adam.state.items():
-        if float(values["step"]) < 0 or any(
-            values[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")
-        ):
+    rule.load_state_dict(state)
+    for parameter, values in rule.state.items():
+        of_each = [values[name] for name in values if name != "step"]  # such as both moments of Adam
+        if float(values["step"]) < 0 or any(value.shape != parameter.shape for value in of_each):
             raise ValueError("the optimiser's state is of other parameters")

@@ -15,6 +15,7 @@ TRAINERS: dict[str, tuple[str, str]] = {
     "stylegan2": ("distill.training.stylegan2.trainer:STYLEGAN2", "Train a StyleGAN2 generator on images."),
     "encoder": ("distill.training.encoder.trainer:ENCODER", "Train an encoder: from an image to w+."),
     "cyclegan": ("distill.training.cyclegan.trainer:CYCLEGAN", "Train a CycleGAN on two sets of pictures."),
+    "vaegan": ("distill.training.vaegan.trainer:VAEGAN", "Train a VAE/GAN on pictures and their labels."),
     "stargan": (
         "distill.training.stargan.trainer:STARGAN",
         "Train a StarGAN on pictures with attributes.",

@@ -12,7 +12,8 @@ import torch
 
 from distill.cli.main import run
 from distill.editing import export as student_export
-from distill.editing.export import OPSET, export_half, export_student
+from distill.editing.export import export_half, export_student
+from distill.editing.onnx_graph import OPSET
 from distill.errors import DistillError
 from distill.networks.edits import EditAttribute
 from distill.networks.pix2pixhd import Architecture, create

@@ -25,7 +25,7 @@ from distill.training.encoder.critic import LatentCritic, critic_loss
 from distill.training.encoder.data import EncoderBatch
 from distill.training.encoder.settings import EncoderSettings
 from distill.training.position import RunPosition, stream_seed
-from distill.training.resume import load_adam
+from distill.training.resume import load_rule
 
 BETAS, CRITIC_BETAS = (0.9, 0.999), (0.0, 0.99)
 AVERAGE_RAMP_UP = 0.05
@@ -144,4 +144,4 @@ class EncoderStep:
         for name in ("encoder", "average", "critic"):
             getattr(self, name).load_state_dict(state[name], strict=True)
         for name in ("e_adam", "c_adam"):
-            load_adam(getattr(self, name), state[name])
+            load_rule(getattr(self, name), state[name])

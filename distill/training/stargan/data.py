@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,18 +17,17 @@ from torch import Tensor
 
 from distill.errors import DistillError
 from distill.files import path_text
-from distill.networks.edits import OPPOSITE, EditAttribute, Sign
+from distill.networks.edits import OPPOSITE, EditAttribute
 from distill.progress import plural
 from distill.shards.images.conditions import Condition, parse_condition
 from distill.training import processes
+from distill.training.edit_attributes import attribute_of
 from distill.training.images import Images, open_images
 from distill.training.pictures import Numbers, Pictures, hold_out, size_text
 from distill.training.position import RunPosition, stream_seed
 from distill.training.request import TrainRequest
 from distill.training.sampler import Sampler
 from distill.training.stargan.settings import StarGANSettings
-
-MOST_VALUES, LONGEST = 100, 100  # values of a label that a student tells, characters of one
 
 Note = Callable[[str], None]
 
@@ -130,28 +129,6 @@ def _check_counts(conditions: Sequence[Condition], labels_NA: NDArray[np.float32
                 f"{who} of the {plural(count, 'picture')} of {path_text(data)} to train on has {condition}: a network"
                 " learns an attribute from pictures with it and pictures without it"
             )
-
-
-def attribute_of(condition: Condition, images: Images) -> EditAttribute:
-    """Say what a student is to know about a condition: also what else its label may be."""
-    column = images.labels[condition.label]
-    values: list[str] = []
-    if condition.sign == "=":
-        texts = (
-            column[column != ""]
-            if column.dtype.kind == "U"
-            else column[np.isfinite(column.astype(np.float64))]
-        )
-        found = [str(value) if column.dtype.kind == "U" else f"{value:g}" for value in np.unique(texts)]
-        values = [value for value in found if len(value) <= LONGEST and "," not in value]
-    if len(condition.value) > LONGEST:
-        raise DistillError(f"{condition}: {len(condition.value)} characters; at most {LONGEST} can be named")
-    return EditAttribute(
-        label=condition.label,
-        sign=cast(Sign, condition.sign),
-        value=condition.value,
-        values=tuple(values if len(values) <= MOST_VALUES else ()),
-    )
 
 
 def names_of(attribute: EditAttribute) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.training import processes
-from distill.training.resume import load_adam
+from distill.training.resume import load_rule
 
 BETAS = (0.0, 0.99)
 
@@ -35,7 +35,7 @@ class LazyAdam:
         return {"adam": self.adam.state_dict(), "scaler": self.scaler.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        load_adam(self.adam, state["adam"])
+        load_rule(self.adam, state["adam"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
 

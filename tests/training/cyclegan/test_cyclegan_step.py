@@ -67,7 +67,7 @@ def first_gradients(step: CycleGANStep) -> dict[str, Tensor]:
     """What the first update went down by, out of Adam's first moment: 0.5 of it."""
     both = {"g": (step.generators, step.g_optimiser), "d": (step.discriminators, step.d_optimiser)}
     return {
-        f"{key}.{name}": 2 * optimiser.adam.state[parameter]["exp_avg"]
+        f"{key}.{name}": 2 * optimiser.rule.state[parameter]["exp_avg"]
         for key, (networks, optimiser) in both.items()
         for name, parameter in networks.named_parameters()
     }

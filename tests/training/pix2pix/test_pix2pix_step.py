@@ -90,7 +90,7 @@ def weights(step: Pix2PixHDStep) -> dict[str, Tensor]:
 def gradients(step: Pix2PixHDStep) -> dict[str, Tensor]:
     """What the first update went down by, out of Adam's first moment: 0.5 of it."""
     return {
-        f"{kind}.{name}": 2 * optimiser.adam.state[parameter]["exp_avg"]
+        f"{kind}.{name}": 2 * optimiser.rule.state[parameter]["exp_avg"]
         for kind, optimiser in (("generator", step.g_optimiser), ("discriminator", step.d_optimiser))
         for name, parameter in getattr(step, kind).named_parameters()
     }
@@ -201,7 +201,7 @@ def test_the_schedule_sets_the_rate_of_both_networks() -> None:
         5e-4
     )
     for optimiser in (step.g_optimiser, step.d_optimiser):
-        assert optimiser.adam.param_groups[0]["lr"] == pytest.approx(5e-4)
+        assert optimiser.rule.param_groups[0]["lr"] == pytest.approx(5e-4)
     before = {name: tensor.clone() for name, tensor in weights(step).items()}
     step.update(some_triplets(), RunPosition(seed=0, updates=20, samples=80))
     assert all(torch.equal(weights(step)[name], tensor) for name, tensor in before.items())
