@@ -130,7 +130,7 @@ def test_the_same_command_goes_on_and_a_new_method_adds_a_row(tmp_path: Path, ca
 
 def test_another_list_in_the_same_folder_is_refused(tmp_path: Path, capsys) -> None:
     photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
-    compared(capsys, photos, out)
+    compared(capsys, photos, out, "--size", 256)
     before = (out / "photos.json").read_bytes()
     write_faces(photos, [63])
     assert "another list of photos: 1 file differ, first 63.png" in error_of(capsys, photos, out)
@@ -148,7 +148,7 @@ def refused_folder(tmp_path: Path, capsys, photos: Path) -> str:
 
 def test_aligned_pictures_that_are_gone_are_cut_again(tmp_path: Path, capsys) -> None:
     photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
-    before = compared(capsys, photos, out)
+    before = compared(capsys, photos, out, "--size", 64)
     (out / "aligned" / f"{DARK[1]}.png").unlink()
     assert compared(capsys, photos, out) == before
 
@@ -159,7 +159,7 @@ def test_labels_and_a_folder_of_real_pictures(tmp_path: Path, capsys) -> None:
     (tmp_path / "labels.csv").write_text("\n".join(["file,gender", *lines]))
     labels = ("--labels", tmp_path / "labels.csv")
     assert "no photograph has gender=female: name real" in error_of(capsys, photos, tmp_path / "o", *labels)
-    facts = compared(capsys, photos, tmp_path / "out", *labels, "--real", real)
+    facts = compared(capsys, photos, tmp_path / "out", *labels, "--real", real, "--size", 256)
     assert (facts["faces"], facts["real"]) == (4, 8)
 
 
@@ -178,12 +178,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, capsys) -> Non
     oblong.mkdir()
     Image.fromarray(np.zeros((8, 16, 3), np.uint8)).save(oblong / "60.png")
     for given, line in (
+        ((photos,), "no method says at what size faces are compared: add --size"),
         ((photos, "--method", f"a={student}", "--method", f"A={student}"), "two methods have this name"),
         ((photos, "--method", "gender-swap"), "NAME=WHAT is needed"),
         ((photos, "--method", "copy the input=x"), "a row of that name is in every table"),
         ((photos, "--method", "a=nothing-here"), "--method a: nothing-here: no such file, and no student"),
         ((photos, "--method", f"a={oblong}"), "has 16x8 px: squares are needed"),
         ((photos, "--method", f"a={student}:b2a"), "which holds b2a.safetensors"),
+        ((photos, "--method", f"a={student}:smile=yes"), "it makes one change alone: leave out :smile=yes"),
         ((photos, "--method", "a=avatars:w"), "no direction 'gender' of the teacher avatars"),
         ((photos, "--edit", "gender=old"), "gender goes to female or male"),
         ((photos, "--edit", "smile=yes"), "the scorer mine tells gender, age"),
@@ -260,6 +262,6 @@ def test_true_pairs_add_the_distance_to_the_truth(tmp_path: Path, capsys) -> Non
     assert rows["true"]["success"] == 1
     assert rows["copy the input"]["l1_to_truth"] == pytest.approx(rows["true"]["l1_to_input"])
     assert rows["copy the input"]["success"] == 0
-    assert "to truth: L1" in (tmp_path / "out" / "comparison.md").read_text()
+    assert "L1 to truth" in (tmp_path / "out" / "comparison.md").read_text()
     assert run([*map(str, truth), "--labels", "x.csv"]) == 2
     assert "--labels goes with PHOTOS" in capsys.readouterr().err

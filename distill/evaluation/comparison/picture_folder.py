@@ -48,7 +48,7 @@ class PictureFolder:
             are = "has" if len(missing) == 1 else "have"
             raise DistillError(
                 f"{path_text(self.folder)}: {plural(len(missing), 'photograph')} of {len(names)} {are} no picture:"
-                f" {', '.join(missing[:NAMED])}{more}; each needs one of its name, made from the pictures in aligned/"
+                f" {', '.join(missing[:NAMED])}{more}; each needs one of its name, made from those in OUT/aligned"
             )
 
 

@@ -15,6 +15,7 @@ import torch
 
 from distill.attributes.judge import Judge, open_judge
 from distill.devices import resolve_device
+from distill.errors import DistillError
 from distill.evaluation.comparison.freeze import freeze_photos, kept_photos
 from distill.evaluation.comparison.measure import PictureMeter
 from distill.evaluation.comparison.methods import ComparedMethod, open_methods
@@ -34,7 +35,6 @@ from distill.networks.perceptual import PerceptualFeatures, default_perceptual, 
 from distill.progress import Progress, plural
 from distill.schema import canonical_json
 
-DEFAULT_SIZE = 256  # px, where no method says another
 OpenBar = Callable[[int, str], Progress]  # so many pictures, what is done with them
 
 
@@ -231,11 +231,19 @@ def prepare(request: CompareRequest, recipes: Mapping[str, TaskRecipe]) -> Compa
 
 
 def chosen_size(request: CompareRequest, methods: Sequence[ComparedMethod]) -> int:
-    """Return the size of the aligned faces: as asked, as the folder has it, else that of the largest method."""
+    """Return the size of the aligned faces: as asked, as the folder has it, else that of the largest method.
+
+    Raises DistillError where none of them says one.
+    """
     kept = read_list(request.out)
     if request.size is not None:
         return request.size
     if kept is not None:
         return int(kept["asked"]["size"])
     sizes = [method.size or method.facts.get("size") for method in methods]
-    return max((size for size in sizes if size), default=DEFAULT_SIZE)
+    found = [int(size) for size in sizes if size]
+    if not found:
+        raise DistillError(
+            "no method says at what size faces are compared: add --size, or a --method that has one"
+        )
+    return max(found)

@@ -111,7 +111,11 @@ def edits_for(source: str, edit: AskedEdit, own: str | None, *, reverse: bool) -
     comparison says none.
     """
     path = student_file(path_by_name(source, "student"), reverse=reverse)
-    if own is not None or kind_of_file(read_state(path)).with_edit is None:
+    if kind_of_file(read_state(path)).with_edit is None:
+        if own is not None:
+            raise DistillError(f"{path_text(path)}: it makes one change alone: leave out :{own}")
+        return {edit.way: None}
+    if own is not None:
         return {edit.way: own}
     if edit.attribute is None:
         raise DistillError(

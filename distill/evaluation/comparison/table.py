@@ -55,10 +55,10 @@ def columns_of(
         ("same person ↑", _share(SAME)),
         *_other_columns(edit, kinds),
         ("to input ↓", _measure(f"perceptual_{perceptual}{TO_INPUT}")),
-        ("to truth: L1 ↓", _measure(f"l1{TO_TRUTH}")),
-        ("SSIM ↑", _measure(f"ssim{TO_TRUTH}")),
-        ("perceptual ↓", _measure(f"perceptual_{perceptual}{TO_TRUTH}")),
-        ("identity ↓", _measure(IDENTITY_TO_TRUTH)),
+        ("L1 to truth ↓", _measure(f"l1{TO_TRUTH}")),
+        ("SSIM to truth ↑", _measure(f"ssim{TO_TRUTH}")),
+        ("perceptual to truth ↓", _measure(f"perceptual_{perceptual}{TO_TRUTH}")),
+        ("identity to truth ↓", _measure(IDENTITY_TO_TRUTH)),
         ("no face ↓", _share(NO_FACE)),
         ("ms an image", lambda row: milliseconds_text(row.time.milliseconds)),
         ("images seen", lambda row: DASH if row.samples is None else f"{row.samples:,.0f}"),
@@ -114,9 +114,10 @@ def subset_note(rows: Sequence[ComparedRow]) -> str:
             by_size.setdefault(row.distance.subset, []).append(row.name)
     common = max(by_size, key=lambda size: len(by_size[size]))
     others = [f"{size} for {', '.join(names)}" for size, names in by_size.items() if size != common]
+    told = f" ({'; '.join(others)})" if others else ""
     return (
         f"Kernel distance: the mean of {SUBSETS} draws of {common} pictures of each side, half of the smaller one"
-        f"{f' ({chr(59).join(others)})' if others else ''}; ± is 1.96 standard deviations of the draws."
+        f"{told}; ± is 1.96 standard deviations of the draws."
     )
 
 

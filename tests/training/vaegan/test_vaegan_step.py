@@ -45,10 +45,8 @@ def algorithm_1(step: VAEGANStep, x: Tensor) -> tuple[dict[str, float], dict[str
     )
     prior = kl.sum() / 4
     likeness = F.mse_loss(features[4:8], features[:4].detach(), reduction="sum") / 2 / 4
-    if step.settings.decoder_loss == "non-saturating":
-        wish = -p[4:8].log().mean() - p[8:].log().mean()
-    else:
-        wish = gan
+    away = -p[4:8].log().mean() - p[8:].log().mean()
+    wish = away if step.settings.decoder_loss == "non-saturating" else gan
     # Dis goes up L_GAN, Dec down γ L_llike + L_GAN (where L_GAN is what the discriminator maximises).
     goals = {encoder: prior + likeness, decoder: 0.01 * likeness + wish, discriminator: -gan}
     wanted = {}
