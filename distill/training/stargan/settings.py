@@ -112,9 +112,9 @@ def less_memory(settings: StarGANSettings) -> str:
 
 
 # paper: Choi et al. 2018, as their public code has it, but for the decay of the learning rate, where the paper is
-# followed: the code takes a thousandth of what it says off, so its rate stays. demo: for a CPU and 64 px; five halvings
-# leave 2×2 patches, as six of 128 px do: the penalty is on their sum and the loss on their mean, so a critic of more
-# patches weighs less beside the other losses.
+# followed: the code takes a thousandth of what it says off, so its rate stays. demo: for a CPU and 64 px. Five
+# halvings leave 2×2 patches there, as six of 128 px do: the penalty is on their sum and the loss on their mean, so a
+# critic of more patches weighs less beside the other losses.
 PRESETS: dict[str, StarGANSettings] = {
     "paper": StarGANSettings(batch=16),
     "demo": StarGANSettings(
