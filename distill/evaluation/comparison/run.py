@@ -115,7 +115,7 @@ class Comparison:
         for method in self.methods:
             method.check(self.faces_of(method, photos))
         with open_bar(len(photos.real), "features of the real pictures") as bar:
-            real = self._features(photos.real, METHODS, photos.key, outputs, bar)
+            real = self._features(photos.real, METHODS, photos.key, outputs, bar.advance)
         meter = PictureMeter(judge=self.judge, perceptual=self.perceptual, device=self.device)
         results = []
         for number, method in enumerate(self.methods, 1):
@@ -147,13 +147,13 @@ class Comparison:
     ) -> MethodResult:
         faces = self.faces_of(method, photos)
         store = MethodStore(outputs, method.name, method.key(faces, photos.key), meter.depends_on())
-        with open_bar(2 * len(faces), title) as bar:
+        with open_bar(len(faces), title) as bar:
             try:
                 draw_and_measure(method, faces, store, meter, bar)
             finally:
                 store.save(now=True)
-            key = canonical_json([store.made[face.name]["sha256"] for face in faces])
-            found = self._features([store.path(face) for face in faces], store.below, key, outputs, bar)
+        key = canonical_json([store.made[face.name]["sha256"] for face in faces])
+        found = self._features([store.path(face) for face in faces], store.below, key, outputs)
         row = ComparedRow(
             name=method.name,
             count=len(faces),
@@ -172,9 +172,14 @@ class Comparison:
         return MethodResult(method=method, row=row, pictures={face.name: store.path(face) for face in faces})
 
     def _features(
-        self, paths: Sequence[Path], below: str, key: str, outputs: OutputFolder, bar: Progress
+        self,
+        paths: Sequence[Path],
+        below: str,
+        key: str,
+        outputs: OutputFolder,
+        advance: Callable[[int], object] = lambda count: None,
     ) -> Floats:
-        return features_of(paths, self.features, outputs=outputs, below=below, key=key, advance=bar.advance)
+        return features_of(paths, self.features, outputs=outputs, below=below, key=key, advance=advance)
 
 
 def draw_and_measure(
