@@ -96,7 +96,7 @@ class Progress:
         share = at / self.total if self.total else 1.0
         facts = f", {self.facts}" if self.facts else ""
         return (
-            f"{at:.0f} of {self.total:.0f} {self.noun}s ({share:.0%}), {_rate_text(self.rate)}, {left}{facts}"
+            f"{at:.0f} of {self.total:.0f} {self.noun}s ({share:.0%}), {rate_text(self.rate)}, {left}{facts}"
         )
 
     def __enter__(self) -> Self:
@@ -124,5 +124,6 @@ def command_text(*words: str | PathLike[str]) -> str:
     return shlex.join(path_text(word) for word in words)
 
 
-def _rate_text(rate: float) -> str:
+def rate_text(rate: float) -> str:
+    """Write a rate, 1/s: below 1 as the seconds that each takes."""
     return f"{rate:.1f}/s" if rate >= 1 or not rate else f"{1 / rate:.1f} s each"

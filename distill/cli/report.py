@@ -11,7 +11,7 @@ import click
 from distill.generation.estimate import estimate
 from distill.generation.job import GenerationRun
 from distill.generation.plan import SAFETY, ShardPlan
-from distill.progress import Progress, command_text, plural, size_text
+from distill.progress import Progress, command_text, plural, rate_text, size_text
 from distill.shards.folder import ShardReport
 from distill.shards.summary import edit_text, sample_word
 from distill.stylegan2.facts import Teacher
@@ -120,7 +120,7 @@ def print_result(
         click.echo(f"  dropped {count:6d}  {count / tried:6.1%}  {reason}")
     if progress.count:
         seconds = progress.seconds
-        click.echo(f"  made {progress.count:.0f} in {clock(seconds)}: {progress.rate:.1f} {word}s/s")
+        click.echo(f"  made {progress.count:.0f} in {clock(seconds)}: {rate_text(progress.rate)}")
     if line := stages.line():
         click.echo(f"  {line}")
     click.echo(f"look at them: {command_text('distill', 'inspect', plan.folder)}")
