@@ -4,13 +4,15 @@ r"""Photographs, and the same photographs edited as a teacher edits: for student
     distill import pairs --from folders --inputs source --target target --out data/photo-gender
     python -m stylegan_weights.making.photo_pairs data/faces64.npz --edit style --out triplets
     distill import triplets --from folders --inputs content,style --target mixed --out data/photo-style
+    python -m stylegan_weights.making.photo_pairs data/faces64.npz --edit drawing --out drawn
 
 The photographs that `portraits` was taught have latents that spell them (`face_codes`), but what it draws of them is
 soft and misses what no component tells. So the *edit* is taken from the teacher, and the rest from the photograph:
 the target is the photograph plus the difference between the pictures of the edited latent and of the latent. For the
 other gender, where that difference is great, as where hair comes or goes, it is the picture of the edited latent. A
-pair stays where the builtin scorer sees what was asked for. Photographs of `val` and `test` take no part. The same
-command leaves alone what is there.
+pair stays where the builtin scorer sees what was asked for. For a drawing the target is what the child `drawings`
+makes of the photograph's latent: nothing of the photograph should stay. Photographs of `val` and `test` take no part.
+The same command leaves alone what is there.
 """
 
 from __future__ import annotations
@@ -59,8 +61,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("photographs", type=Path)
-    parser.add_argument("--edit", choices=("gender", "age", "style"), required=True)
-    parser.add_argument("--strength", type=float, help="along the direction; style has none")
+    parser.add_argument("--edit", choices=("gender", "age", "style", "drawing"), required=True)
+    parser.add_argument("--strength", type=float, help="along the direction of gender or age")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     try:
@@ -75,9 +77,11 @@ def make_pairs(file: Path, edit: str, strength: float | None, out: Path) -> None
     codes, _ = face_codes(stored["images"], stored["marks"], COMPONENTS, train)
     photographs = Photographs(stored["images"], codes, load_generator("portraits"))
     numbers = np.flatnonzero(train & ~stored["flip"].astype(bool))  # training mirrors them itself
-    editor: StyleEditor | AttributeEditor
+    editor: StyleEditor | AttributeEditor | DrawingEditor
     if edit == "style":
         editor = StyleEditor(photographs, numbers)
+    elif edit == "drawing":
+        editor = DrawingEditor(photographs, load_generator("drawings"))
     else:
         editor = AttributeEditor(photographs, edit, strength or STRENGTHS[edit])
     detector, came = FaceDetector(), Counter[str]()
@@ -173,6 +177,18 @@ class StyleEditor:
         both = torch.cat([content, mixed(content, photographs.ws(other), half)[0]])
         target = photographs.edited(number, both, face, draw=False)
         return {"content": photographs.images[number], "style": photographs.images[other], "mixed": target}
+
+
+@dataclass(frozen=True, eq=False)
+class DrawingEditor:
+    """The photograph drawn by a child of the teacher: source and target."""
+
+    photographs: Photographs
+    child: Generator
+
+    def __call__(self, number: int, face: Face) -> dict[str, Pixels]:
+        (target,) = drawn(self.child, self.photographs.ws(number)).numpy()
+        return {"source": self.photographs.images[number], "target": target}
 
 
 def transferred(photo: Pixels, plain: Pixels, edited: Pixels, *, draw: bool) -> Pixels:
