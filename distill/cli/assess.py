@@ -43,7 +43,8 @@ if TYPE_CHECKING:
               help="Which public program path lengths follow above 256 px; the published ones are tf's.")  # fmt: skip
 @click.option("--scorer", "scorers", type=options.TEXT, multiple=True, metavar="builtin|FILE",
               help="Of ls, several times for several.  [builtin: gender and age]")  # fmt: skip
-@click.option("--out", type=options.PATH, help="Folder for the results.  [NAME-assessment]")
+@click.option("--out", type=options.PATH,
+              help="Folder for the results: new, empty, or of an earlier run.  [NAME-assessment]")  # fmt: skip
 @click.option("--card", type=options.FILE, metavar="FILE.md",
               help="Also put the sections into this model card, and the grid beside it.")  # fmt: skip
 @click.option("--show-nearest", is_flag=True,

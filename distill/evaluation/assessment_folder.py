@@ -48,8 +48,8 @@ def check_place(folder: Path, files: Sequence[str]) -> None:
         raise DistillError(f"{folder} is a folder of distill {outputs.before.made_by}: choose another --out")
     if outputs.before is None and (strangers := _visible(folder)):
         raise DistillError(
-            f"{folder} holds {path_text(strangers[0])} and was not made by distill {MADE_BY}, or by an older version:"
-            " choose a new or an empty --out"
+            f"{folder} holds {path_text(strangers[0])}, and distill {MADE_BY} did not make it (or an older version"
+            " did): choose a new or an empty --out"
         )
     outputs.reserve_files(files)
 

@@ -158,7 +158,7 @@ def test_teachers_of_other_domains_are_not_searched_for_faces(tiny_weights, tmp_
         (["--out", "note.txt"], "a folder is needed"),
         (["--card", "broken.md"], "broken.md: the card needs one line"),
         (["--card", "other.md"], "other.png is not shown by other.md"),
-        (["--out", "pictures"], "pictures holds 1.png and was not made by distill assess-teacher"),
+        (["--out", "pictures"], "pictures holds 1.png, and distill assess-teacher did not make it"),
         (["--card", "note.txt"], "ends in .md"),
         (["--card", "note.txt/card.md"], "a folder is needed"),
         (["--data", "pictures", "--features", "taste"], "unknown features"),
@@ -218,7 +218,7 @@ def test_a_folder_of_anything_else_is_left_alone(tiny_weights, tmp_path, capsys,
     assert assess(tiny_weights, "--metrics", metrics, "--samples", 10, "--out", out, *dry) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert f"{out} holds {Path(name).parts[0]} and was not made by distill assess-teacher" in said
+    assert f"{out} holds {Path(name).parts[0]}, and distill assess-teacher did not make it" in said
     assert snapshot(out) == before
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from distill.devices import be_reproducible, keep_freed_memory, resolve_device
-from distill.errors import DistillError, UnsupportedCheckpoint, os_error
+from distill.errors import DistillError, NotFinite, UnsupportedCheckpoint, os_error
 from distill.evaluation.generator_metrics.readers import Floats
 from distill.evaluation.generator_metrics.sources import After, Output, Source
 from distill.files import atomic_write, make_folder, read_regular
@@ -77,7 +77,7 @@ def make_part(task: PartTask, *, after: After = lambda rows: None) -> PartDone:
     found = task.source.read(task.outputs, task.rows, device, after)
     for output, values in zip(task.outputs, found, strict=True):
         if not are_numbers(values, output):
-            raise DistillError(f"{output.reader.name} gives numbers that are not finite, of {task.key}")
+            raise NotFinite(f"{output.reader.name} gives numbers that are not finite, of {task.key}")
         path = part_path(Path(task.folder), task.source, output, task.rows)
         data = io.BytesIO()
         np.save(data, np.ascontiguousarray(values, dtype=np.float32), allow_pickle=False)
