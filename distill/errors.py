@@ -43,6 +43,12 @@ class TooStrict(DistillError):
     fatal = True
 
 
+class NotFinite(DistillError):
+    """A network whose numbers are infinite or none, so that nothing can be measured by it."""
+
+    fatal = True
+
+
 class NothingWorked(DistillError):
     """Every single input was skipped. Exit code 1."""
 

@@ -191,20 +191,20 @@ def make_folder(folder: Path) -> None:
         raise os_error(error) from error
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, *, option: str = "--out") -> None:
     """Raise DistillError where a folder for results is not and cannot be, or not be written to; nothing is made."""
     place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    _refuse_dangling(place)
+    _refuse_dangling(place, option)
     if not place.is_dir():
-        raise DistillError(f"{place} is a file, a folder is needed: choose another --out")
+        raise DistillError(f"{place} is a file, a folder is needed: choose another {option}")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise DistillError(f"{place}: no permission to write there: choose another --out")
+        raise DistillError(f"{place}: no permission to write there: choose another {option}")
 
 
-def check_file(path: Path, *, overwrite: bool) -> None:
+def check_file(path: Path, *, overwrite: bool, option: str = "--out") -> None:
     """Raise DistillError where a file of results cannot be written, or is there and to be kept; nothing is made."""
-    check_folder(path.parent)
-    _refuse_dangling(path)
+    check_folder(path.parent, option=option)
+    _refuse_dangling(path, option)
     try:
         check_regular(path)
     except FileNotFoundError:
@@ -212,13 +212,13 @@ def check_file(path: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise os_error(error) from error
     if not overwrite:
-        raise DistillError(f"{path} exists; choose another --out, or replace it with --overwrite")
+        raise DistillError(f"{path} exists; choose another {option}, or replace it with --overwrite")
 
 
-def _refuse_dangling(path: Path) -> None:
+def _refuse_dangling(path: Path, option: str) -> None:
     if path.is_symlink() and not path.exists():
         raise DistillError(
-            f"{path} is a link to {path.readlink()}, which is not there: make that, or choose another --out"
+            f"{path} is a link to {path.readlink()}, which is not there: make that, or choose another {option}"
         )
 
 

@@ -21,7 +21,7 @@ from distill.attributes.toml_file import read_toml
 from distill.directions.file import read_direction
 from distill.directions.foreign import read_array
 from distill.errors import DistillError, FolderGone
-from distill.evaluation.teacher_card import with_section
+from distill.evaluation.card_section import with_section
 from distill.faces.decode import photo_size, read_photo
 from distill.generation.cluster_settings import scheduler_address
 from distill.networks.face_api import load_face_api

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from distill.cli import options
 
 if TYPE_CHECKING:
+    from distill.evaluation.generator_metrics.names import MetricName
     from distill.evaluation.generator_metrics.request import MetricsRequest
     from distill.evaluation.teacher import AssessRequest
 
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
               help="Which public program path lengths follow above 256 px; the published ones are tf's.")  # fmt: skip
 @click.option("--scorer", "scorers", type=options.TEXT, multiple=True, metavar="builtin|FILE",
               help="Of ls, several times for several.  [builtin: gender and age]")  # fmt: skip
-@click.option("--out", type=options.PATH, help="Folder for the results.  [NAME-assessment]")
+@click.option("--out", type=options.PATH,
+              help="Folder for the results: new, empty, or of an earlier run.  [NAME-assessment]")  # fmt: skip
 @click.option("--card", type=options.FILE, metavar="FILE.md",
               help="Also put the sections into this model card, and the grid beside it.")  # fmt: skip
 @click.option("--show-nearest", is_flag=True,
@@ -71,13 +73,15 @@ def assess_teacher(dry_run: bool, as_json: bool, metrics: str, samples: int | No
     from distill.evaluation.generator_metrics.names import split_overview
 
     overview, names = split_overview(metrics)
-    check_idle(overview=overview, measures=bool(names))
+    check_idle(asked_of(overview=overview, names=names, data=given["data"]))
     jobs: dict[str, Job] = {}
     if overview:
         jobs["overview"] = overview_job(overview_of(samples, beside=bool(names), **given), quiet=as_json)
     if names:
         jobs["metrics"] = metrics_job(metrics_of(names, samples, **given), quiet=as_json)
     done = [job.plan() if dry_run else job.work() for job in jobs.values()]
+    if len(jobs) == 1 and not dry_run and (line := next(iter(jobs.values())).beside()):
+        say(line)
     if as_json:
         facts = dict(zip(jobs, (facts for facts, _ in done), strict=True))
         click.echo(json.dumps(facts if len(facts) > 1 else done[0][0], indent=2, ensure_ascii=False))
@@ -85,19 +89,42 @@ def assess_teacher(dry_run: bool, as_json: bool, metrics: str, samples: int | No
     click.echo("\n\n".join(text for _, text in done))
 
 
-OF_OVERVIEW = {"truncation_psi": "--truncation-psi", "faces": "--faces", "show_nearest": "--show-nearest"}
-OF_MEASURES = {"psi": "--psi", "lpips": "--lpips", "crop_form": "--crop-form", "scorers": "--scorer"} | {
-    "workers": "--workers", "cluster": "--cluster"}  # fmt: skip
+OVERVIEW, SCORE, MEASURES = "the overview", "the overview beside --data", "published measures"
+COMPARING = ("fid", "kid", "pr")
+HEEDED = {  # by option: its flag, and what heeds it
+    "truncation_psi": ("--truncation-psi", (OVERVIEW,)),
+    "faces": ("--faces", (OVERVIEW,)),
+    "show_nearest": ("--show-nearest", (OVERVIEW,)),
+    "data": ("--data", (OVERVIEW, *COMPARING)),
+    "pictures": ("--pictures", (SCORE, *COMPARING)),
+    "features": ("--features", (SCORE, *COMPARING)),
+    "psi": ("--psi", COMPARING),
+    "lpips": ("--lpips", ("path lengths", "pr")),
+    "crop_form": ("--crop-form", ("path lengths",)),
+    "scorers": ("--scorer", ("ls",)),
+    "workers": ("--workers", (MEASURES,)),
+    "cluster": ("--cluster", (MEASURES,)),
+}
 
 
-def check_idle(*, overview: bool, measures: bool) -> None:
+def asked_of(*, overview: bool, names: Sequence[MetricName], data: Path | None) -> set[str]:
+    """Tell what is asked for, in the words of HEEDED."""
+    from distill.metrics.path_length import KINDS
+
+    asked = {"path lengths" if name.measure in KINDS else name.measure for name in names}
+    asked |= {MEASURES} if names else set()
+    asked |= {OVERVIEW} if overview else set()
+    return asked | ({SCORE} if overview and data else set())
+
+
+def check_idle(asked: set[str]) -> None:
     """Refuse an option that nothing would heed."""
     context = click.get_current_context()
-    idle = ({} if overview else OF_OVERVIEW) | ({} if measures else OF_MEASURES)
-    for name, flag in idle.items():
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            whose = "the overview" if name in OF_OVERVIEW else "published measures"
-            raise click.UsageError(f"{flag} is of {whose}, and --metrics does not ask for that")
+    for name, (flag, heeding) in HEEDED.items():
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT and not asked & set(heeding):
+            *some, last = heeding
+            whose = f"{', '.join(some)} and {last}" if some else last
+            raise click.UsageError(f"{flag} is of {whose}, and nothing of that is asked for")
 
 
 Told = tuple[dict[str, Any], str]  # as plain values, and for people
@@ -108,31 +135,33 @@ class Job(NamedTuple):
 
     plan: Callable[[], Told]
     work: Callable[[], Told]
+    beside: Callable[[], str]  # says what else is in --out
 
 
 def overview_job(request: AssessRequest, *, quiet: bool) -> Job:
+    from distill.evaluation.assessment_folder import MEASURES, OVERVIEW, held_folder, results_beside
     from distill.evaluation.card_section import check_card
     from distill.evaluation.teacher import assess, prepare
     from distill.evaluation.teacher_card import SECTION, table, write_assessment
     from distill.evaluation.teacher_measures import in_blocks
-    from distill.files import check_folder
 
+    check_card(request.card, SECTION, grid=True)
     inputs = prepare(request, skipped=say)
-    check_card(request.card, SECTION)
 
     def work() -> Told:
-        check_folder(inputs.out)  # a place that cannot be written to shows before minutes of work
-        found, samples = assess(inputs, blocks=partial(in_blocks, quiet=quiet))
-        written = write_assessment(inputs, found, samples)
+        with held_folder(inputs.out, OVERVIEW) as outputs:
+            found, samples = assess(inputs, blocks=partial(in_blocks, quiet=quiet))
+            written = write_assessment(inputs, found, samples, outputs)
         lines = [table(found), "", *(f"left out: {text}" for text in found.left_out)]
         return found.to_json(), "\n".join([*lines, ", ".join(map(str, written))])
 
-    return Job(lambda: plan_of(inputs.plan()), work)
+    return Job(lambda: plan_of(inputs.plan()), work, lambda: results_beside(inputs.out, MEASURES))
 
 
 def metrics_job(request: MetricsRequest, *, quiet: bool) -> Job:
     from distill.cli.signals import stop_on_signals
     from distill.devices import keep_freed_memory
+    from distill.evaluation.assessment_folder import MEASURES, OVERVIEW, held_folder, results_beside
     from distill.evaluation.card_section import check_card
     from distill.evaluation.generator_metrics import report
     from distill.evaluation.generator_metrics.plan import prepare
@@ -140,18 +169,19 @@ def metrics_job(request: MetricsRequest, *, quiet: bool) -> Job:
     from distill.evaluation.generator_metrics.run import StageBars, plan_facts, read_missing
 
     keep_freed_memory()  # before any thread begins
-    run = prepare(request, skipped=say)
     check_card(request.card, report.SECTION)
+    run = prepare(request, skipped=say)
 
     def work() -> Told:
-        with stop_on_signals() as stop, StageBars(run, quiet=quiet) as bars:
-            read_missing(run, stop=stop, count=bars.count, note=bars.note)
-        measured = measure(run)
-        written = report.write_metrics(run, measured)
+        with held_folder(run.out, MEASURES) as outputs:
+            with stop_on_signals() as stop, StageBars(run, quiet=quiet) as bars:
+                read_missing(run, stop=stop, count=bars.count, note=bars.note)
+            measured = measure(run)
+            written = report.write_metrics(run, measured, outputs)
         text = "\n\n".join([report.text(run, measured), ", ".join(map(str, written))])
         return report.to_json(run, measured), text
 
-    return Job(lambda: plan_of(plan_facts(run)), work)
+    return Job(lambda: plan_of(plan_facts(run)), work, lambda: results_beside(run.out, OVERVIEW))
 
 
 def overview_of(

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from distill.errors import DistillError
-from distill.files import check_file, read_regular
+from distill.files import check_file, read_regular, write_result
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -14,23 +14,51 @@ def marks(name: str) -> tuple[str, str]:
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
-def check_card(card: Path | None, name: str) -> None:
-    """Make sure that the section can be put into the card once it is there. Raises DistillError."""
+def check_card(card: Path | None, name: str, *, grid: bool = False) -> None:
+    """Make sure that the section, and a `grid` beside it, can be written once they are there. Raises DistillError.
+
+    A picture that the card does not show is another's, and is not replaced.
+    """
     if card is None:
         return
-    if card.suffix != ".md":
+    if {card.suffix, card.resolve().suffix} != {".md"}:
         raise DistillError(f"--card {card}: a file that ends in .md is needed")
-    check_file(card, overwrite=True)
+    check_file(card, overwrite=True, option="--card")
+    check_file(card.resolve(), overwrite=True, option="--card")
     with_section(card, "", name)
+    if not grid:
+        return
+    picture = grid_beside(card)
+    check_file(picture, overwrite=True, option="--card")
+    if picture.exists() and f"]({picture.name})" not in _text_of(card):
+        raise DistillError(f"{picture} is not shown by {card} and would be replaced: choose another --card")
+
+
+def grid_beside(card: Path) -> Path:
+    """Return where the grid of a card lies: beside the file itself, where the card is a link."""
+    return card.resolve().with_suffix(".png")
+
+
+def write_card(card: Path, text: str, name: str) -> Path:
+    """Put a section into a card, through a link into the file it points to; return the card."""
+    write_result(card.resolve(), with_section(card, text, name).encode())
+    return card
 
 
 def with_section(card: Path, text: str, name: str) -> str:
     """Return a model card with the section replaced or added; a card that is not there yet is empty."""
     try:
-        return put_into(read_regular(card).decode() if card.exists() else "", text, name)
+        return put_into(_text_of(card), text, name)
+    except DistillError as error:
+        raise DistillError(f"{card}: {error}") from error
+
+
+def _text_of(card: Path) -> str:
+    try:
+        return read_regular(card).decode() if card.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise DistillError(f"{card}: cannot be read as text ({why})") from error
+        raise DistillError(f"cannot be read as text ({why})") from error
 
 
 def put_into(card: str, text: str, name: str) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from distill import __version__
 from distill.devices import resolve_device
 from distill.errors import DistillError
+from distill.evaluation.assessment_folder import OVERVIEW, check_place, folder_of
 from distill.evaluation.teacher_measures import Blocks, Likeness, PictureDistance, default_distance, in_blocks
 from distill.evaluation.teacher_scores import (
     PAIRED,
@@ -101,7 +102,7 @@ class AssessmentInputs:
 
     @property
     def out(self) -> Path:
-        return self.request.out or Path(f"{Path(str(self.about['name'])).stem}-assessment")
+        return folder_of(self.request.out, self.about)
 
     @property
     def side(self) -> int:
@@ -165,6 +166,7 @@ def prepare(request: AssessRequest, *, skipped: Callable[[str], None] = print) -
     device = str(resolve_device(request.device))
     features = load_features(request.features, device=device)  # a wrong name shows, needed or not
     generator, about = open_generator(request.source, device)
+    check_place(folder_of(request.out, about), OVERVIEW)
     faces, left_out = decide_faces(request, str(about["name"]))
     pictures = None
     if request.data is not None:

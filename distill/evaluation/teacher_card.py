@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from distill.evaluation.card_section import with_section
+from distill.evaluation.assessment_folder import OVERVIEW, write_results
+from distill.evaluation.card_section import grid_beside, write_card
 from distill.evaluation.report import aligned
 from distill.evaluation.teacher import Assessment, AssessmentInputs, TeacherSamples
 from distill.evaluation.teacher_pictures import make_pictures
+from distill.faces.outputs import OutputFolder
 from distill.files import write_result
 from distill.pixels import encode_png
 from distill.shards.card import code, escape
@@ -70,18 +72,19 @@ def percent(share: float) -> str:
 # ---- Files
 
 
-def write_assessment(inputs: AssessmentInputs, found: Assessment, samples: TeacherSamples) -> list[Path]:
+def write_assessment(
+    inputs: AssessmentInputs, found: Assessment, samples: TeacherSamples, outputs: OutputFolder
+) -> list[Path]:
     """Write pictures, report and section, and the section into the card that was asked for; return the paths."""
-    request, out = inputs.request, inputs.out
+    request = inputs.request
     pictures = inputs.pictures if request.show_nearest else None
     images = make_pictures(inputs, found, samples, pictures)
-    files = {out / name: encode_png(image) for name, image in images.items()}
-    files[out / "report.json"] = f"{json.dumps(found.to_json(), indent=2, ensure_ascii=False)}\n".encode()
-    files[out / "assessment.md"] = section(found, grid=GRID).encode()
+    files = {name: encode_png(image) for name, image in images.items()}
+    files["report.json"] = f"{json.dumps(found.to_json(), indent=2, ensure_ascii=False)}\n".encode()
+    files["assessment.md"] = section(found, grid=GRID).encode()
+    written = write_results(outputs, files, OVERVIEW)
     if card := request.card:
-        grid = card.with_suffix(".png")
-        files[grid] = files[out / GRID]
-        files[card] = with_section(card, section(found, grid=grid.name), SECTION).encode()
-    for path, content in files.items():
-        write_result(path, content)
-    return list(files)
+        grid = grid_beside(card)
+        write_result(grid, files[GRID])
+        written += [grid, write_card(card, section(found, grid=grid.name), SECTION)]
+    return written

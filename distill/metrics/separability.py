@@ -50,6 +50,11 @@ def select_surest(name: str, scores_N: Floats, *, probability: bool) -> Surest:
     samples have a score, where nothing is sure, and where all are of one class.
     """
     known = np.flatnonzero(np.isfinite(scores_N))
+    if not len(known):
+        raise DistillError(
+            f"{name!r}: none of {len(scores_N)} samples has a score; take another --scorer, or a generator whose"
+            " images it can score"
+        )
     if len(known) < LEAST:
         raise DistillError(
             f"{name!r}: {len(known)} of {len(scores_N)} samples have a score, {LEAST} are needed; raise --samples"

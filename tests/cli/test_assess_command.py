@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 from distill.cli.main import run
 from distill.evaluation.card_section import marks
 from distill.evaluation.teacher import AssessRequest, draw, latents
+from distill.faces.outputs import write_stamp
 from distill.stylegan2.load import load_generator
 from distill.training.images import open_images
 from distill.training.pictures import hold_out
@@ -42,7 +45,7 @@ def test_pictures_report_and_text_are_written(tiny_weights, pictures, tmp_path, 
     out = tmp_path / "out"
     command = (tiny_weights, "--data", pictures, "--samples", 6, *QUICK)
     assert assess(*command, "--out", out) == 0
-    assert sorted(path.name for path in out.iterdir()) == FILES
+    assert sorted(path.name for path in out.glob("[a-z]*")) == FILES
     report = json.loads((out / "report.json").read_text())
     assert report["score"]["name"] == "frechet_pixels8"
     assert (report["pictures"]["used"], report["pictures"]["total"]) == (9, 9)
@@ -84,7 +87,7 @@ def test_copies_of_training_faces_are_found(tmp_path, capsys):
     assert found["samples_to_training"]["percent_95"] < 0.25
     pairs = {pair["sample"]: (pair["picture"], pair["mirrored"]) for pair in found["nearest"]}
     assert pairs == {0: (0, False), 1: (1, True)}
-    assert sorted(path.name for path in out.iterdir()) == FILES, "no training picture is shown unasked"
+    assert sorted(path.name for path in out.glob("[a-z]*")) == FILES, "no training picture is shown unasked"
 
 
 def test_held_out_pictures_are_known_from_the_file(tiny_weights, pictures, tmp_path, capsys):
@@ -110,7 +113,7 @@ def test_held_out_pictures_are_known_from_the_file(tiny_weights, pictures, tmp_p
 def test_a_card_keeps_its_prose(tiny_weights, tmp_path):
     card = tmp_path / "tiny.md"
     card.write_text(f"# tiny\n\nProse.\n\n{BEGIN}\nold\n{END}\n\nLimits.\n")
-    command = (tiny_weights, "--samples", 3, *QUICK, "--out", tmp_path / "out", "--card", card)
+    command = (tiny_weights, "--samples", 3, "--no-faces", "--out", tmp_path / "out", "--card", card)
     assert assess(*command) == 0
     text = card.read_text()
     assert text.startswith("# tiny\n\nProse.\n")
@@ -149,10 +152,13 @@ def test_teachers_of_other_domains_are_not_searched_for_faces(tiny_weights, tmp_
         (["--data", "empty"], "no files in"),
         (["--data", "one"], "1 picture"),
         (["--show-nearest"], "needs --data"),
+        (["--pictures", "5"], "--pictures is of the overview beside --data"),
         (["--samples", "1"], "--samples"),
         (["--truncation-psi", "nan"], "truncation-psi"),
         (["--out", "note.txt"], "a folder is needed"),
-        (["--card", "broken.md"], "the card needs one line"),
+        (["--card", "broken.md"], "broken.md: the card needs one line"),
+        (["--card", "other.md"], "other.png is not shown by other.md"),
+        (["--out", "pictures"], "pictures holds 1.png, and distill assess-teacher did not make it"),
         (["--card", "note.txt"], "ends in .md"),
         (["--card", "note.txt/card.md"], "a folder is needed"),
         (["--data", "pictures", "--features", "taste"], "unknown features"),
@@ -165,6 +171,7 @@ def test_bad_input_is_one_line(tiny_weights, pictures, tmp_path, monkeypatch, ca
         (tmp_path / name).mkdir()
     (pictures / "0.png").rename(tmp_path / "one" / "0.png")
     (tmp_path / "note.txt").write_text("a file")
+    (tmp_path / "other.png").write_bytes(b"a picture")
     (tmp_path / "broken.md").write_text(f"{END} {BEGIN}")
     out = [] if "--out" in options else ["--out", "out"]
     assert assess(tiny_weights, "--no-faces", *out, *options) == 2
@@ -188,4 +195,83 @@ def test_an_interrupted_assessment_leaves_nothing(tiny_weights, tmp_path, monkey
     monkeypatch.setattr(teacher, "measure_variety", interrupted)
     assert assess(tiny_weights, "--samples", 2, "--out", tmp_path / "out") == 130
     assert capsys.readouterr().err.strip() == "distill: interrupted"
+    assert not (tmp_path / "out").exists()
+
+
+# ---- Places
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "dry run"])
+@pytest.mark.parametrize("metrics", ["overview", "ppl_wend"])
+@pytest.mark.parametrize(
+    "name", ["metrics.json", "report.json", "samples.png", "manifest.json", "features/x"]
+)
+def test_a_folder_of_anything_else_is_left_alone(tiny_weights, tmp_path, capsys, name, metrics, dry):
+    out = tmp_path / "out"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_text("of someone else")
+    before = snapshot(out)
+    assert assess(tiny_weights, "--metrics", metrics, "--samples", 10, "--out", out, *dry) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"{out} holds {Path(name).parts[0]}, and distill assess-teacher did not make it" in said
+    assert snapshot(out) == before
+
+
+def test_a_folder_of_another_command_is_left_alone(tiny_weights, tmp_path, capsys):
+    write_stamp(tmp_path, "align", {"samples": ""})
+    (tmp_path / "samples.png").write_text("of someone else")
+    assert assess(tiny_weights, "--samples", 3, "--out", tmp_path) == 2
+    assert "is a folder of distill align: choose another --out" in capsys.readouterr().err
+    assert (tmp_path / "samples.png").read_text() == "of someone else"
+
+
+def test_a_file_put_into_an_assessment_later_is_left_alone(tiny_weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert assess(tiny_weights, "--samples", 3, "--no-faces", "--out", out) == 0
+    (out / "metrics.json").write_text("of someone else")
+    assert (
+        assess(tiny_weights, "--metrics", "ppl_wend", "--samples", 10, "--out", out, "--cluster", "none") == 2
+    )
+    assert "metrics.json was not made by distill assess-teacher" in capsys.readouterr().err
+    assert (out / "metrics.json").read_text() == "of someone else"
+
+
+def test_the_same_command_renews_its_folder(tiny_weights, pictures, tmp_path):
+    out = tmp_path / "out"
+    command = (tiny_weights, "--samples", 3, "--no-faces", "--out", out)
+    out.mkdir()
+    assert assess(*command) == 0
+    assert assess(*command, "--truncation-psi", 1) == 0
+    left = sorted(path.name for path in out.glob("[a-z]*"))
+    assert left == ["assessment.md", "report.json", "samples.png", "truncation.png"], (
+        "no picture at another psi"
+    )
+
+
+def test_a_card_behind_a_link_is_written_where_it_lies(tiny_weights, tmp_path):
+    real, link = tmp_path / "cards" / "real.md", tmp_path / "card.md"
+    real.parent.mkdir()
+    real.write_text("# tiny\n")
+    link.symlink_to(real)
+    command = (tiny_weights, "--samples", 3, "--no-faces", "--out", tmp_path / "out", "--card", link)
+    for _ in range(2):
+        assert assess(*command) == 0
+    assert link.is_symlink()
+    assert "](real.png)" in real.read_text()
+    assert (real.parent / "real.png").is_file()
+
+
+def test_a_read_only_place_of_a_card_is_told_of_the_card(tiny_weights, tmp_path, monkeypatch, capsys):
+    allowed = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: "cards" not in str(path) and allowed(path, mode))
+    (tmp_path / "cards").mkdir()
+    command = (tiny_weights, "--samples", 3, "--out", tmp_path / "out", "--card", tmp_path / "cards" / "c.md")
+    assert assess(*command) == 2
+    said = capsys.readouterr().err
+    assert "no permission to write there: choose another --card" in said
     assert not (tmp_path / "out").exists()

@@ -87,13 +87,13 @@ def test_the_numbers_are_those_of_the_measures(pictures, tmp_path, capsys):
     inside = (cdist(drawn, real) <= radii).any(axis=1).mean()
     assert found["precision_pixels8_120"] == pytest.approx(inside, abs=0.02)
     (first, *_) = report_in(out)["results"]
-    assert (first["samples"], first["pictures"], first["psi"]) == (120, 60, 1.0)
+    assert (first["samples"], first["pictures"], first["psi"]) == (120, 100, 1.0)
 
 
 def pictures_of_64(tmp_path):
     folder = tmp_path / "64"
     folder.mkdir()
-    for number, image in enumerate(np.random.default_rng(1).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)):
+    for number, image in enumerate(np.random.default_rng(1).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)):
         Image.fromarray(image).resize((64, 64)).save(folder / f"{number:02d}.png")
     return folder
 
@@ -108,9 +108,12 @@ def test_files_text_and_card_are_written(tiny_weights, pictures, tmp_path, capsy
     names = "fid,kid,pr,ppl_wend,ppl2_wend"
     command = (tiny_weights, "--data", pictures, "--metrics", names, *QUICK, "--out", out, "--card", card)
     assert assess(*command) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["features", *PLOTS, "metrics.json", "metrics.md"][
-        :1
-    ] + sorted([*PLOTS, "metrics.json", "metrics.md"])
+    assert sorted(path.name for path in out.glob("[a-z]*")) == [
+        "features",
+        *PLOTS,
+        "metrics.json",
+        "metrics.md",
+    ][:1] + sorted([*PLOTS, "metrics.json", "metrics.md"])
     text = capsys.readouterr().out
     assert "frechet_pixels8_120 ↓" in text
     assert "path_length2_wend_efficientnet_lite0_120 ↓" in text
@@ -316,17 +319,39 @@ def test_a_dry_run_writes_nothing(tiny_weights, pictures, tmp_path, capsys):
         (["--metrics", "ppl_wend", "--out", "note.txt"], "a folder is needed"),
         (["--metrics", "ppl_wend", "--card", "note.txt"], "ends in .md"),
         (["--samples", "20000"], "the overview takes 2 to 10,000"),
-        (["--metrics", "ppl_wend", "--truncation-psi", "0.5"], "--truncation-psi is of the overview"),
-        (["--psi", "0.5"], "--psi is of published measures"),
+        (
+            ["--metrics", "ppl_wend", "--truncation-psi", "0.5"],
+            "--truncation-psi is of the overview, and nothing of that is asked for",
+        ),
+        (["--psi", "0.5"], "--psi is of fid, kid and pr"),
+        (["--metrics", "ls", "--psi", "0.5"], "--psi is of fid, kid and pr"),
+        (["--metrics", "ppl_wend", "--scorer", "red.toml"], "--scorer is of ls"),
+        (["--metrics", "ppl_wend", "--data", "pictures"], "--data is of the overview, fid, kid and pr"),
+        (["--metrics", "ppl_wend", "--pictures", "5"], "--pictures is of"),
+        (["--metrics", "ls", "--features", "pixels8"], "--features is of"),
+        (["--features", "pixels8"], "--features is of the overview beside --data"),
+        (["--metrics", "ls", "--lpips", "other.pth"], "--lpips is of path lengths and pr"),
+        (["--metrics", "ls", "--crop-form", "ada"], "--crop-form is of path lengths"),
+        (["--workers", "2"], "--workers is of published measures"),
+        (["--metrics", "fid" + "9" * 5000, "--data", "pictures"], "at most 10,000,000 samples"),
+        (
+            ["--metrics", "fid", "--data", "pictures", "--pictures", "99"],
+            "99 pictures are too few for fid; 100",
+        ),
+        (["--metrics", "kid,pr,fid_full", "--data", "few"], "9 pictures are too few for fid; 100 are needed"),
+        (["--metrics", "fid", "--data", "pictures", "--psi", "0.5,0.50000001"], "two values are called 0.5"),
+        (["--metrics", "fid", "--data", "pictures", "--psi", "0.٥"], "give numbers from 0 to 2"),
+        (["--metrics", "ppl_wend", "--card", "half.md"], "half.md: the card needs one line"),
     ],
 )
 def test_bad_input_is_one_line(tiny_weights, pictures, tmp_path, monkeypatch, capsys, options, said):
     monkeypatch.chdir(tmp_path)
-    for name, size in (("large", (16, 16)), ("tall", (32, 40))):
+    for name, size in (("large", (16, 16)), ("tall", (32, 40)), ("few", (32, 32))):
         (tmp_path / name).mkdir()
         for number in range(9):
             Image.new("RGB", size, (number, 0, 0)).save(tmp_path / name / f"{number}.png")
     (tmp_path / "note.txt").write_text("a file")
+    (tmp_path / "half.md").write_text(END)
     torch.save({"weight": torch.zeros(3, 3, 3, 3)}, tmp_path / "other.pth")
     write_scorer(tmp_path, [[-0.01, 0.01], [0, 0], [0.01, -0.01]], SMILE)
     out = [] if "--out" in options else ["--out", "out"]
@@ -335,3 +360,53 @@ def test_bad_input_is_one_line(tiny_weights, pictures, tmp_path, monkeypatch, ca
     assert said in captured.err
     assert captured.err.count("\n") == 1
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_kernel_distances_and_manifolds_take_few_pictures(tiny_weights, pictures, tmp_path):
+    command = (tiny_weights, "--data", pictures, "--pictures", 4, "--metrics", "kid,pr", *QUICK)
+    assert assess(*command, "--out", tmp_path / "out") == 0
+    assert report_in(tmp_path / "out")["pictures"]["used"] == 4
+
+
+def test_a_scorer_that_sees_nothing_is_not_helped_by_more_samples(tiny_weights, tmp_path, capsys):
+    """The pictures of the tiny generator hold no face."""
+    command = (tiny_weights, "--metrics", "ls", "--samples", 256, *ALONE, "--out", tmp_path / "out")
+    assert assess(*command) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "none of 256 samples has a score; take another --scorer, or a generator" in said
+    assert "--samples" not in said
+
+
+# ---- The folder
+
+
+def test_a_damaged_part_is_told_and_read_again(tiny_weights, pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = (tiny_weights, "--data", pictures, "--metrics", "kid", *QUICK, "--out", out)
+    assert assess(*command) == 0
+    before, (first, *_) = (out / "metrics.json").read_bytes(), sorted(out.rglob("*.npy"))
+    data = bytearray(first.read_bytes())
+    data[200] ^= 64
+    first.write_bytes(data)
+    capsys.readouterr()
+    assert assess(*command) == 0
+    said = capsys.readouterr().err
+    assert f"damaged parts are read again: 1, such as {first}" in said
+    assert (out / "metrics.json").read_bytes() == before
+    assert assess(*command, "--dry-run") == 0
+    assert "damaged" not in capsys.readouterr().err
+
+
+def test_pictures_of_an_earlier_run_do_not_stay_beside_other_numbers(
+    tiny_weights, pictures, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    command = (tiny_weights, "--data", pictures, *QUICK, "--out", out)
+    assert assess(*command, "--metrics", "pr", "--psi", "0.5,1") == 0
+    assert (out / "manifolds.png").exists()
+    assert (out / "truncation-sweep.png").exists()
+    assert assess(*command, "--metrics", "kid") == 0
+    assert sorted(path.name for path in out.glob("[a-z]*")) == ["features", "metrics.json", "metrics.md"]
+    assert "of an earlier run" not in capsys.readouterr().err
+    assert assess(tiny_weights, "--samples", 3, "--no-faces", "--out", out) == 0
+    assert "keeps results of an earlier run: metrics.json, metrics.md" in capsys.readouterr().err

@@ -19,9 +19,12 @@ FID, KID, PR, LS = "fid", "kid", "pr", "ls"
 WITH_PICTURES = (FID, KID, PR)
 PUBLISHED, PUBLISHED_LS = 50_000, 200_000  # samples of the published figures
 LEAST = {FID: 100, KID: 100, PR: 10, LS: 100, **dict.fromkeys(PATHS, 10)}  # samples
+LEAST_PICTURES = {FID: 100, KID: 2, PR: NEIGHBOURS + 1}
 MOST = 10_000_000
+SHOWN = 40  # characters of a word that is refused
+DIGITS = 8  # of MOST, as a name may write it
 
-_COUNT = r"([1-9]\d*k?)"
+_COUNT = r"([1-9][0-9]*k?)"
 _FORMS = tuple(
     re.compile(form)
     for form in (
@@ -78,10 +81,17 @@ def _read(text: str) -> MetricName:
     for form in _FORMS:
         if match := form.fullmatch(text):
             measure, count, *full = match.groups()
+            if count and len(count.removesuffix("k")) > DIGITS:
+                raise DistillError(f"--metrics {shortened(text)}: at most {MOST:,} samples are drawn")
             return MetricName(measure=str(measure), count=number_of(count) if count else None, full=any(full))
     raise DistillError(
-        f"--metrics {text!r} is no measure; known are {known()}, with any count, such as fid5k"
+        f"--metrics {shortened(text)} is no measure; known are {known()}, with any count, such as fid5k"
     )
+
+
+def shortened(text: str) -> str:
+    """Quote what a user wrote, cut where it is very long."""
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
 
 
 def counted(names: Sequence[MetricName], asked: int | None) -> tuple[Metric, ...]:

@@ -12,8 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.evaluation.generator_metrics.names import FID, KID, LS, PR, WITH_PICTURES
-from distill.evaluation.generator_metrics.parts import PartTask, Wanted, missing_tasks, read_rows
+from distill.evaluation.assessment_folder import MEASURES, check_place, folder_of
+from distill.evaluation.generator_metrics.names import FID, KID, LEAST_PICTURES, LS, PR, WITH_PICTURES
+from distill.evaluation.generator_metrics.parts import (
+    PartTask,
+    Wanted,
+    damaged_parts,
+    missing_tasks,
+    read_rows,
+)
 from distill.evaluation.generator_metrics.readers import Floats, Reader
 from distill.evaluation.generator_metrics.request import (
     MetricReaders,
@@ -30,11 +37,9 @@ from distill.evaluation.generator_metrics.sources import (
     open_pictures,
 )
 from distill.evaluation.teacher import open_generator
-from distill.files import check_folder
 from distill.generation.conditions import default_batch_size, kind_of
 from distill.generation.placement import Placement, place_on_devices
 from distill.generation.request import located
-from distill.metrics.manifold import NEIGHBOURS
 from distill.metrics.path_length import KINDS as PATHS
 from distill.stylegan2.generator import Generator
 from distill.weights.registry import entry_of
@@ -63,7 +68,7 @@ class MetricsRun:
 
     @property
     def out(self) -> Path:
-        return self.request.out or Path(f"{Path(str(self.about['name'])).stem}-assessment")
+        return folder_of(self.request.out, self.about)
 
     @property
     def folder(self) -> Path:
@@ -97,6 +102,7 @@ def prepare(request: MetricsRequest, *, skipped: Callable[[str], None] = lambda 
     check_measures(request.metrics, request.data)
     readers = choose_readers(request)
     generator, about = open_generator(request.source, "cpu")
+    check_place(folder_of(request.out, about), MEASURES)
     check_separability(request.count(LS), max(generator.z_dim, generator.w_dim))
     device = place_on_devices(
         cluster=request.cluster, workers=request.workers, device=request.device, tasks=1
@@ -117,7 +123,8 @@ def prepare(request: MetricsRequest, *, skipped: Callable[[str], None] = lambda 
         steps=wanted_steps(request, drawing, readers),
         device=device,
     )
-    check_folder(run.out)
+    if damaged := damaged_parts(missing_tasks(run.wanted, run.folder, device)):
+        skipped(f"damaged parts are read again: {len(damaged)}, such as {damaged[0]}")
     return run
 
 
@@ -180,10 +187,11 @@ def wanted_pictures(
     whole = any(metric.full for metric in request.metrics)
     limits = (len(images), request.pictures, None if whole else request.count(*WITH_PICTURES))
     most = min(limit for limit in limits if limit is not None)
-    if most <= NEIGHBOURS:
-        raise DistillError(
-            f"{request.data}: {most} pictures are too few to compare with; {NEIGHBOURS + 1} are needed"
-        )
+    for measure, least in LEAST_PICTURES.items():
+        if request.count(measure) and most < least:
+            raise DistillError(
+                f"{request.data}: {most} pictures are too few for {measure}; {least} are needed"
+            )
     source = RealPictures(
         path=str(request.data.absolute()),
         digest=images.digest,

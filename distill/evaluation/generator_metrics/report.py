@@ -7,14 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from distill.evaluation.card_section import with_section
+from distill.evaluation.assessment_folder import MEASURES, write_results
+from distill.evaluation.card_section import write_card
 from distill.evaluation.generator_metrics.names import LS
 from distill.evaluation.generator_metrics.pictures import make_pictures
 from distill.evaluation.generator_metrics.plan import MetricsRun
 from distill.evaluation.generator_metrics.published import FIGURES, NETWORK, SEPARABILITY, SOURCE
 from distill.evaluation.generator_metrics.results import Measured, MetricResult
 from distill.evaluation.report import aligned
-from distill.files import write_result
+from distill.faces.outputs import OutputFolder
 from distill.shards.card import code, escape
 
 SECTION = "metrics"  # its marks in a card
@@ -145,18 +146,16 @@ def to_json(run: MetricsRun, measured: Measured) -> dict[str, Any]:
     }
 
 
-def write_metrics(run: MetricsRun, measured: Measured) -> list[Path]:
+def write_metrics(run: MetricsRun, measured: Measured, outputs: OutputFolder) -> list[Path]:
     """Write JSON, section and pictures, and the section into the card that was asked for; return the paths."""
-    out = run.out
-    files = {out / name: png for name, png in make_pictures(run, measured).items()}
+    files = make_pictures(run, measured)
     text = json.dumps(to_json(run, measured), indent=2, ensure_ascii=False)
-    files[out / "metrics.json"] = f"{text}\n".encode()
-    files[out / "metrics.md"] = section(run, measured).encode()
+    files["metrics.json"] = f"{text}\n".encode()
+    files["metrics.md"] = section(run, measured).encode()
+    written = write_results(outputs, files, MEASURES)
     if card := run.request.card:
-        files[card] = with_section(card, section(run, measured), SECTION).encode()
-    for path, content in files.items():
-        write_result(path, content)
-    return list(files)
+        written.append(write_card(card, section(run, measured), SECTION))
+    return written
 
 
 def text(run: MetricsRun, measured: Measured) -> str:

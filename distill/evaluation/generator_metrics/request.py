@@ -10,7 +10,7 @@ from pathlib import Path
 from distill.attributes.open import open_scorer
 from distill.attributes.protocol import Kind
 from distill.errors import DistillError
-from distill.evaluation.generator_metrics.names import FID, KID, LS, PR, WITH_PICTURES, Metric
+from distill.evaluation.generator_metrics.names import FID, KID, LS, PR, WITH_PICTURES, Metric, shortened
 from distill.evaluation.generator_metrics.readers import LITE0, LPIPS, FaceReader, Reader, reader_of
 from distill.files import user_path
 from distill.generation.request import located, located_scorer
@@ -70,13 +70,20 @@ class MetricReaders:
 
 
 def read_psis(text: str) -> tuple[float, ...]:
-    """Read "0.5,0.7,1". Raises DistillError for what is no number from 0 to 2."""
+    """Read "0.5,0.7,1". Raises DistillError for what is no number from 0 to 2, and for two of one name."""
+    wrong = f"--psi {shortened(text)}: give numbers from 0 to 2, such as 0.5,0.7,1"
+    if not text.isascii() or "_" in text:  # Python would read both
+        raise DistillError(wrong)
     try:
-        values = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+        values = dict.fromkeys(float(part) + 0.0 for part in text.split(","))  # -0 is 0
     except ValueError as error:
-        raise DistillError(f"--psi {text!r}: give numbers from 0 to 2, such as 0.5,0.7,1") from error
+        raise DistillError(wrong) from error
     if not all(math.isfinite(value) and 0 <= value <= MOST_PSI for value in values):
-        raise DistillError(f"--psi {text!r}: give numbers from 0 to 2, such as 0.5,0.7,1")
+        raise DistillError(wrong)
+    written: dict[str, float] = {}
+    for value in values:
+        if written.setdefault(f"{value:g}", value) != value:
+            raise DistillError(f"--psi {shortened(text)}: two values are called {value:g}; give one of them")
     return tuple(sorted(values))
 
 

@@ -36,6 +36,21 @@ def test_what_is_no_measure_is_refused(text):
         split_overview(text)
 
 
+def test_a_very_long_count_is_refused_in_few_words():
+    with pytest.raises(DistillError, match=f"at most {names.MOST:,} samples are drawn") as refusal:
+        split_overview("fid" + "9" * 5000)
+    assert len(str(refusal.value)) < 120
+    with pytest.raises(DistillError, match="known are overview") as refusal:
+        split_overview("x" * 5000)
+    assert len(str(refusal.value)) < 250
+
+
+@pytest.mark.parametrize("text", ["fid٥k", "fid5٠", "ls_2０k"])
+def test_digits_of_other_scripts_are_refused(text):
+    with pytest.raises(DistillError, match="is no measure"):
+        split_overview(text)
+
+
 def test_so_many_samples_are_drawn():
     def counts(words, asked=None):
         return [metric.count for metric in counted(read_names(words.split()), asked)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,14 @@ from PIL import Image
 
 from distill.errors import DistillError
 from distill.evaluation.generator_metrics import sources
-from distill.evaluation.generator_metrics.parts import PartTask, Wanted, make_part, missing_tasks, read_rows
+from distill.evaluation.generator_metrics.parts import (
+    PartTask,
+    Wanted,
+    damaged_parts,
+    make_part,
+    missing_tasks,
+    read_rows,
+)
 from distill.evaluation.generator_metrics.readers import reader_of
 from distill.evaluation.generator_metrics.sources import (
     Drawing,
@@ -158,7 +168,29 @@ def test_only_what_is_missing_is_read(drawing, tmp_path):
     assert task.outputs == (PIXELS,), "another ψ is another source"
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-5], lambda data: b"", lambda data: b"page"])
+def flipped(data):
+    """One bit of the last number is another."""
+    return data[:-40] + bytes([data[-40] ^ 1]) + data[-39:]
+
+
+def numpy_file(values):
+    data = io.BytesIO()
+    np.save(data, values)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-5],
+        lambda data: b"",
+        lambda data: b"page",
+        flipped,
+        lambda data: numpy_file(np.zeros((3, 192), np.float32)),
+        lambda data: numpy_file(np.full((3, 192), np.nan, np.float32)) + data[-32:],
+        lambda data: numpy_file(np.zeros((3, 7), np.float32)) + data[-32:],
+    ],
+)
 def test_a_damaged_part_is_read_again(drawing, tmp_path, damage):
     wanted = Wanted(source=DrawnSamples(drawing=drawing, psi=1.0), outputs=(PIXELS,))
     (task,) = missing_tasks([wanted], tmp_path, "cpu")
@@ -169,5 +201,35 @@ def test_a_damaged_part_is_read_again(drawing, tmp_path, damage):
     with pytest.raises(DistillError, match="not to be seen here"):
         read_rows(tmp_path, wanted.source, PIXELS)
     assert missing_tasks([wanted], tmp_path, "cpu") == [task]
+    assert damaged_parts([task]) == [path]
     make_part(task)
     assert np.array_equal(read_rows(tmp_path, wanted.source, PIXELS), before)
+
+
+def test_a_part_in_the_place_of_another_is_read_again(drawing, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.evaluation.generator_metrics.parts.ROWS", 4)
+    wanted = Wanted(source=DrawnSamples(drawing=drawing, psi=1.0), outputs=(pixels(8),))
+    first, second = missing_tasks([wanted], tmp_path, "cpu")
+    for task in (first, second):
+        make_part(task)
+    one, two = sorted(tmp_path.rglob("*.npy"))
+    two.write_bytes(one.read_bytes())
+    assert missing_tasks([wanted], tmp_path, "cpu") == [second]
+
+
+def test_a_part_that_only_has_to_grow_is_not_called_damaged(drawing, tmp_path):
+    wanted = Wanted(source=DrawnSamples(drawing=drawing, psi=1.0), outputs=(PIXELS,))
+    (task,) = missing_tasks([wanted], tmp_path, "cpu")
+    make_part(task)
+    (longer,) = missing_tasks([replace(wanted, outputs=(pixels(5),))], tmp_path, "cpu")
+    assert damaged_parts([longer]) == []
+
+
+def test_numbers_that_are_not_finite_are_refused_where_they_are_made(drawing, tmp_path, monkeypatch):
+    (task,) = missing_tasks(
+        [Wanted(source=DrawnSamples(drawing=drawing, psi=1.0), outputs=(PIXELS,))], tmp_path, "cpu"
+    )
+    monkeypatch.setattr(DrawnSamples, "read", lambda *given: [np.full((3, 192), np.nan, np.float32)])
+    with pytest.raises(DistillError, match="pixels8 gives numbers that are not finite, of samples at ψ 1"):
+        make_part(task)
+    assert not list(tmp_path.iterdir())
