@@ -51,7 +51,7 @@ def column_names(roles: Sequence[str]) -> list[str]:
 def title_of(roles: Sequence[str]) -> str:
     """Say what a student of these roles turns into what, in the words of the columns."""
     if tuple(roles) == REVERSED:
-        return "source to target, the pairs reversed (their target goes in)"
+        return "source to target of reversed pairs"
     *inputs, target = roles
     return f"{' + '.join(inputs)} to {target}"
 

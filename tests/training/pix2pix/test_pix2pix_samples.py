@@ -24,4 +24,4 @@ def test_a_sheet_is_read_from_source_to_target_whichever_way_the_pairs_are_learn
 
 def test_the_title_says_where_the_pairs_are_reversed() -> None:
     assert title_of(("source", "target")) == "source to target"
-    assert title_of(("target", "source")) == "source to target, the pairs reversed (their target goes in)"
+    assert title_of(("target", "source")) == "source to target of reversed pairs"
