@@ -54,6 +54,6 @@ def steps_shown(steps: int) -> Progress:
 def tell_skipped(skipped: Sequence[SkippedPhoto]) -> None:
     """Name the photos that were left out."""
     if skipped:
-        click.echo(f"skipped {plural(len(skipped), 'photo')}:")
+        click.echo(f"skipped {plural(sum(skip.files for skip in skipped), 'photo')}:")
     for skip in skipped:
         click.echo(f"  {skip.reason}: {path_text(skip.photo)} ({path_text(skip.detail)})")

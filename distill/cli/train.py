@@ -96,7 +96,7 @@ def train(
     changes: tuple[str, ...],
     given: Mapping[str, Any],
 ) -> None:
-    """Make the request, train, and print one line; several GPUs first become as many processes."""
+    """Make the request, train, and print how it ended; several GPUs first become as many processes."""
     from distill.devices import resolve_device
     from distill.training.estimate import time_text
     from distill.training.processes import process_group, rank
@@ -156,16 +156,21 @@ def result_facts(result: TrainingResult) -> dict[str, object]:
         "weights": str(result.weights),
         "page": str(result.page),
         "kimg": result.kimg,
+        "planned_kimg": result.planned_kimg,
         "scores": dict(result.scores),
     }
 
 
 def summary(result: TrainingResult) -> str:
-    """One line: where the weights are and how good."""
+    """Where the weights are and how good; a second line where --minutes ended the run."""
     from distill.training.position import kimg_text
 
     scores = ", ".join(f"{name} {value:.4g}" for name, value in result.scores.items() if name != "kimg")
     at = f"best at {kimg_text(1000 * result.scores['kimg'])} kimg: " if "kimg" in result.scores else ""
     found = f"; {at}{scores}" if scores else ""
     weights, page = path_text(result.weights), path_text(result.page)
-    return f"{weights}: {kimg_text(1000 * result.kimg)} kimg{found}; look at {page}"
+    line = f"{weights}: {kimg_text(1000 * result.kimg)} kimg{found}; look at {page}"
+    if result.kimg >= result.planned_kimg:
+        return line
+    at, whole = (kimg_text(1000 * kimg) for kimg in (result.kimg, result.planned_kimg))
+    return f"{line}\nstopped by --minutes at {at} of {whole} kimg; the same command with --resume goes on from there"

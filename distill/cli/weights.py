@@ -12,17 +12,18 @@ import click
 
 from distill.cli import options
 from distill.errors import DistillError
-from distill.files import check_file, made_folder
+from distill.files import check_file, made_folder, path_text
 from distill.progress import command_text
 from distill.weights.fetch import MAX_BYTES, FetchProgress
 from distill.weights.inventory import (
     describe_weights,
     entries_to_fetch,
+    fetch_entries,
     is_fine,
     list_weights,
     verify_weights,
 )
-from distill.weights.registry import resolve, resolve_entry
+from distill.weights.registry import resolve
 
 MEGABYTE = 1e6
 OTHERS = {
@@ -84,14 +85,12 @@ def fetch(source: str, max_bytes: int) -> None:
     """Fetch the weights NAME, or an https address, into the cache and print where they are.
 
     The name `features` stands for all networks that compare images: those of FID, of LPIPS, path lengths, precision
-    and recall, and of the perceptual loss.
+    and recall, and of the perceptual loss. One that cannot be fetched does not stop the others.
     """
     entries = entries_to_fetch(source)
     if not entries and "://" not in source:
         raise click.UsageError(f"{source!r} is neither a name in 'distill weights list' nor an https address")
-    for entry in entries:
-        with _progress() as progress:
-            path = resolve_entry(entry, progress=progress, max_bytes=max_bytes)
+    for path in fetch_entries(entries, progress=_progress, max_bytes=max_bytes, note=_noted):
         click.echo(str(path))
     if not entries:
         with _progress() as progress:
@@ -134,6 +133,10 @@ def verify(names: Sequence[str], as_json: bool) -> None:
         raise DistillError(
             f"{len(bad)} of {len(results)} weights are not what they should be: {', '.join(bad)}"
         )
+
+
+def _noted(line: str) -> None:
+    click.echo(path_text(line), err=True)
 
 
 def _told(value: Any) -> str:

@@ -89,7 +89,7 @@ def _files_below(source: Path, out: Path | None, left_out: list[SkippedPhoto]) -
         if made:
             stamp = stamps.get(here) or stamps[here.parent]
             detail = f"{plural(len(made), 'file')} made by distill {stamp.made_by}"
-            left_out.append(SkippedPhoto(photo=here, reason=MADE, detail=detail))
+            left_out.append(SkippedPhoto(photo=here, reason=MADE, detail=detail, files=len(made)))
         yield from (here / name for name in files if name not in set(made))
 
 

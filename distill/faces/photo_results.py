@@ -18,11 +18,15 @@ from distill.progress import plural
 
 @dataclass(frozen=True, kw_only=True)
 class SkippedPhoto:
-    """One photo, or one face of it, that gave no output; `reason` is what is counted."""
+    """One photo, or one face of it, that gave no output; `reason` is what is counted.
+
+    `files` > 1: it stands for so many files of the folder `photo`.
+    """
 
     photo: Path
     reason: str
     detail: str
+    files: int = 1
 
     @classmethod
     def of(cls, error: PhotoError) -> SkippedPhoto:
@@ -85,7 +89,7 @@ class PhotoResults(Generic[R]):
         if self.replaced:
             yield f"replaced {plural(self.replaced, 'picture')} of an earlier run"
         if self.skipped:
-            yield f"skipped {len(self.skipped)}: {reason_counts(self.skipped)}"
+            yield f"skipped {sum(skip.files for skip in self.skipped)}: {reason_counts(self.skipped)}"
         for skip in sorted(self.skipped, key=lambda skip: skip.reason):
             yield f"  {skip.reason}: {path_text(skip.photo)} ({path_text(skip.detail)})"
 
@@ -111,8 +115,11 @@ def no_face(photos: int, skips: Iterable[SkippedPhoto], *, noun: str = "face") -
 
 
 def count_reasons(skips: Iterable[SkippedPhoto]) -> dict[str, int]:
-    """Return {reason: count}, the most frequent first."""
-    return dict(Counter(skip.reason for skip in skips).most_common())
+    """Return {reason: count of files}, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for skip in skips:
+        counts[skip.reason] += skip.files
+    return dict(counts.most_common())
 
 
 def reason_counts(skips: Iterable[SkippedPhoto]) -> str:

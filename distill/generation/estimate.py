@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from distill.generation.advice import Tally
 from distill.generation.job import GenerationRun, task_of
 from distill.generation.second_generator import Embedded
 from distill.generation.worker import draw_shard
@@ -93,8 +94,8 @@ def try_some(run: GenerationRun) -> Trial:
     size = task.batch_size if task.device.startswith("cuda") else min(task.batch_size, CPU_BATCH)
     at: list[tuple[float, int, int]] = []  # time, accepted and tried after each batch
 
-    def on_progress(accepted: int, tried: int) -> None:
-        at.append((time.perf_counter(), accepted, tried))
+    def on_progress(tally: Tally) -> None:
+        at.append((time.perf_counter(), tally.accepted, tally.tried))
         batches, spent = len(at) - 1, at[-1][0] - at[0][0]
         if batches >= MOST or (batches >= LEAST and spent > SECONDS):
             raise _Enough

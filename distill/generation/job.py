@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Self
 from distill.devices import resolve_device
 from distill.errors import DistillError, Incomplete, Interrupted
 from distill.files import made_folder
+from distill.generation.advice import Tally, none_accepted
 from distill.generation.attempt import Outcome, fatal_error
 from distill.generation.conditions import Conditions, choose_conditions, difference_note, read_conditions
 from distill.generation.dispatch import run_tasks
@@ -45,27 +47,27 @@ from distill.timing import StageClock
 
 @dataclass(frozen=True, kw_only=True)
 class RunCallbacks:
-    """Callbacks for progress: rows accepted and tried, steps of an embedding, seconds by stage, notes."""
+    """Callbacks for progress: candidates since the last call, steps of an embedding, seconds by stage, notes."""
 
-    count: Callable[[int, int], None] = lambda accepted, tried: None
+    count: Callable[[Tally], None] = lambda tally: None
     step: Callable[[int, int], None] = lambda step, most: None
     spent: Callable[[Mapping[str, float]], None] = lambda seconds: None
     note: Callable[[str], None] = lambda line: None
 
     @classmethod
     def shown(cls, progress: Progress, clock: StageClock | None = None) -> Self:
-        """Show accepted rows, the share of the tried candidates that they are, and notes; time goes to the clock."""
-        tried = 0
+        """Show accepted rows, what became of the candidates so far, and notes; time goes to the clock."""
+        so_far = Tally()
 
-        def count(accepted_now: int, tried_now: int) -> None:
-            nonlocal tried
-            tried += tried_now
-            share = (progress.count + accepted_now) / max(tried, 1)
-            progress.beside(f"{share:.0%} of candidates accepted")
-            progress.advance(accepted_now)
+        def count(now: Tally) -> None:
+            nonlocal so_far
+            so_far += now
+            progress.beside(so_far.text())
+            progress.advance(now.accepted)
 
         def step(done: int, most: int) -> None:
-            progress.beside(f"embedding: step {done} of at most {most}")
+            judged = f"{so_far.text()}, " if so_far.tried else ""
+            progress.beside(f"{judged}embedding: step {done} of at most {most}")
             progress.advance(0)
 
         return cls(count=count, step=step, spent=(clock or StageClock()).add, note=progress.note)
@@ -194,7 +196,8 @@ def outcomes(
         on_start=callbacks.note,
     ):
         if outcome.value and not at_once:
-            callbacks.count(outcome.value.report.rows, outcome.value.report.tried)
+            report = outcome.value.report
+            callbacks.count(Tally(accepted=report.rows, tried=report.tried, dropped=Counter(report.dropped)))
         yield outcome
 
 
@@ -202,12 +205,13 @@ def make_counted(
     run: GenerationRun, task: ShardTask, *, stop: threading.Event, callbacks: RunCallbacks
 ) -> Made:
     """Make a shard in this process, counting batch by batch and leaving between batches when told to."""
-    seen, embedding = [0, 0], run.plan.recipe.edit.embedding
+    seen, embedding = Tally(), run.plan.recipe.edit.embedding
 
-    def on_progress(accepted: int, tried: int) -> None:
-        callbacks.count(accepted - seen[0], tried - seen[1])
-        seen[:] = accepted, tried
-        if stop.is_set() and accepted < task.rows:
+    def on_progress(tally: Tally) -> None:
+        nonlocal seen
+        callbacks.count(tally - seen)
+        seen = tally
+        if stop.is_set() and tally.accepted < task.rows:
             raise Interrupted("stopped between two batches")
 
     def on_step(step: int) -> None:
@@ -215,7 +219,12 @@ def make_counted(
         if stop.is_set():
             raise Interrupted("stopped between two steps of an embedding")
 
-    return make_shard(task, on_progress=on_progress, on_step=on_step)
+    try:
+        return make_shard(task, on_progress=on_progress, on_step=on_step)
+    except Interrupted:
+        if seen.tried and not seen.accepted:
+            callbacks.note(none_accepted(seen, task.index, run.plan.recipe))
+        raise
 
 
 def task_of(run: GenerationRun, index: int) -> ShardTask:

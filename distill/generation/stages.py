@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.generation.advice import Tally
 from distill.generation.align import framed
 from distill.generation.batch import Batch, Numbers
 from distill.generation.edit import Edit
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from distill.attributes.protocol import AttributeScorer
     from distill.faces.detection import FaceDetector
 
-OnProgress = Callable[[int, int], None]  # (accepted so far, tried so far) in this shard
+OnProgress = Callable[[Tally], None]  # of this shard so far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,4 +148,4 @@ def collect(run: ShardRun, batch: Batch) -> None:
     with run.clock.stage("encode"):
         run.builder.add(batch)
     if run.on_progress:
-        run.on_progress(run.builder.accepted, run.builder.tried)
+        run.on_progress(Tally.of(run.builder))

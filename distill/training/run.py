@@ -144,7 +144,7 @@ def run_training(
         if main:
             events.write_page(end, running=False)
         result = events.watch.result()
-    return replace(result, page=request.out / PAGE, kimg=end.samples / 1000)
+    return replace(result, page=request.out / PAGE, kimg=end.samples / 1000, planned_kimg=run.samples / 1000)
 
 
 def _printed(quiet: bool) -> Note:

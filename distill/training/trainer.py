@@ -99,12 +99,16 @@ def few_scored(count: int, noun: str, option: str, *, of: str = "") -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """The end of a run: the weights' file, the best scores by name ({} without), the page, thousands of samples."""
+    """The end of a run: the weights' file, the best scores by name ({} without), the page.
+
+    `kimg`: thousands of samples seen, of `planned_kimg`; fewer where the run was stopped by its minutes.
+    """
 
     weights: Path
     scores: Mapping[str, float]
     page: Path = Path()
     kimg: float = 0.0
+    planned_kimg: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

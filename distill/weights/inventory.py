@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +12,7 @@ from typing import Any, get_args
 from distill.errors import DistillError
 from distill.files import file_sha256, path_text, user_path
 from distill.schema import parse_json
+from distill.weights.fetch import MAX_BYTES, FetchProgress
 from distill.weights.registry import (
     WeightsEntry,
     WeightsKind,
@@ -79,6 +81,38 @@ def entries_to_fetch(source: str) -> list[WeightsEntry]:
         return weights_entries(FEATURES)
     entry = entry_of(source)
     return [entry] if entry else []
+
+
+def fetch_entries(
+    entries: Sequence[WeightsEntry],
+    *,
+    progress: Callable[[], AbstractContextManager[FetchProgress]],
+    max_bytes: int = MAX_BYTES,
+    note: Callable[[str], None],
+) -> Iterator[Path]:
+    """Fetch all entries that can be fetched and yield where they are; `note` hears at once why one could not be.
+
+    `progress` is asked for anew for each file. Raises DistillError that names all missing ones at the end, and
+    DiskFull at once.
+    """
+    missing: list[WeightsEntry] = []
+    for entry in entries:
+        try:
+            with progress() as shown:
+                path = resolve_entry(entry, progress=shown, max_bytes=max_bytes)
+        except DistillError as error:
+            if error.fatal or len(entries) == 1:
+                raise
+            note(f"{entry.name}: {error}")
+            missing.append(entry)
+        else:
+            yield path
+    if missing:
+        places = ", ".join(f"{entry.name} ({entry.path})" for entry in missing)
+        raise DistillError(
+            f"{len(missing)} of {len(entries)} files are missing: {places}; run the same command again, or fetch"
+            " them elsewhere and place each at its path"
+        )
 
 
 def verify_weights(names: Sequence[str]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import requests
 from checkpoint_files import golden_state, write_nvidia_pytorch, write_rosinality
 from safetensors.torch import save_file
 
@@ -250,3 +251,21 @@ def test_one_name_fetches_all_features(cache, monkeypatch, capsys):
     assert fetched == [(entry.url, entry.sha256) for entry in entries]
     assert capsys.readouterr().out.split() == [str(entry.path) for entry in entries]
     assert all(entry.sha256 and entry.sha256_source for entry in entries)
+
+
+def test_a_file_that_cannot_be_fetched_does_not_stop_the_others(cache, monkeypatch, capsys):
+    def stream(self, url, out):
+        if url != entry_of("inception").url:
+            raise requests.ConnectionError("nobody there")
+        out.write(b"x")
+
+    monkeypatch.setattr(CappedDownload, "_stream", stream)
+    monkeypatch.setattr("distill.weights.registry.check_hash", lambda *arguments: None)
+    assert run(["weights", "fetch", "features"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.split() == [str(entry_of("inception").path)]
+    *notes, last = captured.err.splitlines()
+    assert [note.split(":")[0] for note in notes] == ["vgg19", "vgg16-lpips"]
+    assert all("no connection to the server" in note for note in notes)
+    assert last.startswith("distill: error: 2 of 3 files are missing: vgg19 (")
+    assert all(f"{name} ({entry_of(name).path})" in last for name in ("vgg19", "vgg16-lpips"))

@@ -11,7 +11,7 @@ from distill.errors import DistillError
 from distill.faces.align_photos import AlignRequest, align_photos
 from distill.faces.find import find_photos
 from distill.faces.outputs import OutputFolder
-from distill.faces.photo_results import count_reasons
+from distill.faces.photo_results import PhotoResults, count_reasons
 
 PIXEL = b"\x89PNG\r\n\x1a\n"
 
@@ -110,8 +110,10 @@ def test_pictures_of_earlier_runs_are_left_out_and_told(tmp_path):
     made(tmp_path / "young", "translate", "a", "b")
     found = find_photos([tmp_path], tmp_path / "out")
     assert names(found, tmp_path) == ["a.jpg", "young/mine.png", "young/compare/mine.jpg"]
-    assert count_reasons(found.left_out) == {"own outputs": 3}
+    assert [skip.detail.split()[0] for skip in found.left_out] == ["3", "2", "2"]
     assert found.left_out[0].detail == "3 files made by distill translate"
+    told = list(PhotoResults(photos=3, results=found.left_out, landmarks_sha256="").lines(all_faces=False))
+    assert told[0] == "skipped 7: own outputs 7", "the files of the three lines below it"
     made(tmp_path / "only" / "young", "translate", "a")
     with pytest.raises(DistillError, match=r"but those left out: .*made by distill translate"):
         find_photos([tmp_path / "only"], tmp_path / "out")

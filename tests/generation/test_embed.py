@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ from distill.generation.request import GenerateRequest, TaskChoices
 from distill.generation.second_generator import Embedded
 from distill.metrics.ssim import ssim
 from distill.pixels import to_uint8
+from distill.progress import Progress
 from distill.shards.dataset import TripletDataset
 from distill.shards.verify import verify_folder
 from distill.stylegan2.generator import Generator
@@ -142,6 +144,32 @@ def test_what_was_found_is_kept_for_another_bound_and_for_no_other_search(
         run_job(asked("b", min_ssim=0.999, cap=4))
     longer(asked("b", n=4, steps=STEPS + 1))
     assert longer.steps == 2 * (STEPS + 1)
+
+
+def test_while_nothing_is_accepted_it_tells_how_many_were_dropped_and_what_to_change(
+    asked: Callable[..., GenerationRun],
+) -> None:
+    told, stop = io.StringIO(), threading.Event()
+    progress = Progress(2, stream=told)
+    shown = RunCallbacks.shown(progress)
+    beside: list[str] = []
+
+    def step(done: int, most: int) -> None:
+        shown.step(done, most)
+        beside.append(progress.facts)
+        if len(beside) == 2 * STEPS + 1:
+            stop.set()
+
+    with pytest.raises(Interrupted):
+        run_job(asked(n=2, min_ssim=0.999), stop=stop, callbacks=replace(shown, step=step))
+    assert beside[0] == f"embedding: step 1 of at most {STEPS}"
+    judged = "0 of 4 candidates accepted (likeness.too-low: 4), "
+    assert beside[-1] == f"{judged}embedding: step 1 of at most {STEPS}"
+    (line,) = told.getvalue().splitlines()
+    assert line.startswith(
+        "shard 0: none of 4 candidates accepted so far; the filter 'likeness' dropped most"
+    )
+    assert "take a smaller --min-ssim" in line
 
 
 def test_a_kept_file_that_is_damaged_is_made_anew(asked: Callable[..., GenerationRun]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from distill.generation import estimate as module
+from distill.generation.advice import Tally
 from distill.generation.estimate import estimate
 from distill.generation.job import GenerationRun, prepare
 from distill.generation.request import GenerateRequest, TaskChoices
@@ -39,7 +40,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch, accepted: int, seconds: float) -> N
     def draw(task: Any, recipe: Any, *, clock: Any, on_progress: Any) -> None:
         for batch in range(1, 100):
             now[0] += seconds if batch > 1 else 60.0
-            on_progress(accepted * batch, 4 * batch)
+            on_progress(Tally(accepted=accepted * batch, tried=4 * batch))
 
     monkeypatch.setattr(module, "draw_shard", draw)
 

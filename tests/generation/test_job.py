@@ -20,6 +20,7 @@ from distributed import LocalCluster
 from distill.cli.main import run
 from distill.errors import DiskFull, DistillError, Incomplete, Interrupted
 from distill.generation import worker as module
+from distill.generation.advice import Tally
 from distill.generation.conditions import ChosenConditions, choose_conditions, read_conditions
 from distill.generation.job import GenerationRun, RunCallbacks, prepare, run_job
 from distill.generation.placement import Placement
@@ -53,8 +54,8 @@ class Job:
         self.stop = threading.Event()
 
     def __call__(self, n: int, **run: Any) -> list[ShardReport]:
-        def count(accepted: int, tried: int) -> None:
-            self.accepted += accepted
+        def count(tally: Tally) -> None:
+            self.accepted += tally.accepted
 
         plan = plan_job(self.recipe, n, self.folder)
         there = read_conditions(self.folder) if plan.begun else None

@@ -122,6 +122,20 @@ def test_a_signal_saves_and_the_run_goes_on(
     assert state(out)["position"]["samples"] == samples + 4  # type: ignore[index]
 
 
+def test_a_run_that_its_minutes_cut_short_says_so(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = (folder, tmp_path / "run", "--set", "kimg=0.008")
+    assert train(*options, "--minutes", 1e-9) == 0
+    first, stopped = capsys.readouterr().out.splitlines()
+    assert ": 0.004 kimg" in first
+    assert stopped == (
+        "stopped by --minutes at 0.004 of 0.008 kimg; the same command with --resume goes on from there"
+    )
+    assert train(*options, "--minutes", 1e-9, "--resume") == 0
+    assert "--minutes" not in capsys.readouterr().out, "it was the last update"
+
+
 def test_a_dry_run_shows_every_setting_and_writes_nothing(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,14 +16,14 @@ from distill.shards.inspect.survey import Sample
 from distill.shards.read import open_shard
 
 OUTPUT = "output"
+REVERSED = ("target", "source")  # inputs and target of pairs that are learnt the other way
 
 
 class SampleSheet:
     """Draws the same rows of a data set again and again."""
 
     def __init__(self, dataset: TripletDataset, rows: NDArray[np.int64]) -> None:
-        *inputs, target = dataset.roles
-        self.columns = [*inputs, OUTPUT, target if target == "target" else f"{target} (target)"]
+        self.columns = column_names(dataset.roles)
         self.places = [_find(dataset, int(row)) for row in rows]
 
     def draw(self, triplets_NRCHW: Tensor, outputs_NCHW: Tensor, *, title: str) -> bytes:
@@ -36,6 +38,22 @@ class SampleSheet:
                 Sample(shard=shard, row=row, candidate=candidate, images=shown, params=l1, scores={})
             )
         return png_bytes(draw_sheet(samples, self.columns, title=title))
+
+
+def column_names(roles: Sequence[str]) -> list[str]:
+    """Name what goes in, what came out, and what should: "target" is always the last, also of reversed pairs."""
+    if tuple(roles) == REVERSED:
+        return ["source", OUTPUT, "target"]
+    *inputs, target = roles
+    return [*inputs, OUTPUT, target if target == "target" else f"{target} (target)"]
+
+
+def title_of(roles: Sequence[str]) -> str:
+    """Say what a student of these roles turns into what, in the words of the columns."""
+    if tuple(roles) == REVERSED:
+        return "source to target of reversed pairs"
+    *inputs, target = roles
+    return f"{' + '.join(inputs)} to {target}"
 
 
 def _find(dataset: TripletDataset, place: int) -> tuple[int, int, int]:

@@ -22,7 +22,7 @@ from distill.shards.summary import sample_word
 from distill.training.page import BASELINES
 from distill.training.pictures import spread
 from distill.training.pix2pix.data import Triplets
-from distill.training.pix2pix.samples import SampleSheet
+from distill.training.pix2pix.samples import SampleSheet, title_of
 from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
 from distill.training.position import RunPosition, kimg_text
@@ -105,8 +105,7 @@ class StudentWatch:
         images = self.data.reader.read(self.shown)
         inputs, _ = split_roles(images.float() / 127.5 - 1)
         parts = [self.step.translate(part).cpu() for part in torch.split(inputs, self.batch)]
-        *roles, target = self.data.dataset.roles
-        title = f"{' + '.join(roles)} to {target}, after {kimg_text(position.samples)} thousand samples"
+        title = f"{title_of(self.data.dataset.roles)}, after {kimg_text(position.samples)} thousand samples"
         return self.sheet.draw(images, torch.cat(parts), title=title)
 
     def keep(self, position: RunPosition) -> None:
