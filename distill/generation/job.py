@@ -21,8 +21,8 @@ from distill.generation.attempt import Outcome, fatal_error
 from distill.generation.conditions import Conditions, choose_conditions, difference_note, read_conditions
 from distill.generation.dispatch import run_tasks
 from distill.generation.embed import sweep_kept
-from distill.generation.placement import Placement, place_on_devices
 from distill.generation.pipeline import CANDIDATES_PER_ROW
+from distill.generation.placement import Placement, place_on_devices
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
 from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
