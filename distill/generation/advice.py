@@ -57,9 +57,9 @@ def too_strict(builder: ShardBuilder, cap: int) -> str:
     return f"{text}; {remedy}{_kept(builder.recipe)}"
 
 
-def none_accepted(tally: Tally, index: int, recipe: Recipe) -> str:
-    """Say why the candidates that a shard has tried so far were all dropped, and what to change."""
-    text = f"shard {index}: none of {tally.tried} candidates accepted so far"
+def few_accepted(tally: Tally, index: int, recipe: Recipe) -> str:
+    """Say what a shard that is stopped has dropped most of all, and what to change."""
+    text = f"shard {index}: {tally.accepted} of {tally.tried} candidates accepted so far"
     return f"{text}; {_strictest(tally.dropped, recipe)}{_kept(recipe)}"
 
 

@@ -16,11 +16,12 @@ from typing import Self
 from distill.devices import resolve_device
 from distill.errors import DistillError, Incomplete, Interrupted
 from distill.files import made_folder
-from distill.generation.advice import Tally, none_accepted
+from distill.generation.advice import Tally, few_accepted
 from distill.generation.attempt import Outcome, fatal_error
 from distill.generation.conditions import Conditions, choose_conditions, difference_note, read_conditions
 from distill.generation.dispatch import run_tasks
 from distill.generation.embed import sweep_kept
+from distill.generation.pipeline import CANDIDATES_PER_ROW
 from distill.generation.placement import Placement, place_on_devices
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
 from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
@@ -222,8 +223,8 @@ def make_counted(
     try:
         return make_shard(task, on_progress=on_progress, on_step=on_step)
     except Interrupted:
-        if seen.tried and not seen.accepted:
-            callbacks.note(none_accepted(seen, task.index, run.plan.recipe))
+        if seen.accepted * CANDIDATES_PER_ROW < seen.tried:  # it would be given up
+            callbacks.note(few_accepted(seen, task.index, run.plan.recipe))
         raise
 
 

@@ -166,9 +166,7 @@ def test_while_nothing_is_accepted_it_tells_how_many_were_dropped_and_what_to_ch
     judged = "0 of 4 candidates accepted (likeness.too-low: 4), "
     assert beside[-1] == f"{judged}embedding: step 1 of at most {STEPS}"
     (line,) = told.getvalue().splitlines()
-    assert line.startswith(
-        "shard 0: none of 4 candidates accepted so far; the filter 'likeness' dropped most"
-    )
+    assert line.startswith("shard 0: 0 of 4 candidates accepted so far; the filter 'likeness' dropped most")
     assert "take a smaller --min-ssim" in line
 
 
