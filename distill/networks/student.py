@@ -233,7 +233,7 @@ def use_own_statistics(network: nn.Module) -> None:
     """
     if shape_of(network).norm != "batch":
         raise DistillError(
-            "--norm-statistics batch is for networks with batch normalisation of maps alone; this one is none"
+            "--norm-statistics batch is for networks whose maps go through batch normalisation; this one has none"
         )
     for parent in list(network.modules()):
         for name, norm in list(parent.named_children()):

@@ -81,7 +81,7 @@ def first_gradients(step: StarGANStep) -> dict[str, Tensor]:
     """What the first update went down by, out of Adam's first moment: 0.5 of it."""
     both = {"g": (step.generator, step.g_optimiser), "d": (step.critic, step.d_optimiser)}
     return {
-        f"{key}.{name}": 2 * optimiser.adam.state[parameter]["exp_avg"]
+        f"{key}.{name}": 2 * optimiser.rule.state[parameter]["exp_avg"]
         for key, (network, optimiser) in both.items()
         for name, parameter in network.named_parameters()
     }
