@@ -12,10 +12,18 @@ batch = click.option("--batch", type=COUNT, help="Samples of one update, all GPU
 lr = click.option(
     "--lr", type=options.FiniteRange(0, 1, min_open=True), help="Learning rate of Adam.  [preset]"
 )
-
-PIX2PIX = (
+epochs = (
     click.option("--constant-epochs", type=FROM_ZERO, help="At the full learning rate.  [preset]"),
     click.option("--decay-epochs", type=FROM_ZERO, help="Of linear decay to 0 after them.  [preset]"),
+)
+val_fraction = click.option(
+    "--val-fraction",
+    type=options.FiniteRange(0, 1, max_open=True),
+    help="Part of the pictures that is held out for scores.  [preset]",
+)
+
+PIX2PIX = (
+    *epochs,
     click.option(
         "--warm-up-epochs",
         type=FROM_ZERO,
@@ -133,8 +141,7 @@ CYCLEGAN = (
     click.option(
         "--resolution", type=COUNT, help="Side in px; needed for folders of several sizes.  [theirs]"
     ),
-    click.option("--constant-epochs", type=FROM_ZERO, help="At the full learning rate.  [preset]"),
-    click.option("--decay-epochs", type=FROM_ZERO, help="Of linear decay to 0 after them.  [preset]"),
+    *epochs,
     click.option(
         "--init",
         type=PATH,
@@ -181,11 +188,7 @@ STARGAN = (
     ),
     batch,
     lr,
-    click.option(
-        "--val-fraction",
-        type=options.FiniteRange(0, 1, max_open=True),
-        help="Part of the pictures that is held out for scores.  [preset]",
-    ),
+    val_fraction,
 )
 VAEGAN = (
     click.option(
@@ -207,11 +210,7 @@ VAEGAN = (
     click.option(
         "--gamma", type=FROM_ZERO, help="Weight of likeness beside the judgement, for the decoder.  [preset]"
     ),
-    click.option(
-        "--val-fraction",
-        type=options.FiniteRange(0, 1, max_open=True),
-        help="Part of the pictures that is held out for scores.  [preset]",
-    ),
+    val_fraction,
 )
 FLAGS = {
     "cyclegan": CYCLEGAN,

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 
 from distill.errors import DistillError
 from distill.networks.edits import EditAttribute, Sign
-from distill.shards.images.conditions import Condition
+from distill.shards.images.conditions import Condition, parse_condition
 from distill.training.images import Images
 
 MOST_VALUES, LONGEST = 100, 100  # values of a label that a student tells, characters of one
+
+
+def read_attributes(texts: Sequence[str]) -> list[Condition]:
+    """Read what is asked for as attributes. Raises DistillError for no condition, and for one named twice."""
+    conditions = [parse_condition(text) for text in texts]
+    twice = next((one for one in conditions if conditions.count(one) > 1), None)
+    if twice:
+        raise DistillError(f"attributes: {twice} is named twice; once is enough")
+    return conditions
 
 
 def attribute_of(condition: Condition, images: Images) -> EditAttribute:

@@ -58,6 +58,12 @@ def check_gpus(wanted: int) -> None:
         raise DistillError(f"{wanted} GPUs asked for, {there} usable here: ask for at most {there}")
 
 
+def check_batch(batch: int) -> None:
+    """Raise DistillError for a batch that the processes cannot share equally."""
+    if batch % world_size():
+        raise DistillError(f"batch {batch} cannot be split over {world_size()} processes: choose a multiple")
+
+
 def check_norm(norm: str, device: str) -> None:
     """Refuse batch normalisation over several processes on CPUs, where PyTorch cannot share its statistics."""
     if norm == "batch" and world_size() > 1 and not device.startswith("cuda"):

@@ -183,12 +183,8 @@ def learn(chosen: argparse.Namespace) -> None:
             judge=lambda: likeness.of(drawer),
         ).train(sharper)
     drawer.mapping.load_state_dict(parent.network.mapping.state_dict())  # with the parent's mean of w
-    facts = {
-        "kimg": chosen.kimg + chosen.sharpen_kimg,
-        "distill": __version__,
-        **part.settings,
-        **likeness.of(drawer),
-    }
+    kimg = chosen.kimg + chosen.sharpen_kimg
+    facts = {"kimg": kimg, "distill": __version__, **part.settings, **likeness.of(drawer)}
     save_generator(chosen.out / "drawings.safetensors", drawer, facts, half=True, centred=True)
 
 

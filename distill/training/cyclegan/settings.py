@@ -100,10 +100,7 @@ def settle(preset: CycleGANSettings, changes: Mapping[str, object]) -> CycleGANS
         raise DistillError(f"an init brings its own architecture: leave out {named}")
     if not settings.constant_epochs + settings.decay_epochs:
         raise DistillError("0 epochs: give constant_epochs or decay_epochs above 0")
-    if settings.batch % processes.world_size():
-        raise DistillError(
-            f"batch {settings.batch} cannot be split over {processes.world_size()} processes: choose a multiple"
-        )
+    processes.check_batch(settings.batch)
     return settings
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from distill.errors import DistillError
 from distill.networks.encoder_files import MOST_ROUNDS
 from distill.training import processes
 from distill.training.settings import (
@@ -52,10 +51,7 @@ class EncoderSettings(TrainerSettings):
 def settle(preset: EncoderSettings, changes: Mapping[str, object]) -> EncoderSettings:
     """Apply the changes. Raises DistillError."""
     settings = changed(preset, changes)
-    if settings.batch % processes.world_size():
-        raise DistillError(
-            f"batch {settings.batch} cannot be split over {processes.world_size()} processes: choose a multiple"
-        )
+    processes.check_batch(settings.batch)
     return settings
 
 

@@ -19,9 +19,9 @@ from distill.errors import DistillError
 from distill.files import path_text
 from distill.networks.edits import OPPOSITE, EditAttribute
 from distill.progress import plural
-from distill.shards.images.conditions import Condition, parse_condition
+from distill.shards.images.conditions import Condition
 from distill.training import processes
-from distill.training.edit_attributes import attribute_of
+from distill.training.edit_attributes import attribute_of, read_attributes
 from distill.training.images import Images, open_images
 from distill.training.pictures import Numbers, Pictures, hold_out, size_text
 from distill.training.position import RunPosition, stream_seed
@@ -87,7 +87,7 @@ def open_pictures(
     """
     data = request.needed_data()
     images = open_images(data, resolution=settings.resolution, skipped=note, any_shape=True)
-    conditions = [parse_condition(text) for text in settings.attributes]
+    conditions = read_attributes(settings.attributes)
     labels, known = _labels(images, conditions, path_text(data))
     numbers = np.flatnonzero(known)
     if left_out := len(images) - len(numbers):

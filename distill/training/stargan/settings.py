@@ -10,8 +10,8 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.stargan import CriticArchitecture, StarGANArchitecture
-from distill.shards.images.conditions import parse_condition
 from distill.training import processes
+from distill.training.edit_attributes import read_attributes
 from distill.training.schedule import Schedule
 from distill.training.settings import (
     Count,
@@ -89,19 +89,13 @@ def settle(preset: StarGANSettings, changes: Mapping[str, object]) -> StarGANSet
     settings = changed(preset, changes)
     if not settings.attributes:
         raise DistillError("no attributes to learn: name some, such as --attributes gender=female,age>=50")
-    conditions = [str(parse_condition(text)) for text in settings.attributes]
-    twice = next((text for text in conditions if conditions.count(text) > 1), None)
-    if twice:
-        raise DistillError(f"attributes: {twice} is named twice; once is enough")
+    read_attributes(settings.attributes)
     named = next((name for name in G_SHAPE if name in changes), None)
     if named and settings.init:
         raise DistillError(f"an init brings its own architecture: leave out {named}")
     if not settings.constant_updates + settings.decay_updates:
         raise DistillError("0 updates: give constant_updates or decay_updates above 0")
-    if settings.batch % processes.world_size():
-        raise DistillError(
-            f"batch {settings.batch} cannot be split over {processes.world_size()} processes: choose a multiple"
-        )
+    processes.check_batch(settings.batch)
     return settings
 
 

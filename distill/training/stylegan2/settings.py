@@ -119,12 +119,8 @@ def settle(preset: StyleGAN2Settings, changes: Mapping[str, object]) -> StyleGAN
         preset = for_child(preset)
     settings = changed(preset, asked | (augmentation(str(augment)) if augment is not None else {}))
     check_family(settings)
-    world = processes.world_size()
-    share, rest = divmod(settings.batch, world)
-    if rest or not share:
-        raise DistillError(
-            f"batch {settings.batch} cannot be split over {world} processes: choose a multiple"
-        )
+    processes.check_batch(settings.batch)
+    share = settings.batch // processes.world_size()
     if share % min(settings.group, share):
         raise DistillError(
             f"{share} images of a batch in each process are no multiple of {settings.group}, the group of the"

@@ -18,7 +18,7 @@ from distill.networks.edits import EditAttribute
 from distill.progress import plural
 from distill.shards.images.conditions import Condition, Rows
 from distill.training import processes
-from distill.training.edit_attributes import attribute_of
+from distill.training.edit_attributes import attribute_of, read_attributes
 from distill.training.images import Images, open_images
 from distill.training.pictures import Numbers, Pictures, hold_out, size_text, to_batch
 from distill.training.position import RunPosition, stream_seed
@@ -100,7 +100,7 @@ def open_data(
         images=images,
         train_on=train_on,
         held_out=held_out,
-        attributes=tuple(_attribute(c, images, train_on, path) for c in settings.conditions()),
+        attributes=tuple(_attribute(c, images, train_on, path) for c in read_attributes(settings.attributes)),
         pictures=Pictures(
             images,
             train_on,

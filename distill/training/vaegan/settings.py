@@ -9,8 +9,8 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.vaegan import TABLE_CHANNELS, VAEGANShape
-from distill.shards.images.conditions import Condition, parse_condition
 from distill.training import processes
+from distill.training.edit_attributes import read_attributes
 from distill.training.settings import (
     Count,
     FromZero,
@@ -69,10 +69,6 @@ class VAEGANSettings(TrainerSettings):
     def shape(self) -> VAEGANShape:
         return VAEGANShape(**{name: getattr(self, name) for name in SHAPE})
 
-    def conditions(self) -> list[Condition]:
-        """The attributes, read. Raises DistillError."""
-        return [parse_condition(text) for text in self.attributes]
-
     @property
     def samples(self) -> int:
         return max(round(1000 * self.kimg), 1)
@@ -87,14 +83,8 @@ def settle(preset: VAEGANSettings, changes: Mapping[str, object]) -> VAEGANSetti
     """Apply the changes and check that all fits together. Raises DistillError."""
     settings = changed(preset, changes)
     settings.shape().check()
-    names = [str(condition) for condition in settings.conditions()]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise DistillError(f"attributes: {twice} is there twice")
-    if settings.batch % processes.world_size():
-        raise DistillError(
-            f"batch {settings.batch} cannot be split over {processes.world_size()} processes: choose a multiple"
-        )
+    read_attributes(settings.attributes)
+    processes.check_batch(settings.batch)
     if settings.batch // processes.world_size() < 2:
         raise DistillError("a batch of 1 picture cannot be normalised: choose at least 2 for each process")
     return settings

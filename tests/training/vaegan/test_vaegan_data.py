@@ -105,7 +105,7 @@ def test_bad_pictures_and_attributes_are_one_line(tmp_path: Path) -> None:
     everybody = refusal(data, attributes="age>=10")
     assert "age>=10: of " in everybody
     assert "have the label 'age', all have it: an attribute needs some with it" in everybody
-    assert "gender=f is there twice" in refusal(data, attributes="gender=f,gender=f")
+    assert "gender=f is named twice" in refusal(data, attributes="gender=f,gender=f")
     assert "LABEL=VALUE is needed" in refusal(data, attributes="female")
     assert "both sides must be multiples of 8 px" in refusal(data, height=20)
     assert "a batch of 1 picture cannot be normalised" in refusal(data, batch=1)
