@@ -68,8 +68,8 @@ ABOUT = {
     With --attributes the mean z of pictures with and without each are kept, so that `distill translate --edit
     gender=female` moves a photo from the one to the other; without, translate reconstructs. --out gets
     vaegan.safetensors, index.html with pictures, scores and curves, stats.jsonl and checkpoints. Ctrl-C saves; the
-    same command with --resume goes on, exactly. Presets: paper (64 px), seed001 (128×256 px), demo (64 px, minutes
-    on a CPU); by default the first that fits the pictures.
+    same command with --resume goes on, exactly. Presets: demo (64 px, ten minutes of a CPU), paper (64 px, for a
+    GPU), seed001 (128×256 px); by default demo, and seed001 for pictures of its size.
 
     \b
     distill train-vaegan --data data/faces --attributes 'gender=female,age>=50' --preset demo --out runs/faces

@@ -210,7 +210,7 @@ def test_a_dry_run_prints_sizes_and_every_setting(
         assert distill([str(word) for word in [*words, "--data", faces, "--preset", preset]]) == 0
         plans[preset] = json.loads(capsys.readouterr().out)
     assert distill([str(word) for word in [*words, "--data", clothes]]) == 0
-    assert json.loads(capsys.readouterr().out)["preset"] == "paper"
+    assert json.loads(capsys.readouterr().out)["preset"] == "demo"
     paper = plans["paper"]
     assert (paper["batch"], paper["latent"], paper["gamma"], paper["kimg"]) == (64, 128, 1e-6, 4000.0)
     assert (paper["equilibrium"], paper["margin"], paper["decay_power"]) == (0.68, 0.35, 0.75)

@@ -14,12 +14,12 @@ LEAST = 1000  # samples
 
 
 def default_preset(request: TrainRequest) -> str:
-    """The table for pictures of this size; the paper's where there is none, which says what fits."""
-    if "resolution" in request.changes:
-        return "paper"
-    sides = stored_sides(request.needed_data())
-    fitting = [name for name, preset in PRESETS.items() if (preset.height, preset.width) == sides]
-    return fitting[0] if fitting else "paper"
+    """The report's table for pictures of its size, else that of a CPU: at 64 px the paper's takes days of a GPU."""
+    if "resolution" not in request.changes:
+        report = PRESETS["seed001"]
+        if stored_sides(request.needed_data()) == (report.height, report.width):
+            return "seed001"
+    return "demo"
 
 
 def make_step(plan: Plan) -> VAEGANStep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +85,14 @@ def test_an_epoch_is_every_picture_once_and_processes_share_a_batch(
 
 def test_the_size_of_the_pictures_chooses_the_table(tmp_path: Path) -> None:
     for name, height, width, preset in (
-        ("faces", 64, 64, "paper"),
+        ("faces", 64, 64, "demo"),
         ("clothes", 256, 128, "seed001"),
-        ("other", 48, 32, "paper"),
+        ("other", 48, 32, "demo"),
     ):
         folder = pictures(tmp_path / name, height, width, 1)
-        assert default_preset(TrainRequest(data=folder, out=tmp_path / "run")) == preset
+        request = TrainRequest(data=folder, out=tmp_path / "run")
+        assert default_preset(request) == preset
+        assert default_preset(replace(request, changes={"resolution": 64})) == "demo"
     assert opened(pictures(tmp_path / "wide", 24, 16), height=24).images.sides == (24, 16)
 
 
