@@ -22,6 +22,8 @@ HALVINGS = 3
 MULTIPLE = 1 << HALVINGS  # px: of both sides
 LEAST = 2 * MULTIPLE  # px
 KERNEL = 5
+CONVOLUTIONS = (0, 2, 5, 8)  # of the discriminator, their places among its layers
+LAST_CONVOLUTION = len(CONVOLUTIONS)
 TABLE_CHANNELS = 64  # of the encoder's first layer in both tables, to which all other widths are given
 
 
@@ -126,9 +128,10 @@ class VAEGANDecoder(nn.Module):
 
 
 class VAEGANDiscriminator(nn.Module):
-    """Images [N, 3, H, W] -> features of layer l [N, 256, H/8, W/8], by which pictures are compared, and logits [N].
+    """Images [N, 3, H, W] -> features of layer l, by which pictures are compared, and logits [N].
 
-    Layer l is the last convolution, before its normalisation: `recon_depth=9` of the public code.
+    Layer l is a convolution, from 1, before its normalisation. The last, [N, 256, H/8, W/8], is `recon_depth=9` of
+    the public code; those before halve one time less each.
     """
 
     def __init__(self, shape: VAEGANShape) -> None:
@@ -150,9 +153,11 @@ class VAEGANDiscriminator(nn.Module):
             nn.Linear(hidden, 1),
         )
 
-    def forward(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.features(images_NCHW)
-        return features, self.judge(features.clone())[:, 0]  # activations work in place
+    def forward(self, images_NCHW: Tensor, layer: int = LAST_CONVOLUTION) -> tuple[Tensor, Tensor]:
+        end = CONVOLUTIONS[layer - 1] + 1
+        features = self.features[:end](images_NCHW)
+        last = self.features[end:](features.clone())  # activations work in place
+        return features, self.judge(last)[:, 0]
 
 
 class VAEGANAutoencoder(nn.Module):

@@ -144,6 +144,19 @@ def test_a_forward_pass_is_that_of_the_tables(shape: VAEGANShape) -> None:
     torch.testing.assert_close(discriminator(x), (features, logits), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("layer", "channels", "halvings"), [(1, 4, 0), (2, 16, 1), (3, 32, 2), (4, 32, 3)])
+def test_pictures_may_be_compared_by_an_earlier_convolution(layer: int, channels: int, halvings: int) -> None:
+    discriminator = create_vaegan(SMALL, seed=1)[1].eval()
+    seen: list[Tensor] = []
+    convolutions = [module for module in discriminator.features if isinstance(module, nn.Conv2d)]
+    convolutions[layer - 1].register_forward_hook(lambda module, given, result: seen.append(result.clone()))
+    x = torch.rand(3, 3, 24, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    features, logits = discriminator(x, layer)
+    assert features.shape == (3, channels, 24 >> halvings, 16 >> halvings)
+    assert torch.equal(features, seen[0])
+    torch.testing.assert_close(logits, discriminator(x)[1])
+
+
 def test_the_seed_alone_decides_a_new_network() -> None:
     one, other, third = (create_vaegan(SMALL, seed=seed) for seed in (3, 3, 4))
     for a, b, c in zip(one, other, third, strict=True):

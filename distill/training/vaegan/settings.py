@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from distill.errors import DistillError
-from distill.networks.vaegan import TABLE_CHANNELS, VAEGANShape
+from distill.networks.vaegan import LAST_CONVOLUTION, TABLE_CHANNELS, VAEGANShape
 from distill.training import processes
 from distill.training.edit_attributes import read_attributes
 from distill.training.settings import (
@@ -50,6 +50,9 @@ class VAEGANSettings(TrainerSettings):
     decay_power: Positive = 0.75  # the rate falls by (part of the run)^this: `gamma` of the public annealer
     prior_weight: FromZero = 1.0  # of the prior beside the similarity, for the encoder
     gamma: FromZero = 1e-6  # γ: of the similarity beside the discriminator's judgement, for the decoder
+    similarity_layer: Annotated[int, Field(ge=1, le=LAST_CONVOLUTION)] = (
+        LAST_CONVOLUTION  # l: the convolution of the discriminator by which pictures are compared
+    )
     decoder_loss: Literal["minimax", "non-saturating"] = "minimax"  # log(1 - Dis) down, or log Dis up
     equilibrium: Positive = 0.68  # cost of either kind of pictures when all is even: about log 2
     guard: Literal["either", "mean"] = (

@@ -107,7 +107,7 @@ class VAEGANStep:
         they are judged, which the decoder goes down.
         """
         made.requires_grad_()
-        features, logits = self.discriminator(torch.cat([real, made]))
+        features, logits = self.discriminator(torch.cat([real, made]), self.settings.similarity_layer)
         of_real, of_rebuilt, _ = features.chunk(3)
         on_real, on_rebuilt, on_sampled = logits.chunk(3)
         likeness = similarity_loss(of_rebuilt, of_real)

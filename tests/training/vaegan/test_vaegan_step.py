@@ -37,7 +37,7 @@ def algorithm_1(step: VAEGANStep, x: Tensor) -> tuple[dict[str, float], dict[str
     mu, log_variance = encoder(x)
     z = mu + torch.exp(log_variance / 2) * draw[0]
     made = decoder(torch.cat([z, draw[1]]))
-    features, logits = discriminator(torch.cat([x, made]))
+    features, logits = discriminator(torch.cat([x, made]), step.settings.similarity_layer)
     p = torch.sigmoid(logits)
     gan = 2 * p[:4].log().mean() + (1 - p[4:8]).log().mean() + (1 - p[8:]).log().mean()
     kl = torch.distributions.kl_divergence(
@@ -75,9 +75,9 @@ def first_gradients(step: VAEGANStep) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("decoder_loss", ["minimax", "non-saturating"])
-def test_an_update_is_that_of_the_paper(decoder_loss: str) -> None:
-    ours = a_step(decoder_loss=decoder_loss)
+@pytest.mark.parametrize(("decoder_loss", "layer"), [("minimax", 4), ("non-saturating", 4), ("minimax", 2)])
+def test_an_update_is_that_of_the_paper(decoder_loss: str, layer: int) -> None:
+    ours = a_step(decoder_loss=decoder_loss, similarity_layer=layer)
     losses, wanted = algorithm_1(copy.deepcopy(ours), a_batch())
     before = copy.deepcopy(ours.autoencoder.decoder.layers[0].weight)
     found = ours.update(a_batch(), START)
