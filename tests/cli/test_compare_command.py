@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from comparisons import BRIGHT, DARK, SIDE, BrightnessJudge, lit_face, write_faces, write_student
 from PIL import Image
+from torch import nn
 
 from distill.attributes.judge import Judge
 from distill.cli.main import run
@@ -18,6 +21,7 @@ from distill.evaluation.comparison.student_drawer import StudentDrawer
 from distill.networks.edits import EditAttribute
 from distill.networks.stargan import StarGANArchitecture, create_generator
 from distill.networks.student import StudentFacts, save_student
+from distill.networks.vaegan import VAEGANShape, create_vaegan
 
 FAST = ("--features", "pixels8", "--perceptual", "none", "--device", "cpu", "--scorer", "mine")
 
@@ -221,19 +225,31 @@ def test_a_dry_run_says_what_is_there_and_writes_nothing(tmp_path: Path, capsys)
     assert "4 photographs, 4 done already" in capsys.readouterr().out
 
 
-def test_a_student_that_takes_an_edit_is_told_it(tmp_path: Path, capsys) -> None:
+def stargan() -> nn.Module:
+    return create_generator(StarGANArchitecture(attributes=1, width=4, blocks=1), seed=0)
+
+
+def vaegan() -> nn.Module:
+    shape = VAEGANShape(height=16, width=16, latent=3, channels=4, hidden=7)
+    return create_vaegan(shape, seed=0)[0].with_means(torch.ones(1, 3), torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("make", [stargan, vaegan])
+def test_a_student_that_takes_an_edit_is_told_it(
+    make: Callable[[], nn.Module], tmp_path: Path, capsys
+) -> None:
     photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
     known = EditAttribute(label="gender", value="female", values=("female", "male"))
     facts = StudentFacts(inputs=("image",), target="image", resolution=16, attributes=(known,))
-    star = tmp_path / "stargan.safetensors"
-    save_student(star, create_generator(StarGANArchitecture(attributes=1, width=4, blocks=1), seed=0), facts)
+    student = tmp_path / "student.safetensors"
+    save_student(student, make(), facts)
     given = (
         "--method",
-        f"a={star}",
+        f"a={student}",
         "--method",
-        f"b={star}:gender=female",
+        f"b={student}:gender=female",
         "--method",
-        f"c={star}:gender=male",
+        f"c={student}:gender=male",
     )
     found = compared(capsys, photos, out, *given, "--size", "64")
     rows = found["rows"]
@@ -241,7 +257,7 @@ def test_a_student_that_takes_an_edit_is_told_it(tmp_path: Path, capsys) -> None
     assert rows["a"]["l1_to_input"] == rows["b"]["l1_to_input"] != rows["c"]["l1_to_input"]
     assert "a works at 16 px: its pictures are scaled to 64 px" in " ".join(found["notes"])
     assert "--edit smile=yes: this student does not know it" in error_of(
-        capsys, photos, out, "--method", f"d={star}:smile=yes"
+        capsys, photos, out, "--method", f"d={student}:smile=yes"
     )
 
 
