@@ -206,7 +206,7 @@ VAEGAN = (
     click.option(
         "--lr", type=options.FiniteRange(0, 1, min_open=True), help="Learning rate at the start.  [preset]"
     ),
-    click.option("--latent", type=COUNT, help="Numbers that a picture becomes (z).  [128]"),
+    click.option("--latent", type=COUNT, help="Numbers that a picture becomes (z).  [preset]"),
     click.option(
         "--gamma", type=FROM_ZERO, help="Weight of likeness beside the judgement, for the decoder.  [preset]"
     ),
