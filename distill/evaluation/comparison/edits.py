@@ -62,6 +62,11 @@ class AskedEdit:
             else f"{self.attribute}: {self.value}"
         )
 
+    @property
+    def of_person(self) -> str:
+        """The wish behind "the same person": ", older", " with apparent gender female"."""
+        return f", {self.wish}" if self.attribute in (None, "age") else f" with {self.wish}"
+
     def word(self, way: int) -> str:
         """Say the edit that moves the score this way: gender=female for 1."""
         values = VALUES.get(self.attribute or "", OTHER_VALUES)
