@@ -334,3 +334,16 @@ def test_a_table_of_pairs_with_an_unknown_word_is_refused(tmp_path: Path, capsys
     assert run([*map(str, given)]) == 2
     assert "sex is 'm'; known are female, male" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_training_that_began_from_another_file_says_so(tmp_path: Path, capsys) -> None:
+    photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
+    whole, begun = write_student(tmp_path / "a"), write_student(tmp_path / "b", seed=1, init="parent.pth")
+    facts = compared(capsys, photos, out, "--method", f"a={whole}", "--method", f"b={begun}")
+    assert facts["rows"]["a"]["training_began_from"] is None
+    assert facts["rows"]["b"]["training_began_from"] == "parent.pth"
+    table = (out / "comparison.md").read_text().splitlines()
+    cells = {name: next(line for line in table if line.startswith(f"| {name} ")) for name in "ab"}
+    assert "2,000 + init" in cells["b"]
+    assert "2,000" in cells["a"]
+    assert "init" not in cells["a"]

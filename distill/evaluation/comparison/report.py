@@ -133,7 +133,7 @@ class ComparisonReport:
             return []
         return [
             "Images seen and minutes are those of the training that made the file, as it and the log beside it say;"
-            " what it began from is not counted."
+            " + init: what it began from (--init), where the file tells that, is not counted."
         ]
 
     def facts(self) -> dict[str, Any]:
