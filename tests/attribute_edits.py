@@ -90,7 +90,7 @@ def task_of(name: str, **settings: Any) -> TaskRecipe:
     return base.reselected(find_faces=False, **settings)
 
 
-def bound(base: TaskRecipe, teacher: Generator, direction: Direction | None = None, **models: str) -> Recipe:
+def bound(base: TaskRecipe, teacher: Generator, *directions: Direction, **models: str) -> Recipe:
     facts = Teacher(
         name="tiny",
         sha256=teacher.sha256,
@@ -100,4 +100,4 @@ def bound(base: TaskRecipe, teacher: Generator, direction: Direction | None = No
         w_dim=teacher.w_dim,
     )
     models = {"scorer_sha256": Redness.sha256, **models}
-    return base.bind(facts, direction=direction, **models)
+    return base.bind(facts, directions=directions, **models)

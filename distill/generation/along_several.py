@@ -17,6 +17,7 @@ from distill.errors import DistillError
 from distill.generation.edit import Edit, Numbers
 from distill.pixels import to_device
 from distill.schema import Frozen, validated
+from distill.shards.changes import asked_column
 from distill.stylegan2.sampling import uniform
 
 if TYPE_CHECKING:
@@ -115,11 +116,6 @@ class AlongSeveral(Edit):
             strength_N = to_device(torch.from_numpy(params[asked_column(name)]), source.device)
             target = target + strength_N[:, None, None] * vector_LD
         return {"source": source, "target": target}
-
-
-def asked_column(attribute: str) -> str:
-    """Name the parameter that holds the strength which was asked of an attribute."""
-    return f"strength_{attribute}"
 
 
 def check_moves(direction: Direction, attribute: str, teacher: Teacher) -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from distill.attributes.protocol import AttributeScorer, Kind
-from distill.generation.along_several import asked_column
 from distill.generation.batch import Batch
 from distill.generation.selection import LESS, NO_FACE, Selection, score_pictures
+from distill.shards.changes import asked_column
 
 LITTLE, AGAINST = "too-little", "against"
 
