@@ -10,7 +10,7 @@ from distill.generation.along_several import AlongSeveral
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.filters.identity import IdentityFilter
-from distill.generation.measured import Measured
+from distill.generation.measured import MeasuredChanges
 from distill.generation.recipe import TaskRecipe
 
 RECIPE = TaskRecipe(
@@ -20,7 +20,7 @@ RECIPE = TaskRecipe(
     edit=AlongSeveral(strength=3.0),
     truncation_psi=0.7,
     noise="const",
-    select=Measured(),
+    select=MeasuredChanges(),
     faces=FaceSearch(min_confidence=0.5, detect_size=192),
     filters=(FaceFilter(max_framing_error=0.15), IdentityFilter(max_distance=0.75)),
     align="gate",

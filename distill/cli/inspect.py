@@ -57,11 +57,8 @@ def inspect_command(
         return
     click.echo(f"{page_title(found)}{'' if found.complete else ' (not complete)'}")
     if found.changes:
-        click.echo(
-            "\n".join(
-                ["measured changes of the pairs that were asked for them:", *change_lines(found.changes)]
-            )
-        )
+        click.echo("measured changes of the pairs that were asked for them:")
+        click.echo("\n".join(change_lines(found.changes)))
     click.echo(f"page           {page_path}\ncontact sheet  {sheet_path}")
 
 

@@ -19,7 +19,7 @@ from distill.shards.changes import asked_column
 LITTLE, AGAINST = "too-little", "against"
 
 
-class Measured(Selection):
+class MeasuredChanges(Selection):
     """Keep a pair whose asked attributes all change as asked, by `min_changes` at least.
 
     `attributes`, `kinds` and `min_changes` go together, one an attribute; a change is in units of the score (a

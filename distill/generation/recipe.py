@@ -18,7 +18,7 @@ from distill.generation.along_several import AlongSeveral
 from distill.generation.edits import AnyEdit, StyleMix
 from distill.generation.faces import FaceSearch
 from distill.generation.filters import AnyFilter
-from distill.generation.measured import Measured
+from distill.generation.measured import MeasuredChanges
 from distill.generation.recipe_keys import INFORMED, file_of, option_of
 from distill.generation.select import AnySelection
 from distill.schema import Frozen, canonical_json, first_problem, flat, validated
@@ -188,7 +188,7 @@ class Recipe(Frozen):
         if self.select.scored != self.edit.moves:
             moved, scored = (", ".join(map(repr, names)) for names in (self.edit.moves, self.select.scored))
             raise ValueError(f"the direction moves {moved}, the selection scores {scored}")
-        if isinstance(self.edit, AlongSeveral) != isinstance(self.select, Measured):
+        if isinstance(self.edit, AlongSeveral) != isinstance(self.select, MeasuredChanges):
             raise ValueError(f"the selection {self.select.name!r} is not for the edit {self.edit.name!r}")
 
     @property

@@ -16,7 +16,7 @@ from distill.errors import DistillError
 from distill.files import user_path
 from distill.generation.attribute_choices import asked_attributes, direction_names, least_changes
 from distill.generation.conditions import ChosenConditions
-from distill.generation.measured import Measured
+from distill.generation.measured import MeasuredChanges
 from distill.generation.pairing import second_name, with_second_generator
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.generation.select import AnySelection
@@ -216,7 +216,7 @@ def selection_settings(
     selection: AnySelection, kinds: Mapping[str, Kind], choices: TaskChoices
 ) -> dict[str, Any]:
     """What the user and the kinds of the attributes' scores come to; None leaves a setting as it is."""
-    if not isinstance(selection, Measured):
+    if not isinstance(selection, MeasuredChanges):
         return {"min_confidence": choices.min_confidence, "min_gap": choices.years}
     least = least_changes(kinds, choices)
     return {"attributes": tuple(kinds), "kinds": tuple(kinds.values()), "min_changes": least}

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from distill.attributes.protocol import AttributeScorer
 from distill.generation.batch import Batch
-from distill.generation.measured import Measured
+from distill.generation.measured import MeasuredChanges
 from distill.generation.selection import FURTHER, LESS, NO_FACE, Floats, Selection, score_pictures
 
 Ends: TypeAlias = tuple[int, int]  # pictures of the lower and of the higher score
@@ -109,7 +109,7 @@ class Apart(OfOneAttribute):
 
 
 # The table of selections: a recipe with an edit along directions names one of them.
-AnySelection = Annotated[Opposite | Apart | Measured, Field(discriminator="name")]
+AnySelection = Annotated[Opposite | Apart | MeasuredChanges, Field(discriminator="name")]
 
 
 def select_pairs(batch: Batch, selection: OfOneAttribute, scorer: AttributeScorer) -> None:

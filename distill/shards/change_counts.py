@@ -21,6 +21,7 @@ from distill.shards.read import open_shard
 
 BINS = 8  # an even number: one edge is 0
 BAR = 24  # characters of the longest
+ROUND = (1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 4.8, 6.0, 8.0, 10.0)  # a quarter of each is short
 Floats = NDArray[np.float32]
 
 
@@ -84,11 +85,7 @@ def rounded_up(value: float) -> float:
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(
-        step * power
-        for step in (1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 4.8, 6.0, 8.0, 10.0)
-        if step * power >= value
-    )
+    return next(step * power for step in ROUND if step * power >= value)
 
 
 def change_lines(counts: Sequence[ChangeCounts]) -> list[str]:

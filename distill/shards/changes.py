@@ -68,15 +68,26 @@ def asked_of(reader: ShardReader) -> NDArray[np.float32]:
     return asked_NK
 
 
+def check_measured(reader: ShardReader) -> None:
+    """Raise ShardCorrupt where a shard lacks what was asked of an attribute, or its two scores."""
+    for name in measured_attributes(reader.recipe):
+        _check(reader, f"params/{asked_column(name)}", ())
+        _check(reader, f"scores/{name}", (2,))
+
+
 def asked_column(attribute: str) -> str:
     """Name the parameter that holds the strength which was asked of an attribute."""
     return f"strength_{attribute}"
 
 
 def _column(reader: ShardReader, name: str, tail: tuple[int, ...]) -> NDArray[Any]:
+    _check(reader, name, tail)
+    return reader.column(name)
+
+
+def _check(reader: ShardReader, name: str, tail: tuple[int, ...]) -> None:
     if name not in reader.columns() or reader.shape(name)[1] != tail:
         raise ShardCorrupt(reader.path, f"has no column {name} of {tail[0] if tail else 1} a row")
-    return reader.column(name)
 
 
 def _measured(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:

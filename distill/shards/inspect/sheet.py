@@ -84,11 +84,8 @@ def _draw_sample(
 def caption(sample: Sample) -> list[str]:
     """Write what stands below a sample: its name and what was done to it, and its labels."""
     if sample.asked:
-        return [
-            sample.title,
-            f"asked: {', '.join(sample.asked)}",
-            f"measured: {', '.join(sample.moved)}",
-        ]
+        measured = [", ".join(sample.moved[k : k + 2]) for k in range(0, len(sample.moved), 2)]
+        return [sample.title, f"asked: {', '.join(sample.asked)}", f"measured: {measured[0]}", *measured[1:]]
     facts = sample.moved or numbers(sample.params)
     return [", ".join([sample.title, *facts]), ", ".join(label_texts(sample.labels, short=True))]
 

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
 from distill.shards.change_counts import ChangeCounts, change_counts
-from distill.shards.changes import asked_column, asked_of, changes_of, measured_attributes
+from distill.shards.changes import (
+    asked_column,
+    asked_of,
+    attribute_kinds,
+    changes_of,
+    check_measured,
+    measured_attributes,
+)
 from distill.shards.columns import column_problem, texts_of
 from distill.shards.folder import (
     MANIFEST_FILE,
@@ -172,6 +179,7 @@ def _note(problems: list[str], error: ShardCorrupt) -> None:
 
 def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
     """Read one row: every role, parameter and score."""
+    check_measured(reader)
     params, scores = row_of(reader, "params", row), row_of(reader, "scores", row)
     return Sample(
         shard=shard,
@@ -192,9 +200,8 @@ def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[
 
     Of two generators, how alike their images are: "ssim 0.62". Of several attributes, how each changes: "age +21.3".
     """
-    if names := measured_attributes(recipe):
-        ends = {name: np.ravel(scores.get(name, ())) for name in names}
-        return [change_text(name, two[1] - two[0]) for name, two in ends.items() if len(two) == 2]
+    if measured_attributes(recipe):
+        return changes_in_words(recipe, scores)
     if second_generator_of(recipe) and "ssim" in scores:
         return [f"ssim {float(scores['ssim']):.2f}"]
     attribute = edit_of(recipe).get("attribute")
@@ -214,9 +221,15 @@ def asked(recipe: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
     return [f"{name} {values[0]:+.1f}" for name, values in strengths.items() if values.any()]
 
 
-def change_text(name: str, change: float) -> str:
-    """Write a measured change: a probability's with two places, years and degrees with one."""
-    return f"{name} {change:+.{2 if abs(change) < 1 else 1}f}"
+def changes_in_words(recipe: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str]:
+    """Write the measured change of each attribute: a probability's with two places, years and degrees with one."""
+    texts = []
+    for name, kind in zip(measured_attributes(recipe), attribute_kinds(recipe), strict=True):
+        before, after = np.ravel(scores[name])
+        places = 2 if kind == "probability" else 1
+        change = round(float(after) - float(before), places) + 0.0  # without the sign of a zero
+        texts.append(f"{name} {change:+.{places}f}")
+    return texts
 
 
 def name_of(reader: ShardReader, row: int) -> str:
