@@ -143,6 +143,8 @@ def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
     if request.out is not None:
         return request.out
     names = [folder_word(request.generator, recipe.generator)]
+    if recipe.edit.name == "directions":
+        names = [*recipe.edit.moves, *names]
     if recipe.edit.second is not None:
         names.append(folder_word(second_name(request.task, request.choices), recipe.edit.second))
     return Path("data") / f"{recipe.task}-{'-'.join(names)}-seed{recipe.seed}"
