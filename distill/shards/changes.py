@@ -7,15 +7,17 @@ or degrees.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
-from distill.shards.dataset import TripletDataset
 from distill.shards.folder import manifest_reports, read_manifest, shard_path
 from distill.shards.read import ShardReader, open_shard
+
+if TYPE_CHECKING:
+    from distill.shards.dataset import TripletDataset
 
 MEASURED = "measured"  # the selection whose recipe names attributes and their kinds
 KINDS = ("probability", "value")

@@ -86,6 +86,8 @@ def test_the_scorer_is_asked_for_what_the_task_edits() -> None:
     assert list(gender.names) == ["gender"]
     assert {"gender", "age"} <= set(age.names)
     assert gender.sha256 != age.sha256
+    assert open_scorer("builtin", ("gender",)).sha256 == gender.sha256, "no network that is not needed"
+    assert open_scorer("builtin", ("age", "gender")).sha256 == age.sha256
     with pytest.raises(
         DistillError, match="unknown attribute 'smile': the scorer 'builtin' gives gender, age"
     ):
