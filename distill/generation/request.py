@@ -13,6 +13,7 @@ from distill.errors import DistillError
 from distill.files import user_path
 from distill.generation.conditions import ChosenConditions
 from distill.generation.edits import AlongDirection
+from distill.generation.one_attribute import with_attribute
 from distill.generation.pairing import second_name, with_second_generator
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.progress import command_text
@@ -21,7 +22,7 @@ from distill.weights.registry import domain_of, entry_of
 
 # Choices that only some tasks have: by its edit, or by how it selects pairs.
 OF_EDIT = {"crossover": "style-mix", "direction": "direction", "strength": "direction", "scorer": "direction"}
-OF_SELECTION = {"min_confidence": "opposite", "years": "apart"}
+OF_SELECTION = {"min_confidence": "opposite", "years": "apart", "min_gap": "apart"}
 OF_SECOND = ("second_generator", "pairing", "space", "steps", "min_ssim")  # of a task with a second generator
 OF_ONE_FACE = ("max_identity_distance", "max_outside_change")  # first input and target show the same person
 
@@ -41,10 +42,12 @@ class TaskChoices:
     latents: str | None = None
     shard_size: int | None = None
     strength: float | None = None  # of the outermost images
+    attribute: str | None = None  # of a task that leaves it to the user
     direction: str | None = None  # NAME or FILE
     scorer: str | None = None  # "builtin" or FILE
     min_confidence: float | None = None
     years: float | None = None
+    min_gap: float | None = None  # in units of the score
     max_identity_distance: float | None = None
     max_outside_change: float | None = None
     second_generator: str | None = None  # NAME, FILE or URL
@@ -86,7 +89,7 @@ class RecipeFiles:
 
 def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     """Join the task's choices, the user's and the teacher's facts. Raises DistillError where they do not fit."""
-    base, choices = request.task, request.choices
+    base, choices = with_attribute(request), request.choices
     check_applies(base, choices)
     teacher = teacher_facts(request.generator)
     draws_faces = domain_of(request.generator) in ("face", "unknown")
@@ -133,6 +136,8 @@ def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
     if request.out is not None:
         return request.out
     names = [folder_word(request.generator, recipe.generator)]
+    if request.choices.attribute is not None:
+        names.insert(0, request.choices.attribute)
     if recipe.edit.second is not None:
         names.append(folder_word(second_name(request.task, request.choices), recipe.edit.second))
     return Path("data") / f"{recipe.task}-{'-'.join(names)}-seed{recipe.seed}"
@@ -149,6 +154,8 @@ def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
     selection = base.select.name if base.select else None
     idle = [key for key, edit in OF_EDIT.items() if base.edit.name != edit]
     idle += [key for key, name in OF_SELECTION.items() if name != selection]
+    idle += () if base.select is None or base.select.attribute == "age" else ("years",)
+    idle += ("min_gap",) if choices.years is not None else ()
     idle += OF_SECOND if base.edit.name != "second-generator" else ()
     idle += OF_ONE_FACE if base.edit.name in ("morph", "second-generator") else ()
     for key in (item.name for item in fields(choices) if item.name in idle):
@@ -187,7 +194,8 @@ def with_scorer(
         raise DistillError(
             f"the scorer {source!r} looks at faces, and {request.generator} draws none: name another by --scorer"
         )
-    settings = {"min_confidence": request.choices.min_confidence, "min_gap": request.choices.years}
+    gap = request.choices.min_gap if request.choices.years is None else request.choices.years
+    settings = {"min_confidence": request.choices.min_confidence, "min_gap": gap}
     kind = scorer.kinds[selection.attribute]
     if selection.name == "opposite" and kind != "probability":
         raise DistillError(
