@@ -9,12 +9,13 @@ from distill.shards.digest import INFORMATIVE
 # Settings that `distill generate` has an option for under another name.
 OPTIONS = {
     "edit.attributes": "--attributes",
+    "edit.attribute": "--attribute",
     "edit.strength": "--strength",
     "edit.direction": "--direction",
     "edit.crossover.lo": "--crossover",
     "edit.crossover.hi": "--crossover",
     "select.min_changes": "--min-change",
-    "select.min_gap": "--years",
+    "select.min_gap": "--min-gap",
     "select.min_confidence": "--min-confidence",
     "select.scorer": "--scorer",
     "edit.second_draws": "the role of the second generator",

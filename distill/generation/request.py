@@ -17,6 +17,7 @@ from distill.files import user_path
 from distill.generation.attribute_choices import asked_attributes, direction_names, least_changes
 from distill.generation.conditions import ChosenConditions
 from distill.generation.measured import MeasuredChanges
+from distill.generation.one_attribute import with_attribute
 from distill.generation.pairing import second_name, with_second_generator
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.generation.select import AnySelection
@@ -28,7 +29,7 @@ from distill.weights.registry import domain_of, entry_of
 ALONG = ("direction", "directions")
 OF_EDIT = {"crossover": ("style-mix",), "direction": ALONG, "strength": ALONG, "scorer": ALONG}
 OF_EDIT |= {"attributes": ("directions",), "min_change": ("directions",)}
-OF_SELECTION = {"min_confidence": "opposite", "years": "apart"}
+OF_SELECTION = {"min_confidence": "opposite", "years": "apart", "min_gap": "apart"}
 OF_SECOND = ("second_generator", "pairing", "space", "steps", "min_ssim")  # of a task with a second generator
 OF_ONE_FACE = ("max_identity_distance", "max_outside_change")  # first input and target show the same person
 
@@ -49,11 +50,13 @@ class TaskChoices:
     shard_size: int | None = None
     attributes: str | None = None  # of one student for many edits, such as "gender,age"
     strength: float | None = None  # of the outermost images
+    attribute: str | None = None  # of a task that leaves it to the user
     direction: str | None = None  # NAME or FILE; of several attributes "age=FILE,gender=FILE"
     min_change: str | None = None  # of several attributes, such as "age=6,gender=0.3"
     scorer: str | None = None  # "builtin" or FILE
     min_confidence: float | None = None
     years: float | None = None
+    min_gap: float | None = None  # in units of the score
     max_identity_distance: float | None = None
     max_outside_change: float | None = None
     second_generator: str | None = None  # NAME, FILE or URL
@@ -95,7 +98,7 @@ class RecipeFiles:
 
 def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     """Join the task's choices, the user's and the teacher's facts. Raises DistillError where they do not fit."""
-    base, choices = request.task, request.choices
+    base, choices = with_attribute(request), request.choices
     check_applies(base, choices)
     teacher = teacher_facts(request.generator)
     draws_faces = domain_of(request.generator) in ("face", "unknown")
@@ -143,6 +146,8 @@ def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
     if request.out is not None:
         return request.out
     names = [folder_word(request.generator, recipe.generator)]
+    if request.choices.attribute is not None:
+        names.insert(0, request.choices.attribute)
     if recipe.edit.name == "directions":
         names = [*recipe.edit.moves, *names]
     if recipe.edit.second is not None:
@@ -161,6 +166,8 @@ def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
     selection = base.select.name if base.select else None
     idle = [key for key, edits in OF_EDIT.items() if base.edit.name not in edits]
     idle += [key for key, name in OF_SELECTION.items() if name != selection]
+    idle += () if base.select is None or "age" in base.select.scored else ("years",)
+    idle += ("min_gap",) if choices.years is not None else ()
     idle += OF_SECOND if base.edit.name != "second-generator" else ()
     idle += OF_ONE_FACE if base.edit.name in ("morph", "second-generator") else ()
     for key in (item.name for item in fields(choices) if item.name in idle):
@@ -219,7 +226,8 @@ def selection_settings(
 ) -> dict[str, Any]:
     """What the user and the kinds of the attributes' scores come to; None leaves a setting as it is."""
     if not isinstance(selection, MeasuredChanges):
-        return {"min_confidence": choices.min_confidence, "min_gap": choices.years}
+        gap = choices.min_gap if choices.years is None else choices.years
+        return {"min_confidence": choices.min_confidence, "min_gap": gap}
     least = least_changes(kinds, choices)
     return {"attributes": tuple(kinds), "kinds": tuple(kinds.values()), "min_changes": least}
 

@@ -93,7 +93,9 @@ class Apart(OfOneAttribute):
     min_gap: float = Field(default=20.0, gt=0)
     source: Literal["lower", "higher"]
 
-    faults: ClassVar = {"too-close": f"take fewer --years, or {FURTHER.removeprefix('take ')}"}
+    faults: ClassVar = {
+        "too-close": f"take a smaller --min-gap (fewer --years), or {FURTHER.removeprefix('take ')}"
+    }
 
     @property
     def source_end(self) -> int | None:
