@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from distill.attributes.builtin import SCORES, GenderAgeScorer
+from distill.attributes.builtin import DEFAULT, SCORES, BuiltinScorer
 from distill.attributes.face_api import NAME as FACE_API
 from distill.attributes.face_api import FaceApiScorer
 from distill.attributes.protocol import ChipScorer
@@ -18,7 +18,7 @@ from distill.files import user_path
 BUILTIN = "builtin"
 # What the built-in scorer tells of each picture, by the attribute that is edited. On a CPU the network for age takes
 # 20 times as long as that for gender (41 and 2 ms; the detector 15 ms): it is asked where age decides.
-TOLD = {"gender": ("gender",), "age": ("gender", "age")}
+TOLD = {"gender": ("gender",), "age": ("gender", "age"), "smile": ("smile",), "yaw": ("yaw",)}
 
 
 def open_scorer(
@@ -26,11 +26,11 @@ def open_scorer(
     attributes: str | tuple[str, ...] | None = None,
     device: str | torch.device = "cpu",
 ) -> ChipScorer:
-    """Open "builtin" (gender and age), "face-api", "face-api=FILE", a TOML, or a file of `distill train-classifier`.
+    """Open "builtin", "face-api", "face-api=FILE", a TOML, or a file of `distill train-classifier`.
 
     With `attributes`, one or several, the scorer must give them; the built-in one then opens only the networks that
-    such edits need. Raises DistillError in one line for a scorer that is not there, does not fit its network or
-    lacks an attribute.
+    such edits need, without them those for gender and age. Raises DistillError in one line for a scorer that is not
+    there, does not fit its network or lacks an attribute.
     """
     wanted = (attributes,) if isinstance(attributes, str) else attributes or ()
     scorer = _open(source, wanted, device)
@@ -42,10 +42,15 @@ def open_scorer(
     return scorer
 
 
+def open_builtin(wanted: Sequence[str] = (), device: str | torch.device = "cpu") -> BuiltinScorer:
+    """Open the built-in networks that edits of some attributes need; all of them for an attribute that none gives."""
+    told = {network for attribute in wanted for network in TOLD.get(attribute, tuple(SCORES))}
+    return BuiltinScorer([name for name in SCORES if name in (told or DEFAULT)], device=device)
+
+
 def _open(source: str | Path, wanted: Sequence[str], device: str | torch.device) -> ChipScorer:
     if str(source) == BUILTIN:
-        told = {network for attribute in wanted for network in TOLD.get(attribute, SCORES)}
-        return GenderAgeScorer([name for name in SCORES if name in (told or SCORES)], device=device)
+        return open_builtin(wanted, device)
     name, _, file = str(source).partition("=")
     if name == FACE_API:
         return FaceApiScorer(user_path(file) if file else None, device=device)

@@ -88,9 +88,12 @@ def test_the_scorer_is_asked_for_what_the_task_edits() -> None:
     assert gender.sha256 != age.sha256
     assert open_scorer("builtin", ("gender",)).sha256 == gender.sha256, "no network that is not needed"
     assert open_scorer("builtin", ("age", "gender")).sha256 == age.sha256
+    assert list(open_scorer("builtin", "smile").names) == ["smile"]
+    assert list(open_scorer("builtin", ("yaw", "age")).names) == ["gender", "age", "age_spread", "yaw"]
     with pytest.raises(
-        DistillError, match="unknown attribute 'smile': the scorer 'builtin' gives gender, age"
+        DistillError,
+        match="unknown attribute 'hat': the scorer 'builtin' gives gender, age, age_spread, smile, yaw",
     ):
-        open_scorer("builtin", "smile")
+        open_scorer("builtin", "hat")
     with pytest.raises(DistillError, match="nobody"):
-        open_scorer("nobody.toml", "smile")
+        open_scorer("nobody.toml", "hat")
