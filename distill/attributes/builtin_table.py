@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from distill.attributes.builtin import SCORES
 from distill.attributes.calibration import calibration
 from distill.attributes.photos import ScoredPhoto
 from distill.errors import DistillError
@@ -50,8 +49,13 @@ class GenderAgeTable:
         beside = [column for name in self.attributes for column in (name, *BESIDE[name])]
         return ["file", *beside, "faces", "reason"]
 
+    @property
+    def label_columns(self) -> list[str]:
+        """What a label file may tell."""
+        return list(BESIDE)
+
     def known(self, table: LabelTable, names: Sequence[str]) -> list[Row]:
-        columns = [name for name in SCORES if name in table.columns]
+        columns = [name for name in self.label_columns if name in table.columns]
         if not columns:
             raise DistillError(
                 f"{table.path} has neither a column gender nor age; it has {', '.join(table.columns)}"

@@ -6,15 +6,15 @@ that an edit turns is told by another network, or with a warning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from distill.attributes.builtin import SCORES, network_sha256
-from distill.attributes.face_api import ENTRY, NAME
+from distill.attributes.builtin import DEFAULT, SCORES, network_sha256
+from distill.attributes.face_api import ENTRY, NAME, FaceApiScorer
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.attributes.protocol import AttributeScorer
 from distill.files import user_path
@@ -39,15 +39,22 @@ class Judge:
         return any(value in self.hashes or (key == "scorer" and value == self.name) for key, value in facts)
 
 
-def open_judge(source: str = AUTO, *, device: str | torch.device = "cpu") -> Judge:
+def open_judge(
+    source: str = AUTO, *, attributes: Sequence[str] = (), device: str | torch.device = "cpu"
+) -> Judge:
     """Open a scorer: what `open_scorer` opens, or "auto": face-api where it was fetched, else builtin.
 
-    Raises DistillError for one that is not there, in one line that says how to get it.
+    `attributes`: what is edited; the built-in one gives those that it has beside gender and age, and "auto" takes it
+    for what face-api does not give. Raises DistillError for one that is not there, in one line that says how to get
+    it.
     """
+    own = [name for name in attributes if name in SCORES]
     if source == AUTO:
         entry = entry_of(ENTRY)
-        source = NAME if entry is not None and entry.path.is_file() else BUILTIN
-    scorer = open_scorer(source, device=device)
+        there = entry is not None and entry.path.is_file() and set(own) <= set(FaceApiScorer.names)
+        source = NAME if there else BUILTIN
+    wanted = (*DEFAULT, *own) if source == BUILTIN else None
+    scorer = open_scorer(source, wanted, device=device)
     name, hashes = str(user_path(source)), {scorer.sha256}
     if source == BUILTIN:
         name, hashes = BUILTIN, hashes | {network_sha256(attribute) for attribute in SCORES}
@@ -56,6 +63,17 @@ def open_judge(source: str = AUTO, *, device: str | torch.device = "cpu") -> Jud
     else:
         hashes.add(file_sha256(Path(name)))
     return Judge(name=name, scorer=scorer, hashes=frozenset(hashes))
+
+
+def edited(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the attributes by which a recipe says its pairs were chosen; () where it says none."""
+    selection = recipe.get("select")
+    if not isinstance(selection, Mapping):
+        return ()
+    several = selection.get("attributes", (selection.get("attribute"),))
+    return (
+        tuple(name for name in several if isinstance(name, str)) if isinstance(several, list | tuple) else ()
+    )
 
 
 def selecting(recipe: Mapping[str, Any]) -> str | None:

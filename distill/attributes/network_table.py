@@ -54,9 +54,14 @@ class ScoreTable:
     def columns(self) -> list[str]:
         return ["file", *self.names, *(question.column for question in self.questions), "faces", "reason"]
 
-    def known(self, table: LabelTable, names: Sequence[str]) -> list[Row]:
+    @property
+    def label_columns(self) -> dict[str, Sequence[str]]:
+        """What a label file may tell: column -> the labels, () for a number."""
         allowed: dict[str, Sequence[str]] = {question.column: question.labels for question in self.questions}
-        allowed |= dict.fromkeys(self.values, ())
+        return allowed | dict.fromkeys(self.values, ())
+
+    def known(self, table: LabelTable, names: Sequence[str]) -> list[Row]:
+        allowed = self.label_columns
         columns = [name for name in allowed if name in table.columns]
         if not columns:
             raise DistillError(

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill.attributes.builtin import GenderAgeScorer
-from distill.attributes.builtin_table import GenderAgeTable, Row, TableLayout, as_csv
+from distill.attributes.builtin import BuiltinScorer
+from distill.attributes.builtin_layout import builtin_layout
+from distill.attributes.builtin_table import Row, TableLayout, as_csv
 from distill.attributes.journal import Journal, score_resumably, settings_of
 from distill.attributes.network import NetworkScorer
 from distill.attributes.network_table import ScoreTable
@@ -156,11 +157,11 @@ def _open(request: ScoreRequest) -> tuple[ChipScorer | ScoreFile, TableLayout]:
         return scores, ScoreTable.of_kinds(scores.kinds)
     device = resolve_device(request.device)
     if request.attributes is not None:
-        builtin = GenderAgeScorer(request.attributes, device=device)
-        return builtin, GenderAgeTable(builtin.attributes)
+        builtin = BuiltinScorer(request.attributes, device=device)
+        return builtin, builtin_layout(builtin)
     scorer = open_scorer(source, device=device)
-    if isinstance(scorer, GenderAgeScorer):
-        return scorer, GenderAgeTable(scorer.attributes)
+    if isinstance(scorer, BuiltinScorer):
+        return scorer, builtin_layout(scorer)
     if isinstance(scorer, NetworkScorer):
         return scorer, ScoreTable.of_network(scorer.settings)
     return scorer, ScoreTable.of_kinds(scorer.kinds)

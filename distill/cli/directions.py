@@ -57,7 +57,7 @@ def directions() -> None:
 
 @directions.command()
 @click.option("--attribute", "attributes", multiple=True, required=True, metavar="NAME",
-              help="gender, age, or another score of --scorer; several times, or with commas.")  # fmt: skip
+              help="gender, age, smile, yaw, or a score of --scorer; several times, or with commas.")  # fmt: skip
 @click.option("--n", default=20_000, show_default=True, type=click.IntRange(50, 10_000_000),
               help="Samples to draw and score.")  # fmt: skip
 @click.option("--method", default="auto", show_default=True,
@@ -85,7 +85,7 @@ def fit(
 
     Beside each direction stand a picture (.png), a card (.md) and all numbers (.json). Its sign is such that the
     score of edited faces rises; strength 1 is one standard deviation of w. The scores of the samples are kept: after
-    Ctrl-C the same command goes on, and other attributes or methods need no new samples.
+    Ctrl-C the same command goes on, and what these scores tell is fitted again without new samples.
     """
     from distill.cli.signals import stop_on_signals
     from distill.directions.fit_run import FitRun

@@ -24,7 +24,8 @@ def above_0(most: float) -> click.FloatRange:
     "--task",
     type=options.TEXT,
     required=True,
-    help="style-mix, gender-swap, ageing, rejuvenation, morph, face-to-drawing or drawing-to-face.",
+    help="style-mix, gender-swap, ageing, rejuvenation, attribute-swap, attributes, morph, face-to-drawing,"
+    " drawing-to-face.",
 )
 @click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
 @click.option("--out", type=options.PATH, help="Folder  [default: data/TASK-GENERATOR-seedSEED]")
@@ -42,10 +43,29 @@ def above_0(most: float) -> click.FloatRange:
     help="style-mix: half, fine, an index, or LO-HI drawn per candidate.  [default: half]",
 )
 @click.option(
+    "--attribute",
+    type=options.TEXT,
+    metavar="NAME",
+    help="attribute-swap: what to change, such as smile: the generator has a direction of it, or --direction, and the"
+    " scorer gives it.",
+)
+@click.option(
     "--direction",
     type=options.TEXT,
     metavar="NAME|FILE",
-    help="Where to move w.  [default: the generator's own for the task]",
+    help="Where to move w; of attributes AGE=FILE,….  [default: the generator's own for the task]",
+)
+@click.option(
+    "--attributes",
+    type=options.TEXT,
+    metavar="NAME,…",
+    help="attributes: which to change, such as gender,age.",
+)
+@click.option(
+    "--min-change",
+    type=options.TEXT,
+    metavar="NAME=X,…",
+    help="attributes: the least that counts.  [default: a probability 0.25, age=6, yaw=8]",
 )
 @click.option(
     "--strength", type=above_0(100), help="How far along it the outermost images lie.  [default: 3]"
@@ -56,9 +76,14 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--min-confidence",
     type=options.FiniteRange(0.5, 1),
-    help="gender-swap: of both ends of a pair.  [default: 0.9]",
+    help="gender-swap, attribute-swap of a probability: of both ends of a pair.  [default: 0.9]",
 )
-@click.option("--years", type=above_0(120), help="ageing, rejuvenation: between the ends.  [default: 20]")
+@click.option("--years", type=above_0(120), help="Of ages, as --min-gap.  [default: 20]")
+@click.option(
+    "--min-gap",
+    type=above_0(1e9),
+    help="ageing, rejuvenation, attribute-swap of a value: between the ends, in its unit.  [default: 20]",
+)
 @click.option(
     "--max-identity-distance", type=above_0(10), help="Of the dlib descriptors of a pair (0.6: one person)."
 )
@@ -133,6 +158,8 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     distill generate --task style-mix --n 256
     distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
     distill generate --task gender-swap --n 2000 --max-identity-distance 0.6
+    distill generate --task attributes --attributes gender,age --n 5000
+    distill generate --task attribute-swap --attribute smile --n 2000
     distill generate --task face-to-drawing --n 26000
     """
     from distill.cli.report import opening_line, print_plan, print_result

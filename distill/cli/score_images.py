@@ -20,7 +20,7 @@ from distill.cli import options
     metavar="FILE",
     help="Other scores: face-api, a TOML that names a network, a file of train-classifier, or a CSV made elsewhere.",
 )
-@click.option("--attributes", help="What builtin scores: gender, age.  [gender,age]")
+@click.option("--attributes", help="What builtin scores: gender, age, smile, yaw.  [default: gender,age]")
 @click.option(
     "--min-confidence",
     default=0.9,
@@ -41,11 +41,12 @@ from distill.cli import options
 @click.option("--dry-run", is_flag=True, help="Check everything, score a few pictures, write nothing.")
 @options.as_json
 def score_images(attributes: str | None, dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Read apparent gender and age off the largest face in each of PHOTOS (files and folders), into FILE.csv.
+    """Read apparent gender and age, smile or yaw off the largest face in each of PHOTOS, into FILE.csv.
 
-    Every picture gets a row; one without a face has a reason. prepare-images --balance FILE.csv:gender reads the
-    table. What was scored is kept in FILE.csv.part until the table is complete: the same command goes on. Another
-    --scorer gives a column for each of its scores, and NAME_label where they are probabilities.
+    PHOTOS are files and folders. Every picture gets a row; one without a face has a reason. prepare-images --balance
+    FILE.csv:gender reads the table. What was scored is kept in FILE.csv.part until the table is complete: the same
+    command goes on. Another --scorer gives a column for each of its scores, and NAME_label where they are
+    probabilities; so do smile and yaw.
     """
     from distill.attributes.score_images import ScoreRequest, plan_scoring, report_lines
     from distill.attributes.score_images import score_images as score

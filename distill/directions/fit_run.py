@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from distill.attributes.builtin import SCORES
 from distill.directions.fit import check_method
 from distill.directions.look import BATCH, FITTED, draw_w, many_w, truncated
 from distill.directions.measure import find_subjects
@@ -41,7 +42,8 @@ class FitRun:
     def __init__(self, request: FitRequest) -> None:
         """Raise DistillError for an unknown method, attribute or direction, and for layers that are not there."""
         check_method(request.method)
-        self.request, self.opened = request, open_studio(request.scored, request.command)
+        asked = [*request.attributes, *(name for name in request.orthogonal_to if name in SCORES)]
+        self.request, self.opened = request, open_studio(request.scored, asked, request.command)
         scorer = self.opened.studio.scorer
         check_known(request.attributes, scorer)
         self.layers = layer_range(request.layers, self.opened.generator.num_ws)

@@ -55,7 +55,7 @@ def import_direction(request: ImportRequest, *, stop: threading.Event, note: Not
     Raises DistillError for a file or shape that does not fit, Interrupted when `stop` is set.
     """
     array = read_array(request.file)
-    opened = open_studio(request.scored, request.command)
+    opened = open_studio(request.scored, [request.attribute], request.command)
     generator, attribute, scorer = opened.generator, request.attribute, opened.studio.scorer
     seed = request.scored.drawn.seed
     check_known([attribute], scorer, otherwise="; --no-orient imports it with its own sign and length")

@@ -10,7 +10,14 @@ from distill.directions.summary import APART
 from distill.directions.workflow import Facts, Judged, cosines
 from distill.progress import plural
 
-NAMED = {"age": "age (years)", "identity": "identity", "found": "face", "flipped": "flipped"}
+UNITS = {"age": "years", "yaw": "degrees"}
+NAMED = {
+    "age": "age (years)",
+    "yaw": "yaw (degrees)",
+    "identity": "identity",
+    "found": "face",
+    "flipped": "flipped",
+}
 
 
 def as_json(judged: Judged, path: Path, together: Facts) -> Facts:
@@ -83,7 +90,7 @@ def held_out_text(held_out: Mapping[str, Any]) -> str:
 def recommendation(attribute: str, facts: Mapping[str, Any]) -> str:
     """Say which strength makes pairs."""
     apart = (
-        f"{APART[attribute]:g} years apart"
+        f"{APART[attribute]:g} {UNITS[attribute]} apart"
         if attribute in APART
         else "in opposite classes, each at least 90% sure"
     )

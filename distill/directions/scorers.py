@@ -7,16 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from distill.attributes import open as scorers
+from distill.attributes.builtin import DEFAULT
+from distill.attributes.open import BUILTIN
 from distill.attributes.protocol import AttributeScorer
 from distill.errors import DistillError
 
 
-def open_scorer(source: str, device: str) -> tuple[AttributeScorer, dict[str, Any]]:
-    """Return the scorer for gender and age ("builtin"), or that of a file, and what its scores depend on.
+def open_scorer(
+    source: str, attributes: Sequence[str], device: str
+) -> tuple[AttributeScorer, dict[str, Any]]:
+    """Return a scorer, and what its scores depend on.
 
-    Raises DistillError for a file that is not there or describes no scorer.
+    The built-in one gives `attributes` and, to tell what else moves, gender; of gender and age always both. Raises
+    DistillError for a file that is not there or describes no scorer.
     """
-    scorer = scorers.open_scorer(source, device=device)
+    if source == BUILTIN:
+        beside = DEFAULT if set(attributes) <= set(DEFAULT) else DEFAULT[:1]
+        scorer: AttributeScorer = scorers.open_builtin((*beside, *attributes), device)
+    else:
+        scorer = scorers.open_scorer(source, device=device)
     return scorer, {"scorer": Path(source).name, "sha256": scorer.sha256}
 
 

@@ -15,7 +15,10 @@ from distill.directions.measure import Curve
 from distill.directions.unit import Floats
 
 LINEAR = 2.0  # movement per unit is read off strengths up to this
-APART = {"age": 20.0}  # of scores that are no probabilities: how far the ends of a pair must lie apart
+APART = {
+    "age": 20.0,
+    "yaw": 20.0,
+}  # of scores that are no probabilities: how far the ends of a pair must lie apart
 DEVIATIONS = 2.0  # the same for any other number: in standard deviations of its score
 NEAR_BEST = 0.98  # of the largest share: a smaller strength that comes so near is better
 

@@ -78,11 +78,11 @@ def open_generator(drawn: DrawnFaces) -> tuple[Generator, Teacher]:
     return load_generator(drawn.generator, device=drawn.device, precision=drawn.precision), teacher
 
 
-def open_studio(scored: ScoredFaces, command: str) -> Opened:
+def open_studio(scored: ScoredFaces, attributes: Sequence[str], command: str) -> Opened:
     """Open generator, scorer and dlib's models; what is missing shows here, before minutes of work."""
     drawn = scored.drawn
     generator, teacher = open_generator(drawn)
-    scorer, facts = open_scorer(scored.scorer, str(generator.device))
+    scorer, facts = open_scorer(scored.scorer, attributes, str(generator.device))
     detector = FaceDetector(max_side=FILLED_SIDE)
     descriptor_sha256()
     settings = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from distill.attributes.face_scores import FaceScores
-from distill.attributes.judge import AUTO, Judge, open_judge, selecting
+from distill.attributes.judge import AUTO, Judge, edited, open_judge, selecting
 from distill.attributes.moves import wanted_ways
 from distill.attributes.open import BUILTIN
 from distill.errors import DistillError
@@ -52,19 +52,21 @@ def open_faces(recipe: Recipe, *, rows: int, scorer: str, device: str, reverse: 
         return FaceJudging(missing={"faces": "the recipe found no faces in this data set (align none)"})
     try:
         ways = {score: -way if reverse else way for score, way in wanted_ways(recipe).items()}
-        return judging_by(scorer, ways=ways, device=device)
+        return judging_by(scorer, ways=ways, attributes=edited(recipe), device=device)
     except NoFaceModel as error:
         return FaceJudging(missing={"faces": str(error)})
 
 
-def judging_by(scorer: str, *, ways: Mapping[str, int], device: str) -> FaceJudging:
+def judging_by(
+    scorer: str, *, ways: Mapping[str, int], attributes: Sequence[str] = (), device: str
+) -> FaceJudging:
     """Open the scorer and dlib's models; with "auto" no scorer has to be there, else raises DistillError.
 
     Raises NoFaceModel where dlib's models are not there.
     """
     judge, missing = None, {}
     try:
-        judge = open_judge(scorer, device=device)
+        judge = open_judge(scorer, attributes=attributes, device=device)
     except DistillError as error:
         if scorer != AUTO:
             raise

@@ -23,7 +23,7 @@ from onnx import numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distill.attributes.builtin import GenderAgeScorer
+from distill.attributes.builtin import BuiltinScorer
 from distill.attributes.crops import cut_all
 from distill.faces.decode import read_photo
 from distill.faces.detection import FaceDetector
@@ -105,7 +105,7 @@ def layers(graph: Any) -> list[Tensor]:
 
 def compare(models: Path, folder: Path) -> None:
     """Print how far the embedded networks are from the published ones."""
-    scorer, detector = GenderAgeScorer(), FaceDetector()
+    scorer, detector = BuiltinScorer(), FaceDetector()
     cut: dict[str, list[Any]] = {attribute: [] for attribute in ENTRIES}
     for path in sorted(folder.glob("*.jpg")):
         image = read_photo(path)

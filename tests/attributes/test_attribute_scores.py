@@ -15,13 +15,16 @@ from PIL import Image
 from torch import nn
 
 from distill.attributes import builtin, protocol
-from distill.attributes.builtin import GENDER_TEMPERATURE, GenderAgeScorer
+from distill.attributes.builtin import GENDER_TEMPERATURE, BuiltinScorer
 from distill.attributes.calibration import calibration
 from distill.attributes.crops import FIVE_OF_68, Crop, cut_all
+from distill.directions.file import read_direction
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
 from distill.faces.dlib_files import dlib_module
 from distill.networks.age_gender import AGES, ENTRIES, load_age_gender, standardised
+from distill.pixels import to_uint8
+from distill.stylegan2.load import load_generator
 from distill.weights import registry
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
@@ -88,7 +91,7 @@ def test_a_chip_turns_with_its_face(astronaut: Any) -> None:
 
 
 def test_scores_are_probabilities_years_and_their_spread(stand_in: None, astronaut: Any) -> None:
-    scorer = GenderAgeScorer()
+    scorer = BuiltinScorer()
     assert list(scorer.names) == ["gender", "age", "age_spread"]
     images, faces = coloured(astronaut[1], (255, 0, 0), (0, 0, 255), (130, 117, 112))
     scores = scorer(images, faces)
@@ -101,7 +104,7 @@ def test_scores_are_probabilities_years_and_their_spread(stand_in: None, astrona
 
 
 def test_the_probability_of_female_is_tempered(stand_in: None, astronaut: Any) -> None:
-    scorer = GenderAgeScorer(["gender"])
+    scorer = BuiltinScorer(["gender"])
     images, faces = coloured(astronaut[1], (130, 117, 104))
     chip = cut_all(scorer.crops, images[0], faces[0])["gender"]
     logits = scorer.logits("gender", chip[None])[0].double()
@@ -112,7 +115,7 @@ def test_the_probability_of_female_is_tempered(stand_in: None, astronaut: Any) -
 def test_pictures_without_a_face_and_of_any_size_keep_their_places(
     stand_in: None, astronaut: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scorer = GenderAgeScorer()
+    scorer = BuiltinScorer()
     images, faces = coloured(
         astronaut[1], (200, 90, 40), (20, 80, 190), (90, 90, 100), (240, 10, 30), (0, 0, 9)
     )
@@ -133,7 +136,7 @@ def test_pictures_without_a_face_and_of_any_size_keep_their_places(
 )
 def test_unknown_attributes_are_refused(stand_in: None, names: list[str], word: str) -> None:
     with pytest.raises(DistillError, match=word):
-        GenderAgeScorer(names)
+        BuiltinScorer(names)
 
 
 def test_embedded_networks_are_held_to_their_sha256(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,10 +146,10 @@ def test_embedded_networks_are_held_to_their_sha256(tmp_path: Path, monkeypatch:
     path.write_bytes(entry.path.read_bytes() + b"\0")
     monkeypatch.setattr(registry, "weights_folder", lambda: tmp_path)
     with pytest.raises(DistillError, match=r"gender\.safetensors: sha256 is .*, expected .*; not used"):
-        GenderAgeScorer(["gender"])
+        BuiltinScorer(["gender"])
     path.unlink()
     with pytest.raises(DistillError, match=r"gender\.safetensors: .*missing; install distill again"):
-        GenderAgeScorer(["gender"])
+        BuiltinScorer(["gender"])
 
 
 def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
@@ -183,6 +186,32 @@ def test_the_built_in_scorer_needs_no_package_beyond_the_plain_install() -> None
 
 def test_the_embedded_networks_see_a_woman_in_her_thirties(astronaut: Any) -> None:
     image, face = astronaut
-    scores = GenderAgeScorer()([image], [face])
+    scores = BuiltinScorer()([image], [face])
     assert scores["gender"][0] > 0.8
     assert 25 < scores["age"][0] < 45
+
+
+def test_the_embedded_networks_see_a_smile(astronaut: Any) -> None:
+    image, face = astronaut
+    scorer = BuiltinScorer(["smile"])
+    assert dict(scorer.kinds) == {"smile": "probability"}
+    assert scorer([image], [face])["smile"][0] > 0.9
+
+
+@pytest.mark.parametrize(("attribute", "rise"), [("smile", 0.5), ("yaw", 15.0)])
+def test_scores_rise_along_directions_that_are_known_exactly(attribute: str, rise: float) -> None:
+    teacher = load_generator("people")
+    vector = read_direction(f"people-{attribute}", generator="people").vector
+    w = teacher.w_avg.reshape(1, 1, -1).repeat(1, teacher.num_ws, 1)
+    ws = torch.cat([w + strength * vector for strength in (-1.2, 0.0, 1.2)])
+    images = list(to_uint8(teacher.synthesize(ws)).numpy())
+    faces = [FaceDetector(detect_size=192)(image)[0] for image in images]
+    low, middle, high = BuiltinScorer([attribute])(images, faces)[attribute].tolist()
+    assert low < middle < high
+    assert high - low > rise
+
+
+def test_scores_of_smile_and_yaw_leave_what_older_recipes_name_as_it_was() -> None:
+    assert BuiltinScorer(["gender"]).sha256.startswith("7bb587a207db70f5")
+    assert BuiltinScorer().sha256.startswith("f02e2a0f6ebc2ec5")
+    assert BuiltinScorer(["smile"]).sha256 != BuiltinScorer(["yaw"]).sha256

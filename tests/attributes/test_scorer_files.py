@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from distill.attributes import builtin as built_in
-from distill.attributes.builtin import GENDER_TEMPERATURE, GenderAgeScorer
+from distill.attributes.builtin import GENDER_TEMPERATURE, BuiltinScorer
 from distill.attributes.network import as_input
 from distill.attributes.open import open_scorer
 from distill.attributes.scorer_files import save_scorer
@@ -187,7 +187,7 @@ temperature = {GENDER_TEMPERATURE}
     faces: list[Face | None] = [None, FaceDetector()(image)[0]]
     own, builtin = (
         scorer([image] * 2, faces),
-        GenderAgeScorer(["gender"])([image] * 2, faces),
+        BuiltinScorer(["gender"])([image] * 2, faces),
     )
     assert scorer.needs_face
     assert np.isnan(own["gender"][0])

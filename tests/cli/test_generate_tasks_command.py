@@ -92,6 +92,38 @@ def test_a_growing_data_set_of_pairs_equals_one_long_run(
     capsys.readouterr()
 
 
+@pytest.mark.parametrize(
+    ("attribute", "options", "select"),
+    [
+        ("gender", (), {"name": "opposite", "min_confidence": 0.9}),
+        ("age", ("--min-gap", 0.5), {"name": "apart", "min_gap": 0.5, "source": "lower"}),
+    ],
+)
+def test_an_attribute_of_the_user_s_choice_is_swapped_by_what_its_scorer_gives(
+    attribute: str,
+    options: tuple[str | float, ...],
+    select: dict[str, str | float],
+    tiny_teacher: Generator,
+    tiny_weights: Path,
+    scorer: Redness,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_planted(tmp_path / "redder.safetensors", tiny_teacher, attribute)
+    out = tmp_path / "pairs"
+    given = ("--attribute", attribute, "--direction", tmp_path / "redder.safetensors", "--out", out, *options)
+    assert generate(tiny_weights, "attribute-swap", "--n", 4, "--max-candidates", 2000, *given) == 0
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert recipe["task"] == "attribute-swap"
+    assert recipe["edit"]["attribute"] == recipe["select"]["attribute"] == attribute
+    assert recipe["select"].items() >= select.items()
+    chosen = ("params/source_picture", "params/target_picture")
+    for row in TripletDataset(out, columns=[f"scores/{attribute}", *chosen]):
+        source, target = (float(row[f"scores/{attribute}"][int(row[name])]) for name in chosen)
+        assert abs(target - source) >= 0.8 if attribute == "gender" else target - source >= 0.5
+    capsys.readouterr()
+
+
 def test_morphs_go_through_every_command(
     tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +153,20 @@ def test_morphs_go_through_every_command(
         ("gender-swap", ["--direction", "REDDER", "--max-identity-distance", "0"], "--max-identity-distance"),
         ("gender-swap", ["--direction", "REDDER", "--max-outside-change", "9"], "needs the face filter"),
         ("gender-swap", ["--years", "20"], "--years 20.0 has no meaning for the task gender-swap"),
+        ("gender-swap", ["--attribute", "age"], "--attribute age has no meaning for the task gender-swap"),
+        ("attribute-swap", [], "the task attribute-swap needs --attribute NAME"),
+        (
+            "attribute-swap",
+            ["--attribute", "hat"],
+            "unknown attribute 'hat': the scorer 'builtin' gives gender, age",
+        ),
+        (
+            "attribute-swap",
+            ["--attribute", "age", "--direction", "REDDER"],
+            "moves 'gender', this task edits 'age'",
+        ),
+        ("attribute-swap", ["--attribute", "gender", "--min-gap", "5"], "--min-gap 5.0 has no meaning"),
+        ("ageing", ["--years", "5", "--min-gap", "5"], "--min-gap 5.0 has no meaning"),
         ("gender-swap", ["--crossover", "4"], "--crossover 4 has no meaning for the task gender-swap"),
         ("ageing", ["--years", "-5", "--direction", "REDDER"], "--years"),
         ("ageing", ["--min-confidence", "0.9"], "--min-confidence 0.9 has no meaning for the task ageing"),

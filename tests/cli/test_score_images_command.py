@@ -20,7 +20,7 @@ from torch import nn
 
 from distill.attributes import builtin
 from distill.attributes import photos as scored_photos
-from distill.attributes.builtin import GenderAgeScorer
+from distill.attributes.builtin import BuiltinScorer
 from distill.attributes.journal import Journal, score_resumably
 from distill.attributes.photos import find_named
 from distill.cli.main import explain, run
@@ -101,6 +101,39 @@ def test_every_picture_has_a_row(folder: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.csv", "pictures"]
 
 
+def test_smile_and_yaw_stand_beside_gender_and_age(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "labels.csv"
+    known = tmp_path / "known.csv"
+    known.write_text("file,gender,smile_label,yaw\nme.png,F,yes,3\n")
+    result = score(folder, "--out", out, "--attributes", "gender,smile,yaw", "--labels", known)
+    assert result.exit_code == 0, result.output
+    rows = table(out)
+    scores = ["smile", "yaw", "smile_label", "faces", "reason"]
+    assert list(rows["me.png"]) == ["file", "gender", "gender_confidence", "gender_source", *scores]
+    assert rows["me.png"]["gender_source"] == "label"
+    assert (rows["me.png"]["smile_label"], float(rows["me.png"]["yaw"])) == ("yes", 3)
+    assert 0 <= float(rows["dark.png"]["smile"]) <= 1
+    assert rows["wall.jpg"]["smile"] == rows["wall.jpg"]["yaw"] == ""
+    for words in (
+        "known gender of 1",
+        "smile_label: ",
+        "known smile_label of 1",
+        "known yaw of 1",
+    ):
+        assert words in result.stdout
+
+
+def test_a_table_of_smiles_alone_has_no_other_columns(folder: Path, tmp_path: Path) -> None:
+    assert score(folder, "--out", tmp_path / "labels.csv", "--attributes", "smile").exit_code == 0
+    assert list(table(tmp_path / "labels.csv")["me.png"]) == [
+        "file",
+        "smile",
+        "smile_label",
+        "faces",
+        "reason",
+    ]
+
+
 def test_a_gender_below_the_confidence_is_left_empty(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "labels.csv"
     assert score(folder, "--out", out, "--attributes", "gender", "--min-confidence", "0.5").exit_code == 0
@@ -179,7 +212,7 @@ def test_an_interrupted_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(scored_photos, "AT_ONCE", 1)
     photos, scorer, part = (
         find_named([folder], tmp_path / "x.csv"),
-        GenderAgeScorer(),
+        BuiltinScorer(),
         tmp_path / "x.csv.part",
     )
     looked: list[str] = []
@@ -235,7 +268,7 @@ def test_a_finished_table_is_replaced_only_when_asked(folder: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--attributes", "gender,smile"), ("'smile'", "gender, age")),
+        (("--attributes", "gender,glasses"), ("'glasses'", "gender, age, smile, yaw")),
         (("--attributes", ","), ("no attribute",)),
         (("--min-confidence", "0.3"), ("--min-confidence",)),
         (("--device", "abacus"), ("'abacus'",)),
