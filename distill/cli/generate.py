@@ -82,7 +82,7 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--min-gap",
     type=above_0(1e9),
-    help="ageing, rejuvenation, attribute-swap of a value: between the ends, in its unit.  [default: 20]",
+    help="ageing, rejuvenation, attribute-swap of a value: between the ends, in its unit.  [default: age 20, yaw 15]",
 )
 @click.option(
     "--max-identity-distance", type=above_0(10), help="Of the dlib descriptors of a pair (0.6: one person)."

@@ -12,7 +12,9 @@ from distill.generation.recipe import TaskRecipe
 from distill.generation.select import Apart, Opposite
 
 if TYPE_CHECKING:
-    from distill.generation.request import GenerateRequest
+    from distill.generation.request import GenerateRequest, TaskChoices
+
+GAPS = {"age": 20.0, "yaw": 15.0}  # years, degrees: what the ends of most faces differ by at strength 3
 
 
 def with_attribute(request: GenerateRequest) -> TaskRecipe:
@@ -20,7 +22,7 @@ def with_attribute(request: GenerateRequest) -> TaskRecipe:
 
     Of a probability they lie in opposite classes, of a value apart, the lower end as the source. Other tasks have
     their attribute already and come back as they are. Raises DistillError for an attribute that the scorer does not
-    give, where none is named, and where one is named for another task.
+    give, where none is named or no gap of a value is known, and where one is named for another task.
     """
     base, attribute = request.task, request.choices.attribute
     edit = base.edit
@@ -37,11 +39,20 @@ def with_attribute(request: GenerateRequest) -> TaskRecipe:
         )
         raise DistillError(f"the task {base.task} needs --attribute NAME; {there}")
     scorer = open_scorer(request.choices.scorer or BUILTIN, attribute)
-    select = (
-        Opposite(attribute=attribute)
-        if scorer.kinds[attribute] == "probability"
-        else Apart(attribute=attribute, source="lower")
-    )
+    if scorer.kinds[attribute] == "probability":
+        select: Opposite | Apart = Opposite(attribute=attribute)
+    else:
+        select = Apart(attribute=attribute, source="lower", min_gap=gap_of(attribute, request.choices))
     return base.revised(
         edit=edit.model_copy(update={"attribute": attribute}).model_dump(), select=select.model_dump()
     )
+
+
+def gap_of(attribute: str, choices: TaskChoices) -> float:
+    """Return how far apart the ends of a value must lie. Raises DistillError where nobody says it."""
+    gap = choices.min_gap or choices.years or GAPS.get(attribute)
+    if gap is None:
+        raise DistillError(
+            f"{attribute} is a value: say by --min-gap, in its unit, how far apart the ends of a pair lie"
+        )
+    return gap

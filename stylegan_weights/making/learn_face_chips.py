@@ -1,12 +1,12 @@
 """Teach the small networks for smile and yaw on chips of rendered people.
 
     python -m stylegan_weights.making.people_chips PEOPLE data/chips.npz
-    python -m stylegan_weights.making.learn_face_chips PEOPLE data/chips.npz stylegan_weights/attributes
+    python -m stylegan_weights.making.learn_face_chips PEOPLE data/chips.npz OUT
 
 PEOPLE holds `labels.csv`. `smile` and `grin` count as a smile, `slight` as half of one, all else as none; yaw is in
 degrees. Photographs look otherwise than renders, so every chip is drawn anew: moved, turned, stretched, mirrored (yaw
 changes its sign), its channels mixed to grey at random, lit from a side, blurred or sharpened, with noise, and partly
-covered. Renders show no teeth: every second smile gets some. Both numbers are learnt by one network, whose
+covered. Renders show no teeth: `--teeth` of the smiles get some. Both numbers are learnt by one network, whose
 moving averages are written for each alone, as float16.
 """
 
@@ -43,7 +43,6 @@ DEGREES = 10.0  # that the network's 1 stands for
 BATCH = 128
 AVERAGE = 0.998  # a step
 SHARPEST = 1.5
-PAINTED = 0.5  # of the smiles
 TEETH = (1.15, 1.1, 1.0)  # of the bright parts of a face, by channel
 FINE = 4
 MIDDLE = 0.5
@@ -65,12 +64,13 @@ def main() -> None:
     parser.add_argument("chips", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--teeth", type=float, default=0.5, help="share of the smiles that get teeth")
     parser.add_argument("--init", type=Path, help="folder of two files to go on from")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     torch.manual_seed(chosen.seed)
     chips = read_chips(chosen.people, chosen.chips, "train")
-    network = learn(chips, epochs=chosen.epochs, init=chosen.init)
+    network = learn(chips, epochs=chosen.epochs, teeth=chosen.teeth, init=chosen.init)
     for number, attribute in enumerate(ATTRIBUTES):
         write(network, number, chosen.out / f"{attribute}.safetensors")
     for split in ("val", "test"):
@@ -130,7 +130,7 @@ def paint_teeth(chip_HWC: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> 
     chip_HWC[:] = chip_HWC + share[:, :, None] * (teeth - chip_HWC)
 
 
-def learn(chips: Chips, *, epochs: int, init: Path | None) -> FaceChipNetwork:
+def learn(chips: Chips, *, epochs: int, teeth: float, init: Path | None) -> FaceChipNetwork:
     network, average = FaceChipNetwork(len(ATTRIBUTES)), FaceChipNetwork(len(ATTRIBUTES))
     if init:
         network.load_state_dict(joined(init))
@@ -141,7 +141,7 @@ def learn(chips: Chips, *, epochs: int, init: Path | None) -> FaceChipNetwork:
     with Progress(steps, noun="step") as progress:
         for step in range(steps):
             rows = torch.randint(len(chips.targets), (BATCH,))
-            painted = (torch.rand(BATCH) < PAINTED)[:, None, None, None]
+            painted = (torch.rand(BATCH) < teeth)[:, None, None, None]
             pixels = torch.where(painted, chips.toothed[rows], chips.pixels[rows])
             grey, mirrored = drawn_anew(pixels.float())
             loss = loss_of(network.read(grey), chips.targets[rows], mirrored)

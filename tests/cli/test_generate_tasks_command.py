@@ -219,6 +219,22 @@ def test_a_direction_of_another_generator_is_refused(
     assert "distill directions fit" in err
 
 
+def test_a_value_of_unknown_unit_needs_a_gap(
+    tiny_weights: Path,
+    scorer: Redness,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(scorer, "names", ("pose",))
+    monkeypatch.setattr(scorer, "kinds", {"pose": "value"})
+    assert (
+        generate(tiny_weights, "attribute-swap", "--attribute", "pose", "--n", 4, "--out", tmp_path / "o")
+        == 2
+    )
+    assert "pose is a value: say by --min-gap, in its unit" in capsys.readouterr().err
+
+
 def test_an_attribute_that_the_scorer_does_not_know_is_refused(
     tiny_weights: Path, redder: Path, scorer: Redness, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
