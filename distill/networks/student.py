@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
-from distill.networks.edits import EditAttribute, choices_text, edit_text, parse_edit
+from distill.networks.conditioned import ConditionedShape
+from distill.networks.edits import EditAttribute, EditCondition, choices_text, edit_text, parse_edit
 from distill.networks.student_kinds import KINDS, RGB, StudentKind, kind_of_file, kind_of_network
 from distill.networks.student_shape import StudentShape
 from distill.weights.by_name import path_by_name
@@ -49,8 +50,9 @@ class StudentFacts:
     images in px, and width, where they are no squares. data_digest: of the recipe of its data. selected_by: the
     scorer that chose its pairs, as the recipe names it, empty where none did. generator: the teacher. val_fraction,
     seed: the split into trained and held-out. kimg: thousands of samples seen. perceptual: features of that loss.
-    scores: on held-out. attributes: what an edit may name, in the order of the network's labels; edit: what it does
-    where it is told nothing else.
+    scores: on held-out. attributes: what an edit may name, in the order of the network's labels; conditions: the
+    changes that an edit may ask for, with their ranges, in the order of its planes; edit: what it does where it is
+    told nothing else.
     """
 
     task: Text | None = None
@@ -68,6 +70,7 @@ class StudentFacts:
     perceptual: Text | None = None
     scores: dict[Name, Number] = field(default_factory=dict)
     attributes: tuple[EditAttribute, ...] = ()
+    conditions: tuple[EditCondition, ...] = ()
     edit: Text | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -112,6 +115,18 @@ class Student:
         """RGB images that make up one input."""
         return self.input_channels // RGB
 
+    def edited(self, edit: str) -> Student:
+        """Return the same network with another edit, such as "age=+20,smile=1"; no file of it is read again.
+
+        Raises DistillError, starting with the path, for a student that makes one change alone, and as `parse_edit`
+        for what it does not know, or was not taught as much of.
+        """
+        try:
+            other = _edited(self, kind_of_network(self.network), edit)
+        except DistillError as error:
+            raise type(error)(f"{self.path}: {error}") from error
+        return replace(other, network=other.network.to(self.device))
+
     def notes(self, size: int | None = None, *, chosen: bool = True) -> list[str]:
         """Say what its user may not expect of it: at `size` px, `chosen` by the user or not; None: at any size."""
         lines, trained = list(self.about_edit), self.facts.resolution
@@ -155,7 +170,7 @@ def save_student(path: Path, network: nn.Module, facts: StudentFacts, *, half: b
         {name: value for name, value in asdict(facts).items() if value not in (None, ())}, sort_keys=True
     )
     try:
-        _parse(text, shape_of(network))
+        _check_channels(_parse(text), shape_of(network))
     except UnsupportedCheckpoint as error:
         raise DistillError(f"{path}: {error}") from error
     kind_of_network(network).save(path, network, {KEY: text}, half)
@@ -193,7 +208,8 @@ def _opened(path: Path, norm_statistics: NormStatistics, edit: str | None) -> St
     try:
         network = kind.read(found)
         text = found.metadata.get(KEY)
-        facts = StudentFacts() if text is None else _parse(text, shape_of(network))
+        facts = StudentFacts() if text is None else _parse(text)
+        _check_channels(facts, shape_of(network))
         if norm_statistics == "batch":
             use_own_statistics(network)
         student = Student(
@@ -219,10 +235,11 @@ def _edited(student: Student, kind: StudentKind, edit: str | None) -> Student:
     if wanted is None and kind.plain:
         return student
     if wanted is None:
-        known = f"; it knows {choices_text(facts.attributes)}" if facts.attributes else ""
-        raise DistillError(f"this student must be told what to change: add --edit NAME=VALUE{known}")
+        choices = f"; it knows {choices_text(facts.attributes)}" if facts.attributes else ""
+        raise DistillError(f"this student must be told what to change: add --edit NAME=VALUE{choices}")
     terms = parse_edit(wanted)
-    network, about = kind.with_edit(student.network, facts.attributes, terms, student.path)
+    known = facts.conditions or facts.attributes
+    network, about = kind.with_edit(student.network, known, terms, student.path)
     return replace(student, network=network, edit=edit_text(terms), about_edit=about)
 
 
@@ -234,6 +251,11 @@ def use_own_statistics(network: nn.Module) -> None:
     if shape_of(network).norm != "batch":
         raise DistillError(
             "--norm-statistics batch is for networks whose maps go through batch normalisation; this one has none"
+        )
+    if isinstance(shape_of(network), ConditionedShape):
+        raise DistillError(
+            "--norm-statistics batch takes what is the same all over a picture away, so also how much to change:"
+            " leave it out"
         )
     for parent in list(network.modules()):
         for name, norm in list(parent.named_children()):
@@ -274,19 +296,30 @@ def resolve_student_precision(precision: Precision, device: str | torch.device) 
     return "bf16" if on_gpu and torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
 
 
-def _parse(text: str, shape: StudentShape) -> StudentFacts:
+def _parse(text: str) -> StudentFacts:
     try:
-        facts = _FACTS.validate_json(text)
+        return _FACTS.validate_json(text)
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in found["loc"]) or "they"
         raise UnsupportedCheckpoint(
             f"facts about the student: {shown(place)}: {shown(found['msg'])}"
         ) from error
+
+
+def _check_channels(facts: StudentFacts, shape: StudentShape) -> None:
+    """Raise UnsupportedCheckpoint where facts speak of other images or conditions than the network takes."""
     channels = RGB * len(facts.inputs)
     if facts.inputs and channels != shape.inputs:
         raise UnsupportedCheckpoint(
             f"facts about the student: inputs {', '.join(facts.inputs)} make {channels} channels, "
             f"the network takes {shape.inputs}"
         )
-    return facts
+    planes = shape.conditions if isinstance(shape, ConditionedShape) else 0
+    if len(facts.conditions) != planes:
+        names = (
+            f" ({', '.join(condition.name for condition in facts.conditions)})" if facts.conditions else ""
+        )
+        raise UnsupportedCheckpoint(
+            f"facts about the student: {len(facts.conditions)} conditions{names}, the network takes {planes}"
+        )
