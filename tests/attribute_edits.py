@@ -54,10 +54,13 @@ def batch_of(images: Mapping[str, torch.Tensor], **params: Any) -> Batch:
     return Batch.of(range(count), drawn, latents=drawn, params=params)
 
 
-def planted(teacher: Generator) -> tuple[torch.Tensor, float]:
-    """The direction [L, D] along which pictures become redder, of length one standard deviation, and their middle."""
+def planted(teacher: Generator, channel: int = 0) -> tuple[torch.Tensor, float]:
+    """The direction [L, D] along which pictures become redder, of length one standard deviation, and their middle.
+
+    `channel` 1: greener.
+    """
     ws = teacher.map(torch.randn(256, teacher.z_dim, generator=torch.Generator().manual_seed(5)))
-    red = to_uint8(teacher.synthesize(ws))[..., 0].float().mean(dim=(1, 2))
+    red = to_uint8(teacher.synthesize(ws))[..., channel].float().mean(dim=(1, 2))
     w = ws[:, 0] - ws[:, 0].mean(dim=0)
     weights = torch.linalg.lstsq(w, (red - red.mean())[:, None]).solution[:, 0]
     unit = weights / weights.norm()
@@ -85,12 +88,12 @@ def generate_small(*args: Any, **options: Any) -> ShardContent:
 def task_of(name: str, **settings: Any) -> TaskRecipe:
     """A task without faces; `settings` are for what selects the pair."""
     base = RECIPES[name].without_faces().revised(shard_size=4)
-    if base.edit.name != "direction":
+    if not base.select:
         return base
     return base.reselected(find_faces=False, **settings)
 
 
-def bound(base: TaskRecipe, teacher: Generator, direction: Direction | None = None, **models: str) -> Recipe:
+def bound(base: TaskRecipe, teacher: Generator, *directions: Direction, **models: str) -> Recipe:
     facts = Teacher(
         name="tiny",
         sha256=teacher.sha256,
@@ -100,4 +103,4 @@ def bound(base: TaskRecipe, teacher: Generator, direction: Direction | None = No
         w_dim=teacher.w_dim,
     )
     models = {"scorer_sha256": Redness.sha256, **models}
-    return base.bind(facts, direction=direction, **models)
+    return base.bind(facts, directions=directions, **models)

@@ -57,7 +57,6 @@ def make_measured(
     rows: int = 48,
     per_shard: int = 16,
     side: int = 16,
-    unknown: Sequence[int] = (),  # rows of which the first score is not known
 ) -> Path:
     """Write a data set of pairs with scores of each attribute."""
     recipe = measured_recipe(names, side=side)
@@ -67,7 +66,6 @@ def make_measured(
     levels = random.uniform(0, 1, (rows, 2, len(names))).astype(np.float32)
     colours = random.uniform(0, 1, (rows, 3)).astype(np.float32)
     scores = scores_of(names, levels)
-    scores[f"scores/{names[0]}"][list(unknown), 0] = np.nan
     reports = []
     for shard, first in enumerate(range(0, rows, per_shard)):
         part = slice(first, min(first + per_shard, rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,24 +22,30 @@ TOLD = {"gender": ("gender",), "age": ("gender", "age")}
 
 
 def open_scorer(
-    source: str | Path, attribute: str | None = None, device: str | torch.device = "cpu"
+    source: str | Path,
+    attributes: str | tuple[str, ...] | None = None,
+    device: str | torch.device = "cpu",
 ) -> ChipScorer:
     """Open "builtin" (gender and age), "face-api", "face-api=FILE", a TOML, or a file of `distill train-classifier`.
 
-    With `attribute` the scorer must give it; the built-in one then opens only the networks that such an edit needs.
-    Raises DistillError in one line for a scorer that is not there, does not fit its network or lacks the attribute.
+    With `attributes`, one or several, the scorer must give them; the built-in one then opens only the networks that
+    such edits need. Raises DistillError in one line for a scorer that is not there, does not fit its network or
+    lacks an attribute.
     """
-    scorer = _open(source, attribute, device)
-    if attribute is not None and attribute not in scorer.names:
-        raise DistillError(
-            f"unknown attribute {attribute!r}: the scorer {str(source)!r} gives {', '.join(scorer.names)}"
-        )
+    wanted = (attributes,) if isinstance(attributes, str) else attributes or ()
+    scorer = _open(source, wanted, device)
+    for attribute in wanted:
+        if attribute not in scorer.names:
+            raise DistillError(
+                f"unknown attribute {attribute!r}: the scorer {str(source)!r} gives {', '.join(scorer.names)}"
+            )
     return scorer
 
 
-def _open(source: str | Path, attribute: str | None, device: str | torch.device) -> ChipScorer:
+def _open(source: str | Path, wanted: Sequence[str], device: str | torch.device) -> ChipScorer:
     if str(source) == BUILTIN:
-        return GenderAgeScorer(TOLD.get(attribute or "", tuple(SCORES)), device=device)
+        told = {network for attribute in wanted for network in TOLD.get(attribute, SCORES)}
+        return GenderAgeScorer([name for name in SCORES if name in (told or SCORES)], device=device)
     name, _, file = str(source).partition("=")
     if name == FACE_API:
         return FaceApiScorer(user_path(file) if file else None, device=device)

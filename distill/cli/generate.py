@@ -24,7 +24,7 @@ def above_0(most: float) -> click.FloatRange:
     "--task",
     type=options.TEXT,
     required=True,
-    help="style-mix, gender-swap, ageing, rejuvenation, morph, face-to-drawing or drawing-to-face.",
+    help="style-mix, gender-swap, ageing, rejuvenation, attributes, morph, face-to-drawing or drawing-to-face.",
 )
 @click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
 @click.option("--out", type=options.PATH, help="Folder  [default: data/TASK-GENERATOR-seedSEED]")
@@ -45,7 +45,19 @@ def above_0(most: float) -> click.FloatRange:
     "--direction",
     type=options.TEXT,
     metavar="NAME|FILE",
-    help="Where to move w.  [default: the generator's own for the task]",
+    help="Where to move w; of attributes AGE=FILE,….  [default: the generator's own for the task]",
+)
+@click.option(
+    "--attributes",
+    type=options.TEXT,
+    metavar="NAME,…",
+    help="attributes: which to change, such as gender,age.",
+)
+@click.option(
+    "--min-change",
+    type=options.TEXT,
+    metavar="NAME=X,…",
+    help="attributes: the least that counts.  [default: a probability 0.25, age=6, yaw=8]",
 )
 @click.option(
     "--strength", type=above_0(100), help="How far along it the outermost images lie.  [default: 3]"
@@ -133,6 +145,7 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     distill generate --task style-mix --n 256
     distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
     distill generate --task gender-swap --n 2000 --max-identity-distance 0.6
+    distill generate --task attributes --attributes gender,age --n 5000
     distill generate --task face-to-drawing --n 26000
     """
     from distill.cli.report import opening_line, print_plan, print_result

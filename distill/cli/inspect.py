@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -28,6 +29,7 @@ def inspect_command(
     not complete yet can be looked at too.
     """
     from distill.files import check_file
+    from distill.shards.change_counts import change_lines
     from distill.shards.inspect.look import PAGE_NAME, SHEET_NAME, write_look
     from distill.shards.inspect.page import page_title
     from distill.shards.summary import dropped_by_reason
@@ -46,6 +48,7 @@ def inspect_command(
             "rows": found.rows,
             "tried": sum(report.tried for report in found.reports),
             "dropped": dropped_by_reason(found.reports),
+            "changes": [asdict(item) for item in found.changes],
             "problems": found.problems,
             "page": str(page_path),
             "sheet": str(sheet_path),
@@ -53,6 +56,9 @@ def inspect_command(
         click.echo(json.dumps(facts, indent=2))
         return
     click.echo(f"{page_title(found)}{'' if found.complete else ' (not complete)'}")
+    if found.changes:
+        click.echo("measured changes of the pairs that were asked for them:")
+        click.echo("\n".join(change_lines(found.changes)))
     click.echo(f"page           {page_path}\ncontact sheet  {sheet_path}")
 
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.faces.detection import Face, FaceDetector, each
+from distill.generation.edit import Numbers
 from distill.pixels import HostCopy, to_uint8
 from distill.timing import DeviceTimer
 
 ACCEPTED = "accepted"
-Numbers = NDArray[np.int64]
 Faces = list[list[Face] | None]  # of each candidate, None where nobody has looked
 
 
@@ -100,7 +100,7 @@ class Batch:
         """The 68 landmarks [68, 2] of the most confident face."""
         return self.faces_in(role, i)[0].landmarks
 
-    def choose(self, places: Mapping[str, Numbers]) -> None:
+    def choose(self, places: Mapping[str, NDArray[np.int64]]) -> None:
         """Let one picture of each candidate be each role: `places` maps roles to places among the pictures [N]."""
         names = list(self.images)
         chosen = {role: [names[place] for place in places_N.tolist()] for role, places_N in places.items()}

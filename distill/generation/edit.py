@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from distill.generation.second_generator import Embedded
     from distill.stylegan2.facts import Teacher
 
-Numbers = NDArray[np.int64]  # one per candidate
+Numbers: TypeAlias = NDArray[np.int64] | NDArray[np.float32]  # one per candidate
 
 
 class Edit(Frozen):
@@ -48,6 +48,11 @@ class Edit(Frozen):
         return 0
 
     @property
+    def moves(self) -> tuple[str, ...]:
+        """The attributes whose directions it moves faces along: their files, in this order, are read for it."""
+        return ()
+
+    @property
     def second(self) -> Teacher | None:
         """The second generator of edits that have one: it draws the `second_role`."""
         return None
@@ -61,11 +66,11 @@ class Edit(Frozen):
     def second_role(self) -> str | None:
         return None
 
-    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
+    def settled(self, teacher: Teacher, directions: Sequence[Direction]) -> Self:
         """Return the edit with every choice as a number that fits the teacher: what a bound recipe holds."""
         return self
 
-    def ready(self, direction: Direction | None) -> Self:
+    def ready(self, directions: Sequence[Direction]) -> Self:
         """Return the edit with what it needs beside its settings."""
         return self
 

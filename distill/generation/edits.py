@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.generation.along_several import AlongSeveral, check_is, check_moves
 from distill.generation.edit import Edit, Numbers
 from distill.generation.second_generator import SecondGenerator
 from distill.pixels import to_device
@@ -60,7 +61,7 @@ class StyleMix(Edit):
             )
         return self.crossover
 
-    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
+    def settled(self, teacher: Teacher, directions: Sequence[Direction]) -> Self:
         if isinstance(self.crossover, Crossover):
             return self
         low, high = parse_crossover(self.crossover, teacher.num_ws)
@@ -107,6 +108,10 @@ class AlongDirection(Edit):
         return fractions
 
     @property
+    def moves(self) -> tuple[str, ...]:
+        return (self.attribute,)
+
+    @property
     def strengths(self) -> dict[str, float]:
         """Picture -> how far along the direction it lies."""
         return {f"strength{k}": fraction * self.strength for k, fraction in enumerate(self.fractions)}
@@ -127,27 +132,18 @@ class AlongDirection(Edit):
         moved = self.vector.abs().sum(dim=1).nonzero()
         return int(moved[0]) if len(moved) else len(self.vector)
 
-    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
-        if direction is None:
+    def settled(self, teacher: Teacher, directions: Sequence[Direction]) -> Self:
+        if not directions:
             raise DistillError(f"an edit of {self.attribute!r} needs a direction; name one with --direction")
-        direction.check_fits(num_ws=teacher.num_ws, w_dim=teacher.w_dim, generator_sha256=teacher.sha256)
-        if direction.attribute != self.attribute:
-            raise DistillError(
-                f"direction {direction.name!r} moves {direction.attribute!r}, this task edits {self.attribute!r};"
-                " name another with --direction"
-            )
+        direction = directions[0]
+        check_moves(direction, self.attribute, teacher)
         fields = {**self.model_dump(), "direction": direction.name, "sha256": direction.sha256}
         return validated(type(self), fields)
 
-    def ready(self, direction: Direction | None) -> Self:
-        if direction is None or direction.sha256 != self.sha256:
-            here = f"has sha256 {direction.sha256[:12]}…" if direction else "is missing"
-            raise DistillError(
-                f"the direction {self.direction!r} {here} here, the recipe names {self.sha256[:12]}…;"
-                " give every worker the same file"
-            )
+    def ready(self, directions: Sequence[Direction]) -> Self:
+        check_is(next(iter(directions), None), self.direction, self.sha256)
         edit = self.model_copy()
-        edit._vector = direction.vector
+        edit._vector = directions[0].vector
         return edit
 
     def sample(self, seed: int, shard: int, candidates: Sequence[int]) -> dict[str, Numbers]:
@@ -173,7 +169,9 @@ class Morph(Edit):
 
 
 # The table of edits: a recipe names one of them.
-AnyEdit = Annotated[StyleMix | AlongDirection | Morph | SecondGenerator, Field(discriminator="name")]
+AnyEdit = Annotated[
+    StyleMix | AlongDirection | AlongSeveral | Morph | SecondGenerator, Field(discriminator="name")
+]
 
 
 def parse_crossover(spec: str, num_ws: int) -> tuple[int, int]:

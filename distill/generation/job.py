@@ -237,7 +237,7 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
         source=run.files.generator,
         device=run.placement.device,
         second=run.files.second,
-        direction=run.files.direction,
+        directions=run.files.directions,
         scorer=run.files.scorer,
         precision=run.conditions.precision,
         batch_size=run.conditions.batch_size,

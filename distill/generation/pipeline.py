@@ -6,7 +6,7 @@ width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from distill.errors import TooStrict
@@ -15,7 +15,7 @@ from distill.generation.background import BackgroundThread
 from distill.generation.batch import Batch
 from distill.generation.embed import LatentSearch
 from distill.generation.recipe import Recipe
-from distill.generation.select import check_scorer
+from distill.generation.selection import check_scorer
 from distill.generation.shard_builder import ShardBuilder
 from distill.generation.stages import (
     OnProgress,
@@ -51,7 +51,7 @@ def generate_shard(
     second: Generator | None = None,
     search: LatentSearch | None = None,
     batch_size: int,
-    direction: Direction | None = None,
+    directions: Sequence[Direction] = (),
     scorer: AttributeScorer | None = None,
     max_candidates: int | None = None,
     on_progress: OnProgress | None = None,
@@ -62,7 +62,7 @@ def generate_shard(
 
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
     do not depend on how many rows are wanted; B is `batch_size`. With two or more `threads`, the next batch is drawn
-    while one is judged, and `threads` faces are looked for at a time; the content is the same. `second`, `direction`
+    while one is judged, and `threads` faces are looked for at a time; the content is the same. `second`, `directions`
     and `scorer` are those that the recipe names; `search` finds latents of `second` where the edit asks for it.
     Raises `TooStrict` when `max_candidates` (default 20 a row) were tried and the shard is not full.
     """
@@ -70,7 +70,7 @@ def generate_shard(
         item.prepare()
     run = ShardRun(
         recipe=recipe,
-        edit=recipe.edit.ready(direction),
+        edit=recipe.edit.ready(directions),
         teacher=teacher,
         second=second,
         search=search,

@@ -8,16 +8,18 @@ arguments of a run.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from distill.errors import DistillError
-from distill.generation.edits import AlongDirection, AnyEdit, StyleMix
+from distill.generation.along_several import AlongSeveral
+from distill.generation.edits import AnyEdit, StyleMix
 from distill.generation.faces import FaceSearch
 from distill.generation.filters import AnyFilter
-from distill.generation.recipe_keys import FILES, INFORMED, OPTIONS
+from distill.generation.measured import MeasuredChanges
+from distill.generation.recipe_keys import INFORMED, file_of, option_of
 from distill.generation.select import AnySelection
 from distill.schema import Frozen, canonical_json, first_problem, flat, validated
 from distill.shards.digest import digest_of
@@ -85,8 +87,8 @@ class TaskRecipe(Frozen):
         return self.revised(select=(self.select.model_dump() if self.select else {}) | given)
 
     def without_faces(self) -> Self:
-        """Return a copy for a teacher that does not draw faces: no face filter, no alignment."""
-        kept = tuple(item.model_dump() for item in self.filters if item.name != "face")
+        """Return a copy for a teacher that does not draw faces: no filter of faces, no alignment."""
+        kept = tuple(item.model_dump() for item in self.filters if not item.needs_faces)
         return self.revised(filters=kept, align="none")
 
     @property
@@ -95,11 +97,11 @@ class TaskRecipe(Frozen):
         selects = self.select is not None and self.select.find_faces
         return selects or any(item.needs_faces for item in self.filters)
 
-    def bind(self, teacher: Teacher, *, direction: Direction | None = None, **models: str) -> Recipe:
+    def bind(self, teacher: Teacher, *, directions: Sequence[Direction] = (), **models: str) -> Recipe:
         """Join with a teacher: resolve edit, resolution and codec to numbers and names.
 
-        `models`: the sha256 of what selection and filters look with: landmarks_sha256, descriptor_sha256,
-        scorer_sha256.
+        `directions`: those of the attributes that the edit moves, in their order. `models`: the sha256 of what
+        selection and filters look with: landmarks_sha256, descriptor_sha256, scorer_sha256.
         """
         smallest = min(teacher.resolution, (self.edit.second or teacher).resolution)
         resolution = checked_resolution(smallest if self.resolution is None else self.resolution, smallest)
@@ -110,7 +112,7 @@ class TaskRecipe(Frozen):
         bound = {
             **named,
             "generator": teacher.model_dump(),
-            "edit": self.edit.settled(teacher, direction).model_dump(),
+            "edit": self.edit.settled(teacher, directions).model_dump(),
             "faces": named["faces"] if self.looks_for_faces else None,
             "resolution": resolution,
             "codec": codec,
@@ -176,17 +178,18 @@ class Recipe(Frozen):
         return self
 
     def _check_selection(self) -> None:
-        """An edit along a direction, which draws several pictures, needs a selection; no other edit has one."""
-        if not isinstance(self.edit, AlongDirection):
+        """An edit along directions needs a selection that measures the same attributes; no other edit has one."""
+        if not self.edit.moves:
             if self.select:
                 raise ValueError(f"the selection {self.select.name!r} is for edits along a direction")
             return
         if self.select is None:
             raise ValueError("an edit along a direction needs `select`, which chooses its pair")
-        if self.select.attribute != self.edit.attribute:
-            raise ValueError(
-                f"the direction moves {self.edit.attribute!r}, the selection scores {self.select.attribute!r}"
-            )
+        if self.select.scored != self.edit.moves:
+            moved, scored = (", ".join(map(repr, names)) for names in (self.edit.moves, self.select.scored))
+            raise ValueError(f"the direction moves {moved}, the selection scores {scored}")
+        if isinstance(self.edit, AlongSeveral) != isinstance(self.select, MeasuredChanges):
+            raise ValueError(f"the selection {self.select.name!r} is not for the edit {self.edit.name!r}")
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -255,18 +258,24 @@ class Recipe(Frozen):
         if self.task != other.task:
             return f"task is {other.task!r} there and {self.task!r} here"
         mine, theirs = (recipe.by_name() for recipe in (self, other))
-        keys = sorted(mine.keys() | theirs.keys(), key=lambda key: (key not in OPTIONS, key))
+        keys = sorted(mine.keys() | theirs.keys(), key=lambda key: (option_of(key) is None, key))
         for key in keys:
             if mine.get(key) != theirs.get(key) and key not in INFORMED:
                 there, here = (repr(fields[key]) if key in fields else "not set" for fields in (theirs, mine))
-                if key in FILES:
-                    return f"{FILES[key]} is another file: sha256 {there} there and {here} here"
-                return f"{OPTIONS.get(key, key)} is {there} there and {here} here"
+                if file := file_of(key):
+                    return f"{file} is another file: sha256 {there} there and {here} here"
+                return f"{option_of(key) or key} is {there} there and {here} here"
         return "the digests differ"
 
     def by_name(self) -> dict[str, Any]:
-        """Return every setting by a dotted name; a filter's begins with "filters." and its name."""
+        """Return every setting by a dotted name; a filter's begins with "filters." and its name.
+
+        That of one of several directions begins with "edit.directions." and its attribute.
+        """
         fields = self.model_dump(mode="json")
+        edit = fields["edit"]
+        if "directions" in edit:
+            edit["directions"] = {item["attribute"]: item for item in edit["directions"]}
         return flat({**fields, "filters": {item["name"]: item for item in fields["filters"]}})
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from distill.shards.digest import INFORMATIVE
 
 # Settings that `distill generate` has an option for under another name.
 OPTIONS = {
+    "edit.attributes": "--attributes",
     "edit.strength": "--strength",
     "edit.direction": "--direction",
     "edit.crossover.lo": "--crossover",
     "edit.crossover.hi": "--crossover",
+    "select.min_changes": "--min-change",
     "select.min_gap": "--years",
     "select.min_confidence": "--min-confidence",
     "select.scorer": "--scorer",
@@ -34,3 +38,15 @@ FILES = {
 INFORMED = tuple(
     f"{place}.{name}" for place in ("generator", "edit.second_generator") for name in INFORMATIVE
 )
+
+
+def option_of(key: str) -> str | None:
+    """Name the option of `distill generate` that sets a key, or a list whose keys end in numbers."""
+    return OPTIONS.get(re.sub(r"\.\d+$", "", key))
+
+
+def file_of(key: str) -> str | None:
+    """Name the file whose sha256 a key is; None for a key that is something else."""
+    if several := re.fullmatch(r"edit\.directions\.(.+)\.sha256", key):
+        return f"the direction of {several[1]}"
+    return FILES.get(key)

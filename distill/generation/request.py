@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from distill.attributes.face_api import NAME as FACE_API
 from distill.attributes.open import BUILTIN, open_scorer
-from distill.directions.file import Direction, read_direction, shipped_directions
+from distill.attributes.protocol import Kind
+from distill.directions.file import read_direction, shipped_directions
 from distill.errors import DistillError
 from distill.files import user_path
+from distill.generation.attribute_choices import asked_attributes, direction_names, least_changes
 from distill.generation.conditions import ChosenConditions
-from distill.generation.edits import AlongDirection
+from distill.generation.measured import MeasuredChanges
 from distill.generation.pairing import second_name, with_second_generator
 from distill.generation.recipe import Recipe, TaskRecipe
+from distill.generation.select import AnySelection
 from distill.progress import command_text
 from distill.stylegan2.facts import Teacher, teacher_facts
 from distill.weights.registry import domain_of, entry_of
 
 # Choices that only some tasks have: by its edit, or by how it selects pairs.
-OF_EDIT = {"crossover": "style-mix", "direction": "direction", "strength": "direction", "scorer": "direction"}
+ALONG = ("direction", "directions")
+OF_EDIT = {"crossover": ("style-mix",), "direction": ALONG, "strength": ALONG, "scorer": ALONG}
+OF_EDIT |= {"attributes": ("directions",), "min_change": ("directions",)}
 OF_SELECTION = {"min_confidence": "opposite", "years": "apart"}
 OF_SECOND = ("second_generator", "pairing", "space", "steps", "min_ssim")  # of a task with a second generator
 OF_ONE_FACE = ("max_identity_distance", "max_outside_change")  # first input and target show the same person
@@ -40,8 +47,10 @@ class TaskChoices:
     codec: str | None = None
     latents: str | None = None
     shard_size: int | None = None
+    attributes: str | None = None  # of one student for many edits, such as "gender,age"
     strength: float | None = None  # of the outermost images
-    direction: str | None = None  # NAME or FILE
+    direction: str | None = None  # NAME or FILE; of several attributes "age=FILE,gender=FILE"
+    min_change: str | None = None  # of several attributes, such as "age=6,gender=0.3"
     scorer: str | None = None  # "builtin" or FILE
     min_confidence: float | None = None
     years: float | None = None
@@ -76,11 +85,11 @@ class GenerateRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeFiles:
-    """What workers need beside the recipe: names, addresses and files from the root; "" where there is none."""
+    """What workers need beside the recipe: names, addresses and files from the root; empty where there is none."""
 
     generator: str
     second: str = ""
-    direction: str = ""
+    directions: tuple[str, ...] = ()
     scorer: str = ""
 
 
@@ -92,21 +101,22 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     draws_faces = domain_of(request.generator) in ("face", "unknown")
     if choices.align == "none" or not draws_faces:
         base = base.without_faces()
-    source, direction, models = weights_of(request.generator), None, dict[str, str]()
-    files = RecipeFiles(generator=source)
+    files, directions, models = RecipeFiles(generator=weights_of(request.generator)), [], dict[str, str]()
     if second := second_name(base, choices):
-        files = RecipeFiles(generator=source, second=weights_of(second))
+        files = replace(files, second=weights_of(second))
         base = with_second_generator(base, choices, first=request.generator, second=second)
+    if base.edit.name == "directions":
+        base = base.revised(attributes=asked_attributes(choices, request.generator))
     names = {*type(base).model_fields, "crossover", "strength"}
     base = base.revised(**{key: value for key, value in asdict(choices).items() if key in names})
-    if isinstance(edit := base.edit, AlongDirection):
-        direction = direction_of(edit.attribute, request)
+    if base.edit.moves:
+        moves = named_directions(base, request)
+        directions = [read_direction(name, generator=request.generator) for name in moves]
         scorer = BUILTIN if choices.scorer is None else choices.scorer
         base, models = with_scorer(base, scorer, request, draws_faces=draws_faces)
-        moves = located(named_direction(edit.attribute, request))
-        files = RecipeFiles(generator=source, direction=moves, scorer=located_scorer(scorer))
+        files = replace(files, directions=tuple(map(located, moves)), scorer=located_scorer(scorer))
     recipe = with_bounds(base, choices)
-    return recipe.bind(teacher, direction=direction, **models | models_of(recipe)), files
+    return recipe.bind(teacher, directions=directions, **models | models_of(recipe)), files
 
 
 def weights_of(source: str) -> str:
@@ -133,6 +143,8 @@ def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
     if request.out is not None:
         return request.out
     names = [folder_word(request.generator, recipe.generator)]
+    if recipe.edit.name == "directions":
+        names = [*recipe.edit.moves, *names]
     if recipe.edit.second is not None:
         names.append(folder_word(second_name(request.task, request.choices), recipe.edit.second))
     return Path("data") / f"{recipe.task}-{'-'.join(names)}-seed{recipe.seed}"
@@ -147,7 +159,7 @@ def folder_word(source: str, facts: Teacher) -> str:
 def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
     """Refuse a choice that the task has no use for."""
     selection = base.select.name if base.select else None
-    idle = [key for key, edit in OF_EDIT.items() if base.edit.name != edit]
+    idle = [key for key, edits in OF_EDIT.items() if base.edit.name not in edits]
     idle += [key for key, name in OF_SELECTION.items() if name != selection]
     idle += OF_SECOND if base.edit.name != "second-generator" else ()
     idle += OF_ONE_FACE if base.edit.name in ("morph", "second-generator") else ()
@@ -157,22 +169,23 @@ def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
             raise DistillError(f"--{flag} {value} has no meaning for the task {base.task}: leave it out")
 
 
-def named_direction(attribute: str, request: GenerateRequest) -> str:
-    """The file or name that the user gives, else the name of the generator's own direction for this attribute."""
+def named_directions(base: TaskRecipe, request: GenerateRequest) -> tuple[str, ...]:
+    """Return the file or name of the direction of each attribute that an edit moves.
+
+    Raises DistillError where none is given and none comes with the generator.
+    """
+    if base.edit.name == "directions":
+        return direction_names(base.edit.moves, request.choices, request.generator)
+    attribute, source = base.edit.moves[0], request.generator
     given = request.choices.direction
-    return f"{request.generator}-{attribute}" if given is None else given
-
-
-def direction_of(attribute: str, request: GenerateRequest) -> Direction:
-    """Read the direction of an edit. Raises DistillError where none is given and none comes with the generator."""
-    source, name = request.generator, named_direction(attribute, request)
-    if request.choices.direction is None and name not in shipped_directions():
+    name = f"{source}-{attribute}" if given is None else given
+    if given is None and name not in shipped_directions():
         fit = command_text("distill", "directions", "fit", "--generator", source, "--attribute", attribute)
         raise DistillError(
             f"no direction for {attribute!r} comes with the generator {source!r}: make one by"
             f" `{fit} --out FILE` and give it as --direction FILE"
         )
-    return read_direction(name, generator=source)
+    return (name,)
 
 
 def with_scorer(
@@ -182,20 +195,33 @@ def with_scorer(
     selection = base.select
     if selection is None:
         raise DistillError(f"the task {base.task} moves along a direction and has no `select` for its pairs")
-    scorer = open_scorer(source, selection.attribute)
+    scorer = open_scorer(source, base.edit.moves)
     if scorer.needs_face and not draws_faces:
         raise DistillError(
             f"the scorer {source!r} looks at faces, and {request.generator} draws none: name another by --scorer"
         )
-    settings = {"min_confidence": request.choices.min_confidence, "min_gap": request.choices.years}
-    kind = scorer.kinds[selection.attribute]
-    if selection.name == "opposite" and kind != "probability":
+    kinds = {name: scorer.kinds[name] for name in base.edit.moves}
+    if selection.name == "opposite" and "probability" not in kinds.values():
         raise DistillError(
-            f"the scorer {source!r} gives {selection.attribute!r} as a {kind}: the task"
+            f"the scorer {source!r} gives {selection.attribute!r} as a {kinds[selection.attribute]}: the task"
             f" {base.task} needs the probability of a class"
         )
-    revised = base.reselected(scorer=source.rpartition("/")[2], find_faces=scorer.needs_face, **settings)
+    revised = base.reselected(
+        scorer=source.rpartition("/")[2],
+        find_faces=scorer.needs_face,
+        **selection_settings(selection, kinds, request.choices),
+    )
     return revised, {"scorer_sha256": scorer.sha256}
+
+
+def selection_settings(
+    selection: AnySelection, kinds: Mapping[str, Kind], choices: TaskChoices
+) -> dict[str, Any]:
+    """What the user and the kinds of the attributes' scores come to; None leaves a setting as it is."""
+    if not isinstance(selection, MeasuredChanges):
+        return {"min_confidence": choices.min_confidence, "min_gap": choices.years}
+    least = least_changes(kinds, choices)
+    return {"attributes": tuple(kinds), "kinds": tuple(kinds.values()), "min_changes": least}
 
 
 def with_bounds(base: TaskRecipe, choices: TaskChoices) -> TaskRecipe:

@@ -8,7 +8,7 @@ Shapes: N candidates, P parents, L w+ layers, D latent width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -85,7 +85,7 @@ class SecondGenerator(Edit):
         """The role that the first generator draws."""
         return next(role for role in self.roles if role != self.second_draws)
 
-    def settled(self, teacher: Teacher, direction: Direction | None) -> Self:
+    def settled(self, teacher: Teacher, directions: Sequence[Direction]) -> Self:
         if self.second is None:
             raise DistillError(
                 f"the second generator {self.second_generator!r} has not been read: name it with --second-generator"

@@ -10,34 +10,29 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from distill.attributes.protocol import AttributeScorer
-from distill.errors import DistillError
 from distill.generation.batch import Batch
-from distill.schema import Frozen
+from distill.generation.measured import MeasuredChanges
+from distill.generation.selection import FURTHER, LESS, NO_FACE, Floats, Selection, score_pictures
 
-Floats = NDArray[np.float32]
 Ends: TypeAlias = tuple[int, int]  # pictures of the lower and of the higher score
 
-NO_FACE = "face.none"
-FURTHER = "take a larger --strength"
 
-
-class Selection(Frozen):
+class OfOneAttribute(Selection):
     """Score an attribute in all pictures of a candidate and choose two of them as source and target.
 
-    `scorer` names who scores and `scorer_sha256` its weights. It is shown the most confident face of each picture,
-    or none with `find_faces` false: a scorer that needs no face. `faults`: what can be wrong, and what to do then.
+    `faults`: what can be wrong, and what to do then.
     """
 
     attribute: str = Field(min_length=1)
-    scorer: str = "builtin"
-    scorer_sha256: str = ""
-    find_faces: bool = True
 
     faults: ClassVar[Mapping[str, str]]
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        return (self.attribute,)
 
     @property
     @abstractmethod
@@ -50,12 +45,14 @@ class Selection(Frozen):
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Every reason to drop a candidate -> what to do where it drops too many."""
         faults = {f"{self.attribute}.{fault}": advice for fault, advice in self.faults.items()}
-        return {NO_FACE: "take a smaller --strength, or a smaller --truncation-psi"} | faults
+        return {NO_FACE: LESS} | faults
+
+    def judge(self, batch: Batch, scorer: AttributeScorer) -> None:
+        select_pairs(batch, self, scorer)
 
 
-class Opposite(Selection):
+class Opposite(OfOneAttribute):
     """Choose the pair whose ends lie in opposite classes with the highest certainty (Viazovetskyi et al. 2020).
 
     The score is the probability of a class. Both ends need a confidence of `min_confidence`; which of them is the
@@ -86,7 +83,7 @@ class Opposite(Selection):
         return (low, high) if certain else "uncertain"
 
 
-class Apart(Selection):
+class Apart(OfOneAttribute):
     """Choose the pair that moves furthest up along the direction; drop it below `min_gap`.
 
     The gap is in units of the score (years for age). `source` says which end is the source.
@@ -111,23 +108,11 @@ class Apart(Selection):
         return ends if gap >= self.min_gap else "too-close"
 
 
-# The table of selections: a recipe with an edit along a direction names one of them.
-AnySelection = Annotated[Opposite | Apart, Field(discriminator="name")]
+# The table of selections: a recipe with an edit along directions names one of them.
+AnySelection = Annotated[Opposite | Apart | MeasuredChanges, Field(discriminator="name")]
 
 
-def check_scorer(selection: Selection, scorer: AttributeScorer | None) -> AttributeScorer:
-    """Return the scorer. Raises DistillError where there is none, or one that does not know the attribute."""
-    if scorer is None:
-        raise DistillError(f"pairs of {selection.attribute!r} need a scorer")
-    if selection.attribute not in scorer.names:
-        raise DistillError(
-            f"unknown attribute {selection.attribute!r}: the scorer {selection.scorer!r} gives"
-            f" {', '.join(scorer.names)}"
-        )
-    return scorer
-
-
-def select_pairs(batch: Batch, selection: Selection, scorer: AttributeScorer) -> None:
+def select_pairs(batch: Batch, selection: OfOneAttribute, scorer: AttributeScorer) -> None:
     """Choose source and target of each candidate, and drop those without a pair; all scores are kept.
 
     Every picture is scored, also of candidates that are dropped: with the scores at hand, they can be chosen again
@@ -145,21 +130,12 @@ def select_pairs(batch: Batch, selection: Selection, scorer: AttributeScorer) ->
             batch.drop(i, f"{selection.attribute}.{found}")
         else:
             ends_N2[i] = found
-    drawn_N = batch.params.pop("source_end")
+    drawn_N = batch.params.pop("source_end").astype(np.int64)
     source_end_N = drawn_N if selection.source_end is None else np.full(count, selection.source_end)
     rows = np.arange(count)
     source_N, target_N = ends_N2[rows, source_end_N], ends_N2[rows, 1 - source_end_N]
     batch.params |= {"source_picture": source_N, "target_picture": target_N}
     batch.choose({"source": source_N, "target": target_N})
-
-
-def score_pictures(batch: Batch, scorer: AttributeScorer) -> dict[str, Floats]:
-    """Score every picture by its most confident face: name -> [N, K], NaN where it shows none."""
-    pictures, count = list(batch.images), len(batch.ids)
-    hosts = [batch.host(name) for name in pictures]
-    images = [host[i] for i in range(count) for host in hosts]
-    faces = [next(iter(batch.faces_in(name, i)), None) for i in range(count) for name in pictures]
-    return {name: values.reshape(count, len(pictures)) for name, values in scorer(images, faces).items()}
 
 
 def closest_extremes(scores_K: Floats) -> Ends:

@@ -53,7 +53,8 @@ class ShardBuilder:
     def _add_columns(self, batch: Batch, rows: list[int]) -> None:
         self._columns["candidate"].append(np.asarray([batch.ids[i] for i in rows], dtype=np.int64))
         for name, values in batch.params.items():
-            self._columns[f"params/{name}"].append(values[rows].astype(np.int16))
+            kind = np.int16 if values.dtype.kind == "i" else np.float32
+            self._columns[f"params/{name}"].append(values[rows].astype(kind))
         for role in self.recipe.edit.latents:
             ws_NLD = batch.latents[role][rows].cpu().numpy().astype(self.recipe.latents)
             self._columns[f"latents/{role}"].append(ws_NLD)

@@ -15,11 +15,10 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.generation.advice import Tally
 from distill.generation.align import framed
-from distill.generation.batch import Batch, Numbers
-from distill.generation.edit import Edit
+from distill.generation.batch import Batch
+from distill.generation.edit import Edit, Numbers
 from distill.generation.embed import LatentSearch
 from distill.generation.recipe import Recipe
-from distill.generation.select import select_pairs
 from distill.generation.shard_builder import ShardBuilder
 from distill.pixels import to_device
 from distill.stylegan2.generator import Generator
@@ -117,14 +116,14 @@ def wait_until_drawn(run: ShardRun, batch: Batch) -> None:
 
 
 def select(run: ShardRun, batch: Batch) -> None:
-    """Choose source and target where the edit draws more pictures than there are roles."""
+    """Score what an edit along directions draws: choose source and target of it, or drop the candidate."""
     selection = run.recipe.select
     if selection is None or run.scorer is None:
         return
     with run.clock.stage("select"):
         if selection.find_faces and run.detector:
             batch.find_faces(list(batch.images), run.detector, threads=run.threads)
-        select_pairs(batch, selection, run.scorer)
+        selection.judge(batch, run.scorer)
 
 
 def keep_or_drop(run: ShardRun, batch: Batch) -> None:

@@ -38,7 +38,7 @@ class ShardTask:
     source: str  # of the generator
     device: str
     second: str = ""  # the second generator of an edit that has one
-    direction: str = ""  # its file or name, and
+    directions: tuple[str, ...] = ()  # their files or names, and
     scorer: str = ""  # who scores the images: both for attribute edits alone
     precision: Format = "fp32"
     batch_size: int = 16
@@ -103,7 +103,7 @@ def draw_shard(
             second=second,
             search=search_of(second, recipe, kept, on_step),
             batch_size=task.batch_size,
-            direction=read_direction(task.direction, generator=task.source) if task.direction else None,
+            directions=[read_direction(file, generator=task.source) for file in task.directions],
             scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
             max_candidates=task.max_candidates,
             on_progress=on_progress,
@@ -149,7 +149,7 @@ def scorer_of(source: str, device: str, recipe: Recipe) -> AttributeScorer:
     """Open the scorer of a recipe. Raises DistillError where it is not the one that made the other shards."""
     if recipe.select is None:
         raise DistillError(f"the scorer {source!r} has nothing to do: the recipe selects no pairs")
-    scorer, wanted = cached_scorer(source, recipe.select.attribute, device), recipe.select.scorer_sha256
+    scorer, wanted = cached_scorer(source, recipe.select.scored, device), recipe.select.scorer_sha256
     if (found := scorer.sha256) != wanted:
         raise DistillError(
             f"the scorer {source!r} has sha256 {found[:12]}… here, the recipe names {wanted[:12]}…;"

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from distill.progress import size_text
+from distill.shards.change_counts import ChangeCounts, change_lines, read_change_counts
 from distill.shards.folder import ShardReport
 from distill.shards.summary import (
     acceptance,
@@ -33,7 +34,14 @@ def write_card(
     folder: Path, *, recipe: Mapping[str, Any], digest: str, n: int, reports: Sequence[ShardReport]
 ) -> None:
     """Write the card of a complete data set to `folder`/README.md, atomically; no date, no host."""
-    text = card_text(recipe=recipe, digest=digest, n=n, reports=reports, conditions=conditions_of(folder))
+    text = card_text(
+        recipe=recipe,
+        digest=digest,
+        n=n,
+        reports=reports,
+        conditions=conditions_of(folder),
+        changes=read_change_counts(folder, recipe, reports),
+    )
     atomic_write(folder / CARD_NAME, text.encode())
 
 
@@ -44,6 +52,7 @@ def card_text(
     n: int,
     reports: Sequence[ShardReport],
     conditions: Mapping[str, Any] = MappingProxyType({}),
+    changes: Sequence[ChangeCounts] = (),
 ) -> str:
     """Return the card as Markdown; every text from recipe and conditions is escaped."""
     sections = [
@@ -51,6 +60,7 @@ def card_text(
         _origin(recipe),
         _recipe(recipe, conditions),
         _acceptance(reports),
+        *([_changes(changes)] if changes else []),
         _files(reports),
         _how_to_read(recipe, reports),
     ]
@@ -143,6 +153,15 @@ def _recipe(recipe: Mapping[str, Any], conditions: Mapping[str, Any]) -> str:
 def _acceptance(reports: Sequence[ShardReport]) -> str:
     rows = [(escape(row.what), f"{row.count:,}", row.percent) for row in acceptance(reports)]
     return f"## Acceptance\n\n{table(('candidates', 'count', 'share'), rows, align='lrr')}"
+
+
+def _changes(changes: Sequence[ChangeCounts]) -> str:
+    lines = "\n".join(change_lines(changes)).replace("`", "'")
+    text = (
+        "The measured change of each attribute, target less source, of the pairs that were asked for it. The"
+        " strengths are drawn evenly, what is kept is not: weigh the pairs where that matters."
+    )
+    return f"## Changes\n\n{text}\n\n```text\n{lines}\n```"
 
 
 def _files(reports: Sequence[ShardReport]) -> str:

@@ -120,11 +120,24 @@ def edit_text(recipe: Mapping[str, Any]) -> str | None:
         return crossover_text(edit["crossover"])
     if second := second_generator_of(recipe):
         return pairing_text(edit, value_text(second.get("name")))
+    if "directions" in edit:
+        return several_text(edit)
     if "direction" not in edit:
         rest = ", ".join(f"{key} = {value_text(value)}" for key, value in _ordered(edit) if key != "name")
         return ": ".join(text for text in (str(edit.get("name", "")), rest) if text) or None
     strengths = ", ".join(f"{strength:+g}" for strength in strengths_of(recipe))
     return f"{value_text(edit.get('attribute'))}: {strengths} along {value_text(edit['direction'])}"
+
+
+def several_text(edit: Mapping[str, Any]) -> str:
+    """Say along which directions an edit moves, how many at a time and how far."""
+    items = edit["directions"] if isinstance(edit["directions"], list | tuple) else ()
+    named = [value_text(item.get("direction")) for item in items if isinstance(item, Mapping)]
+    attributes, at_once = edit.get("attributes"), edit.get("at_once")
+    several = isinstance(attributes, list | tuple) and len(attributes) > 1
+    how_many = f", up to {value_text(at_once)} at a time" if several else ""
+    reach = f"strengths in ±{value_text(edit.get('strength'))} along {', '.join(named)}"
+    return f"{value_text(attributes)}{how_many}: {reach}"
 
 
 def pairing_text(edit: Mapping[str, Any], second: str) -> str:
@@ -141,7 +154,8 @@ def selection_text(recipe: Mapping[str, Any]) -> str | None:
     selection = recipe.get("select")
     if not isinstance(selection, Mapping):
         return None
-    return f"{value_text(selection.get('name'))} in {value_text(selection.get('attribute'))}"
+    attributes = selection.get("attribute", selection.get("attributes"))
+    return f"{value_text(selection.get('name'))} in {value_text(attributes)}"
 
 
 def crossover_text(crossover: Any) -> str | None:

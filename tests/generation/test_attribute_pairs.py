@@ -41,7 +41,7 @@ def test_a_pair_is_two_pictures_along_the_direction_with_their_latents(
     tiny_teacher: Generator, directions: dict[str, Direction], scorer: Redness
 ) -> None:
     recipe = bound(task_of("gender-swap"), tiny_teacher, directions["gender"])
-    content = made(recipe, tiny_teacher, 12, direction=directions["gender"], scorer=scorer)
+    content = made(recipe, tiny_teacher, 12, directions=[directions["gender"]], scorer=scorer)
     assert list(content.images) == ["source", "target"]
     strengths = np.array([-3.0, -1.5, 0.0, 1.5, 3.0])
     for row in range(12):
@@ -67,7 +67,7 @@ def test_age_goes_one_way_by_the_years_asked_for(
     tiny_teacher: Generator, directions: dict[str, Direction], scorer: Redness, task: str, sign: int
 ) -> None:
     recipe = bound(task_of(task, min_gap=2.0), tiny_teacher, directions["age"])
-    content = made(recipe, tiny_teacher, 6, direction=directions["age"], scorer=scorer)
+    content = made(recipe, tiny_teacher, 6, directions=[directions["age"]], scorer=scorer)
     ages, rows = content.columns["scores/age"], np.arange(6)
     source, target = (ages[rows, content.columns[f"params/{role}_picture"]] for role in ("source", "target"))
     assert (sign * (target - source) >= 2).all()
@@ -90,7 +90,7 @@ def test_threads_and_a_second_run_change_no_byte(
     recipe = bound(task_of("gender-swap").revised(resolution=resolution), tiny_teacher, directions["gender"])
     shards = [
         build_shard(
-            made(recipe, tiny_teacher, 9, direction=directions["gender"], scorer=scorer, threads=threads)
+            made(recipe, tiny_teacher, 9, directions=[directions["gender"]], scorer=scorer, threads=threads)
         )
         for threads in (1, 1, 4)
     ]
@@ -105,7 +105,7 @@ def test_stored_pictures_can_be_smaller_than_those_that_were_scored(
             bound(task_of("gender-swap").revised(resolution=side), tiny_teacher, directions["gender"]),
             tiny_teacher,
             2,
-            direction=directions["gender"],
+            directions=[directions["gender"]],
             scorer=scorer,
         )
         for side in (32, 16)
@@ -125,7 +125,7 @@ def test_a_bound_that_nothing_reaches_says_what_to_loosen(
             0,
             4,
             teacher=tiny_teacher,
-            direction=directions["gender"],
+            directions=[directions["gender"]],
             scorer=Redness(middle=500),
             max_candidates=8,
         )
@@ -141,4 +141,4 @@ def test_another_direction_than_the_recipe_s_is_refused(
     other = write_planted(tmp_path / "d.safetensors", tiny_teacher, "gender", name="other")
     for wrong in (other, None):
         with pytest.raises(DistillError, match="give every worker the same file"):
-            made(recipe, tiny_teacher, 1, direction=wrong, scorer=scorer)
+            made(recipe, tiny_teacher, 1, directions=[wrong] if wrong else [], scorer=scorer)

@@ -49,7 +49,7 @@ def along(vector: torch.Tensor, **settings: Any) -> AlongDirection:
     direction = Direction(
         name="d", attribute="age", vector=vector, generator_sha256="ab" * 32, sha256="cd" * 32
     )
-    return AlongDirection(attribute="age", sha256="cd" * 32, **settings).ready(direction)
+    return AlongDirection(attribute="age", sha256="cd" * 32, **settings).ready([direction])
 
 
 def test_a_direction_is_added_at_each_strength_and_leaves_the_layers_that_it_lacks() -> None:

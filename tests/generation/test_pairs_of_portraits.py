@@ -43,7 +43,7 @@ def recipe_for(direction: Direction, **models: str) -> Recipe:
     base = RECIPES["ageing"].reselected(min_gap=0.5).revised(strength=1.0)
     base = base.refiltered("outside", max_change=255.0).refiltered("identity", max_distance=2.0)
     models = {"landmarks_sha256": FaceDetector().landmarks_sha256, **models}
-    return base.bind(teacher_facts("portraits"), direction=direction, **models)
+    return base.bind(teacher_facts("portraits"), directions=[direction], **models)
 
 
 def test_pairs_of_faces_have_scores_landmarks_and_distances(
@@ -51,7 +51,9 @@ def test_pairs_of_faces_have_scores_landmarks_and_distances(
 ) -> None:
     scorer = open_scorer("builtin", "age")
     recipe = recipe_for(somewhere, descriptor_sha256=descriptor_sha256(), scorer_sha256=scorer.sha256)
-    content = generate_small(recipe, 0, 4, teacher=portraits, direction=somewhere, scorer=scorer, threads=2)
+    content = generate_small(
+        recipe, 0, 4, teacher=portraits, directions=[somewhere], scorer=scorer, threads=2
+    )
     assert {name for name in content.columns if name.startswith("scores/")} >= {
         "scores/age",
         "scores/gender",
@@ -84,6 +86,8 @@ def test_the_scorer_is_asked_for_what_the_task_edits() -> None:
     assert list(gender.names) == ["gender"]
     assert {"gender", "age"} <= set(age.names)
     assert gender.sha256 != age.sha256
+    assert open_scorer("builtin", ("gender",)).sha256 == gender.sha256, "no network that is not needed"
+    assert open_scorer("builtin", ("age", "gender")).sha256 == age.sha256
     with pytest.raises(
         DistillError, match="unknown attribute 'smile': the scorer 'builtin' gives gender, age"
     ):

@@ -101,6 +101,6 @@ def test_estimates_follow_the_roles_of_the_task(task: str, images: int) -> None:
         generator_sha256=TEACHER.sha256,
         sha256="12" * 32,
     )
-    found = base.bind(TEACHER, direction=direction)
+    found = base.bind(TEACHER, directions=[direction])
     row = images * 64 * 64 * 3 + 2 * 18 * 512 * 4
     assert 1000 * row < estimate_bytes(found, 1000) < 1000 * (row + 3000)

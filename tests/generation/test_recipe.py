@@ -158,7 +158,7 @@ GENDER = Direction(
 def swap(direction: Direction = GENDER, **choices: Any) -> Recipe:
     models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
     base = RECIPES["gender-swap"].revised(**choices)
-    return base.bind(TEACHER, direction=direction, **models)
+    return base.bind(TEACHER, directions=[direction], **models)
 
 
 def test_an_edit_along_a_direction_goes_to_json_and_back_with_every_hash() -> None:
@@ -183,10 +183,10 @@ def test_direction_scorer_and_strength_are_part_of_the_digest_and_named_as_diffe
     assert str(swap().difference(swap(strength=2.0))).startswith("--strength is 2.0 there")
     stricter = RECIPES["gender-swap"].reselected(min_confidence=0.95)
     models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
-    bounds = stricter.bind(TEACHER, direction=GENDER, **models)
+    bounds = stricter.bind(TEACHER, directions=[GENDER], **models)
     assert str(swap().difference(bounds)).startswith("--min-confidence is 0.95 there")
     bounded = RECIPES["gender-swap"].refiltered("outside", max_change=5.0)
-    filtered = bounded.bind(TEACHER, direction=GENDER, **models)
+    filtered = bounded.bind(TEACHER, directions=[GENDER], **models)
     assert swap().difference(filtered) == "--max-outside-change is 5.0 there and not set here"
     assert str(swap().difference(bound())).startswith("task is 'style-mix' there")
 
@@ -212,7 +212,7 @@ def test_filters_that_use_landmarks_stand_behind_the_face_filter() -> None:
     base = RECIPES["style-mix"].refiltered("identity", max_distance=0.6)
     assert base.bind(TEACHER).filters[-1].name == "identity"
     with pytest.raises(DistillError, match="'identity' needs the face filter before it"):
-        base.without_faces().bind(TEACHER)
+        RECIPES["style-mix"].without_faces().refiltered("identity", max_distance=0.6).bind(TEACHER)
 
 
 def test_selections_are_for_directions_alone() -> None:
@@ -220,7 +220,7 @@ def test_selections_are_for_directions_alone() -> None:
         bound(select={"name": "opposite", "attribute": "gender"})
     unselective = RECIPES["gender-swap"].model_copy(update={"select": None})
     with pytest.raises(DistillError, match="needs `select`, which chooses its pair"):
-        unselective.bind(TEACHER, direction=GENDER)
+        unselective.bind(TEACHER, directions=[GENDER])
 
 
 def test_a_generator_too_small_for_a_filter_is_refused() -> None:

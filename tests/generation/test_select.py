@@ -10,7 +10,8 @@ from attribute_edits import Redness, batch_of, pictures
 
 from distill.errors import DistillError
 from distill.generation.batch import Batch
-from distill.generation.select import Apart, Opposite, Selection, check_scorer, select_pairs
+from distill.generation.select import Apart, OfOneAttribute, Opposite, select_pairs
+from distill.generation.selection import check_scorer
 
 NAN = float("nan")
 
@@ -51,7 +52,7 @@ def test_distant_ends_rise_along_the_direction(ages: list[float], found: Any) ->
 
 
 def selected(
-    selection: Selection, scorer: Any, *reds: list[int], ends: list[int], finder: Any = None
+    selection: OfOneAttribute, scorer: Any, *reds: list[int], ends: list[int], finder: Any = None
 ) -> Batch:
     batch = batch_of(pictures(*reds), source_end=np.array(ends))
     if finder:

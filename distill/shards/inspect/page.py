@@ -13,7 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 
 from distill.progress import plural, size_text
-from distill.shards.inspect.histogram import Histogram, draw_svg, histograms
+from distill.shards.change_counts import change_lines
+from distill.shards.changes import measured_attributes
+from distill.shards.inspect.histogram import Histogram, bins, count, draw_svg, histograms
 from distill.shards.inspect.labels import label_charts, label_counts, label_texts
 from distill.shards.inspect.page_style import CSS
 from distill.shards.inspect.sheet import SMALL, numbers, shown, shown_side
@@ -58,6 +60,8 @@ def build_page(found: Survey, samples: Sequence[Sample], ledger: Ledger) -> str:
         acceptance=acceptance(found.reports),
         samples=samples,
         histograms=drawn,
+        change_charts=change_charts(found.recipe, ledger),
+        change_lines={item.attribute: change_lines([item])[0] for item in found.changes},
         settings=[*recipe_rows(found.recipe), *recipe_rows(conditions_of(found.folder))],
         numbers=numbers,
         label_counts=label_counts(ledger.labels),
@@ -86,6 +90,15 @@ def page_title(found: Survey) -> str:
     if "width" in found.recipe:
         side = f"{value_text(found.recipe['width'])}×{side}"
     return f"{value_text(found.recipe.get('task'))}: {found.rows:,} {plural}, {side} px"
+
+
+def change_charts(recipe: Mapping[str, Any], ledger: Ledger) -> list[Histogram]:
+    """Count the measured changes of each attribute; pairs that were asked for it stand where accepted ones do."""
+    charts = []
+    for k, name in enumerate(measured_attributes(recipe)):
+        asked_N, changes_N = ledger.asked[:, k] != 0, ledger.changes[:, k]
+        charts.append(count(name, asked_N, changes_N, edges=bins(changes_N)))
+    return charts
 
 
 def filters_of(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -19,7 +19,8 @@ from distill.shards.inspect.survey import Sample
 SMALL, LARGE = 128, 256  # px: images are shown no smaller and no larger
 MAX_WIDTH = 1700  # px, of the whole sheet where more than one sample stands in a row
 GAP, GUTTER, MARGIN = 4, 28, 24  # px between roles, between samples, around the sheet
-TITLE, ROLES, CAPTION, LINE = 44, 24, 34, 15  # px of height
+TITLE, ROLES, LINE = 44, 24, 15  # px of height
+LEAST_LINES = 2  # below a sample
 INK, FAINT, PAPER = (32, 36, 42), (110, 118, 128), (255, 255, 255)
 
 
@@ -41,7 +42,8 @@ def shown(image: NDArray[np.uint8], side: int) -> Image.Image:
 def draw_sheet(samples: Sequence[Sample], roles: Sequence[str], *, title: str = "") -> Image.Image:
     """Draw all samples, in columns as wide as a page allows; several roles are named on top, samples below."""
     side = shown_side(max((max(s.images[roles[0]].shape[:2]) for s in samples), default=SMALL))
-    block = (len(roles) * (side + GAP) - GAP, side + CAPTION)
+    lines_below = max((len(caption(sample)) for sample in samples), default=LEAST_LINES)
+    block = (len(roles) * (side + GAP) - GAP, side + 4 + LINE * lines_below)
     gutter = GUTTER if len(roles) > 1 else 2 * GAP
     columns = max(1, min(len(samples), (MAX_WIDTH - 2 * MARGIN + gutter) // (block[0] + gutter)))
     lines = -(-len(samples) // columns)
@@ -74,11 +76,18 @@ def _draw_sample(
 ) -> None:
     for k, role in enumerate(roles):
         sheet.paste(shown(sample.images[role], side), (corner[0] + k * (side + GAP), corner[1]))
-    facts = sample.moved or numbers(sample.params)
-    lines = [", ".join([sample.title, *facts]), ", ".join(label_texts(sample.labels, short=True))]
-    for k, text in enumerate(lines):
+    for k, text in enumerate(caption(sample)):
         place = (corner[0], corner[1] + side + 2 + LINE * k)
         write_line(pen, place, text, len(roles) * (side + GAP) - GAP, size=13, ink=FAINT)
+
+
+def caption(sample: Sample) -> list[str]:
+    """Write what stands below a sample: its name and what was done to it, and its labels."""
+    if sample.asked:
+        measured = [", ".join(sample.moved[k : k + 2]) for k in range(0, len(sample.moved), 2)]
+        return [sample.title, f"asked: {', '.join(sample.asked)}", f"measured: {measured[0]}", *measured[1:]]
+    facts = sample.moved or numbers(sample.params)
+    return [", ".join([sample.title, *facts]), ", ".join(label_texts(sample.labels, short=True))]
 
 
 def write_line(

@@ -12,6 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.shards.change_counts import ChangeCounts, change_counts
+from distill.shards.changes import (
+    asked_column,
+    asked_of,
+    attribute_kinds,
+    changes_of,
+    check_measured,
+    measured_attributes,
+)
 from distill.shards.columns import column_problem, texts_of
 from distill.shards.folder import (
     MANIFEST_FILE,
@@ -36,6 +45,7 @@ class Survey:
     reports: Sequence[ShardReport]
     complete: bool
     problems: list[str] = field(default_factory=list)
+    changes: list[ChangeCounts] = field(default_factory=list)  # once it was looked at
 
     @property
     def rows(self) -> int:
@@ -46,8 +56,8 @@ class Survey:
 class Sample:
     """One row of one shard: images by role (uint8 [H, W, 3]), its parameters and its scores by name.
 
-    `moved`: what the edit did, in words, where it was measured. `name`: of the picture
-    that the row was made of, "" where it was drawn. `labels` by name, text or number.
+    `moved`: what the edit did, in words, where it was measured; `asked`: the strengths that were asked for, in
+    words. `name`: of the picture that the row was made of, "" where it was drawn. `labels` by name, text or number.
     """
 
     shard: int
@@ -57,6 +67,7 @@ class Sample:
     params: Mapping[str, Any]
     scores: Mapping[str, Any]
     moved: Sequence[str] = ()
+    asked: Sequence[str] = ()
     name: str = ""
     labels: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,12 +81,15 @@ class Sample:
 class Ledger:
     """All M candidates tried: `accepted` bool [M]; scores by name, float [M] or [M, K], NaN = not scored.
 
-    `labels` of the N accepted ones by name, [N] numbers or str.
+    Of the N accepted ones: `labels` by name, [N] numbers or str; `asked` and `changes` [N, K], the strengths that
+    were asked of K attributes and what was measured.
     """
 
     accepted: NDArray[np.bool_]
     scores: Mapping[str, NDArray[Any]]
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    asked: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    changes: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
 
 def survey(folder: Path) -> Survey:
@@ -152,7 +166,10 @@ def look(found: Survey, *, rows: int) -> tuple[list[Sample], Ledger]:
             _note(found.problems, error)
     if not samples:
         raise DistillError(f"{found.folder}: no row can be read; {'; '.join(found.problems[:1])}")
-    return samples, _join(ledgers)
+    ledger = _join(ledgers)
+    if measured_attributes(found.recipe):
+        found.changes[:] = change_counts(found.recipe, ledger.asked, ledger.changes)
+    return samples, ledger
 
 
 def _note(problems: list[str], error: ShardCorrupt) -> None:
@@ -162,6 +179,7 @@ def _note(problems: list[str], error: ShardCorrupt) -> None:
 
 def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
     """Read one row: every role, parameter and score."""
+    check_measured(reader)
     params, scores = row_of(reader, "params", row), row_of(reader, "scores", row)
     return Sample(
         shard=shard,
@@ -171,6 +189,7 @@ def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
         params=params,
         scores=scores,
         moved=moved(reader.recipe, params, scores),
+        asked=asked(reader.recipe, params),
         name=name_of(reader, row),
         labels={name: values[row] for name, values in labels_of(reader).items()},
     )
@@ -179,8 +198,10 @@ def read_sample(reader: ShardReader, shard: int, row: int) -> Sample:
 def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str]:
     """Say how the score of the edit's attribute goes from source to target: "gender 0.03 to 0.97"; [] without.
 
-    Of two generators, how alike their images are: "ssim 0.62".
+    Of two generators, how alike their images are: "ssim 0.62". Of several attributes, how each changes: "age +21.3".
     """
+    if measured_attributes(recipe):
+        return changes_in_words(recipe, scores)
     if second_generator_of(recipe) and "ssim" in scores:
         return [f"ssim {float(scores['ssim']):.2f}"]
     attribute = edit_of(recipe).get("attribute")
@@ -191,6 +212,24 @@ def moved(recipe: Mapping[str, Any], params: Mapping[str, Any], scores: Mapping[
     before, after = (values[end] for end in ends)
     places = 2 if max(abs(before), abs(after)) < 10 else 1  # a probability, or years
     return [f"{attribute} {before:.{places}f} to {after:.{places}f}"]
+
+
+def asked(recipe: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
+    """Say which strengths were asked of a pair: "age +2.4"; [] where the edit is another one."""
+    names = measured_attributes(recipe)
+    strengths = {name: np.ravel(params.get(asked_column(name), 0)) for name in names}
+    return [f"{name} {values[0]:+.1f}" for name, values in strengths.items() if values.any()]
+
+
+def changes_in_words(recipe: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str]:
+    """Write the measured change of each attribute: a probability's with two places, years and degrees with one."""
+    texts = []
+    for name, kind in zip(measured_attributes(recipe), attribute_kinds(recipe), strict=True):
+        before, after = np.ravel(scores[name])
+        places = 2 if kind == "probability" else 1
+        change = round(float(after) - float(before), places) + 0.0  # without the sign of a zero
+        texts.append(f"{name} {change:+.{places}f}")
+    return texts
 
 
 def name_of(reader: ShardReader, row: int) -> str:
@@ -225,6 +264,8 @@ def _ledger_of(reader: ShardReader) -> Ledger:
         accepted=reader.tried("reason") == 0,
         scores={name.removeprefix("scores/"): reader.tried(name) for name in names},
         labels=labels_of(reader),
+        asked=asked_of(reader),
+        changes=changes_of(reader),
     )
 
 
@@ -235,4 +276,6 @@ def _join(ledgers: Sequence[Ledger]) -> Ledger:
         accepted=np.concatenate([ledger.accepted for ledger in ledgers]),
         scores={name: np.concatenate([ledger.scores[name] for ledger in ledgers]) for name in names},
         labels={name: np.concatenate([ledger.labels[name] for ledger in ledgers]) for name in labels},
+        asked=np.concatenate([ledger.asked for ledger in ledgers]),
+        changes=np.concatenate([ledger.changes for ledger in ledgers]),
     )

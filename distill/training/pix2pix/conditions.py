@@ -6,7 +6,7 @@ N rows that are trained on, B samples, K attributes. A condition is a change div
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -18,7 +18,6 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.files import path_text
 from distill.networks.edits import MIRRORED, EditCondition, condition_of
-from distill.progress import plural
 from distill.shards.changes import attribute_kinds, measured_attributes
 from distill.shards.dataset import TripletDataset
 from distill.training.pix2pix.settings import Pix2PixSettings
@@ -34,7 +33,7 @@ MOST_OFTEN = 4.0  # times as often as on average a row comes at most
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MeasuredChanges:
+class RowConditions:
     """How much each row of a data set changes, [n, K]; of `share` of the samples nothing is to change."""
 
     conditions: tuple[EditCondition, ...]
@@ -70,27 +69,13 @@ def check_measured(recipe: Mapping[str, Any], request: TrainRequest, settings: P
         )
 
 
-def known_rows(changes: Floats, rows: Rows, note: Callable[[str], None]) -> Rows:
-    """Leave out rows of which a score is not known, and say how many."""
-    known = rows[np.isfinite(changes[rows]).all(axis=1)]
-    if left_out := len(rows) - len(known):
-        note(f"left out {plural(left_out, 'pair')} with a score that is not known")
-    return known
-
-
-def measured_changes(
-    dataset: TripletDataset, changes: Floats, train_on: Rows, share: float
-) -> MeasuredChanges:
+def measured_changes(dataset: TripletDataset, changes: Floats, train_on: Rows, share: float) -> RowConditions:
     """Scale the changes of all rows by what those that are trained on need. Raises as `conditions_of`."""
-    if not len(train_on):
-        raise DistillError(
-            f"{path_text(dataset.folder)}: of no pair all scores are known: nothing to train on"
-        )
     try:
         conditions = conditions_of(dataset.recipe, changes[train_on])
     except DistillError as error:
         raise DistillError(f"{path_text(dataset.folder)}: {error}") from error
-    return MeasuredChanges(conditions=conditions, scaled=scaled(changes, conditions), share=share)
+    return RowConditions(conditions=conditions, scaled=scaled(changes, conditions), share=share)
 
 
 def conditions_of(recipe: Mapping[str, Any], changes_NK: Floats) -> tuple[EditCondition, ...]:

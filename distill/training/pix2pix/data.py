@@ -27,10 +27,9 @@ from distill.shards.split import split_rows
 from distill.shards.summary import sample_word
 from distill.training import processes
 from distill.training.pix2pix.conditions import (
-    MeasuredChanges,
+    RowConditions,
     balanced_weights,
     check_measured,
-    known_rows,
     learnt_ways,
     measured_changes,
 )
@@ -119,7 +118,7 @@ class Triplets:
     rank: int = 0
     world: int = 1
     pinned: bool = False  # in memory that a GPU copies from while it computes
-    changes: MeasuredChanges | None = None
+    changes: RowConditions | None = None
 
     @property
     def conditions(self) -> tuple[EditCondition, ...]:
@@ -212,7 +211,6 @@ def open_triplets(
     changes, weights = None, np.ones(len(train_on))
     if measured_attributes(dataset.recipe):
         values = read_changes(dataset)
-        train_on, held_out = (known_rows(values, rows, note) for rows in (train_on, held_out))
         changes = measured_changes(dataset, values, train_on, settings.identity_share)
         weights = balanced_weights(changes.scaled[train_on])
     memory = int(settings.cache_gib * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
