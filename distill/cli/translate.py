@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 )
 @options.edit
 @click.option(
+    "--strip",
+    type=options.TEXT,
+    metavar="NAME=FROM:TO:COUNT",
+    help="Of a student of any strength, such as age=-30:30:7: also a row of each face, DIR/strip/NAME.png.",
+)
+@click.option(
     "--reverse", is_flag=True, help="Of a run of train-cyclegan: from the second domain to the first."
 )
 @click.option(

@@ -20,7 +20,14 @@ from torch import Tensor, nn
 from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.networks.conditioned import ConditionedShape
-from distill.networks.edits import EditAttribute, EditCondition, choices_text, edit_text, parse_edit
+from distill.networks.edits import (
+    EditAttribute,
+    EditCondition,
+    choices_text,
+    conditions_text,
+    edit_text,
+    parse_edit,
+)
 from distill.networks.student_kinds import KINDS, RGB, StudentKind, kind_of_file, kind_of_network
 from distill.networks.student_shape import StudentShape
 from distill.weights.by_name import path_by_name
@@ -132,6 +139,8 @@ class Student:
         lines, trained = list(self.about_edit), self.facts.resolution
         if self.architecture.norm == "batch" and self.facts == StudentFacts():
             lines.append(PUBLIC_STATISTICS[self.norm_statistics])
+        if size is not None and self.facts.conditions and not self.edit:
+            lines.append(f"told to change nothing; --edit may say {conditions_text(self.facts.conditions)}")
         if size is not None and trained is not None and trained != size:
             lines.append(f"the student was trained at {trained} px and now runs at {size}")
         elif size is not None and trained is None and not chosen:
