@@ -11,6 +11,7 @@ from torch import Tensor
 from distill.networks import losses
 from distill.networks.perceptual import PerceptualFeatures
 from distill.networks.pix2pixhd import Architecture, create, create_discriminator
+from distill.training.pix2pix.data import TripletBatch
 from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import split_roles
 from distill.training.position import RunPosition, stream_seed
@@ -39,8 +40,8 @@ class PlainOrder:
             torch.optim.Adam(net.parameters(), lr=preset.lr, betas=(0.5, 0.999)) for net in networks
         ]
 
-    def update(self, triplets: Tensor, place: RunPosition) -> dict[str, Tensor]:
-        images = triplets.to(self.device).float() / 127.5 - 1
+    def update(self, batch: TripletBatch, place: RunPosition) -> dict[str, Tensor]:
+        images = batch.images.to(self.device).float() / 127.5 - 1
         inputs, target = split_roles(images)
         fake = self.generator(inputs)
 

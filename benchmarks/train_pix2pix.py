@@ -40,7 +40,7 @@ from torch.utils.flop_counter import flop_registry
 from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.networks.perceptual import default_perceptual, load_perceptual
 from distill.shards.dataset import TripletDataset
-from distill.training.pix2pix.data import TripletReader
+from distill.training.pix2pix.data import TripletBatch, TripletReader
 from distill.training.pix2pix.schedule import Schedule
 from distill.training.pix2pix.settings import PRESETS, Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep
@@ -95,7 +95,7 @@ class Way:
     def update(self) -> dict[str, Tensor]:
         place = RunPosition(seed=SEED, updates=self.updates, samples=self.updates * len(self.batch))
         self.updates += 1
-        found: dict[str, Tensor] = self.step.update(self.batch, place)
+        found: dict[str, Tensor] = self.step.update(TripletBatch(images=self.batch), place)
         return found
 
     def round(self, seconds: float) -> None:

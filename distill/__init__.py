@@ -170,7 +170,7 @@ def load_student(
 ) -> Student:
     """Load a student by its name, from a run of `train`, a .safetensors file or a published generator.
 
-    Call it with images [N, C, H, W] in [-1, 1]. `reverse`: b → a of a cyclegan; `edit`: such as "gender=female".
+    Call it with images [N, C, H, W] in [-1, 1]. `reverse`: b → a of a cyclegan; `edit`: such as "age=+20,smile=1".
     """
     from distill.networks.student import load_student
 
@@ -196,13 +196,14 @@ def translate(
     all_faces: bool = False,
     reverse: bool = False,
     edit: str | None = None,
+    strip: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> PhotoResults[TranslatedFace]:
     """Run a student on the faces of photos (files and folders) into `out`: what `distill translate` does.
 
-    `align` "none" looks for no face: the middle of each picture goes in. `edit`: see `load_student`. The result lists
-    the files by face, and the photos skipped, with the reason; `check()` raises DistillError where none worked.
+    `align` "none" takes the middle of each picture. `edit`: see `load_student`. `strip` "age=-30:30:7": a row of each
+    face too. The result lists files by face, and photos skipped, with the reason; `check()` raises DistillError.
     """
     from distill.editing.translate import TranslateRequest, open_translator, translate_photos
     from distill.faces.find import find_photos
@@ -219,6 +220,7 @@ def translate(
         all_faces=all_faces,
         reverse=reverse,
         edit=edit,
+        strip=strip,
         device=device,
         precision=precision,
     )
@@ -281,20 +283,18 @@ def evaluate(
     from distill.evaluation.student import EvaluateRequest, prepare
     from distill.weights.by_name import path_by_name
 
-    ready = prepare(
-        EvaluateRequest(
-            source=path_by_name(model, "student"),
-            data=Path(data),
-            out=Path(out) if out is not None else None,
-            limit=limit,
-            faces=faces,
-            features=features,
-            perceptual=perceptual,
-            device=device,
-            precision=precision,
-        )
+    request = EvaluateRequest(
+        source=path_by_name(model, "student"),
+        data=Path(data),
+        out=Path(out) if out is not None else None,
+        limit=limit,
+        faces=faces,
+        features=features,
+        perceptual=perceptual,
+        device=device,
+        precision=precision,
     )
+    ready = prepare(request)
     with report_folder(ready.out, ready.files) as outputs:
-        report = ready.run()
-        report.write(outputs)
+        (report := ready.run()).write(outputs)
     return report

@@ -37,8 +37,8 @@ def export_student(
     """Write the student of a run, or a published generator, as ONNX in float32 or as a smaller student.
 
     It is compared with the student before it is written: ONNX may be 1e-4 off at most; how far float16 is, is told.
-    As ONNX, batch size and image size stay free. With --edit, ONNX makes this edit alone; a smaller student makes it
-    where it is told no other.
+    As ONNX, batch size and image size stay free. With --edit, ONNX makes this edit alone; without, a student of any
+    strength gets a second input, condition. A smaller student makes the edit where it is told no other.
     """
     from distill.editing.export import export_half
     from distill.editing.export import export_student as export_onnx
@@ -63,6 +63,9 @@ def export_student(
             f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
             f"{_sides(student)}"
         )
+        if done.conditions:
+            changes = ", ".join(f"{condition.name} {condition.range_text}" for condition in done.conditions)
+            click.echo(f"  condition: float32 [batch, {len(done.conditions)}]: {changes}")
     click.echo(f"  largest difference of a pixel in [-1, 1]: {done.difference:.1e}")
 
 

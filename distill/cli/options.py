@@ -108,7 +108,7 @@ edit = click.option(
     "--edit",
     type=TEXT,
     metavar="NAME=VALUE[,…]",
-    help="Of a student that makes several changes: which one, such as gender=female.",
+    help="Of a student that makes several changes: which, such as gender=female, or age=+20,smile=1 of any strength.",
 )
 norm_statistics = click.option(
     "--norm-statistics",

@@ -39,6 +39,11 @@ PIX2PIX = (
         help="Learn pairs the other way: their target goes in, their input is what to draw.",
     ),
     click.option(
+        "--identity-share",
+        type=options.FiniteRange(0, 1, max_open=True),
+        help="Of data of --task attributes: part of the samples with nothing to change.  [0.1]",
+    ),
+    click.option(
         "--init",
         type=PATH,
         metavar="FILE",

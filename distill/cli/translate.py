@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 )
 @options.edit
 @click.option(
+    "--strip",
+    type=options.TEXT,
+    metavar="NAME=FROM:TO:COUNT",
+    help="Of a student of any strength, such as age=-30:30:7: also a row of each face, DIR/strip/NAME.png.",
+)
+@click.option(
     "--reverse", is_flag=True, help="Of a run of train-cyclegan: from the second domain to the first."
 )
 @click.option(
@@ -84,7 +90,7 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     request = TranslateRequest(all_faces=all_faces, face_index=face_index or 0, **given)
     photos = find_photos(request.photos, request.out)
     ready = open_translator(request)
-    options.tell(ready.student.notes(ready.size, chosen=request.size is not None))
+    options.tell(ready.notes(chosen=request.size is not None))
     if ready.student.facts.task == "drawing-to-face" and request.align != "none":
         options.tell(
             ["faces are looked for; of drawings in which none is found take the middle by --align none"]

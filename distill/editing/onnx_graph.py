@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distill.errors import DistillError
+from distill.networks.conditioned import ConditionedGenerator
+from distill.networks.edits import EditCondition
 from distill.networks.pix2pixhd import GlobalGenerator, LocalEnhancer, ResidualBlock
 from distill.networks.stargan import EditedStarGAN, StarGANBlock
 from distill.networks.student_kinds import kind_of_network
@@ -16,14 +19,17 @@ from distill.networks.student_shape import StudentShape
 from distill.networks.vaegan import VAEGANAutoencoder
 
 OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime since 1.12 (2022)
-INPUT, OUTPUT = "images", "image"
+INPUT, CONDITION, OUTPUT = "images", "condition", "image"
 
 
 class StudentGraph:
-    """Collects nodes and tensors of a generator; values are named by the module that makes them."""
+    """Collects nodes and tensors of a generator; values are named by the module that makes them.
 
-    def __init__(self, onnx: Any) -> None:
-        self.onnx = onnx
+    `conditions`: those that whoever runs the graph gives, in their units; else the network's edit is baked in.
+    """
+
+    def __init__(self, onnx: Any, conditions: Sequence[EditCondition] = ()) -> None:
+        self.onnx, self.conditions = onnx, conditions
         self.nodes: list[Any] = []
         self.tensors: dict[str, Any] = {}
 
@@ -32,10 +38,13 @@ class StudentGraph:
         last = self.network(network)
         self.node("Tanh", [last], OUTPUT)
         sides = shape.sides or ("height", "width")
+        inputs = {INPUT: ["batch", shape.inputs, *sides]}
+        if self.conditions:
+            inputs[CONDITION] = ["batch", len(self.conditions)]
         graph = helper.make_graph(
             self.nodes,
             "student",
-            [helper.make_tensor_value_info(INPUT, kind, ["batch", shape.inputs, *sides])],
+            [helper.make_tensor_value_info(name, kind, sizes) for name, sizes in inputs.items()],
             [helper.make_tensor_value_info(OUTPUT, kind, ["batch", 3, *sides])],
             initializer=list(self.tensors.values()),
         )
@@ -46,13 +55,15 @@ class StudentGraph:
         helper.set_model_props(model, texts)
         return model
 
-    def network(self, network: nn.Module) -> str:
+    def network(self, network: nn.Module, x: str = INPUT) -> str:
         """All layers but the tanh that each kind ends with."""
         match network:
             case LocalEnhancer():
-                return self.enhanced(network)
+                return self.enhanced(network, x)
             case GlobalGenerator():
-                return self.chain("model", network.model, INPUT)
+                return self.chain("model", network.model, x)
+            case ConditionedGenerator():
+                return self.network(network.generator, self.with_condition(network))
             case EditedStarGAN():
                 return self.chain("main", network.generator.body, self.with_labels(network))
             case VAEGANAutoencoder():
@@ -72,14 +83,34 @@ class StudentGraph:
 
     def with_labels(self, network: EditedStarGAN) -> str:
         """Join the labels to the images, each a constant plane: a convolution of weights 0 gives its bias."""
-        wanted = _numbers(network.get_buffer("wanted"))
-        zeros = self.tensor("labels.weight", np.zeros((len(wanted), 3, 1, 1), np.float32))
-        planes = self.node("Conv", [INPUT, zeros, self.tensor("labels.bias", wanted)], "labels")
+        return self.with_planes(_numbers(network.get_buffer("wanted")), channels=3)
+
+    def with_condition(self, network: ConditionedGenerator) -> str:
+        """Join the conditions to the images: those that are given, by their ranges, or the network's own."""
+        channels = network.architecture.inputs
+        if not self.conditions:
+            return self.with_planes(_numbers(network.condition), channels=channels)
+        highs = np.asarray(
+            [[[[condition.high]] for condition in self.conditions]], np.float32
+        )  # [1, K, 1, 1]
+        axes = self.tensor("condition.axes", np.array([2, 3], np.int64))
+        units = self.node("Unsqueeze", [CONDITION, axes], "condition.units")
+        scaled = self.node("Div", [units, self.tensor("condition.range", highs)], "condition.scaled")
+        return self.with_planes(
+            np.zeros(len(self.conditions), np.float32), channels=channels, moved_by=scaled
+        )
+
+    def with_planes(self, values_K: NDArray[np.float32], *, channels: int, moved_by: str = "") -> str:
+        """Join constant planes to images: a convolution of weights 0 gives its bias, moved by [N, K, 1, 1]."""
+        zeros = self.tensor("labels.weight", np.zeros((len(values_K), channels, 1, 1), np.float32))
+        planes = self.node("Conv", [INPUT, zeros, self.tensor("labels.bias", values_K)], "labels")
+        if moved_by:
+            planes = self.node("Add", [planes, moved_by], "labels.moved")
         return self.node("Concat", [INPUT, planes], "labelled", axis=1)
 
-    def enhanced(self, network: LocalEnhancer) -> str:
+    def enhanced(self, network: LocalEnhancer, x: str) -> str:
         """As `LocalEnhancer.forward`."""
-        pyramid = [INPUT]
+        pyramid = [x]
         for n in range(network.architecture.enhancers):
             window = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 0}
             pyramid.append(self.node("AveragePool", [pyramid[-1]], f"halved{n + 1}", **window))

@@ -1,6 +1,6 @@
 """Use a student on a person's own photos: photo → aligned face → student → picture, and back into the photo.
 
-cut_photos ─► Translator (batches) ─► NAME.png, compare/NAME.png ─► paste_back ─► pasted/STEM.png
+cut_photos ─► Translator (batches) ─► NAME.png, compare/NAME.png, strip/NAME.png ─► paste_back ─► pasted/STEM.png
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distill.devices import Precision
-from distill.editing.pictures import ContactSheet, labelled
+from distill.editing.pictures import TILE, ContactSheet, labelled, scaled
 from distill.editing.translator import Translator, make_translator
 from distill.errors import DistillError
 from distill.faces.alignment import Floats, Pixels
@@ -20,7 +20,7 @@ from distill.faces.decode import PhotoError
 from distill.faces.detection import Face
 from distill.faces.find import FoundPhotos, check_outputs
 from distill.faces.original import paste_into
-from distill.faces.outputs import COMPARE, PASTED, SHEET, OutputFolder
+from distill.faces.outputs import COMPARE, PASTED, SHEET, STRIP, OutputFolder
 from distill.faces.paste import FaceEdit
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
 from distill.faces.photos import FaceCut, PhotoCuts, cut_middles, cut_photos, photo_detector
@@ -36,7 +36,8 @@ class TranslateRequest:
 
     `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time. `align` "none"
     looks for no face: the middle of each picture goes in, as of drawings. `reverse`: of a run of a CycleGAN,
-    from the second domain to the first. `edit`: of a student that makes several changes, which one.
+    from the second domain to the first. `edit`: of a student that makes several changes, which one. `strip`: a row of
+    each face beside it, NAME=FROM:TO:COUNT.
     """
 
     photos: tuple[Path, ...]
@@ -54,6 +55,7 @@ class TranslateRequest:
     norm_statistics: NormStatistics = "running"
     reverse: bool = False
     edit: str | None = None
+    strip: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,7 @@ class TranslatedFace:
     photo: Path
     output: Path
     comparison: Path
+    strip: Path | None
     pasted: PastedPhoto | None
     face: Face
     quad: Floats
@@ -85,6 +88,7 @@ class TranslatedFace:
                 photo=self.photo,
                 output=self.output,
                 comparison=self.comparison,
+                **({"strip": self.strip} if self.strip else {}),
                 pasted=self.pasted.path if self.pasted else None,
             ),
             "pasted_changes": list(self.pasted.changes) if self.pasted else None,
@@ -118,6 +122,7 @@ def open_translator(request: TranslateRequest) -> Translator:
         size=request.size,
         batch=request.batch,
         whole=request.align == "none",
+        strip=request.strip,
     )
     if request.paste_back and ready.width:
         raise DistillError(f"{student.path}: only squares are pasted back: leave out --paste-back")
@@ -135,14 +140,15 @@ def translate_photos(
 
     Written are NAME.png, compare/NAME.png (inputs | output), with `paste_back` also pasted/STEM.png (the photo with
     all its translated faces), and last sheet.png. Raises DiskFull, and DistillError where `out` cannot be written or
-    a photo would be replaced.
+    a photo would be replaced. Of a strip also strip/NAME.png, and the sheet shows them.
     """
     detector = photo_detector(all_faces=request.all_faces or request.face_index > 0)
     # A missing model shows before the first photo.
     landmarks_sha256 = "" if request.align == "none" else detector.landmarks_sha256
     for folder in _folders(request):
         check_outputs(found.files, folder)
-    sheet = ContactSheet([*translate.roles, "output"])
+    along = translate.along
+    sheet = ContactSheet([*translate.roles, *(along.captions if along else ["output"])])
     with OutputFolder(request.out, "translate") as outputs:
         stems = outputs.stems(found.files, sheet=True)
         cuts = cut_middles(found.files, sides=translate.sides, stems=stems)
@@ -187,8 +193,8 @@ def translation_json(
 
 
 def _folders(request: TranslateRequest) -> list[Path]:
-    pasted = [request.out / PASTED] if request.paste_back else []
-    return [request.out, request.out / COMPARE, *pasted]
+    more = [*([PASTED] if request.paste_back else []), *([STRIP] if request.strip else [])]
+    return [request.out, *(request.out / name for name in (COMPARE, *more))]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -200,32 +206,46 @@ class _Writer:
     sheet: ContactSheet
     paste: bool
 
-    def write(self, found: PhotoCuts, edited: dict[str, Pixels]) -> list[TranslatedFace | SkippedPhoto]:
-        """Write what came of one photo; `edited` by the names of its cuts."""
+    def write(
+        self, found: PhotoCuts, edited: dict[str, Pixels], strips: dict[str, list[Pixels]]
+    ) -> list[TranslatedFace | SkippedPhoto]:
+        """Write what came of one photo; `edited` and `strips` by the names of its cuts."""
         pasted, gone = None, []
         try:
             pasted = self._paste(found, edited) if self.paste and edited else None
         except PhotoError as error:  # its file went while it was worked on
             gone = [SkippedPhoto.of(error)]
         done = [
-            self._face(cut, edited[cut.name], pasted) if isinstance(cut, FaceCut) else cut for cut in found
+            self._face(cut, edited[cut.name], strips[cut.name], pasted) if isinstance(cut, FaceCut) else cut
+            for cut in found
         ]
         return done + gone
 
-    def _face(self, cut: FaceCut, edited: Pixels, pasted: PastedPhoto | None) -> TranslatedFace:
-        tiles = [*self.translate.inputs(cut.pixels), edited]
+    def _face(
+        self, cut: FaceCut, edited: Pixels, strip: list[Pixels], pasted: PastedPhoto | None
+    ) -> TranslatedFace:
+        inputs, roles = self.translate.inputs(cut.pixels), self.translate.roles
         output = self.outputs.write(edited, cut.name)
-        comparison = self.outputs.write(labelled(tiles, self.sheet.roles), cut.name, below=COMPARE)
-        self.sheet.add(cut.name, tiles)
+        row = labelled([*inputs, edited], [*roles, "output"])
+        comparison = self.outputs.write(row, cut.name, below=COMPARE)
+        along = self._strip(cut.name, [*inputs, *strip]) if strip else None
+        self.sheet.add(cut.name, [*inputs, *(strip or [edited])])
         return TranslatedFace(
             photo=cut.photo,
             output=output,
             comparison=comparison,
+            strip=along,
             pasted=pasted,
             face=cut.face,
             quad=cut.quad,
             searched=cut.searched,
         )
+
+    def _strip(self, name: str, tiles: list[Pixels]) -> Path:
+        """Write the face and what became of it by each change, large enough for their captions."""
+        side = max(TILE, *tiles[0].shape[:2])
+        row = labelled([scaled(tile, side) for tile in tiles], self.sheet.roles)
+        return self.outputs.write(row, name, below=STRIP)
 
     def _paste(self, found: PhotoCuts, edited: dict[str, Pixels]) -> PastedPhoto:
         """Write one photo with all its edits. Raises PhotoError where its file is gone."""
@@ -238,12 +258,13 @@ class _Writer:
 def _translated(cuts: Iterator[PhotoCuts], writer: _Writer) -> Iterator[list[TranslatedFace | SkippedPhoto]]:
     """Yield what came of each photo, in order."""
     for several in _gathered(cuts, writer.translate.batch):
-        faces = iter(
-            writer.translate([cut.pixels for found in several for cut in found if isinstance(cut, FaceCut)])
-        )
+        cut_out = [cut.pixels for found in several for cut in found if isinstance(cut, FaceCut)]
+        faces, strips = iter(writer.translate(cut_out)), iter(writer.translate.strips(cut_out))
         for found in several:
-            edited = {cut.name: next(faces) for cut in found if isinstance(cut, FaceCut)}
-            yield writer.write(found, edited)
+            names = [cut.name for cut in found if isinstance(cut, FaceCut)]
+            yield writer.write(
+                found, {name: next(faces) for name in names}, {name: next(strips) for name in names}
+            )
 
 
 def _gathered(photos: Iterator[PhotoCuts], batch: int) -> Iterator[list[PhotoCuts]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from distill.editing.strip import StripStudents, open_strip
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.decode import read_photo
 from distill.faces.photos import cut_largest_face, middle_cut, photo_detector
+from distill.networks.edits import conditions_text
 from distill.networks.student import Student
 from distill.pixels import to_float, to_numpy, to_uint8
 from distill.progress import command_text
@@ -25,7 +27,8 @@ DEFAULT_SIZE = 256  # px, where the file does not say what the student was train
 class Translator:
     """A student with everything it needs beside the face: the style image [H, W, 3] of a two-input one.
 
-    `size` is the height of its images; `width` None: as wide, which faces always are.
+    `size` is the height of its images; `width` None: as wide, which faces always are. `along`: the same student with
+    several changes, for a strip of each face.
     """
 
     student: Student
@@ -33,6 +36,7 @@ class Translator:
     style: Pixels | None = None
     batch: int = 8
     width: int | None = None
+    along: StripStudents | None = None
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -45,6 +49,16 @@ class Translator:
         if self.student.facts.inputs == ("target",):
             return ("source",)
         return self.student.facts.inputs or ("photo", "style")[: self.student.input_count]
+
+    def notes(self, *, chosen: bool) -> list[str]:
+        """What its user may not expect, at a size that was `chosen` or not."""
+        student = self.student
+        lines = student.notes(self.size, chosen=chosen)
+        if student.facts.conditions and not student.edit and not self.along:
+            lines.append(
+                f"told to change nothing; --edit may say {conditions_text(student.facts.conditions)}"
+            )
+        return lines
 
     def inputs(self, face: Pixels) -> list[Pixels]:
         """The images of one sample in the order of `roles`: the style where a role is called so, else last."""
@@ -62,6 +76,12 @@ class Translator:
             found.extend(to_numpy(to_uint8(self._run(joined))))
         return found
 
+    def strips(self, faces: Sequence[Pixels]) -> list[list[Pixels]]:
+        """Translate each face by each change of `along`; [] each where there are none."""
+        students = self.along.students if self.along else ()
+        rows = [replace(self, student=student)(faces) for student in students]
+        return [[row[place] for row in rows] for place in range(len(faces))]
+
     def _run(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         try:
             return self.student(images_NCHW)
@@ -74,25 +94,21 @@ class Translator:
 
 
 def make_translator(
-    student: Student, *, style: Path | None, size: int | None, batch: int, whole: bool = False
+    student: Student,
+    *,
+    style: Path | None,
+    size: int | None,
+    batch: int,
+    whole: bool = False,
+    strip: str | None = None,
 ) -> Translator:
     """Bring a student and its options together; `size` None is the size it was trained at, else 256 px.
 
-    `whole`: it gets pictures, not faces that are cut out of them. Raises DistillError for a missing or superfluous
-    style image, one without a face, a size that is too large or that the network does not take, and for faces where
-    it takes oblong ones.
+    `whole`: it gets pictures, not faces that are cut out of them. `strip`: see `open_strip`. Raises DistillError for
+    a missing or superfluous style image, one without a face, a size that is too large or that the network does not
+    take, for faces where it takes oblong ones, and as `open_strip`.
     """
-    wanted = student.input_count
-    if wanted > 2:
-        raise DistillError(f"{student.path}: the student takes {wanted} images; 1 or 2 can be given")
-    if wanted == 2 and style is None:
-        raise DistillError(
-            f"{student.path}: the student takes 2 images (6 channels), a photo and a style: add --style IMAGE"
-        )
-    if wanted == 1 and style is not None:
-        raise DistillError(
-            f"{student.path}: the student takes 1 image (3 channels): leave out {command_text('--style', style)}"
-        )
+    _check_style(student, style)
     height, width = image_sides(student, size)
     if max(height, width) > MOST_SIZE:
         said = "" if size else "the file says that it was trained at "
@@ -112,7 +128,23 @@ def make_translator(
         style=None if style is None else _style(style, height, width, whole=whole),
         batch=batch,
         width=None if width == height else width,
+        along=open_strip(strip, student) if strip else None,
     )
+
+
+def _check_style(student: Student, style: Path | None) -> None:
+    """Raise DistillError for a style image that is missing or superfluous."""
+    wanted = student.input_count
+    if wanted > 2:
+        raise DistillError(f"{student.path}: the student takes {wanted} images; 1 or 2 can be given")
+    if wanted == 2 and style is None:
+        raise DistillError(
+            f"{student.path}: the student takes 2 images (6 channels), a photo and a style: add --style IMAGE"
+        )
+    if wanted == 1 and style is not None:
+        raise DistillError(
+            f"{student.path}: the student takes 1 image (3 channels): leave out {command_text('--style', style)}"
+        )
 
 
 def image_sides(student: Student, size: int | None) -> tuple[int, int]:

@@ -27,16 +27,21 @@ from distill.pixels import encode_png
 from distill.schema import parse_json
 
 STAMP = ".distill-outputs.json"
-SHEET, COMPARE, PASTED = (
-    "sheet",
-    "compare",
-    "pasted",
-)  # all pictures on one; inputs beside output; whole photos
+# All pictures on one; inputs beside output; whole photos; several outputs of one face in a row.
+SHEET, COMPARE, PASTED, STRIP = "sheet", "compare", "pasted", "strip"
 FACE_NUMBER = re.compile(r"_\d{2,}$")
 # Pictures, the pages of an evaluation, and of a projection its latent and the weights tuned to it.
 SUFFIXES = (".png", ".json", ".md", ".html", ".npz", ".safetensors")
 DELTA = ".delta"  # before the suffix of such weights
-BELOW = (COMPARE, PASTED, "w", "w+", "pti", "encoder")  # folders below that hold more of the same names
+BELOW = (
+    COMPARE,
+    PASTED,
+    STRIP,
+    "w",
+    "w+",
+    "pti",
+    "encoder",
+)  # folders below that hold more of the same names
 LONGEST = 200  # bytes of a stem; file systems take 255 with all that is added
 
 

@@ -1,6 +1,7 @@
-"""What a student is to change: `gender=female,age>=50`, and the attributes that a student says it knows.
+"""What a student is to change: `gender=female,age>=50` or `age=+20`, and what a student says it knows.
 
 An attribute holds of a picture or does not: `gender=female`, `age>=50`. A term of an edit says what it shall be.
+A condition is a change: a term says how much, in its unit, and 0 leaves the picture as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from distill.errors import DistillError
 from distill.weights.safe_pickle.machine import shown
@@ -30,6 +31,12 @@ HOLDS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 OPPOSITE: dict[str, Sign] = {"<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+UNITS = {"age": "years", "yaw": "degrees"}  # of values; all else are probabilities
+PROBABILITY = "probability"
+WORDS = {"gender": {"female": 1.0, "male": -1.0}}  # of probabilities; the others know yes and no
+YES_NO = {"yes": 1.0, "no": -1.0}
+MIRRORED = frozenset({"yaw"})  # change their sign when a picture is flipped
+Limit = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -139,3 +146,94 @@ def _same(one: str, other: str) -> bool:
     if all(map(NUMBER.fullmatch, numbers)):
         return float(one) == float(other)
     return one == other
+
+
+# ---- changes of any strength
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditCondition:
+    """A change that a student was taught: of `name`, in `unit`, from `low` = -`high` to `high`, the network's ±1."""
+
+    name: Label
+    kind: Literal["probability", "value"]
+    unit: Word
+    low: Limit
+    high: Limit
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.high == -self.low:
+            raise ValueError(f"a range from {self.low:g} to {self.high:g}: as far down as up is needed")
+
+    def __str__(self) -> str:
+        """Say what an edit may ask for: `age=-30 to +30 years`, `gender=female, male or -1 to +1`."""
+        words = "".join(f"{word}, " for word in self.words)
+        ends = f"{self.low:+g} to {self.high:+g}"
+        return f"{self.name}={words[:-2]} or {ends}" if words else f"{self.name}={ends} {self.unit}"
+
+    @property
+    def words(self) -> dict[str, float]:
+        """Words for changes; none of a value."""
+        return WORDS.get(self.name, YES_NO) if self.kind == "probability" else {}
+
+    @property
+    def range_text(self) -> str:
+        unit = f"({PROBABILITY})" if self.kind == PROBABILITY else self.unit
+        return f"{self.low:+g} to {self.high:+g} {unit}"
+
+    def text(self, change: float) -> str:
+        """Say a change for a person: `age +20 years`, `smile +0.5`; "" where nothing is left of it when rounded."""
+        said = self.amount(change)
+        return f"{self.name} {said}" if said else ""
+
+    def amount(self, change: float) -> str:
+        """The same without the name: `+20 years`, `+0.5`."""
+        if self.kind == "probability":
+            return f"{round(change, 2):+g}" if round(change, 2) else ""
+        return f"{round(change, 1):+g} {self.unit}" if round(change, 1) else ""
+
+    def change(self, term: EditTerm) -> float:
+        """Return the change that a term asks for, in the unit. Raises DistillError for none, or one out of range."""
+        if term.sign != "=":
+            raise DistillError(f"--edit {term}: say how much by =, as in {self}")
+        value = self.words.get(term.value)
+        if value is None:
+            digits = term.value.removeprefix("+")
+            if not NUMBER.fullmatch(digits) or term.value.startswith("+-"):
+                raise DistillError(f"--edit {term}: a change is needed: {self}")
+            value = float(digits)
+        if not self.low <= value <= self.high:
+            raise DistillError(f"--edit {term}: {self.name} was taught from {self.range_text}: stay within")
+        return value
+
+
+def condition_of(name: str, kind: Literal["probability", "value"], limit: float) -> EditCondition:
+    """Make the condition of an attribute, from -`limit` to `limit`."""
+    unit = UNITS.get(name, "units") if kind == "value" else PROBABILITY
+    return EditCondition(name=name, kind=kind, unit=unit, low=-limit, high=limit)
+
+
+def changes_of(conditions: Sequence[EditCondition], terms: Sequence[EditTerm]) -> list[float]:
+    """Return the change of each condition, in its unit; 0 of what no term names. Raises DistillError."""
+    known = {condition.name: condition for condition in conditions}
+    asked: dict[str, float] = {}
+    for term in terms:
+        if term.name not in known:
+            raise DistillError(
+                f"--edit {term}: this student does not know {term.name}; it knows {conditions_text(conditions)}"
+            )
+        asked[term.name] = known[term.name].change(term)
+    return [asked.get(condition.name, 0.0) for condition in conditions]
+
+
+def conditions_text(conditions: Sequence[EditCondition]) -> str:
+    """Name everything that an edit may say: `gender=female, male or -1 to +1; age=-30 to +30 years`."""
+    return "; ".join(map(str, conditions))
+
+
+def change_text(conditions: Sequence[EditCondition], changes: Sequence[float]) -> str:
+    """Say changes in their units for a person: `age +20 years, smile +0.5`; "no change" where all are 0."""
+    said = [condition.text(change) for condition, change in zip(conditions, changes, strict=True)]
+    return ", ".join(filter(None, said)) or "no change"

@@ -115,6 +115,7 @@ def with_edit(
     What the edit does not name stays as the critic beside the file tells it. Raises DistillError where an attribute
     is not known, and where one is left open and no critic is there.
     """
+    network = network.generator if isinstance(network, EditedStarGAN) else network
     assert isinstance(network, StarGANGenerator)
     count, notes = network.architecture.attributes, []
     if not attributes:

@@ -19,7 +19,14 @@ from torch import Tensor, nn
 
 from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
-from distill.networks.edits import EditAttribute, choices_text, edit_text, parse_edit
+from distill.networks.conditioned import ConditionedShape
+from distill.networks.edits import (
+    EditAttribute,
+    EditCondition,
+    choices_text,
+    edit_text,
+    parse_edit,
+)
 from distill.networks.student_kinds import KINDS, RGB, StudentKind, kind_of_file, kind_of_network
 from distill.networks.student_shape import StudentShape
 from distill.weights.by_name import path_by_name
@@ -50,7 +57,8 @@ class StudentFacts:
     scorer that chose its pairs, as the recipe names it, empty where none did. generator: the teacher. val_fraction,
     seed: the split into trained and held-out. kimg: thousands of samples seen. init: the file that it began from,
     whose samples are not counted. perceptual: features of that loss. scores: on held-out. attributes: what an edit
-    may name, in the order of the network's labels; edit: what it does where it is told nothing else.
+    may name, in the order of the network's labels; conditions: the changes that an edit may ask for, with their
+    ranges, in the order of its planes; edit: what it does where it is told nothing else.
     """
 
     task: Text | None = None
@@ -69,6 +77,7 @@ class StudentFacts:
     perceptual: Text | None = None
     scores: dict[Name, Number] = field(default_factory=dict)
     attributes: tuple[EditAttribute, ...] = ()
+    conditions: tuple[EditCondition, ...] = ()
     edit: Text | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -113,6 +122,18 @@ class Student:
         """RGB images that make up one input."""
         return self.input_channels // RGB
 
+    def edited(self, edit: str) -> Student:
+        """Return the same network with another edit, such as "age=+20,smile=1"; its file is not read again.
+
+        Raises DistillError, starting with the path, for a student that makes one change alone, and as `parse_edit`
+        for what it does not know, or was not taught as much of.
+        """
+        try:
+            other = _edited(self, kind_of_network(self.network), edit)
+        except DistillError as error:
+            raise type(error)(f"{self.path}: {error}") from error
+        return replace(other, network=other.network.to(self.device))
+
     def notes(self, size: int | None = None, *, chosen: bool = True) -> list[str]:
         """Say what its user may not expect of it: at `size` px, `chosen` by the user or not; None: at any size."""
         lines, trained = list(self.about_edit), self.facts.resolution
@@ -125,11 +146,12 @@ class Student:
         return lines
 
     @torch.inference_mode()
-    def __call__(self, images_NCHW: Tensor) -> Tensor:
+    def __call__(self, images_NCHW: Tensor, changes_NK: Tensor | None = None) -> Tensor:
         """Translate images [N, C, H, W] in [-1, 1], from any device: float32 [N, 3, H, W] on the student's.
 
-        The inputs of a sample are joined along C, in the order of `facts.inputs`. Raises DistillError for another
-        shape, and for sides that the network's halvings do not divide.
+        The inputs of a sample are joined along C, in the order of `facts.inputs`. `changes_NK`: of each image, not
+        those of the edit, in the units and the order of `facts.conditions`; nothing holds them to the ranges. Raises
+        DistillError for another shape, and for sides that the network's halvings do not divide.
         """
         if images_NCHW.ndim != 4:
             raise DistillError(f"images [N, C, H, W] are needed, not {list(images_NCHW.shape)}")
@@ -138,8 +160,19 @@ class Student:
         x = images_NCHW.to(self.device, torch.float32, memory_format=torch.channels_last)
         dtype = DTYPES[self.precision]
         with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not torch.float32):
-            y: Tensor = self.network(x)
+            y: Tensor = self.network(x, *([] if changes_NK is None else [self._scaled(changes_NK)]))
         return y.float()
+
+    def _scaled(self, changes_NK: Tensor) -> Tensor:
+        """Divide changes by their ranges. Raises DistillError where there are not as many as conditions."""
+        highs = torch.tensor([condition.high for condition in self.facts.conditions])
+        if not len(highs):
+            raise DistillError(f"{self.path}: this student makes no change of any strength")
+        if changes_NK.ndim != 2 or changes_NK.shape[1] != len(highs):
+            raise DistillError(
+                f"{self.path}: changes [N, {len(highs)}] are needed, not {list(changes_NK.shape)}"
+            )
+        return (changes_NK.cpu().float() / highs).to(self.device)
 
 
 def shape_of(network: nn.Module) -> StudentShape:
@@ -156,7 +189,7 @@ def save_student(path: Path, network: nn.Module, facts: StudentFacts, *, half: b
         {name: value for name, value in asdict(facts).items() if value not in (None, ())}, sort_keys=True
     )
     try:
-        _parse(text, shape_of(network))
+        _check_channels(_parse(text), shape_of(network))
     except UnsupportedCheckpoint as error:
         raise DistillError(f"{path}: {error}") from error
     kind_of_network(network).save(path, network, {KEY: text}, half)
@@ -194,7 +227,8 @@ def _opened(path: Path, norm_statistics: NormStatistics, edit: str | None) -> St
     try:
         network = kind.read(found)
         text = found.metadata.get(KEY)
-        facts = StudentFacts() if text is None else _parse(text, shape_of(network))
+        facts = StudentFacts() if text is None else _parse(text)
+        _check_channels(facts, shape_of(network))
         if norm_statistics == "batch":
             use_own_statistics(network)
         student = Student(
@@ -220,10 +254,11 @@ def _edited(student: Student, kind: StudentKind, edit: str | None) -> Student:
     if wanted is None and kind.plain:
         return student
     if wanted is None:
-        known = f"; it knows {choices_text(facts.attributes)}" if facts.attributes else ""
-        raise DistillError(f"this student must be told what to change: add --edit NAME=VALUE{known}")
+        choices = f"; it knows {choices_text(facts.attributes)}" if facts.attributes else ""
+        raise DistillError(f"this student must be told what to change: add --edit NAME=VALUE{choices}")
     terms = parse_edit(wanted)
-    network, about = kind.with_edit(student.network, facts.attributes, terms, student.path)
+    known = facts.conditions or facts.attributes
+    network, about = kind.with_edit(student.network, known, terms, student.path)
     return replace(student, network=network, edit=edit_text(terms), about_edit=about)
 
 
@@ -235,6 +270,11 @@ def use_own_statistics(network: nn.Module) -> None:
     if shape_of(network).norm != "batch":
         raise DistillError(
             "--norm-statistics batch is for networks whose maps go through batch normalisation; this one has none"
+        )
+    if isinstance(shape_of(network), ConditionedShape):
+        raise DistillError(
+            "--norm-statistics batch takes what is the same all over a picture away, so also how much to change:"
+            " leave it out"
         )
     for parent in list(network.modules()):
         for name, norm in list(parent.named_children()):
@@ -275,19 +315,30 @@ def resolve_student_precision(precision: Precision, device: str | torch.device) 
     return "bf16" if on_gpu and torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
 
 
-def _parse(text: str, shape: StudentShape) -> StudentFacts:
+def _parse(text: str) -> StudentFacts:
     try:
-        facts = _FACTS.validate_json(text)
+        return _FACTS.validate_json(text)
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in found["loc"]) or "they"
         raise UnsupportedCheckpoint(
             f"facts about the student: {shown(place)}: {shown(found['msg'])}"
         ) from error
+
+
+def _check_channels(facts: StudentFacts, shape: StudentShape) -> None:
+    """Raise UnsupportedCheckpoint where facts speak of other images or conditions than the network takes."""
     channels = RGB * len(facts.inputs)
     if facts.inputs and channels != shape.inputs:
         raise UnsupportedCheckpoint(
             f"facts about the student: inputs {', '.join(facts.inputs)} make {channels} channels, "
             f"the network takes {shape.inputs}"
         )
-    return facts
+    planes = shape.conditions if isinstance(shape, ConditionedShape) else 0
+    if len(facts.conditions) != planes:
+        names = (
+            f" ({', '.join(condition.name for condition in facts.conditions)})" if facts.conditions else ""
+        )
+        raise UnsupportedCheckpoint(
+            f"facts about the student: {len(facts.conditions)} conditions{names}, the network takes {planes}"
+        )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
 
 from distill.errors import UnsupportedCheckpoint
-from distill.networks import pix2pixhd_files, stargan_files, vaegan_files
-from distill.networks.edits import EditAttribute, EditTerm
+from distill.networks import conditioned_files, pix2pixhd_files, stargan_files, vaegan_files
+from distill.networks.conditioned import ConditionedGenerator
+from distill.networks.edits import EditTerm
 from distill.networks.network_files import State
 from distill.networks.pix2pixhd import Architecture, GlobalGenerator, LocalEnhancer
 from distill.networks.stargan import EditedStarGAN, StarGANGenerator
@@ -21,7 +22,8 @@ from distill.weights.state_files import StateFile
 RGB = 3
 
 Edited = tuple[nn.Module, tuple[str, ...]]  # the network, and what a user should know
-WithEdit = Callable[[nn.Module, Sequence[EditAttribute], Sequence[EditTerm], Path], Edited]
+# (network, attributes or conditions of the facts, terms, path)
+WithEdit = Callable[[nn.Module, Sequence[Any], Sequence[EditTerm], Path], Edited]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +33,9 @@ class StudentKind:
     form: the text `format` of its safetensors. recognise: by the tensors of a file without that text. read: (content
     of a file) -> network [N, C, H, W] -> [N, 3, H, W] in evaluation mode, with an `architecture` (`StudentShape`).
     save: (path, network, texts, in float16). networks: the classes of what `read` and `with_edit` return. in_run: its
-    files in a run's folder, the first that is there counts. trained_by: commands. with_edit: (network, attributes of
-    the facts, terms, path) -> a network that makes this edit; None for a kind that makes one change alone. plain:
-    without an edit it does something of use, such as a reconstruction.
+    files in a run's folder, the first that is there counts. trained_by: commands. with_edit: (network, attributes or
+    conditions of the facts, terms, path) -> a network that makes this edit, of an edited one too; None for a kind
+    that makes one change alone. plain: without an edit it does something of use, such as a reconstruction.
 
     `read` raises UnsupportedCheckpoint, `with_edit` DistillError, without the path.
     """
@@ -87,6 +89,17 @@ KINDS: tuple[StudentKind, ...] = (
         in_run=(vaegan_files.IN_RUN,),
         trained_by=("train-vaegan",),
         with_edit=vaegan_files.with_edit,
+        plain=True,
+    ),
+    StudentKind(
+        form=conditioned_files.FORMAT,
+        recognise=lambda state: False,  # its tensors are a plain one's
+        read=conditioned_files.read_conditioned,
+        save=conditioned_files.save_conditioned,
+        networks=(ConditionedGenerator,),
+        in_run=(),  # the names of plain students, below
+        trained_by=(),
+        with_edit=conditioned_files.with_edit,
         plain=True,
     ),
     StudentKind(

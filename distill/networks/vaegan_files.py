@@ -86,6 +86,7 @@ def with_edit(
         )
     if not attributes:
         raise DistillError("it was trained without --attributes and reconstructs alone: leave out --edit")
+    network = network.with_means(network.on, network.off)  # the other one keeps its edit
     network.shift = torch.stack([_direction(network, attributes, term) for term in terms]).sum(dim=0)
     return network, ()
 

@@ -41,6 +41,11 @@ class Changes:
     gamma: Tensor  # [N]
     sharpness: Tensor  # [N], of the inputs: -1 is blurred, 0 as it is
 
+    @property
+    def flipped(self) -> Tensor:
+        """Which triplets are mirrored, bool [N]; turns are too small to be one."""
+        return self.affine[:, 0, 0] < 0
+
     def part(self, first: int, count: int) -> Changes:
         """Those of one process or one part of the batch."""
         return Changes(

@@ -1,6 +1,7 @@
 """Triplets for a trainer: read by several threads ahead of the step, and kept in memory where they fit.
 
-Shapes: B triplets of this process, R roles (inputs, then the target), 3 colours, H W image.
+Shapes: B triplets of this process, R roles (inputs, then the target), 3 colours, H W image. A data set of measured
+changes has K conditions a row.
 """
 
 from __future__ import annotations
@@ -19,10 +20,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.errors import DistillError
+from distill.networks.edits import EditCondition, conditions_text
+from distill.shards.changes import measured_attributes, read_changes
 from distill.shards.dataset import TripletDataset, recipe_roles
 from distill.shards.split import split_rows
 from distill.shards.summary import sample_word
 from distill.training import processes
+from distill.training.pix2pix.conditions import (
+    RowConditions,
+    balanced_weights,
+    check_measured,
+    learnt_ways,
+    measured_changes,
+)
 from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.position import RunPosition
 from distill.training.request import TrainRequest
@@ -84,8 +94,21 @@ class TripletReader:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class TripletBatch:
+    """A part of a batch: uint8 [B, R, 3, H, W], and [B, K] of a data set of measured changes."""
+
+    images: Tensor
+    conditions: Tensor | None = None
+
+    def pinned(self) -> TripletBatch:
+        """The same in memory that a GPU copies from while it computes."""
+        conditions = None if self.conditions is None else self.conditions.pin_memory()
+        return TripletBatch(images=self.images.pin_memory(), conditions=conditions)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Triplets:
-    """The rows of a data set, split; draws this process's part of each batch as uint8 [B, R, 3, H, W]."""
+    """The rows of a data set, split; draws this process's part of each batch."""
 
     reader: TripletReader
     train_on: Rows
@@ -95,6 +118,11 @@ class Triplets:
     rank: int = 0
     world: int = 1
     pinned: bool = False  # in memory that a GPU copies from while it computes
+    changes: RowConditions | None = None
+
+    @property
+    def conditions(self) -> tuple[EditCondition, ...]:
+        return self.changes.conditions if self.changes else ()
 
     @property
     def dataset(self) -> TripletDataset:
@@ -104,14 +132,32 @@ class Triplets:
     def rows(self) -> int:
         return len(self.train_on)
 
-    def draw(self, position: RunPosition) -> Tensor:
+    def draw(self, position: RunPosition) -> TripletBatch:
         share = self.batch // self.world
         chosen, _ = self.sampler.draw(position.samples + self.rank * share, share)
-        batch = self.reader.read(self.train_on[chosen])
-        return batch.pin_memory() if self.pinned else batch
+        rows = self.train_on[chosen]
+        batch = TripletBatch(images=self.reader.read(rows))
+        if self.changes:
+            images, conditions = learnt_ways(
+                batch.images,
+                self.changes.of(rows),
+                self.changes.share,
+                position,
+                first=self.rank * share,
+                whole=self.batch,
+            )
+            batch = TripletBatch(images=images, conditions=conditions)
+        return batch.pinned() if self.pinned else batch
 
     def shared(self) -> dict[str, Any]:
+        changes = self.changes
+        measured = (
+            {"conditions": list(map(str, self.conditions)), "identity_share": changes.share}
+            if changes
+            else {}
+        )
         return {
+            **measured,
             "roles": list(self.dataset.roles),
             "resolution": self.dataset.resolution,
             "data_digest": self.dataset.digest,
@@ -124,6 +170,7 @@ class Triplets:
         return {
             "inputs": ", ".join(inputs),
             "target": target,
+            **({"conditions": conditions_text(self.conditions)} if self.changes else {}),
             f"{noun}s": self.rows,
             "held_out": len(self.held_out),
             "resolution": self.dataset.resolution,
@@ -151,6 +198,7 @@ def open_triplets(
 ) -> Triplets:
     """Open a data set with the roles and the resolution asked for, and split it. Raises DistillError."""
     data = request.needed_data()
+    check_measured(TripletDataset(data).recipe, request, settings)
     roles = roles_of(TripletDataset(data).recipe, settings)
     stored = TripletDataset(data, roles=roles)
     if len(set(stored.roles)) < len(stored.roles) or len(stored.roles) < 2:
@@ -160,14 +208,20 @@ def open_triplets(
     side = settings.resolution or min(stored.resolution, settings.max_resolution)
     dataset = TripletDataset(data, roles=stored.roles, resolution=side)
     train_on, held_out = split_rows(dataset, fraction=settings.val_fraction, seed=request.seed)
+    changes, weights = None, np.ones(len(train_on))
+    if measured_attributes(dataset.recipe):
+        values = read_changes(dataset)
+        changes = measured_changes(dataset, values, train_on, settings.identity_share)
+        weights = balanced_weights(changes.scaled[train_on])
     memory = int(settings.cache_gib * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return Triplets(
         reader=TripletReader(dataset, memory=memory),
         train_on=train_on,
         held_out=held_out,
-        sampler=Sampler(np.ones(len(train_on)), request.seed),
+        sampler=Sampler(weights, request.seed),
         batch=settings.batch,
         rank=processes.rank(),
         world=processes.world_size(),
         pinned=device.startswith("cuda"),
+        changes=changes,
     )

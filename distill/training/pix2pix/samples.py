@@ -22,7 +22,9 @@ REVERSED = ("target", "source")  # inputs and target of pairs that are learnt th
 class SampleSheet:
     """Draws the same rows of a data set again and again."""
 
-    def __init__(self, dataset: TripletDataset, rows: NDArray[np.int64]) -> None:
+    def __init__(self, dataset: TripletDataset, rows: NDArray[np.int64], asked: Sequence[str] = ()) -> None:
+        """`asked`: what is to change in each row, in words, where rows differ in that."""
+        self.asked = asked or [""] * len(rows)
         self.columns = column_names(dataset.roles)
         self.places = [_find(dataset, int(row)) for row in rows]
 
@@ -31,11 +33,15 @@ class SampleSheet:
         made = to_numpy(to_uint8(outputs_NCHW))
         given = triplets_NRCHW.permute(0, 1, 3, 4, 2).numpy()
         samples = []
-        for (shard, row, candidate), images, output in zip(self.places, given, made, strict=True):
+        for (shard, row, candidate), asked, images, output in zip(
+            self.places, self.asked, given, made, strict=True
+        ):
             shown = dict(zip(self.columns, [*images[:-1], output, images[-1]], strict=True))
             l1 = {"L1": _distance(output, images[-1])}
             samples.append(
-                Sample(shard=shard, row=row, candidate=candidate, images=shown, params=l1, scores={})
+                Sample(
+                    shard=shard, row=row, candidate=candidate, images=shown, params=l1, scores={}, name=asked
+                )
             )
         return png_bytes(draw_sheet(samples, self.columns, title=title))
 

@@ -35,6 +35,8 @@ class Pix2PixSettings(TrainerSettings):
     inputs: Names | None = None  # roles; None: the recipe's
     target: str | None = None  # role; None: the recipe's
     reverse: bool = False  # of pairs: from the recipe's target to its input
+    # Of data sets of measured changes: samples of which nothing is to change, so that a student learns to copy.
+    identity_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     resolution: Count | None = None  # px, a divisor of the stored side; None: that, at most `max_resolution`
     max_resolution: Count = 256
     augment: Names = PAIRED
@@ -76,6 +78,7 @@ class Pix2PixSettings(TrainerSettings):
                 "inputs",
                 "target",
                 "reverse",
+                "identity_share",
                 "resolution",
                 "max_resolution",
                 "cache_gib",
@@ -83,15 +86,16 @@ class Pix2PixSettings(TrainerSettings):
                 "vgg19",
                 "perceptual",
             ),
-            *SHAPE,  # these are shared as what they came to: roles, side, architecture, features
+            *SHAPE,  # these are shared as what they came to: roles, conditions, side, architecture, features
             *("lr", "constant_epochs", "decay_epochs", "warm_up_epochs"),  # may be extended or slowed down
             *("accumulate", "lean", "compiled"),
         }
     )
 
-    def architecture(self, inputs: int) -> Architecture:
-        """The generator for so many RGB inputs."""
-        return Architecture(inputs=3 * inputs, **{name: getattr(self, name) for name in SHAPE})
+    def architecture(self, inputs: int, conditions: int = 0) -> Architecture:
+        """The generator for so many RGB inputs, and planes of conditions, which need batch normalisation."""
+        shape = {name: getattr(self, name) for name in SHAPE} | ({"norm": "batch"} if conditions else {})
+        return Architecture(inputs=3 * inputs + conditions, **shape)
 
     def schedule(self, rows: int) -> Schedule:
         """The schedule for so many triplets that are trained on."""

@@ -1,25 +1,30 @@
 """One update of a student: generator and discriminator of Pix2PixHD on a batch of triplets.
 
-Wang et al. 2018, section 3; losses, their weights and their order as in the public implementation. Shapes: B
-triplets of this process, N of all, k inputs and one target a triplet, 3 colours, H W image.
+Wang et al. 2018, section 3; losses, their weights and their order as in the public implementation. Where the data
+have measured changes, both networks see them as constant planes beside the inputs. Shapes: B triplets of this
+process, N of all, k inputs and one target a triplet, 3 colours, K conditions, H W image.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from distill.networks import losses
+from distill.networks.conditioned import with_planes
+from distill.networks.edits import EditCondition
 from distill.networks.perceptual import PerceptualFeatures
 from distill.networks.pix2pixhd import Architecture, create, create_discriminator
 from distill.training import processes
 from distill.training.average import average_decay, update_average
 from distill.training.optimise import Optimiser
 from distill.training.pix2pix.augment import apply_changes, draw_changes
+from distill.training.pix2pix.conditions import mirrored
+from distill.training.pix2pix.data import TripletBatch
 from distill.training.pix2pix.settings import SHAPE, Pix2PixSettings
 from distill.training.position import RunPosition, stream_seed
 from distill.training.schedule import Schedule
@@ -45,7 +50,9 @@ class Pix2PixHDStep:
         seed: int,
         device: str = "cpu",
         half: torch.dtype = torch.float32,
+        conditions: Sequence[EditCondition] = (),
     ) -> None:
+        self.conditions = tuple(conditions)
         self.settings, self.features, self.schedule = settings, features, schedule
         self.device, self.half = torch.device(device), half
         self.architecture, self.accumulate, self.lean = architecture, settings.accumulate, settings.lean
@@ -71,13 +78,17 @@ class Pix2PixHDStep:
         self._draw = compile_network(self.generator) if settings.compiled else self.generator
         self._judge = compile_network(self.discriminator) if settings.compiled else self.discriminator
 
-    def update(self, triplets: Tensor, position: RunPosition) -> Mapping[str, Tensor | float]:
+    def update(self, batch: TripletBatch, position: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with uint8 [B, k + 1, 3, H, W], the target last; return each loss by name."""
-        images = triplets.to(self.device, non_blocking=True).float().div_(127.5).sub_(1.0)
-        images = self._augment(images, position)
+        images = batch.images.to(self.device, non_blocking=True).float().div_(127.5).sub_(1.0)
+        images, conditions = self._augment(images, batch.conditions, position)
         lr, warming_up = self.schedule.at(position.samples), self.schedule.warms_up(position.samples)
         learn = self._learn_pixels if warming_up else self._learn
-        found = [learn(part) for part in images.chunk(self.accumulate)]
+        inputs, target = split_roles(images)
+        if conditions is not None:
+            inputs = with_planes(inputs, conditions.to(self.device, non_blocking=True))
+        parts = zip(inputs.chunk(self.accumulate), target.chunk(self.accumulate), strict=True)
+        found = [learn(*part) for part in parts]
         self.g_optimiser.step(lr)
         if not warming_up:
             self.d_optimiser.step(lr)
@@ -96,17 +107,22 @@ class Pix2PixHDStep:
         decay = average_decay(self.settings.batch, half_life, seen=position.samples, ramp_up=AVERAGE_RAMP_UP)
         update_average(self.student, self.generator, decay, statistics=True)
 
-    def _augment(self, images: Tensor, position: RunPosition) -> Tensor:
+    def _augment(
+        self, images: Tensor, conditions: Tensor | None, position: RunPosition
+    ) -> tuple[Tensor, Tensor | None]:
         if not self.settings.augment:
-            return images
+            return images, conditions
         share = len(images)
         random = position.generator("augment")
         changes = draw_changes(share * processes.world_size(), self.settings.augment, random)
-        return apply_changes(images, changes.part(processes.rank() * share, share))
+        changes = changes.part(processes.rank() * share, share)
+        if conditions is not None:
+            conditions = mirrored(conditions, changes.flipped, self.conditions)
+        return apply_changes(images, changes), conditions
 
-    def _learn(self, images: Tensor) -> dict[str, Tensor]:
+    def _learn(self, inputs: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Gather the gradients of both networks from one part of the batch, weights as before the update."""
-        inputs, target = (x.contiguous(memory_format=self.layout) for x in split_roles(images))
+        inputs, target = (x.contiguous(memory_format=self.layout) for x in (inputs, target))
         with self._autocast():
             fake = self._translate(inputs)
             shown = fake.detach().requires_grad_()  # the discriminator's gradients end here
@@ -124,9 +140,9 @@ class Pix2PixHDStep:
         found = {"loss_g": loss_g, **parts, "loss_d": loss_d}
         return {name: value.detach() for name, value in found.items()}
 
-    def _learn_pixels(self, images: Tensor) -> dict[str, Tensor]:
+    def _learn_pixels(self, inputs: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Gather the gradients of the generator from the distance of pixels alone."""
-        inputs, target = (x.contiguous(memory_format=self.layout) for x in split_roles(images))
+        inputs, target = (x.contiguous(memory_format=self.layout) for x in (inputs, target))
         with self._autocast():
             fake = self._translate(inputs)
         loss = self._pixel_loss(fake, target)
@@ -169,9 +185,11 @@ class Pix2PixHDStep:
         return dict(zip(names, values.unbind(), strict=True))
 
     @torch.no_grad()
-    def translate(self, inputs_BCHW: Tensor) -> Tensor:
+    def translate(self, inputs_BCHW: Tensor, conditions_BK: Tensor | None = None) -> Tensor:
         """Turn inputs [B, 3k, H, W] in [-1, 1] into images [B, 3, H, W], float32, on the step's device."""
-        x = inputs_BCHW.to(self.device).contiguous(memory_format=self.layout)
+        x = inputs_BCHW.to(self.device)
+        x = x if conditions_BK is None else with_planes(x, conditions_BK)
+        x = x.contiguous(memory_format=self.layout)
         training = self.student.training
         self.student.eval()
         with self._autocast():

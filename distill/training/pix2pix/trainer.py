@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from distill.devices import DTYPES
+from distill.errors import DistillError
 from distill.networks.perceptual import default_perceptual, load_perceptual
-from distill.networks.pix2pixhd_files import read_generator
+from distill.networks.pix2pixhd_files import GeneratorFile, read_generator
 from distill.shards.dataset import TripletDataset
 from distill.shards.summary import sample_word
 from distill.training import processes
@@ -26,10 +29,11 @@ def default_preset(request: TrainRequest) -> str:
 def make_step(plan: Plan) -> Pix2PixHDStep:
     """Build networks and losses. Raises DistillError where they do not fit the data or the machine."""
     settings, dataset = plan.settings, plan.data.dataset
-    inputs = len(dataset.roles) - 1
-    init = read_generator(settings.init, input_channels=3 * inputs) if settings.init else None
-    architecture = init.architecture if init else settings.architecture(inputs)
-    processes.check_norm(architecture.norm, plan.device)
+    inputs, conditions = len(dataset.roles) - 1, plan.data.conditions
+    init = read_init(settings.init, 3 * inputs, len(conditions)) if settings.init else None
+    architecture = init.architecture if init else settings.architecture(inputs, len(conditions))
+    how = {"advice": "take one process"} if conditions else {}  # they need batch normalisation
+    processes.check_norm(architecture.norm, plan.device, **how)
     architecture.check_sides(dataset.resolution, dataset.resolution)
     name = default_perceptual() if settings.perceptual == "auto" else settings.perceptual
     features = load_perceptual(name, vgg19_file=settings.vgg19, device=plan.device)
@@ -41,14 +45,35 @@ def make_step(plan: Plan) -> Pix2PixHDStep:
         seed=plan.seed,
         device=plan.device,
         half=DTYPES[plan.precision],
+        conditions=conditions,
     )
     if init is not None:
         step.begin_from(init.network().state_dict())
     return step
 
 
+def read_init(path: Path, channels: int, conditions: int) -> GeneratorFile:
+    """Read the generator to start from. Raises DistillError where it takes other images or conditions."""
+    if not conditions:
+        return read_generator(path, input_channels=channels)
+    init = read_generator(path)
+    if init.architecture.inputs != channels + conditions:
+        raise DistillError(
+            f"{path}: the network takes {init.architecture.inputs} channels; with {conditions} conditions"
+            f" {channels + conditions} are needed: an init is a student of as many"
+        )
+    if init.architecture.norm != "batch":
+        raise DistillError(
+            f"{path}: instance normalisation, which takes conditions away: an init needs batch"
+        )
+    return init
+
+
 def title(plan: Plan) -> str:
     *inputs, target = plan.data.dataset.roles
+    if plan.data.conditions:
+        names = ", ".join(condition.name for condition in plan.data.conditions)
+        return f"{inputs[0]} ↔ {target} by {names}"
     return f"{' + '.join(inputs)} → {target}"
 
 

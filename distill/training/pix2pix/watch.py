@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.attributes.judge import selection
@@ -17,6 +18,8 @@ from distill.errors import DistillError
 from distill.files import atomic_write
 from distill.metrics.features import Features, load_features
 from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
+from distill.networks.conditioned import ConditionedGenerator
+from distill.networks.edits import change_text
 from distill.networks.student import StudentFacts, load_student, save_student
 from distill.shards.summary import sample_word
 from distill.training.page import BASELINES
@@ -31,9 +34,11 @@ from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 
 LAST, BEST, SCORES = "student.safetensors", "student-best.safetensors", "scores.json"
 SAMPLES = 12  # triplets in a picture
-BASELINE_EDITS: dict[str, Callable[[Tensor], Tensor]] = dict(
-    zip(BASELINES, (copy_content, mean_of_inputs), strict=True)
-)
+Edit = Callable[[Tensor, Tensor | None], Tensor]  # (inputs [B, 3k, H, W], conditions [B, K]) -> [B, 3, H, W]
+BASELINE_EDITS: dict[str, Edit] = {
+    BASELINES[0]: lambda inputs, conditions: copy_content(inputs),
+    BASELINES[1]: lambda inputs, conditions: mean_of_inputs(inputs),
+}
 
 Plan = TrainingPlan[Pix2PixSettings, Triplets]
 Scores = dict[str, float]
@@ -52,7 +57,7 @@ class StudentWatch:
             self.features = load_features(plan.request.features, device=plan.device)
         shown = plan.data.held_out if len(plan.data.held_out) else plan.data.train_on
         self.shown = spread(shown, SAMPLES)
-        self.sheet = SampleSheet(plan.data.dataset, self.shown)
+        self.sheet = SampleSheet(plan.data.dataset, self.shown, _asked(plan.data, self.shown))
         self.scores: Scores = {}
         self.best: tuple[float, Scores] | None = None  # kimg, scores
         self.baselines: dict[str, Scores] = {}
@@ -105,7 +110,10 @@ class StudentWatch:
         """Draw inputs, output and target of some rows."""
         images = self.data.reader.read(self.shown)
         inputs, _ = split_roles(images.float() / 127.5 - 1)
-        parts = [self.step.translate(part).cpu() for part in torch.split(inputs, self.batch)]
+        parts = []
+        for first in range(0, len(inputs), self.batch):
+            some = slice(first, first + self.batch)
+            parts.append(self.step.translate(inputs[some], self._conditions(self.shown[some])).cpu())
         title = f"{title_of(self.data.dataset.roles)}, after {kimg_text(position.samples)} thousand samples"
         return self.sheet.draw(images, torch.cat(parts), title=title)
 
@@ -134,18 +142,25 @@ class StudentWatch:
             "baselines": self.baselines,
         }
 
-    def _score(self, edit: Callable[[Tensor], Tensor]) -> Scores:
+    def _conditions(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """The measured changes of rows, of a data set that has them."""
+        return self.data.changes.of(rows) if self.data.changes else None
+
+    def _score(self, edit: Edit) -> Scores:
         found = PairScores(perceptual=self.step.features, features=self.features, device=self.step.device)
         count = -(-len(self.rows) // self.batch)
         for rows in np.array_split(self.rows, count):
             images = self.data.reader.read(rows).to(self.step.device).float() / 127.5 - 1
             inputs, target = split_roles(images)
-            found.add(edit(inputs), target)
+            found.add(edit(inputs, self._conditions(rows)), target)
         return found.result()
 
     def _save(self, name: str, position: RunPosition) -> None:
         facts = replace(self.facts, kimg=position.samples / 1000, scores=self.scores)
-        save_student(self.out / name, self.step.student, facts)
+        network = self.step.student
+        if facts.conditions:
+            network = ConditionedGenerator(network, torch.zeros(len(facts.conditions)))
+        save_student(self.out / name, network, facts)
 
     def _read_best(self) -> tuple[float, Scores] | None:
         """What an earlier start of this run kept as its best. Raises DistillError for a file that is not that."""
@@ -180,4 +195,12 @@ def student_facts(plan: Plan, step: Pix2PixHDStep) -> StudentFacts:
         init=init_name(plan.settings.init),
         preset=plan.preset,
         perceptual=step.features.name,
+        conditions=plan.data.conditions,
     )
+
+
+def _asked(data: Triplets, rows: NDArray[np.int64]) -> list[str]:
+    """What each row asks for, in words; [] of a data set without measured changes."""
+    if not data.changes:
+        return []
+    return [change_text(data.conditions, values) for values in data.changes.in_units(rows).tolist()]

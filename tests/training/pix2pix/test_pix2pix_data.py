@@ -62,7 +62,7 @@ def test_an_epoch_shows_each_row_once_and_two_processes_make_one_batch(tmp_path:
         )
         place, found = RunPosition(seed=5, updates=0, samples=0), []
         for _ in range(3):
-            found.append(data.draw(place))
+            found.append(data.draw(place).images)
             place = place.next(8)
         return found
 

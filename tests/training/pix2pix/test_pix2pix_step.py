@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.networks.perceptual import NoFeatures
+from distill.training.pix2pix.data import TripletBatch
 from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
 from distill.training.position import RunPosition
@@ -46,6 +47,10 @@ def a_step(
 def some_triplets(count: int = 4, seed: int = 0) -> Tensor:
     random = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (count, 3, 3, 16, 16), dtype=torch.uint8, generator=random)
+
+
+def some_batch(count: int = 4, seed: int = 0) -> TripletBatch:
+    return TripletBatch(images=some_triplets(count, seed))
 
 
 def published_update(step: Pix2PixHDStep, triplets: Tensor) -> tuple[dict[str, float], dict[str, Tensor]]:
@@ -106,7 +111,7 @@ def assert_same_gradients(found: dict[str, Tensor], wanted: dict[str, Tensor]) -
 def test_an_update_is_the_published_one() -> None:
     ours = a_step(changed(TINY, {"augment": ()}))
     losses, wanted = published_update(copy.deepcopy(ours), some_triplets())
-    found = ours.update(some_triplets(), START)
+    found = ours.update(some_batch(), START)
     assert float(found["lr"]) == 1e-3
     for name, value in losses.items():
         assert float(found[name]) == pytest.approx(value, rel=1e-5), name
@@ -116,7 +121,7 @@ def test_an_update_is_the_published_one() -> None:
 @pytest.mark.parametrize("options", [{"accumulate": 2}, {"accumulate": 4}, {"lean": True}])
 def test_parts_and_lean_change_rounding_only(options: dict[str, Any]) -> None:
     whole, other = a_step(), a_step(**options)
-    reports = [step.update(some_triplets(), START) for step in (whole, other)]
+    reports = [step.update(some_batch(), START) for step in (whole, other)]
     for name in reports[0]:
         assert float(reports[1][name]) == pytest.approx(float(reports[0][name]), rel=1e-4), name
     assert_same_gradients(gradients(other), gradients(whole))
@@ -126,7 +131,7 @@ def test_the_generator_does_not_move_the_discriminators_gradients_and_back() -> 
     """λ of the generator's losses is nothing to the discriminator."""
     plain, heavy = a_step(), a_step(changed(TINY, {"feature_matching": 500.0, "perceptual_weight": 500.0}))
     for step in (plain, heavy):
-        step.update(some_triplets(), START)
+        step.update(some_batch(), START)
     for name, tensor in plain.discriminator.state_dict().items():
         assert torch.equal(heavy.discriminator.state_dict()[name], tensor), name
 
@@ -135,7 +140,7 @@ def test_the_distance_of_pixels_counts_where_it_is_asked_for() -> None:
     plain, more = (a_step(changed(TINY, {"augment": (), "l1_weight": weight})) for weight in (0.0, 100.0))
     fake = plain.translate(split_roles(some_triplets().float() / 127.5 - 1)[0])
     distance = (fake - split_roles(some_triplets().float() / 127.5 - 1)[1]).abs().mean()
-    reports = [step.update(some_triplets(), START) for step in (plain, more)]
+    reports = [step.update(some_batch(), START) for step in (plain, more)]
     assert "loss_l1" not in reports[0]
     assert float(reports[1]["loss_l1"]) == pytest.approx(100 * float(distance), rel=1e-5)
     assert float(reports[1]["loss_g"] - reports[0]["loss_g"]) == pytest.approx(
@@ -152,7 +157,7 @@ def test_a_warm_up_follows_the_distance_of_pixels_alone(accumulate: int) -> None
     plain = copy.deepcopy(step.generator)
     loss = 100 * (plain(inputs) - target).abs().mean()
     loss.backward()
-    report = step.update(some_triplets(), START)
+    report = step.update(some_batch(), START)
     assert set(report) == {"loss_g", "loss_l1", "lr"}
     assert float(report["loss_g"]) == pytest.approx(float(loss.detach()), rel=1e-5)
     # Adam's first step is lr in the direction of each gradient that is not tiny.
@@ -163,7 +168,7 @@ def test_a_warm_up_follows_the_distance_of_pixels_alone(accumulate: int) -> None
         clear = other.grad.abs() > 1e-4
         assert torch.equal((moved - other)[clear].sign(), -other.grad[clear].sign()), name
     assert all(torch.equal(before[name], tensor) for name, tensor in step.discriminator.state_dict().items())
-    after = step.update(some_triplets(), START.next(4))
+    after = step.update(some_batch(), START.next(4))
     assert {"loss_gan", "loss_d", "loss_perceptual", "loss_matching"} < set(after)
     assert any(
         not torch.equal(before[name], tensor) for name, tensor in step.discriminator.state_dict().items()
@@ -172,7 +177,7 @@ def test_a_warm_up_follows_the_distance_of_pixels_alone(accumulate: int) -> None
 
 def test_losses_that_are_switched_off_are_not_reported() -> None:
     step = a_step(changed(TINY, {"feature_matching": 0.0}), features=NoFeatures())
-    assert set(step.update(some_triplets(), START)) == {"loss_g", "loss_gan", "loss_d", "lr"}
+    assert set(step.update(some_batch(), START)) == {"loss_g", "loss_gan", "loss_d", "lr"}
 
 
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
@@ -180,7 +185,7 @@ def test_half_precision_trains_and_keeps_its_scaler(half: torch.dtype) -> None:
     step = a_step(half=half)
     place, losses = START, []
     for _ in range(14):
-        losses.append(float(step.update(some_triplets(), place)["loss_perceptual"]))
+        losses.append(float(step.update(some_batch(), place)["loss_perceptual"]))
         place = place.next(4)
     assert losses[-1] < losses[0]
     assert all(p.dtype == torch.float32 for p in step.generator.parameters())
@@ -190,20 +195,18 @@ def test_half_precision_trains_and_keeps_its_scaler(half: torch.dtype) -> None:
     later = a_step(half=half)
     later.load_state(copy.deepcopy(state))
     for one in (step, later):
-        one.update(some_triplets(), place)
+        one.update(some_batch(), place)
     for name, tensor in weights(step).items():
         assert torch.equal(weights(later)[name], tensor), name
 
 
 def test_the_schedule_sets_the_rate_of_both_networks() -> None:
     step = a_step()
-    assert step.update(some_triplets(), RunPosition(seed=0, updates=15, samples=60))["lr"] == pytest.approx(
-        5e-4
-    )
+    assert step.update(some_batch(), RunPosition(seed=0, updates=15, samples=60))["lr"] == pytest.approx(5e-4)
     for optimiser in (step.g_optimiser, step.d_optimiser):
         assert optimiser.rule.param_groups[0]["lr"] == pytest.approx(5e-4)
     before = {name: tensor.clone() for name, tensor in weights(step).items()}
-    step.update(some_triplets(), RunPosition(seed=0, updates=20, samples=80))
+    step.update(some_batch(), RunPosition(seed=0, updates=20, samples=80))
     assert all(torch.equal(weights(step)[name], tensor) for name, tensor in before.items())
 
 
@@ -211,7 +214,7 @@ def test_the_schedule_sets_the_rate_of_both_networks() -> None:
 @pytest.mark.filterwarnings("ignore")  # of the compiler about itself
 def test_compiled_networks_learn_the_same() -> None:
     plain, compiled = a_step(), a_step(compiled=True)
-    reports = [step.update(some_triplets(), START) for step in (plain, compiled)]
+    reports = [step.update(some_batch(), START) for step in (plain, compiled)]
     for name in reports[0]:
         assert float(reports[1][name]) == pytest.approx(float(reports[0][name]), rel=1e-4), name
     assert_same_gradients(gradients(compiled), gradients(plain))
@@ -223,7 +226,7 @@ def test_the_student_is_the_average_of_the_weights_where_that_is_asked_for() -> 
     random = copy.deepcopy(step.student.state_dict())
     for update in range(12):
         before = copy.deepcopy(step.student.state_dict())
-        step.update(some_triplets(seed=update), RunPosition(seed=0, updates=update, samples=100 * update))
+        step.update(some_batch(seed=update), RunPosition(seed=0, updates=update, samples=100 * update))
         # A half-life of 100 images, and of a twentieth of those seen before.
         kept = 0.5 ** (4 / min(100, 5 * update)) if update else 0.0
         for name, tensor in step.student.state_dict().items():
@@ -241,7 +244,7 @@ def test_the_student_is_the_average_of_the_weights_where_that_is_asked_for() -> 
 def test_batch_normalisation_of_the_last_weights_is_at_work_when_scored() -> None:
     """Running statistics, not those of the batch: what an image becomes does not depend on its neighbours."""
     step = a_step(changed(TINY, {"norm": "batch"}))
-    step.update(some_triplets(), START)
+    step.update(some_batch(), START)
     inputs = split_roles(some_triplets().float() / 127.5 - 1)[0]
     torch.testing.assert_close(step.translate(inputs)[:1], step.translate(inputs[:1]))
     assert step.generator.training
