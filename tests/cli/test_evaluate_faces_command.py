@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from distill.attributes.builtin import network_sha256
-from distill.attributes.judge import Judge, open_judge, selecting
+from distill.attributes.judge import Judge, edited, open_judge, selecting
 from distill.cli.main import run
 from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, create
@@ -45,7 +45,7 @@ class Brightness:
 def judge(monkeypatch: pytest.MonkeyPatch) -> str:
     """The only judge there is, by the name that it is asked for."""
 
-    def only(source: str, *, device: object) -> Judge:
+    def only(source: str, *, attributes: object, device: object) -> Judge:
         return Judge(name=source, scorer=Brightness(), hashes=frozenset({"ab" * 32}))
 
     monkeypatch.setattr("distill.evaluation.faces.open_judge", only)
@@ -297,3 +297,18 @@ def test_a_student_knows_who_selected_what_it_learned(tmp_path, capsys, judge, s
     facts, notes = evaluated(capsys, student, "--photos", photos, "--scorer", judge)
     assert facts["scorer"]["selected_data"] is flag
     assert words in notes
+
+
+def test_the_builtin_judge_reads_what_the_data_set_changes() -> None:
+    smile = {"select": {"name": "opposite", "attribute": "smile"}}
+    several = {"select": {"name": "measured", "attributes": ["gender", "yaw", "hat"]}}
+    assert edited(smile) == ("smile",)
+    assert edited({}) == edited({"select": None}) == ()
+    assert set(open_judge("builtin", attributes=edited(smile)).scorer.names) == {
+        "gender",
+        "age",
+        "age_spread",
+        "smile",
+    }
+    assert "yaw" in open_judge("builtin", attributes=edited(several)).scorer.names
+    assert list(open_judge("builtin").scorer.names) == ["gender", "age", "age_spread"]
