@@ -7,10 +7,11 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from distill.devices import usable_cores
@@ -19,6 +20,7 @@ from distill.errors import DistillError, Interrupted
 T = TypeVar("T")
 R = TypeVar("R")
 PARENTS_SIGNALS = (signal.SIGINT, signal.SIGUSR1)  # not SIGTERM: a pool ends its workers by it
+GRACE = 10.0  # seconds for workers to end by themselves
 AHEAD = 4  # tasks a worker that may be done or waiting; bounds the memory
 
 
@@ -52,7 +54,28 @@ def ordered(
                 f"a worker process died, perhaps for want of memory; try fewer --workers than {workers}"
             ) from error
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            _shut_down(pool)
+
+
+def _shut_down(pool: ProcessPoolExecutor) -> None:
+    """Wait for the workers to end; one that is still there after GRACE seconds is killed: nobody awaits its result.
+
+    A signal to the whole group that comes while a worker is being spawned can miss that worker, and a pool whose
+    other workers died of it would wait for this one for ever.
+    """
+    workers = (
+        pool._processes or {}
+    )  # as `kill_workers` of Python 3.14 does; a pool forgets them when it shuts down
+    killer = threading.Timer(GRACE, _kill, [workers])
+    killer.daemon = True
+    killer.start()
+    pool.shutdown(wait=True, cancel_futures=True)
+    killer.cancel()
+
+
+def _kill(workers: Mapping[int, BaseProcess]) -> None:
+    for worker in list(workers.values()):
+        worker.kill()
 
 
 def _windowed(

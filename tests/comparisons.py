@@ -52,3 +52,13 @@ def write_student(folder: Path, *, seed: int = 0, **facts) -> Path:
     known = {"task": "gender-swap", "inputs": ("source",), "resolution": SIDE, "kimg": 2.0, **facts}
     save_student(folder / "student-best.safetensors", network, StudentFacts(**known))
     return folder
+
+
+def write_cyclegan(folder: Path, domains: tuple[str, str]) -> Path:
+    """A run with two tiny random translators, between domains of these names."""
+    folder.mkdir(parents=True)
+    for seed, (name, source, target) in enumerate((("a2b", *domains), ("b2a", *domains[::-1]))):
+        network = create(Architecture(inputs=3, ngf=2, downsamplings=1, blocks=1), seed=seed)
+        facts = StudentFacts(inputs=(source,), target=target, resolution=SIDE, kimg=2.0)
+        save_student(folder / f"{name}.safetensors", network, facts)
+    return folder

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 @click.option("--column", type=options.TEXT,
               help="With --truth: the column of the edited pictures.  [--edit, or the only one]")  # fmt: skip
 @click.option("--edit", type=options.TEXT, metavar="ATTRIBUTE=VALUE",
-              help="gender=female or male, age=older or younger, or ATTRIBUTE=yes|no of a --scorer.")  # fmt: skip
+              help="gender=female or male, age=older or younger, or ATTRIBUTE=yes|no of a --scorer. With --truth, of"
+                   " pairs that change people both ways, one side.")  # fmt: skip
 @click.option("--method", "methods", multiple=True, type=options.TEXT, metavar="NAME=WHAT",
-              help="A student (name, run or file; RUN:b2a of a CycleGAN; RUN:gender=female of a StarGAN), a"
-                   " latent edit (portraits:w, :w+, :pti, :encoder), or a folder of pictures.")  # fmt: skip
+              help="A student (name, run or file; of a CycleGAN's run the translator that fits the edit, or RUN:b2a;"
+                   " RUN:gender=female of a StarGAN or VAE/GAN), a latent edit (portraits:w, :w+, :pti, :encoder), or"
+                   " a folder of pictures.")  # fmt: skip
 @click.option(
     "--labels", type=options.FILE, help="CSV of who has the attribute already.  [the scorer says so]"
 )
@@ -69,6 +71,8 @@ def compare(dry_run: bool, as_json: bool, methods: tuple[str, ...], **given: Any
     distill compare portraits/ --edit gender=female --labels labels.csv --method student=gender-swap
         --method 'encoder=portraits:encoder' --method other=made-elsewhere/ --out table
     distill compare --truth people/pairs --column older --method student=ageing --out truth
+    distill compare --truth people/pairs --column sex_changed --method CycleGAN=runs/cyclegan
+        --method StarGAN=runs/stargan --out swaps
     """
     from distill.evaluation.comparison.report import FILES, MADE_BY
     from distill.evaluation.comparison.run import prepare

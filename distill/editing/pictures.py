@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from distill.faces.alignment import Pixels
-from distill.shards.inspect.sheet import FAINT, write_line
+from distill.shards.inspect.sheet import FAINT, wrapped, write_line
 
 GAP = 4  # px between the tiles of one row
 TILE = 128  # px: side of a tile on the sheet
 MOST = 120  # rows on a sheet; the first ones
 WIDTH = 1600  # px a sheet may be wide
 MARGIN, GUTTER, HEAD, CAPTION = 20, 24, 24, 26  # px around the sheet, between rows, of texts
-TEXT, SMALLEST_TEXT = 13, 8  # px, height of the letters
+TEXT, SMALLEST_TEXT, LINE = 13, 8, 16  # px, height of the letters, and from line to line
 LABEL = 20  # px above a labelled row
 PAPER = (255, 255, 255)
 
@@ -97,7 +97,8 @@ def grid_sheet(
 ) -> Pixels:
     """Draw cells [N, M, H, W, 3] as a grid under the names of its columns, with the pictures that made them.
 
-    `heads` [M, H, W, 3] stand above columns, `sides` [N, H, W, 3] before the rows; names of rows below their first.
+    A column's name that is too long for one line takes several. `heads` [M, H, W, 3] stand above columns, `sides`
+    [N, H, W, 3] before the rows; names of rows below their first.
     """
     lines = [list(row) for row in cells]
     names = list(columns)
@@ -109,13 +110,17 @@ def grid_sheet(
         blank = [np.full_like(heads[0], 255)] if sides is not None else []
         lines, titles = [[*blank, *heads], *lines], ["", *titles]
     step = tile + GAP
-    width, height = 2 * MARGIN + len(names) * step, 2 * MARGIN + HEAD + len(lines) * (tile + CAPTION)
+    captions = [wrapped(name, tile, size=TEXT) for name in names]
+    head = HEAD + (max(map(len, captions)) - 1) * LINE
+    width, height = 2 * MARGIN + len(names) * step, 2 * MARGIN + head + len(lines) * (tile + CAPTION)
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    for place, name in enumerate(names):
-        write_line(pen, (MARGIN + place * step, MARGIN), name, tile, size=TEXT, ink=FAINT)
+    for place, caption in enumerate(captions):
+        top = MARGIN + head - HEAD - (len(caption) - 1) * LINE
+        for number, text in enumerate(caption):
+            write_line(pen, (MARGIN + place * step, top + number * LINE), text, tile, size=TEXT, ink=FAINT)
     for number, (line, title) in enumerate(zip(lines, titles, strict=True)):
-        top = MARGIN + HEAD + number * (tile + CAPTION)
+        top = MARGIN + head + number * (tile + CAPTION)
         for place, picture in enumerate(line):
             sheet.paste(Image.fromarray(scaled(picture, tile)), (MARGIN + place * step, top))
         write_line(pen, (MARGIN, top + tile + 3), title, width - 2 * MARGIN, size=TEXT)

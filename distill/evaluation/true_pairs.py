@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill.errors import DistillError
@@ -20,10 +20,11 @@ LEAST_YEARS = 10.0  # that an edit of the age must move by, to be seen
 
 @dataclass(frozen=True, kw_only=True)
 class TruePair:
-    """A picture and what the edit should make of it, both of one size and registered."""
+    """A picture and what the edit should make of it, of one size and registered; `cells`: its row of the table."""
 
     source: Path
     truth: Path
+    cells: Mapping[str, str] = field(compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,11 @@ def read_true_pairs(folder: Path, edit: str | None) -> TruePairs:
         for key, cells in table.rows.items()
     ]
     found = [
-        TruePair(source=folder / filled(path, row, SOURCE), truth=folder / filled(path, row, edit))
+        TruePair(
+            source=folder / filled(path, row, SOURCE),
+            truth=folder / filled(path, row, edit),
+            cells=row.cells,
+        )
         for row in rows
         if far_enough(path, row, edit)
     ]

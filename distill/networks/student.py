@@ -56,10 +56,10 @@ class StudentFacts:
     inputs: roles in the order of the channels; target: the role it was taught. resolution: height of the training
     images in px, and width, where they are no squares. data_digest: of the recipe of its data. selected_by: the
     scorer that chose its pairs, as the recipe names it, empty where none did. generator: the teacher. val_fraction,
-    seed: the split into trained and held-out. kimg: thousands of samples seen. perceptual: features of that loss.
-    scores: on held-out. attributes: what an edit may name, in the order of the network's labels; conditions: the
-    changes that an edit may ask for, with their ranges, in the order of its planes; edit: what it does where it is
-    told nothing else.
+    seed: the split into trained and held-out. kimg: thousands of samples seen. init: the file that it began from,
+    whose samples are not counted. perceptual: features of that loss. scores: on held-out. attributes: what an edit
+    may name, in the order of the network's labels; conditions: the changes that an edit may ask for, with their
+    ranges, in the order of its planes; edit: what it does where it is told nothing else.
     """
 
     task: Text | None = None
@@ -73,6 +73,7 @@ class StudentFacts:
     val_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
     seed: int | None = None
     kimg: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    init: Text | None = None
     preset: Text | None = None
     perceptual: Text | None = None
     scores: dict[Name, Number] = field(default_factory=dict)

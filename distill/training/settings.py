@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 
 from distill.errors import DistillError
+from distill.files import path_text
 from distill.schema import Frozen, first_problem
 
 Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
@@ -75,3 +77,8 @@ def parse_changes(texts: tuple[str, ...]) -> dict[str, object]:
             raise DistillError(f"--set {text[:80]!r}: NAME=VALUE is needed, such as batch=16")
         changes[name] = value
     return changes
+
+
+def init_name(file: Path | None) -> str | None:
+    """Return the name of the file that a run began from, as its students tell it; None where it began from none."""
+    return None if file is None else path_text(file.resolve().name)[:300]

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from comparisons import BRIGHT, DARK, SIDE, BrightnessJudge, lit_face, write_faces, write_student
+from comparisons import (
+    BRIGHT,
+    DARK,
+    SIDE,
+    BrightnessJudge,
+    lit_face,
+    write_cyclegan,
+    write_faces,
+    write_student,
+)
 from PIL import Image
 
 from distill.attributes.judge import Judge
@@ -265,3 +274,76 @@ def test_true_pairs_add_the_distance_to_the_truth(tmp_path: Path, capsys) -> Non
     assert "L1 to truth" in (tmp_path / "out" / "comparison.md").read_text()
     assert run([*map(str, truth), "--labels", "x.csv"]) == 2
     assert "--labels goes with PHOTOS" in capsys.readouterr().err
+
+
+def write_swaps(folder: Path) -> Path:
+    """True pairs of both genders; the judge takes all sources for men, as the table does not."""
+    write_faces(folder, range(50, 130, 5))
+    lines = ["source,sex_changed,sex"]
+    for place, level in enumerate(range(50, 130, 5)):
+        Image.fromarray(lit_face(level + 60)).save(folder / f"{level}-other.png")
+        lines.append(f"{level}.png,{level}-other.png,{('male', 'female')[place % 2]}")
+    (folder / "pairs.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_people_of_both_genders_each_get_the_other_one(tmp_path: Path, capsys) -> None:
+    pairs = write_swaps(tmp_path / "pairs")
+    run_of = write_cyclegan(tmp_path / "cg", ("men", "women"))
+
+    def rows(out: str, *more: str) -> dict:
+        given = ["compare", "--truth", pairs, "--column", "sex_changed", "--out", tmp_path / out, *FAST,
+                 "--align", "none", "--size", "64"]  # fmt: skip
+        for name, what in (("CycleGAN", ""), ("CycleGAN a/b", ":a2b"), ("CycleGAN b/a", ":b2a")):
+            given += ["--method", f"{name}={run_of}{what}"]
+        assert run([*map(str, given), *more, "--json"]) == 0, capsys.readouterr().err
+        return json.loads(capsys.readouterr().out)
+
+    found = rows("both")
+    listed = json.loads((tmp_path / "both" / "photos.json").read_text())
+    assert [face["way"] for face in listed["faces"]] == [1, -1] * 8
+    assert found["rows"]["copy the input"]["success"] == 0.5
+    folders = {name: next((tmp_path / "both" / "methods").glob(f"{name}-????????????"))
+               for name in ("CycleGAN", "CycleGAN-a-b", "CycleGAN-b-a")}  # fmt: skip
+    for place, level in enumerate(range(50, 130, 5)):
+        drawn, forth, back = ((folder / f"{level}.png").read_bytes() for folder in folders.values())
+        assert drawn == (forth, back)[place % 2] != (back, forth)[place % 2]
+
+    one = rows("women", "--edit", "gender=female")
+    assert one["faces"] == 8
+    assert one["left_out"] == {"the source has gender=female already": 8}
+    assert one["rows"]["CycleGAN"]["l1_to_truth"] == one["rows"]["CycleGAN a/b"]["l1_to_truth"]
+
+
+def test_a_table_of_pairs_with_an_unknown_word_is_refused(tmp_path: Path, capsys) -> None:
+    pairs = write_swaps(tmp_path / "pairs")
+    table = pairs / "pairs.csv"
+    table.write_text(table.read_text().replace(",male", ",m"))
+    given = [
+        "compare",
+        "--truth",
+        pairs,
+        "--column",
+        "sex_changed",
+        "--out",
+        tmp_path / "out",
+        *FAST,
+        "--size",
+        "64",
+    ]
+    assert run([*map(str, given)]) == 2
+    assert "sex is 'm'; known are female, male" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_training_that_began_from_another_file_says_so(tmp_path: Path, capsys) -> None:
+    photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
+    whole, begun = write_student(tmp_path / "a"), write_student(tmp_path / "b", seed=1, init="parent.pth")
+    facts = compared(capsys, photos, out, "--method", f"a={whole}", "--method", f"b={begun}")
+    assert facts["rows"]["a"]["training_began_from"] is None
+    assert facts["rows"]["b"]["training_began_from"] == "parent.pth"
+    table = (out / "comparison.md").read_text().splitlines()
+    cells = {name: next(line for line in table if line.startswith(f"| {name} ")) for name in "ab"}
+    assert "2,000 + init" in cells["b"]
+    assert "2,000" in cells["a"]
+    assert "init" not in cells["a"]

@@ -238,6 +238,7 @@ def test_a_published_generator_is_a_start_and_its_channels_are_checked(
     assert distill(["train-pix2pix", "--data", str(data), *start]) == 0
     student = load_student(out / "student.safetensors")
     assert student.architecture == architecture
+    assert student.facts.init == six.name
     wanted = dict(create(architecture, seed=0).named_parameters())
     for name, tensor in student.network.named_parameters():
         torch.testing.assert_close(tensor, wanted[name], atol=1e-6, rtol=0, msg=name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ VALUES: Mapping[str, Mapping[str, int]] = {
 OTHER_VALUES: Mapping[str, int] = {"yes": 1, "no": -1}  # of any other attribute
 SAID = {"yes": 1, "true": 1, "1": 1, "no": -1, "false": -1, "0": -1}  # in tables of labels
 COLUMNS = {"older": "age=older", "younger": "age=younger"}  # of true pairs
+NAMED_TOO = {
+    "gender": ("gender", "sex")
+}  # columns of a table of true pairs that say the attribute of the source
 SWAPS = ("sex", "gender")  # in the name of a column of true pairs: each face goes to the other side
 
 Floats = NDArray[np.floating]
@@ -58,6 +62,11 @@ class AskedEdit:
             else f"{self.attribute}: {self.value}"
         )
 
+    @property
+    def of_person(self) -> str:
+        """The wish behind "the same person": ", older", " with apparent gender female"."""
+        return f", {self.wish}" if self.attribute in (None, "age") else f" with {self.wish}"
+
     def word(self, way: int) -> str:
         """Say the edit that moves the score this way: gender=female for 1."""
         values = VALUES.get(self.attribute or "", OTHER_VALUES)
@@ -86,6 +95,27 @@ def edit_of_column(column: str) -> AskedEdit:
     if any(word in column.lower().split("_") for word in SWAPS):
         return AskedEdit(column, "gender", "other", 0)
     return AskedEdit(column, None, column, 0)
+
+
+def ways_by_table(edit: AskedEdit, rows: Sequence[Mapping[str, str]], table: Path) -> list[int] | None:
+    """Tell by the labels of true pairs' sources which way the edit of each goes: to the other side.
+
+    None where the table has no column of the attribute, and for ages. Raises DistillError for a word that is none of
+    its values.
+    """
+    attribute = edit.attribute
+    names = NAMED_TOO.get(attribute or "", (attribute,))
+    column = next((name for name in names if name in rows[0]), None)
+    if attribute in (None, "age") or column is None:
+        return None
+    values = VALUES.get(attribute or "", SAID)
+    found = []
+    for cells in rows:
+        text = cells[column].lower()
+        if text not in values:
+            raise DistillError(f"{table}: {column} is {text[:40]!r}; known are {', '.join(values)}")
+        found.append(-values[text])
+    return found
 
 
 def has_value(edit: AskedEdit, kind: Kind, scores_N: Floats) -> list[bool | None]:

@@ -46,12 +46,16 @@ from distill.files import file_sha256
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CutPhoto:
-    """One photograph, cut: `pixels` [size, size, 3], the face in them, and the true edit cut alike."""
+    """One photograph, cut: `pixels` [size, size, 3], the face in them, and the true edit cut alike.
+
+    `has`: the edit's value already; `way`: of its score; None where labels do not say it.
+    """
 
     photo: Path
     pixels: Pixels
     face: Face
     has: bool | None = None
+    way: int | None = None
     truth_file: Path | None = None
     truth: Pixels | None = None
 
@@ -117,7 +121,7 @@ def _cut_all(
 ) -> tuple[list[CutPhoto], Counter[str]]:
     """Cut the photographs of the plan; whatever is not cut is counted by its reason."""
     places = plan.to_cut()
-    cuts, left_out = [], Counter[str]()
+    cuts, left_out = [], Counter[str](plan.left_out)
     for at, found in zip(places, _cuts([plan.photos[at] for at in places], size, plan.align), strict=True):
         if isinstance(found, SkippedPhoto):
             left_out[found.reason] += 1
@@ -127,6 +131,7 @@ def _cut_all(
                 replace(
                     _aligned(found, size),
                     has=plan.has[at] if plan.has else None,
+                    way=plan.ways[at] if plan.ways else None,
                     truth_file=truth,
                     truth=_true_cut(truth, found, size, plan.align) if truth else None,
                 )
@@ -187,6 +192,8 @@ def _cuts(files: Sequence[Path], size: int, align: Alignment) -> Iterator[FaceCu
 
 def _ways(plan: PhotoPlan, cuts: list[CutPhoto], judge: Judge) -> list[int]:
     """The way of each face's score; where no labels say it, `cuts` get to know who has the edit's value."""
+    if plan.ways is not None:
+        return [cut.way for cut in cuts if cut.way is not None]
     attribute = plan.edit.attribute
     asks = attribute is not None and (not plan.edit.way if plan.truths else plan.has is None)
     if not asks or not cuts:

@@ -38,7 +38,8 @@ class ComparedMethod:
     """One row: `draw` edits faces, `identity` says what its pictures depend on, beside the photographs.
 
     `size`: px of its own, None for any. `few`: it is slow and gets a part of the photographs. `samples`, `minutes`:
-    of its training. `selected_by`: what its file says of the scorer that chose its data; None: not known.
+    of its training, `init`: the file that this began from. `selected_by`: what its file says of the scorer that chose
+    its data; None: not known.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ComparedMethod:
     how: str = ""  # its pictures are timed as they are made
     samples: float | None = None
     minutes: float | None = None
+    init: str | None = None
     selected_by: Mapping[str, str] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     check: Callable[[Sequence[FrozenFace]], None] = lambda faces: None
@@ -123,6 +125,7 @@ def _student(method: NamedMethod, drawer: StudentDrawer) -> ComparedMethod:
         time=drawer.time,
         samples=None if facts.kimg is None else 1000 * facts.kimg,
         minutes=run_minutes(student.path.parent, facts.kimg),
+        init=facts.init,
         selected_by=facts.selected_by,
         facts={
             "file": path_text(student.path, line=False),

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from distill.attributes.judge import Judge
 from distill.errors import DistillError
-from distill.evaluation.comparison.edits import AskedEdit, edit_of_column, labelled_value, parse_edit
+from distill.evaluation.comparison.edits import (
+    AskedEdit,
+    edit_of_column,
+    labelled_value,
+    parse_edit,
+    ways_by_table,
+)
 from distill.evaluation.comparison.request import Alignment, CompareRequest
 from distill.evaluation.student_scores import evenly
-from distill.evaluation.true_pairs import read_true_pairs
+from distill.evaluation.true_pairs import LEAST_YEARS, read_true_pairs
 from distill.faces.decode import PhotoError, photo_size
 from distill.faces.find import find_photos
 from distill.files import file_sha256, path_text
 from distill.progress import plural
+from distill.schema import canonical_json
 from distill.shards.images.labels import read_labels
 
 LEAST_EDITED, LEAST_REAL = 4, 8  # photographs: halves of them still have pairs, those of the real ones too
@@ -27,7 +35,8 @@ LEAST_EDITED, LEAST_REAL = 4, 8  # photographs: halves of them still have pairs,
 class PhotoPlan:
     """What is cut. `has`: which photographs have the edit's value, by labels; None where the scorer says so.
 
-    `truths`: of each photograph, in comparisons with true pairs. `real`: of a folder of their own.
+    `truths`: of each photograph, in comparisons with true pairs; `ways`: of its score, None where no table says it.
+    `real`: of a folder of their own. `left_out`: pairs that are not compared, by the reason.
     """
 
     edit: AskedEdit
@@ -36,6 +45,8 @@ class PhotoPlan:
     has: Sequence[bool | None] | None = None
     real: Sequence[Path] | None = None
     truths: Sequence[Path] | None = None
+    ways: Sequence[int] | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
     align: Alignment = "ffhq"
     limit: int | None = None
 
@@ -58,7 +69,10 @@ class PhotoPlan:
     def counts(self) -> str:
         """How many photographs there are of either kind, in words."""
         if self.truths is not None:
-            return plural(self.count, "true pair")
+            ways = Counter(self.ways[at] for at in self.to_cut()) if self.ways else {}
+            each = [f"{count} to {self.edit.word(way)}" for way, count in sorted(ways.items())]
+            others = [f"{count} left out: {why}" for why, count in self.left_out.items()]
+            return ", ".join([plural(self.count, "true pair"), *each, *others])
         if self.has is None:
             return f"{plural(len(self.photos), 'photograph')}; the scorer says which have {self.edit.text} already"
         edited = sum(self.has[at] is False for at in self.to_cut())
@@ -107,19 +121,38 @@ def _plan_truth(request: CompareRequest, judge: Judge) -> PhotoPlan:
     said = request.edit if request.edit and "=" in request.edit else None
     found = read_true_pairs(request.truth, request.column or (None if said else request.edit))
     edit = parse_edit(said) if said else edit_of_column(found.edit)
+    ways = ways_by_table(edit, [pair.cells for pair in found.pairs], found.table)
+    fit = [at for at in range(len(found.pairs)) if not ways or edit.way in (0, ways[at])]
+    if not fit:
+        raise DistillError(f"{path_text(found.table)}: every source has {edit.text} already: none is to edit")
+    pairs = [found.pairs[at] for at in fit]
+    left_out = {
+        f"less than {LEAST_YEARS:g} years apart": found.too_close,
+        f"the source has {edit.text} already": len(found.pairs) - len(pairs),
+    }
     plan = PhotoPlan(
         edit=edit,
-        photos=[pair.source for pair in found.pairs],
-        truths=[pair.truth for pair in found.pairs],
+        photos=[pair.source for pair in pairs],
+        truths=[pair.truth for pair in pairs],
+        ways=[ways[at] for at in fit] if ways else None,
+        left_out={why: count for why, count in left_out.items() if count},
         asked={},
         align=request.align,
         limit=request.limit,
     )
     check_names(plan.photos)
     if request.align == "none":
-        check_one_size([path for pair in found.pairs for path in (pair.source, pair.truth)])
-    swaps = edit.attribute is not None and not edit.way
-    return replace(plan, asked=_asked(request, plan, judge if swaps else None))
+        check_one_size([path for pair in pairs for path in (pair.source, pair.truth)])
+    by_scorer = edit.attribute is not None and not edit.way and ways is None
+    if by_scorer and edit.attribute not in judge.scorer.kinds:
+        raise DistillError(
+            f"{path_text(found.table)}: no column {edit.attribute}, and the scorer {judge.name} does not tell it:"
+            " add the column, or another --scorer"
+        )
+    asked = _asked(request, plan, judge if by_scorer else None)
+    if plan.ways is not None:
+        asked["labels_sha256"] = hashlib.sha256(canonical_json(list(plan.ways)).encode()).hexdigest()
+    return replace(plan, asked=asked)
 
 
 def _files(folder: Path, out: Path) -> list[Path]:

@@ -133,7 +133,7 @@ class ComparisonReport:
             return []
         return [
             "Images seen and minutes are those of the training that made the file, as it and the log beside it say;"
-            " what it began from is not counted."
+            " + init: what it began from (--init), where the file tells that, is not counted."
         ]
 
     def facts(self) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class ComparisonReport:
         key = hashlib.sha256("".join([*hashes, f"{self.seed} {len(photos)}"]).encode()).hexdigest()[:16]
         return ab_page(
             title=f"Blind comparison: {self.edit.wish}",
-            question=f"Which picture is the better edit? It should show the same person, {self.edit.wish}.",
+            question=f"Which picture is the better edit? It should show the same person{self.edit.of_person}.",
             key=key,
             methods=[result.row.name for result in compared],
             photos=photos,

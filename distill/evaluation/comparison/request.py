@@ -71,10 +71,8 @@ def parse_methods(texts: Sequence[str]) -> tuple[NamedMethod, ...]:
             raise DistillError(
                 f"--method {text[:80]!r}: NAME=WHAT is needed, such as student=gender-swap or inverted=portraits:w+"
             )
-        if len(name) > LONGEST_NAME or re.search(r"[\x00-\x1f\x7f|/]", name):
-            raise DistillError(
-                f"--method {text[:80]!r}: a name has at most {LONGEST_NAME} letters, no / and no |"
-            )
+        if len(name) > LONGEST_NAME or re.search(r"[\x00-\x1f\x7f|]", name):
+            raise DistillError(f"--method {text[:80]!r}: a name has at most {LONGEST_NAME} letters, and no |")
         if name.casefold() in (COPIED, REAL):
             raise DistillError(
                 f"--method {text[:80]!r}: a row of that name is in every table: choose another"

@@ -35,6 +35,7 @@ class ComparedRow:
     time: ImageTime = field(default_factory=lambda: ImageTime(None, ""))
     samples: float | None = None
     minutes: float | None = None
+    init: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self, features: str) -> dict[str, Any]:
@@ -54,6 +55,7 @@ class ComparedRow:
             "milliseconds_per_image": {"value": self.time.milliseconds, "how": self.time.how},
             "training_images": self.samples,
             "training_minutes": self.minutes,
+            "training_began_from": self.init,
             **self.facts,
         }
 

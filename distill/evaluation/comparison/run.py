@@ -167,6 +167,7 @@ class Comparison:
             time=store.image_time(method.how),
             samples=method.samples,
             minutes=method.minutes,
+            init=method.init,
             facts={"method_sha256": store.key},
         )
         return MethodResult(method=method, row=row, pictures={face.name: store.path(face) for face in faces})

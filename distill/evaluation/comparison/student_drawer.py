@@ -15,16 +15,14 @@ from distill.errors import DistillError
 from distill.evaluation.comparison.edits import AskedEdit
 from distill.evaluation.comparison.photo_list import FrozenFace
 from distill.evaluation.comparison.request import CompareRequest
+from distill.evaluation.comparison.ways import Told, told_by_way
 from distill.evaluation.times import student_time
 from distill.faces.alignment import Pixels
 from distill.files import path_text
-from distill.networks.student import Student, load_student, student_file
-from distill.networks.student_kinds import kind_of_file
+from distill.networks.student import Student, load_student
 from distill.pixels import to_float
 from distill.timing import ImageTime
-from distill.weights.by_name import path_by_name
 from distill.weights.checkpoint import file_sha256
-from distill.weights.state_files import read_state
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,57 +66,44 @@ class StudentDrawer:
 
 
 def open_student(
-    source: str, request: CompareRequest, edit: AskedEdit, *, own: str | None = None, reverse: bool = False
+    source: str,
+    request: CompareRequest,
+    edit: AskedEdit,
+    *,
+    own: str | None = None,
+    reverse: bool | None = None,
 ) -> StudentDrawer:
-    """Load a student, of a CycleGAN's run in `reverse` the second translator.
+    """Load a student; of a CycleGAN's run the translator that `reverse` names, None: the one that fits the face.
 
     A student that makes several changes is told the `edit`, or its `own` name for it. Raises DistillError for a
     student of two inputs, and for an edit that it does not know.
     """
-    words = edits_for(source, edit, own, reverse=reverse)
-    translators = {}
-    for way, text in words.items():
-        student = load_student(
-            source,
-            device=request.device,
-            precision=request.precision,
-            norm_statistics=request.norm_statistics,
-            reverse=reverse,
-            edit=text,
-        )
-        if student.input_count > 1:
-            raise DistillError(
-                f"{path_text(student.path)}: it takes two faces; this table is of edits of one"
-            )
-        translators[way] = make_translator(student, style=None, size=None, batch=request.batch)
-    some = next(iter(translators.values()))
+    told = told_by_way(source, edit, own=own, reverse=reverse)
+    loaded = {each: _translator(source, request, each) for each in dict.fromkeys(told.values())}
+    students = sorted((each.student for each in loaded.values()), key=lambda student: student.edit)
+    some = next(iter(loaded.values()))
     identity = {
-        "sha256": file_sha256(some.student.path),
+        "sha256": sorted({file_sha256(student.path) for student in students}),
         "size": some.size,
         "precision": some.student.precision,
         "norm_statistics": some.student.norm_statistics,
-        "edits": sorted({each.student.edit for each in translators.values()} - {""}),
+        "edits": [student.edit for student in students if student.edit],
     }
-    same = len(set(words.values())) == 1
-    ways = (-1, 0, 1)
-    return StudentDrawer(translators=dict.fromkeys(ways, some) if same else translators, identity=identity)
+    # A student that makes one change alone is asked no way.
+    of_way = {way: loaded[each] for way, each in told.items()}
+    ways = of_way if len(loaded) > 1 else dict.fromkeys((-1, 0, 1), some)
+    return StudentDrawer(translators=ways, identity=identity)
 
 
-def edits_for(source: str, edit: AskedEdit, own: str | None, *, reverse: bool) -> dict[int, str | None]:
-    """Say for each way of a score what a student is told; nothing where it makes one change alone.
-
-    Raises DistillError where its `own` word is given and it takes none, and where it makes several changes and the
-    comparison says none.
-    """
-    path = student_file(path_by_name(source, "student"), reverse=reverse)
-    if kind_of_file(read_state(path)).with_edit is None:
-        if own is not None:
-            raise DistillError(f"{path_text(path)}: it makes one change alone: leave out :{own}")
-        return {edit.way: None}
-    if own is not None:
-        return {edit.way: own}
-    if edit.attribute is None:
-        raise DistillError(
-            f"{path_text(path)}: it must be told what to change: add it, as in FILE:gender=female"
-        )
-    return {way: edit.word(way) for way in ([edit.way] if edit.way else [1, -1])}
+def _translator(source: str, request: CompareRequest, told: Told) -> Translator:
+    student = load_student(
+        source,
+        device=request.device,
+        precision=request.precision,
+        norm_statistics=request.norm_statistics,
+        reverse=told.reverse,
+        edit=told.edit,
+    )
+    if student.input_count > 1:
+        raise DistillError(f"{path_text(student.path)}: it takes two faces; this table is of edits of one")
+    return make_translator(student, style=None, size=None, batch=request.batch)

@@ -61,8 +61,8 @@ def columns_of(
         ("identity to truth ↓", _measure(IDENTITY_TO_TRUTH)),
         ("no face ↓", _share(NO_FACE)),
         ("ms an image", lambda row: milliseconds_text(row.time.milliseconds)),
-        ("images seen", lambda row: DASH if row.samples is None else f"{row.samples:,.0f}"),
-        ("minutes", lambda row: DASH if row.minutes is None else f"{row.minutes:,.0f}"),
+        ("images seen", lambda row: _trained(row, row.samples)),
+        ("minutes", lambda row: _trained(row, row.minutes)),
     ]
 
 
@@ -154,6 +154,11 @@ def _kernel(row: ComparedRow) -> str:
     value, half = THOUSAND * row.distance.value, THOUSAND * row.distance.half_width
     digits = 0 if half >= 10 else 1
     return f"{value:.{digits}f} ± {half:.{digits}f}"
+
+
+def _trained(row: ComparedRow, value: float | None) -> str:
+    """Write what its own training took; "+ init" where that began from another file."""
+    return DASH if value is None else f"{value:,.0f}{' + init' if row.init else ''}"
 
 
 def _three(value: float) -> str:

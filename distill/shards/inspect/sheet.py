@@ -108,6 +108,24 @@ def write_line(
     pen.text(corner, line, fill=ink, font=font)
 
 
+def wrapped(text: str, room: int, *, size: int) -> list[str]:
+    """Break a text into lines of at most `room` px of DejaVu Sans: at spaces, and within a word that is longer."""
+    font, lines = text_font(size)[0], [""]
+    for word in in_font(text).split():
+        joined = f"{lines[-1]} {word}".strip()
+        if font.getlength(joined) <= room:
+            lines[-1] = joined
+            continue
+        lines += [word] if lines[-1] else []
+        lines[-1] = word
+        while len(lines[-1]) > 1 and font.getlength(lines[-1]) > room:
+            fit = next(
+                n for n in range(len(lines[-1]), 0, -1) if n == 1 or font.getlength(lines[-1][:n]) <= room
+            )
+            lines[-1:] = [lines[-1][:fit], lines[-1][fit:]]
+    return lines
+
+
 def in_font(text: str) -> str:
     """Put "?" for each character that DejaVu Sans has not."""
     known = text_font(13)[1]

@@ -20,6 +20,7 @@ from distill.training.cyclegan.step import A2B, B2A, CycleGANStep
 from distill.training.page import BASELINES
 from distill.training.pictures import Numbers, grid, in_parts, spread, to_batch
 from distill.training.position import RunPosition
+from distill.training.settings import init_name
 from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 
 SHOWN = 8  # pictures of each domain
@@ -155,6 +156,7 @@ class CycleGANWatch:
 
     def _facts(self, way: Way, position: RunPosition) -> StudentFacts:
         height, width = self.plan.data.sides
+        settings = self.plan.settings
         return StudentFacts(
             task=way.name,
             inputs=(way.source.name,),
@@ -165,6 +167,7 @@ class CycleGANWatch:
             val_fraction=self.plan.settings.val_fraction,
             seed=self.plan.seed,
             kimg=position.samples / 1000,
+            init=init_name(settings.init if way.key == "a2b" else settings.init_b),
             preset=self.plan.preset,
             scores=self.scores.get(way.key, {}),
         )

@@ -29,6 +29,7 @@ from distill.training.pix2pix.samples import SampleSheet, title_of
 from distill.training.pix2pix.settings import Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep, split_roles
 from distill.training.position import RunPosition, kimg_text
+from distill.training.settings import init_name
 from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 
 LAST, BEST, SCORES = "student.safetensors", "student-best.safetensors", "scores.json"
@@ -191,6 +192,7 @@ def student_facts(plan: Plan, step: Pix2PixHDStep) -> StudentFacts:
         generator=generator.get("name") if isinstance(generator, Mapping) else None,
         val_fraction=plan.settings.val_fraction,
         seed=plan.seed,
+        init=init_name(plan.settings.init),
         preset=plan.preset,
         perceptual=step.features.name,
         conditions=plan.data.conditions,

@@ -18,6 +18,7 @@ from distill.pixels import encode_png, to_numpy, to_uint8
 from distill.training.page import BASELINES
 from distill.training.pictures import Numbers, grid, in_parts, spread, to_batch
 from distill.training.position import RunPosition
+from distill.training.settings import init_name
 from distill.training.stargan.data import LabelledPictures, changed_labels, names_of
 from distill.training.stargan.settings import StarGANSettings
 from distill.training.stargan.step import StarGANStep
@@ -182,6 +183,7 @@ class StarGANWatch:
             val_fraction=self.plan.settings.val_fraction,
             seed=self.plan.seed,
             kimg=position.samples / 1000,
+            init=init_name(self.plan.settings.init),
             preset=self.plan.preset,
             scores=self._mean(),
             attributes=self.plan.data.attributes,

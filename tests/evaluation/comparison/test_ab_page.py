@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,3 +66,48 @@ def test_the_page_needs_nothing_else_and_names_no_method_in_its_text() -> None:
     assert all(image.startswith("data:image/png") for photo in facts["photos"] for image in photo["outputs"])
     assert "mine" not in page.replace(data[0], "")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Presses keys and opens files; at last runs the page's script once more, as a reload does.
+PERSON = """<script>
+const press = key => document.dispatchEvent(new KeyboardEvent("keydown", {key, cancelable: true}));
+for (const key of ["1", "2", " ", "1", "Backspace"]) press(key);
+const saved = JSON.stringify({comparison: data.key, choices: answers()});
+press("2");
+at("show").click();
+const rows = [...at("wins").rows].map(row => [...row.cells].map(cell => cell.textContent));
+const facts = {pressed: [...choices], count: at("count").textContent, rows};
+choices = [];
+restore(new File([saved], "a.json")).then(() => restore(new File(["{}"], "b.json"))).then(() => {
+  Object.assign(facts, {restored: choices, told: at("told").textContent});
+  const again = document.createElement("script");
+  const text = document.scripts[1].textContent;
+  again.textContent = `(() => { ${text} facts.reloaded = choices; })();`;
+  document.body.append(again);
+  document.title = JSON.stringify(facts);
+});
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the page in")
+def test_choices_outlive_a_reload_and_come_back_from_a_file(tmp_path: Path) -> None:
+    page = tmp_path / "ab.html"
+    page.write_text(make_page().replace("</body>", f"{PERSON}</body>"))
+    assert CHROMIUM is not None
+    told = subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+         "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
+        capture_output=True, check=True, timeout=120, text=True,
+    )  # fmt: skip
+    title = re.search("<title>(.*?)</title>", told.stdout)
+    assert title, told.stderr
+    assert title[1].startswith("{"), told.stdout[:2000]
+    facts = json.loads(html.unescape(title[1]))
+    assert facts["pressed"] == ["left", "right", "tie", "right"]
+    assert facts["restored"] == facts["reloaded"] == ["left", "right", "tie"]
+    assert facts["count"] == "4 of 12 judged"
+    assert facts["told"] == "b.json holds no choices of this comparison."
+    assert all(any(cell not in "0" for cell in row[2:5]) for row in facts["rows"])
+    totals = [[int(cell) for cell in row[2:5]] for row in facts["rows"] if row[1] == "all others"]
+    assert [sum(column) for column in zip(*totals, strict=True)] == [3, 3, 2]

@@ -1,0 +1,83 @@
+"""What a student is told for each way of a score: which change, or which of a CycleGAN's two translators.
+
+A way is 1 or -1, as in `AskedEdit`: towards female and older, or towards male and younger; 0: no scorer tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.errors import DistillError
+from distill.evaluation.comparison.edits import VALUES, AskedEdit
+from distill.files import path_text
+from distill.networks.student import IN_RUN_REVERSE, load_student, student_file
+from distill.networks.student_kinds import kind_of_file
+from distill.weights.by_name import path_by_name
+from distill.weights.state_files import read_state
+
+FORTH = "a2b.safetensors"  # of a CycleGAN's run
+# Words in the names of a CycleGAN's domains, beside the values of an edit.
+SAME_AS = {
+    **dict.fromkeys(("women", "woman", "females"), "female"),
+    **dict.fromkeys(("men", "man", "males"), "male"),
+    **dict.fromkeys(("old", "over", "from"), "older"),
+    **dict.fromkeys(("young", "under"), "younger"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a student is told: an `edit`, None where it makes one change alone; `reverse`: the second translator."""
+
+    edit: str | None = None
+    reverse: bool = False
+
+
+def told_by_way(source: str, edit: AskedEdit, *, own: str | None, reverse: bool | None) -> dict[int, Told]:
+    """Say for each way of the faces what a student is told.
+
+    `own`: the user's word for its edit. `reverse` None: the user named no translator of a CycleGAN, so each face gets
+    the one whose target is what that face should become. Raises DistillError where `own` is given to a student of
+    one change, where it makes several and the comparison says none, and where a CycleGAN's domains do not tell.
+    """
+    folder = path_by_name(source, "student")
+    path = student_file(folder, reverse=bool(reverse))
+    ways = [edit.way] if edit.way or edit.attribute is None else [1, -1]
+    if kind_of_file(read_state(path)).with_edit is None:
+        if own is not None:
+            raise DistillError(f"{path_text(path)}: it makes one change alone: leave out :{own}")
+        if reverse is None and path.name == FORTH and (folder / IN_RUN_REVERSE).is_file():
+            return _translators(folder, edit, ways)
+        return {way: Told(reverse=bool(reverse)) for way in ways}
+    if own is not None:
+        return {way: Told(edit=own) for way in ways}
+    if edit.attribute is None:
+        raise DistillError(
+            f"{path_text(path)}: it must be told what to change: add it, as in FILE:gender=female"
+        )
+    return {way: Told(edit=edit.word(way)) for way in ways}
+
+
+def _translators(run: Path, edit: AskedEdit, ways: list[int]) -> dict[int, Told]:
+    """Choose the translator of a CycleGAN for each way, by the names of its domains."""
+    targets = {reverse: load_student(run, reverse=reverse).facts.target or "" for reverse in (False, True)}
+    found = {way_of_domain(edit, target): Told(reverse=reverse) for reverse, target in targets.items()}
+    missing = [way for way in ways if way not in found]
+    if missing:
+        wanted = edit.text if edit.attribute is None else " or ".join(map(edit.word, missing))
+        raise DistillError(
+            f"{path_text(run)}: its domains {' and '.join(targets.values())} do not tell which translator makes"
+            f" {wanted}: add :a2b or :b2a"
+        )
+    return {way: found[way] for way in ways}
+
+
+def way_of_domain(edit: AskedEdit, name: str) -> int | None:
+    """Tell by the name of a domain which way a score goes towards it; None where it says nothing, or both."""
+    values: Mapping[str, int] = VALUES.get(edit.attribute or "", {})
+    words = re.findall(r"[a-z]+", name.lower())
+    ways = {values[SAME_AS.get(word, word)] for word in words if SAME_AS.get(word, word) in values}
+    return ways.pop() if len(ways) == 1 else None
