@@ -90,7 +90,7 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     request = TranslateRequest(all_faces=all_faces, face_index=face_index or 0, **given)
     photos = find_photos(request.photos, request.out)
     ready = open_translator(request)
-    options.tell(ready.student.notes(ready.size, chosen=request.size is not None))
+    options.tell(ready.notes(chosen=request.size is not None))
     if ready.student.facts.task == "drawing-to-face" and request.align != "none":
         options.tell(
             ["faces are looked for; of drawings in which none is found take the middle by --align none"]

@@ -14,6 +14,7 @@ from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.decode import read_photo
 from distill.faces.photos import cut_largest_face, middle_cut, photo_detector
+from distill.networks.edits import conditions_text
 from distill.networks.student import Student
 from distill.pixels import to_float, to_numpy, to_uint8
 from distill.progress import command_text
@@ -48,6 +49,16 @@ class Translator:
         if self.student.facts.inputs == ("target",):
             return ("source",)
         return self.student.facts.inputs or ("photo", "style")[: self.student.input_count]
+
+    def notes(self, *, chosen: bool) -> list[str]:
+        """What its user may not expect, at a size that was `chosen` or not."""
+        student = self.student
+        lines = student.notes(self.size, chosen=chosen)
+        if student.facts.conditions and not student.edit and not self.along:
+            lines.append(
+                f"told to change nothing; --edit may say {conditions_text(student.facts.conditions)}"
+            )
+        return lines
 
     def inputs(self, face: Pixels) -> list[Pixels]:
         """The images of one sample in the order of `roles`: the style where a role is called so, else last."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from distill.devices import Precision
 from distill.errors import DistillError
@@ -31,6 +32,7 @@ from distill.files import path_text
 from distill.metrics.features import Features, load_features
 from distill.networks.perceptual import PerceptualFeatures, default_perceptual, load_perceptual
 from distill.networks.student import NormStatistics, Student, StudentFacts, load_student
+from distill.shards.changes import measured_attributes, read_changes
 from distill.shards.dataset import TripletDataset
 from distill.shards.split import split_rows
 from distill.stylegan2.generator import Generator
@@ -84,6 +86,7 @@ class StudentEvaluation:
     judging: FaceJudging
     teacher: Generator | str
     out: Path
+    changes: NDArray[np.float32] | None  # [n, K], what each row asks for
     noun = "image"
     files = ("evaluation.md", "evaluation.json", "samples.png")
 
@@ -127,6 +130,7 @@ class StudentEvaluation:
             ("data", f"{path_text(self.request.data)} (digest {self.dataset.digest})"),
             ("roles", f"{' + '.join(inputs)} -> {target}, {side} px{other}"),
             ("rows", f"{self.count} ({self.choice.part}: {self.choice.why})"),
+            *([("changes", "as measured, row by row")] if self.changes is not None else []),
         ]
 
     def run(
@@ -166,6 +170,7 @@ class StudentEvaluation:
             features=self.features,
             faces=self.judging.scores,
             face_rows=request.faces,
+            changes=self.changes,
             batch=request.batch,
             advance=advance,
         )
@@ -212,6 +217,7 @@ def prepare(request: EvaluateRequest) -> StudentEvaluation:
         ),
         teacher=open_teacher(dataset.recipe, request.teacher, device),
         out=out,
+        changes=asked_changes(student, dataset),
     )
 
 
@@ -226,6 +232,23 @@ def open_data(folder: Path, student: Student) -> TripletDataset:
         dataset = TripletDataset(folder, roles=roles, resolution=side)
     student.architecture.check_sides(side, side)
     return dataset
+
+
+def asked_changes(student: Student, dataset: TripletDataset) -> NDArray[np.float32] | None:
+    """Return what each row asks of a student of any strength that has no edit: its measured changes, in units.
+
+    None for another student, and for data without measured changes. Raises DistillError where one is missing.
+    """
+    names, conditions = measured_attributes(dataset.recipe), student.facts.conditions
+    if student.edit or not names or not conditions:
+        return None
+    missing = [condition.name for condition in conditions if condition.name not in names]
+    if missing:
+        raise DistillError(
+            f"{path_text(dataset.folder)}: no measured change of {missing[0]}, which the student was taught; it has"
+            f" {', '.join(names)}: --edit says what to change instead"
+        )
+    return read_changes(dataset)[:, [names.index(condition.name) for condition in conditions]]
 
 
 def choose_rows(facts: StudentFacts, dataset: TripletDataset) -> RowChoice:

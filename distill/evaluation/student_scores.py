@@ -62,14 +62,15 @@ def score_student(
     features: Features | None,
     faces: FaceScores | None = None,
     face_rows: int = 0,
+    changes: NDArray[np.float32] | None = None,
     batch: int = 8,
     advance: Callable[[int], object] = lambda rows: None,
 ) -> Evaluation:
     """Score `student` on rows of `dataset`, whose roles are the inputs in order and last the target.
 
-    `face_rows`: of so many rows, evenly spread, the faces are compared too. `advance` hears of rows
-    done. Raises DistillError where the images do not fit the student, ShardCorrupt by name for a
-    broken shard.
+    `face_rows`: of so many rows, evenly spread, the faces are compared too. `changes` [n, K]: what each row of the
+    data set asks of a student of any strength, in units. `advance` hears of rows done. Raises DistillError where the
+    images do not fit the student, ShardCorrupt by name for a broken shard.
     """
     if not len(rows):
         raise DistillError(f"{dataset.folder}: no row to evaluate on")
@@ -82,7 +83,7 @@ def score_student(
     for first in range(0, len(rows), batch):
         part = rows[first : first + batch]
         inputs, target = read_rows(dataset, part, student.device)
-        images = answers(student, inputs)
+        images = answers(student, inputs, None if changes is None else torch.from_numpy(changes[part]))
         for name, scores in columns.items():
             scores.add(images[name], target)
         pixels = {name: to_numpy(to_uint8(image)) for name, image in {**images, TARGET: target}.items()}
@@ -117,10 +118,10 @@ def baselines(inputs: int) -> tuple[str, ...]:
     return (STUDENT, COPY, MEAN) if inputs > 1 else (STUDENT, COPY)
 
 
-def answers(student: Student, inputs_NCHW: Tensor) -> dict[str, Tensor]:
+def answers(student: Student, inputs_NCHW: Tensor, changes_NK: Tensor | None = None) -> dict[str, Tensor]:
     """What the student and each baseline make of the inputs [N, 3k, H, W]: name -> [N, 3, H, W]."""
     found = {
-        STUDENT: student(inputs_NCHW),
+        STUDENT: student(inputs_NCHW, changes_NK),
         COPY: copy_content(inputs_NCHW),
         MEAN: mean_of_inputs(inputs_NCHW),
     }

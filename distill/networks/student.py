@@ -24,7 +24,6 @@ from distill.networks.edits import (
     EditAttribute,
     EditCondition,
     choices_text,
-    conditions_text,
     edit_text,
     parse_edit,
 )
@@ -140,8 +139,6 @@ class Student:
         lines, trained = list(self.about_edit), self.facts.resolution
         if self.architecture.norm == "batch" and self.facts == StudentFacts():
             lines.append(PUBLIC_STATISTICS[self.norm_statistics])
-        if size is not None and self.facts.conditions and not self.edit:
-            lines.append(f"told to change nothing; --edit may say {conditions_text(self.facts.conditions)}")
         if size is not None and trained is not None and trained != size:
             lines.append(f"the student was trained at {trained} px and now runs at {size}")
         elif size is not None and trained is None and not chosen:
@@ -149,11 +146,12 @@ class Student:
         return lines
 
     @torch.inference_mode()
-    def __call__(self, images_NCHW: Tensor) -> Tensor:
+    def __call__(self, images_NCHW: Tensor, changes_NK: Tensor | None = None) -> Tensor:
         """Translate images [N, C, H, W] in [-1, 1], from any device: float32 [N, 3, H, W] on the student's.
 
-        The inputs of a sample are joined along C, in the order of `facts.inputs`. Raises DistillError for another
-        shape, and for sides that the network's halvings do not divide.
+        The inputs of a sample are joined along C, in the order of `facts.inputs`. `changes_NK`: of each image, not
+        those of the edit, in the units and the order of `facts.conditions`; nothing holds them to the ranges. Raises
+        DistillError for another shape, and for sides that the network's halvings do not divide.
         """
         if images_NCHW.ndim != 4:
             raise DistillError(f"images [N, C, H, W] are needed, not {list(images_NCHW.shape)}")
@@ -162,8 +160,19 @@ class Student:
         x = images_NCHW.to(self.device, torch.float32, memory_format=torch.channels_last)
         dtype = DTYPES[self.precision]
         with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not torch.float32):
-            y: Tensor = self.network(x)
+            y: Tensor = self.network(x, *([] if changes_NK is None else [self._scaled(changes_NK)]))
         return y.float()
+
+    def _scaled(self, changes_NK: Tensor) -> Tensor:
+        """Divide changes by their ranges. Raises DistillError where there are not as many as conditions."""
+        highs = torch.tensor([condition.high for condition in self.facts.conditions])
+        if not len(highs):
+            raise DistillError(f"{self.path}: this student makes no change of any strength")
+        if changes_NK.ndim != 2 or changes_NK.shape[1] != len(highs):
+            raise DistillError(
+                f"{self.path}: changes [N, {len(highs)}] are needed, not {list(changes_NK.shape)}"
+            )
+        return (changes_NK.cpu().float() / highs).to(self.device)
 
 
 def shape_of(network: nn.Module) -> StudentShape:

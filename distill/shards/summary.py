@@ -136,7 +136,9 @@ def several_text(edit: Mapping[str, Any]) -> str:
     attributes, at_once = edit.get("attributes"), edit.get("at_once")
     several = isinstance(attributes, list | tuple) and len(attributes) > 1
     how_many = f", up to {value_text(at_once)} at a time" if several else ""
-    reach = f"strengths in ±{value_text(edit.get('strength'))} along {', '.join(named)}"
+    strength = edit.get("strength")
+    most = f"{strength:g}" if isinstance(strength, int | float) else value_text(strength)
+    reach = f"strengths in ±{most} along {', '.join(named)}"
     return f"{value_text(attributes)}{how_many}: {reach}"
 
 

@@ -37,7 +37,7 @@ def test_pairs_go_through_every_command(
     out = tmp_path / "pairs"
     assert generate(tiny_weights, out, "--n", "10", *colours, "--dry-run") == 0
     plan = capsys.readouterr().out
-    assert "red, green, up to 2 at a time: strengths in ±3.0 along more-red, more-green" in plan
+    assert "red, green, up to 2 at a time: strengths in ±3 along more-red, more-green" in plan
     assert not out.exists()
     assert generate(tiny_weights, out, "--n", "10", *colours) == 0
     assert "10 pairs in 3 shards" in capsys.readouterr().out
@@ -50,7 +50,7 @@ def test_pairs_go_through_every_command(
     told = capsys.readouterr().out
     assert "red: asked of " in told
     page, card = (out / "inspect.html").read_text(), (out / "README.md").read_text()
-    for words in ("<h2>Changes</h2>", "asked green ", "measured in red, green"):
+    for words in ("<h2>Changes</h2>", "measured red ", "measured in red, green"):
         assert words in page
     assert "## Changes" in card
     assert told.split("asked for them:\n")[1].split("page  ")[0] in card
