@@ -70,9 +70,7 @@ def score_photos(
     sheet = ContactSheet([*translate.roles, "output", *beside])
     rows: list[PhotoRow] = []
     skipped = list(photos.left_out)
-    for some in batches_of_cuts(
-        cut_photos(photos.files, photo_detector(), size=translate.size), translate.batch
-    ):
+    for some in _batches(cut_photos(photos.files, photo_detector(), size=translate.size), translate.batch):
         cuts = [cut for cut in some if isinstance(cut, FaceCut)]
         skipped += [cut for cut in some if isinstance(cut, SkippedPhoto)]
         pixels, seen = [cut.pixels for cut in cuts], [face_in_cut(cut, translate.size) for cut in cuts]
@@ -121,7 +119,7 @@ def _last_row(cut: FaceCut, faces: FaceScores) -> PhotoRow:
     )
 
 
-def batches_of_cuts(photos: Iterator[PhotoCuts], batch: int) -> Iterator[list[FaceCut | SkippedPhoto]]:
+def _batches(photos: Iterator[PhotoCuts], batch: int) -> Iterator[list[FaceCut | SkippedPhoto]]:
     """Gather one outcome a photo; the cuts keep their whole photos, so few at a time."""
     waiting: list[FaceCut | SkippedPhoto] = []
     for found in photos:

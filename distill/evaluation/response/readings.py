@@ -1,6 +1,6 @@
 """Draw each face with every amount of every attribute, and read what came of it.
 
-cut_photos ─► the student, told one amount after another (batches of faces) ─► scorers, descriptor, detector
+cut_photos ─► the student, all amounts of a face in batches ─► scorers, descriptor, detector
 N faces, K attributes, P pictures of a face: the first with change 0, then the other amounts of each attribute.
 """
 
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.editing.translator import Translator
-from distill.evaluation.photo_scores import batches_of_cuts
 from distill.evaluation.response.judges import ResponseJudges
 from distill.evaluation.student_scores import evenly
 from distill.faces.alignment import Floats, Pixels
@@ -30,27 +29,19 @@ AMOUNTS = 7  # of an attribute, evenly spread over its range; the middle one is 
 MIDDLE = AMOUNTS // 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class AskedAmount:
-    """A picture that is asked for: `place` of the attribute among the conditions, and how much, in its unit."""
-
-    place: int
-    amount: float
-
-
 def amounts_of(condition: EditCondition) -> list[float]:
     """Return AMOUNTS changes from `low` to `high`, to three decimals."""
     values = np.linspace(condition.low, condition.high, AMOUNTS).round(3).clip(condition.low, condition.high)
     return [float(value) for value in values + 0.0]  # no -0
 
 
-def asked_amounts(conditions: Sequence[EditCondition]) -> list[AskedAmount]:
-    """List the P pictures of a face; the one of change 0 comes first and once."""
-    asked = [AskedAmount(place=0, amount=0.0)]
+def asked_changes(conditions: Sequence[EditCondition]) -> NDArray[np.float32]:
+    """Return the changes [P, K] that are asked of a face; the one of no change comes first and once."""
+    count = len(conditions)
+    changes_PK = np.zeros((1 + count * (AMOUNTS - 1), count), np.float32)
     for place, condition in enumerate(conditions):
-        amounts = amounts_of(condition)
-        asked += [AskedAmount(place=place, amount=amounts[at]) for at in range(AMOUNTS) if at != MIDDLE]
-    return asked
+        changes_PK[places_of(place), place] = amounts_of(condition)
+    return changes_PK
 
 
 def places_of(place: int) -> list[int]:
@@ -127,26 +118,18 @@ def read_faces(
 
     Raises NothingWorked where no photo shows a face, DistillError where memory ends.
     """
-    student = translate.student
-    conditions = student.facts.conditions
-    asked = asked_amounts(conditions)
-    told = [student.edited(f"{conditions[each.place].name}={each.amount:+.12g}") for each in asked]
+    changes_PK = asked_changes(translate.student.facts.conditions)
     shown = {photos.files[at] for at in evenly(len(photos.files), SHOWN)}
     readings: list[FaceReading] = []
     skipped = list(photos.left_out)
-    for some in batches_of_cuts(
-        cut_photos(photos.files, photo_detector(), size=translate.size), translate.batch
-    ):
-        cuts = [cut for cut in some if isinstance(cut, FaceCut)]
-        skipped += [cut for cut in some if isinstance(cut, SkippedPhoto)]
-        drawn = [replace(translate, student=each)([cut.pixels for cut in cuts]) for each in told]
-        for row, cut in enumerate(cuts):
-            pictures = [images[row] for images in drawn]
+    for found in cut_photos(photos.files, photo_detector(), size=translate.size):
+        skipped += [cut for cut in found if isinstance(cut, SkippedPhoto)]
+        for cut in (cut for cut in found if isinstance(cut, FaceCut)):
+            pictures = translate([cut.pixels] * len(changes_PK), changes_PK)
             reading = meter(cut, face_in_cut(cut, translate.size), pictures)
             keeps = cut.photo in shown or not readings
             readings.append(replace(reading, pictures=[cut.pixels, *pictures]) if keeps else reading)
-            advance(1)
-        advance(len(some) - len(cuts))
+        advance(1)
     if not readings:
         raise no_face(len(photos.files), skipped)
     return readings, skipped

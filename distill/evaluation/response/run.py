@@ -25,7 +25,13 @@ from distill.evaluation.photos import prepare as prepare_photos
 from distill.evaluation.report import EvaluationReport, page
 from distill.evaluation.response.judges import ResponseJudges, open_response_judges
 from distill.evaluation.response.pictures import draw_response, draw_strips
-from distill.evaluation.response.readings import AMOUNTS, FaceReading, ResponseMeter, read_faces
+from distill.evaluation.response.readings import (
+    AMOUNTS,
+    FaceReading,
+    ResponseMeter,
+    asked_changes,
+    read_faces,
+)
 from distill.evaluation.response.summary import BAND, AttributeResponse, known, mean_of, summarise
 from distill.evaluation.response.tables import amounts_table, digits, drift_table, response_table
 from distill.evaluation.student import default_out
@@ -66,8 +72,7 @@ class ResponseEvaluation:
 
     def notes(self) -> list[str]:
         """What a user may not expect of the student on photos."""
-        told = self.student.edited(f"{self.student.facts.conditions[0].name}=0")
-        return told.notes(self.translate.size, chosen=False)
+        return self.student.notes(self.translate.size, chosen=False)
 
     def facts(self) -> dict[str, Any]:
         """What is measured."""
@@ -77,7 +82,7 @@ class ResponseEvaluation:
             "task": student.facts.task,
             "kimg": student.facts.kimg,
             "count": self.count,
-            "amounts": AMOUNTS,
+            "asked": asked_changes(student.facts.conditions).round(3).tolist(),
             "resolution": self.translate.size,
             "scorers": self.judges.facts(student.facts.selected_by),
             "not_read": list(self.judges.unknown),
@@ -175,7 +180,7 @@ def zero_note(zero: Mapping[str, float | None], faces: int) -> str:
 
 
 def row_json(reading: FaceReading) -> dict[str, Any]:
-    """One face as plain values; the pictures in the order of the P that `asked_amounts` lists."""
+    """One face as plain values; the pictures in the order of `asked_changes`."""
     return {
         **json_paths(photo=reading.photo),
         "before": {name: known(value) for name, value in reading.before.items()},
