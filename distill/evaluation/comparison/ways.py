@@ -77,10 +77,9 @@ def _told(edit: AskedEdit, way: int, conditions: Sequence[EditCondition]) -> Tol
         return Told(edit=edit.word(way))
     change = way * min(YEARS, condition.high)
     less = f", all that it was taught of {YEARS:g}" if condition.high < YEARS else ""
-    return Told(
-        edit=f"{AGE}={change:+g}",
-        note=f"told {AGE}={change:+g} {condition.unit} for {edit.word(way)}{less}; RUN:{AGE}={way * 10:+g} tells another",
-    )
+    told = f"{AGE}={change:+g}"
+    note = f"told {told} {condition.unit} for {edit.word(way)}{less}; RUN:{AGE}={way * 10:+g} tells another"
+    return Told(edit=told, note=note)
 
 
 def _translators(run: Path, edit: AskedEdit, ways: list[int]) -> dict[int, Told]:
