@@ -31,8 +31,9 @@ def make_conditioned(
     conditions: Sequence[EditCondition] = CONDITIONS,
 ) -> Student:
     """Write a student into the folder of a run, and load it."""
+    inputs = 3 + len(conditions)
     shape = Architecture(
-        inputs=3 + len(conditions),
+        inputs=inputs,
         ngf=4,
         downsamplings=1,
         blocks=1,
