@@ -35,6 +35,7 @@ ABOUT = {
     distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
     distill train-pix2pix --data runs/demo --set ngf=48 --set lean=true --out runs/wider
     distill train-pix2pix --data runs/drawings --reverse --out runs/drawing-to-face
+    distill train-pix2pix --data runs/attributes --out runs/edits     # many edits: translate --edit age=+20,smile=1
     """,
     "stargan": """Train a StarGAN: one network that puts several attributes of a picture on or off, from labels alone.
 

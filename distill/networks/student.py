@@ -123,7 +123,7 @@ class Student:
         return self.input_channels // RGB
 
     def edited(self, edit: str) -> Student:
-        """Return the same network with another edit, such as "age=+20,smile=1"; no file of it is read again.
+        """Return the same network with another edit, such as "age=+20,smile=1"; its file is not read again.
 
         Raises DistillError, starting with the path, for a student that makes one change alone, and as `parse_edit`
         for what it does not know, or was not taught as much of.

@@ -64,12 +64,10 @@ def check_batch(batch: int) -> None:
         raise DistillError(f"batch {batch} cannot be split over {world_size()} processes: choose a multiple")
 
 
-def check_norm(norm: str, device: str) -> None:
+def check_norm(norm: str, device: str, *, advice: str = "take --norm instance, or one process") -> None:
     """Refuse batch normalisation over several processes on CPUs, where PyTorch cannot share its statistics."""
     if norm == "batch" and world_size() > 1 and not device.startswith("cuda"):
-        raise DistillError(
-            "batch normalisation over several processes needs GPUs: take --norm instance, or one process"
-        )
+        raise DistillError(f"batch normalisation over several processes needs GPUs: {advice}")
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:

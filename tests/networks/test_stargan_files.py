@@ -100,6 +100,17 @@ def test_each_mistake_is_one_line_that_names_what_is_known(run: Path, tmp_path: 
     assert "makes one change alone: leave out --edit gender=male" in refusal(plain, "gender=male")
 
 
+def test_another_edit_of_a_loaded_student(run: Path) -> None:
+    first = load_student(run, edit="gender=male,age=70")
+    other = first.edited("gender=female,age<50")
+    assert torch.equal(other(IMAGES), load_student(run, edit="gender=female,age<50")(IMAGES))
+    assert (first.edit, other.edit) == ("gender=male,age=70", "gender=female,age<50")
+    with pytest.raises(
+        DistillError, match=r"stargan\.safetensors: --edit hair=blond: this student does not know"
+    ):
+        first.edited("hair=blond")
+
+
 def test_a_file_may_bring_its_edit(tmp_path: Path, generator: StarGANGenerator) -> None:
     path = tmp_path / "younger.safetensors"
     save_student(path, generator, StudentFacts(attributes=ATTRIBUTES, edit="gender=male,age<50"))

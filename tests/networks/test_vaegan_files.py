@@ -71,6 +71,15 @@ def test_an_edit_adds_differences_of_means(
     assert student.edit == edit
 
 
+def test_another_edit_of_a_loaded_student_leaves_the_first_as_it_was(file: Path) -> None:
+    first = load_student(file, edit="gender=female")
+    made = first(IMAGES)
+    other = first.edited("age=70")
+    assert torch.equal(other(IMAGES), load_student(file, edit="age=70")(IMAGES))
+    assert torch.equal(first(IMAGES), made)
+    assert not torch.equal(other(IMAGES), made)
+
+
 def test_a_file_may_bring_its_edit(tmp_path: Path, network: VAEGANAutoencoder) -> None:
     save_student(
         tmp_path / "f.safetensors", network, StudentFacts(attributes=ATTRIBUTES, edit="gender=female")

@@ -32,7 +32,8 @@ def make_step(plan: Plan) -> Pix2PixHDStep:
     inputs, conditions = len(dataset.roles) - 1, plan.data.conditions
     init = read_init(settings.init, 3 * inputs, len(conditions)) if settings.init else None
     architecture = init.architecture if init else settings.architecture(inputs, len(conditions))
-    processes.check_norm(architecture.norm, plan.device)
+    how = {"advice": "take one process"} if conditions else {}  # they need batch normalisation
+    processes.check_norm(architecture.norm, plan.device, **how)
     architecture.check_sides(dataset.resolution, dataset.resolution)
     name = default_perceptual() if settings.perceptual == "auto" else settings.perceptual
     features = load_perceptual(name, vgg19_file=settings.vgg19, device=plan.device)
