@@ -79,13 +79,14 @@ def open_response_judges(source: str, conditions: Sequence[EditCondition], *, de
     Raises DistillError where one is not there, and where no attribute of the student can be read.
     """
     first = open_judge(source, device=device)
-    by_score = {name: first for name in first.scorer.names if not name.endswith("_spread")}
-    left = [condition.name for condition in conditions if condition.name not in by_score]
-    if known := tuple(name for name in left if name in SCORES):
-        scorer = open_scorer(BUILTIN, known, device=device)
-        hashes = open_judge(BUILTIN, device=device).hashes | {scorer.sha256}
-        second = Judge(name=BUILTIN, scorer=scorer, hashes=hashes)
-        by_score |= dict.fromkeys(known, second)
+    given = [name for name in first.scorer.names if not name.endswith("_spread")]
+    left = [condition.name for condition in conditions if condition.name not in given]
+    known = [name for name in left if name in SCORES]
+    by_score = dict.fromkeys(given, first)
+    if known and first.name == BUILTIN:
+        by_score = dict.fromkeys((*given, *known), _builtin((*given, *known), device))
+    elif known:
+        by_score |= dict.fromkeys(known, _builtin(tuple(known), device))
     unknown = [name for name in left if name not in known]
     if len(unknown) == len(conditions):
         raise DistillError(
@@ -95,3 +96,10 @@ def open_response_judges(source: str, conditions: Sequence[EditCondition], *, de
     asked = [condition.name for condition in conditions if condition.name in by_score]
     others = [name for name in by_score if name not in asked]
     return ResponseJudges(by_score={name: by_score[name] for name in (*asked, *others)}, unknown=unknown)
+
+
+def _builtin(scores: tuple[str, ...], device: str) -> Judge:
+    """Open the built-in scorer for these scores."""
+    scorer = open_scorer(BUILTIN, scores, device=device)
+    hashes = open_judge(BUILTIN, device=device).hashes | {scorer.sha256}
+    return Judge(name=BUILTIN, scorer=scorer, hashes=hashes)
