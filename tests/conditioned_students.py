@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from distill.networks.conditioned import ConditionedGenerator
-from distill.networks.edits import condition_of
+from distill.networks.edits import EditCondition, condition_of
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.student import Student, StudentFacts, load_student, save_student
 
@@ -21,10 +23,23 @@ FACTS = StudentFacts(
 )
 
 
-def make_conditioned(folder: Path, *, enhancers: int = 0, scale: float = 4.0) -> Student:
+def make_conditioned(
+    folder: Path,
+    *,
+    enhancers: int = 0,
+    scale: float = 4.0,
+    conditions: Sequence[EditCondition] = CONDITIONS,
+) -> Student:
     """Write a student into the folder of a run, and load it."""
+    inputs = 3 + len(conditions)
     shape = Architecture(
-        inputs=6, ngf=4, downsamplings=1, blocks=1, norm="batch", enhancers=enhancers, local_blocks=1
+        inputs=inputs,
+        ngf=4,
+        downsamplings=1,
+        blocks=1,
+        norm="batch",
+        enhancers=enhancers,
+        local_blocks=1,
     )
     network = create(shape, seed=0)
     with torch.no_grad():
@@ -32,7 +47,8 @@ def make_conditioned(folder: Path, *, enhancers: int = 0, scale: float = 4.0) ->
             parameter.mul_(scale)
         for seed in range(30):  # running means of such pictures
             random = torch.Generator().manual_seed(seed)
-            network(torch.rand(4, 6, 16, 16, generator=random) * 2 - 1)
+            network(torch.rand(4, inputs, 16, 16, generator=random) * 2 - 1)
     folder.mkdir(parents=True, exist_ok=True)
-    save_student(folder / "student.safetensors", ConditionedGenerator(network, torch.zeros(3)), FACTS)
+    conditioned = ConditionedGenerator(network, torch.zeros(len(conditions)))
+    save_student(folder / "student.safetensors", conditioned, replace(FACTS, conditions=tuple(conditions)))
     return load_student(folder)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
                    " pairs that change people both ways, one side.")  # fmt: skip
 @click.option("--method", "methods", multiple=True, type=options.TEXT, metavar="NAME=WHAT",
               help="A student (name, run or file; of a CycleGAN's run the translator that fits the edit, or RUN:b2a;"
-                   " RUN:gender=female of a StarGAN or VAE/GAN), a latent edit (portraits:w, :w+, :pti, :encoder), or"
-                   " a folder of pictures.")  # fmt: skip
+                   " RUN:gender=female or RUN:age=+20 of one that makes several edits), a latent edit (portraits:w,"
+                   " :w+, :pti, :encoder), or a folder of pictures.")  # fmt: skip
 @click.option(
     "--labels", type=options.FILE, help="CSV of who has the attribute already.  [the scorer says so]"
 )

@@ -15,10 +15,11 @@ from distill.cli.tasks import all_recipes
 if TYPE_CHECKING:
     from distill.evaluation.photos import PhotosEvaluation
     from distill.evaluation.report import EvaluationReport
+    from distill.evaluation.response.run import ResponseEvaluation
     from distill.evaluation.student import StudentEvaluation
     from distill.evaluation.truth import TruthEvaluation
 
-    AnyEvaluation = StudentEvaluation | PhotosEvaluation | TruthEvaluation
+    AnyEvaluation = StudentEvaluation | PhotosEvaluation | ResponseEvaluation | TruthEvaluation
 
 
 @click.command("evaluate", short_help="Score a student beside two baselines, and time it.")
@@ -62,6 +63,8 @@ def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
     Of faces: is it the same person, how many change class (gender), how many years does the age move. Where --data is
     what the student was trained on, the rows held out from training count. --out gets evaluation.md, evaluation.json,
     samples.png. --photos measures faces alone, on photos (no target is needed): photos.md, photos.json, photos.png.
+    A student of measured changes that gets no --edit is asked for each attribute by seven amounts over its range,
+    and what a scorer sees change stands beside what was asked: response.md, response.json, response.png, strips.png.
     --truth measures the distance to true edits of the same faces: truth.md, truth.json, truth.png.
 
     \b
@@ -102,30 +105,26 @@ def prepare(
     """Make the request for a data set, for photos or for true pairs, and open what it names."""
     from distill.evaluation import photos as on_photos
     from distill.evaluation import truth as on_truth
+    from distill.evaluation.response import run as response
 
     check_choice(data, photos, truth, column)
     check_strength(strength, latent_edit)
     in_teacher: dict[str, Any] = {"latent_edit": latent_edit, "strength": strength}
+    of_data = {"--features": features != "auto", "--faces": faces is not None}
     if truth is not None:
         if style is not None:
             raise click.UsageError("--style goes with --photos: true pairs are of one face")
-        check_of_data({"--features": features != "auto", "--faces": faces is not None})
+        check_of_data(of_data)
         check_in_teacher("--truth", common["teacher"], latent_edit)
         on_pairs = on_truth.EvaluateTruthRequest(
             truth=truth, column=column, perceptual=perceptual, **in_teacher, **common
         )
         return on_truth.prepare(on_pairs, all_recipes())
     if photos is not None:
-        check_of_data(
-            {
-                "--features": features != "auto",
-                "--perceptual": perceptual != "auto",
-                "--faces": faces is not None,
-            }
-        )
+        check_of_data({**of_data, "--perceptual": perceptual != "auto"})
         check_in_teacher("--photos", common["teacher"], latent_edit)
         on_faces = on_photos.EvaluatePhotosRequest(photos=photos, style=style, **in_teacher, **common)
-        return on_photos.prepare(on_faces, all_recipes())
+        return response.prepare(on_faces, all_recipes())
     of_faces = {} if faces is None else {"faces": faces}
     return prepare_data(
         style, latent_edit, data=data, features=features, perceptual=perceptual, **of_faces, **common

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from distill.editing.strip import StripStudents, open_strip
 from distill.errors import DistillError
@@ -66,14 +67,20 @@ class Translator:
             return [face]
         return [self.style, face] if self.roles[0] == "style" else [face, self.style]
 
-    def __call__(self, faces: Sequence[Pixels]) -> list[Pixels]:
-        """Translate aligned faces or pictures [H, W, 3], `batch` at a time. Raises DistillError where memory ends."""
+    def __call__(
+        self, faces: Sequence[Pixels], changes_NK: NDArray[np.float32] | None = None
+    ) -> list[Pixels]:
+        """Translate aligned faces or pictures [H, W, 3], `batch` at a time. Raises DistillError where memory ends.
+
+        `changes_NK`: of each, in place of the edit of a student of any strength, in its units.
+        """
         found: list[Pixels] = []
         for start in range(0, len(faces), self.batch):
             samples = [np.stack(self.inputs(face)) for face in faces[start : start + self.batch]]
             images = to_float(torch.from_numpy(np.concatenate(samples)))  # [N * inputs, 3, H, W]
             joined = images.reshape(len(samples), -1, *self.sides)
-            found.extend(to_numpy(to_uint8(self._run(joined))))
+            some = None if changes_NK is None else torch.from_numpy(changes_NK[start : start + self.batch])
+            found.extend(to_numpy(to_uint8(self._run(joined, some))))
         return found
 
     def strips(self, faces: Sequence[Pixels]) -> list[list[Pixels]]:
@@ -82,9 +89,9 @@ class Translator:
         rows = [replace(self, student=student)(faces) for student in students]
         return [[row[place] for row in rows] for place in range(len(faces))]
 
-    def _run(self, images_NCHW: torch.Tensor) -> torch.Tensor:
+    def _run(self, images_NCHW: torch.Tensor, changes_NK: torch.Tensor | None) -> torch.Tensor:
         try:
-            return self.student(images_NCHW)
+            return self.student(images_NCHW, changes_NK)
         except torch.OutOfMemoryError as error:
             count = len(images_NCHW)
             advice = f"use --batch {count // 2}" if count > 1 else "use a smaller --size, or --device cpu"

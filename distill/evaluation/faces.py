@@ -13,6 +13,8 @@ from distill.attributes.open import BUILTIN
 from distill.errors import DistillError
 from distill.evaluation.student_scores import Evaluation
 from distill.faces.identity import SAME_PERSON
+from distill.networks.edits import changes_of, parse_edit
+from distill.networks.student import Student
 from distill.progress import plural
 
 Recipe = Mapping[str, Any]
@@ -39,6 +41,16 @@ class FaceJudging:
     def notes(self, recipe: Recipe | None, faces: int) -> list[str]:
         """Who judged, and how well a share of so many faces is known."""
         return [judge_note(self.judge, recipe), share_note(faces)] if self.judge else []
+
+
+def student_ways(student: Student) -> dict[str, int]:
+    """Return the scores that a student should raise (1) or lower (-1): by its task, or by the changes it was told."""
+    ways, conditions = wanted_ways({"task": student.facts.task}), student.facts.conditions
+    if not conditions or not student.edit:
+        return ways
+    changes = changes_of(conditions, parse_edit(student.edit))
+    told = {condition.name: change for condition, change in zip(conditions, changes, strict=True) if change}
+    return ways | {name: 1 if change > 0 else -1 for name, change in told.items()}
 
 
 def open_faces(recipe: Recipe, *, rows: int, scorer: str, device: str, reverse: bool = False) -> FaceJudging:
@@ -101,9 +113,9 @@ def face_notes(judging: FaceJudging, found: Evaluation, recipe: Recipe) -> list[
     return notes + judging.notes(recipe, found.face_rows)
 
 
-def judge_note(judge: Judge, recipe: Recipe | None) -> str:
-    """Say who judged, and whether that is whom the student was taught to please."""
-    who = f"Attributes: judged by the scorer {judge.name}"
+def judge_note(judge: Judge, recipe: Recipe | None, what: str = "Attributes") -> str:
+    """Say who judged `what`, and whether that is whom the student was taught to please."""
+    who = f"{what}: judged by the scorer {judge.name}"
     other = "; another judge: distill weights fetch face-api-age-gender, then --scorer face-api"
     if recipe is None:
         doubt = f", which the tasks of this package select with: see to another judge{other}"

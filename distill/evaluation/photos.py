@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distill.attributes.moves import wanted_ways
 from distill.devices import Precision
 from distill.editing.translator import Translator, make_translator
-from distill.evaluation.faces import FaceJudging, judging_by
+from distill.evaluation.faces import FaceJudging, judging_by, student_ways
 from distill.evaluation.in_teacher import EditInTeacher, open_latent_edit
 from distill.evaluation.photo_scores import PhotoEvaluation, score_photos
 from distill.evaluation.report import EvaluationReport, face_table, page, plain
@@ -23,7 +22,7 @@ from distill.faces.find import FoundPhotos, find_photos
 from distill.faces.photo_results import count_reasons, json_paths
 from distill.files import path_text
 from distill.generation.recipe import TaskRecipe
-from distill.networks.student import NormStatistics, load_student
+from distill.networks.student import NormStatistics, Student, load_student
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,28 +153,43 @@ class PhotosEvaluation:
         return notes
 
 
-def prepare(request: EvaluatePhotosRequest, recipes: Mapping[str, TaskRecipe]) -> PhotosEvaluation:
-    """Find the photos, load the student, who judges, and the teacher's edit where it is asked for.
-
-    `recipes` by task say what edit a student was distilled from. Raises DistillError for what is missing or does not
-    fit.
-    """
-    out = request.out or default_out(request.source)
-    found = find_photos([request.photos], out)
-    if request.limit is not None:
-        files = [found.files[place] for place in evenly(len(found.files), request.limit)]
-        found = replace(found, files=files)
-    student = load_student(
+def open_photo_student(request: EvaluatePhotosRequest) -> Student:
+    """Load the student with its edit. Raises DistillError for what is missing or does not fit."""
+    return load_student(
         request.source,
         device=request.device,
         precision=request.precision,
         norm_statistics=request.norm_statistics,
         edit=request.edit,
     )
+
+
+def chosen_photos(request: EvaluatePhotosRequest) -> FoundPhotos:
+    """Find the photos, at most `limit`, evenly spread. Raises DistillError where there are none."""
+    found = find_photos([request.photos], request.out or default_out(request.source))
+    if request.limit is None:
+        return found
+    files = [found.files[place] for place in evenly(len(found.files), request.limit)]
+    return replace(found, files=files)
+
+
+def prepare(
+    request: EvaluatePhotosRequest, student: Student, recipes: Mapping[str, TaskRecipe]
+) -> PhotosEvaluation:
+    """Find the photos, who judges, and the teacher's edit where it is asked for.
+
+    `recipes` by task say what edit a student was distilled from. Raises DistillError for what is missing or does not
+    fit.
+    """
+    found = chosen_photos(request)
     translate = make_translator(student, style=request.style, size=None, batch=request.batch)
-    ways = wanted_ways({"task": student.facts.task})
-    judging = judging_by(request.scorer, ways=ways, device=str(student.device))
+    judging = judging_by(request.scorer, ways=student_ways(student), device=str(student.device))
     edit = open_latent_edit(request, student, judging, recipes) if request.latent_edit else None
     return PhotosEvaluation(
-        request=request, translate=translate, found=found, judging=judging, latent_edit=edit, out=out
+        request=request,
+        translate=translate,
+        found=found,
+        judging=judging,
+        latent_edit=edit,
+        out=request.out or default_out(request.source),
     )

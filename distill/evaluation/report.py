@@ -41,7 +41,7 @@ FACE_MEASURES = {  # ending of a measure of a score: what it is
 TIMES = {STUDENT: "student", "teacher_edit": "teacher's edit", "embedding_and_edit": "embedding + edit"}
 
 Pixels = NDArray[np.uint8]
-ReportFiles = tuple[str, str, str]  # the page, the JSON, the picture
+ReportFiles = tuple[str, ...]  # the page, the JSON, the picture, and the figure where there is one
 MADE_BY = "evaluate"
 
 
@@ -204,19 +204,24 @@ def draw_samples(rows: Sequence[Mapping[str, Pixels]], *, note: str = "") -> Pix
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationReport:
-    """What an evaluation writes into its `files`: a page to read, JSON with everything, and a picture."""
+    """What an evaluation writes into its `files`: a page to read, JSON with everything, a picture, maybe a figure.
+
+    `figure`: a PNG.
+    """
 
     files: ReportFiles
     table: str
     facts: Mapping[str, Any]
     picture: Pixels
+    figure: bytes | None = None
 
     def json(self) -> str:
         return json.dumps(self.facts, indent=2, ensure_ascii=False)
 
     def write(self, outputs: OutputFolder) -> list[Path]:
         """Write the files into a folder of `report_folder`; return their paths."""
-        contents = (self.table.encode(), f"{self.json()}\n".encode(), encode_png(self.picture))
+        contents = [self.table.encode(), f"{self.json()}\n".encode(), encode_png(self.picture)]
+        contents += [self.figure] if self.figure else []
         return [outputs.write_file(data, name) for data, name in zip(contents, self.files, strict=True)]
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distill.attributes.moves import wanted_ways
 from distill.devices import Precision
 from distill.editing.translator import Translator, make_translator
 from distill.errors import DistillError
-from distill.evaluation.faces import FaceJudging, judging_by, share_note
+from distill.evaluation.faces import FaceJudging, judging_by, share_note, student_ways
 from distill.evaluation.in_teacher import EditInTeacher, open_latent_edit
+from distill.evaluation.pair_changes import PairChanges, changes_of_pairs
 from distill.evaluation.report import (
     COLUMNS,
     EvaluationReport,
@@ -75,6 +75,7 @@ class TruthEvaluation:
     judging: FaceJudging
     perceptual: PerceptualFeatures
     latent_edit: EditInTeacher | None
+    asked: PairChanges | None  # of a student of any strength without an edit
     out: Path
     noun = "pair"
     files = ("truth.md", "truth.json", "truth.png")
@@ -96,6 +97,7 @@ class TruthEvaluation:
             "kimg": student.facts.kimg,
             "truth": path_text(self.found.table, line=False),
             "edit": self.found.edit,
+            "asked": self.asked.facts() if self.asked else None,
             "count": self.count,
             "too_close": self.found.too_close,
             "resolution": self.translate.size,
@@ -112,6 +114,7 @@ class TruthEvaluation:
         return [
             ("student", f"{path_text(student.path)}{f', {student.change}' if student.change else ''}"),
             ("truth", f"{path_text(self.found.table)}, column {self.found.edit} ({self.count} pairs)"),
+            *([("asked", self.asked.line())] if self.asked else []),
             ("size", f"{self.translate.size} px, cut by the source's face"),
             ("scorer", self.judging.judge.name if self.judging.judge else "none"),
             *([("latent edit", self.latent_edit.line())] if self.latent_edit else []),
@@ -137,6 +140,7 @@ class TruthEvaluation:
             {name: TruthColumn(self.perceptual, device) for name in names},
             self.translate,
             self.judging.scores,
+            dict(zip(self.found.pairs, self.asked.changes, strict=True)) if self.asked else None,
         )
         embedded = {self.found.pairs[at] for at in evenly(self.count, LATENT_PAIRS)} if edit else set()
         for first in range(0, self.count, self.translate.batch):
@@ -186,6 +190,7 @@ class TruthEvaluation:
             notes.append(
                 f"{plural(self.found.too_close, 'pair')} left out: less than {LEAST_YEARS:g} years between the two"
             )
+        notes += self.asked.notes() if self.asked else []
         if self.judging.judge:
             notes += self.judging.notes(self.translate.student.facts.selected_by, counts[STUDENT])
         if self.latent_edit and LATENT_EDIT not in counts:
@@ -232,9 +237,10 @@ def prepare(request: EvaluateTruthRequest, recipes: Mapping[str, TaskRecipe]) ->
     if student.input_count > 1:
         raise DistillError(f"{student.path}: the student takes two faces; --truth is for edits of one")
     translate = make_translator(student, style=None, size=None, batch=request.batch)
-    judging = judging_by(
-        request.scorer, ways=wanted_ways({"task": student.facts.task}), device=str(student.device)
-    )
+    conditions = student.facts.conditions
+    asked = changes_of_pairs(found, conditions) if conditions and not student.edit else None
+    ways = student_ways(student) | ({asked.condition.name: asked.way} if asked and asked.way else {})
+    judging = judging_by(request.scorer, ways=ways, device=str(student.device))
     name = default_perceptual() if request.perceptual == "auto" else request.perceptual
     edit = open_latent_edit(request, student, judging, recipes) if request.latent_edit else None
     return TruthEvaluation(
@@ -244,5 +250,6 @@ def prepare(request: EvaluateTruthRequest, recipes: Mapping[str, TaskRecipe]) ->
         judging=judging,
         perceptual=load_perceptual(name, device=str(student.device)),
         latent_edit=edit,
+        asked=asked,
         out=request.out or default_out(request.source),
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.attributes.face_scores import TARGET, FaceScores
@@ -37,10 +38,19 @@ class TruthColumn:
 
 
 class TruthScores:
-    """What was found so far. `shown`: the pictures of each pair by name."""
+    """What was found so far. `shown`: the pictures of each pair by name.
 
-    def __init__(self, columns: dict[str, TruthColumn], translate: Translator, faces: FaceScores) -> None:
-        self.columns, self.translate, self.faces = columns, translate, faces
+    `changes`: what each pair asks of a student of any strength, [K], None where it has its edit.
+    """
+
+    def __init__(
+        self,
+        columns: dict[str, TruthColumn],
+        translate: Translator,
+        faces: FaceScores,
+        changes: Mapping[TruePair, NDArray[np.float32]] | None = None,
+    ) -> None:
+        self.columns, self.translate, self.faces, self.changes = columns, translate, faces, changes
         self.detector: PhotoDetector = photo_detector()
         self.shown: list[dict[str, Pixels]] = []
         self.without = 0
@@ -57,7 +67,8 @@ class TruthScores:
                 cuts.append((pair, cut_largest_face(pair.source, self.detector, size=size)))
             except PhotoError:
                 self.without += 1
-        outputs = self.translate([cut.pixels for _, cut in cuts])
+        changes = None if self.changes is None else np.array([self.changes[pair] for pair, _ in cuts])
+        outputs = self.translate([cut.pixels for _, cut in cuts], changes)
         for (pair, cut), output in zip(cuts, outputs, strict=True):
             face, truth = face_in_cut(cut, size), warp_quad(read_photo(pair.truth), cut.quad, size)
             images = {STUDENT: output, COPY: cut.pixels}

@@ -20,6 +20,7 @@ from comparisons import (
     write_faces,
     write_student,
 )
+from conditioned_students import make_conditioned
 from PIL import Image
 from torch import nn
 
@@ -363,3 +364,18 @@ def test_a_training_that_began_from_another_file_says_so(tmp_path: Path, capsys)
     assert "2,000 + init" in cells["b"]
     assert "2,000" in cells["a"]
     assert "init" not in cells["a"]
+
+
+def test_one_student_by_several_amounts(tmp_path: Path, capsys) -> None:
+    photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
+    make_conditioned(tmp_path / "run")
+    methods = {"all": f"{tmp_path / 'run'}", "some": f"{tmp_path / 'run'}:age=+5"}
+    given = [word for name, what in methods.items() for word in ("--method", f"{name}={what}")]
+    facts = compared(capsys, photos, out, *given, "--edit", "age=older", "--align", "none")
+    assert facts["methods"]["all"]["edits"] == ["age=+20"]
+    assert facts["methods"]["some"]["edits"] == ["age=+5"]
+    assert "all: told age=+20 years for age=older" in " ".join(facts["notes"])
+    assert "some: told" not in " ".join(facts["notes"])
+    name = next((out / "methods").glob("all-*/*.png")).name
+    one, other = (next((out / "methods").glob(f"{method}-*/{name}")).read_bytes() for method in methods)
+    assert one != other

@@ -39,7 +39,7 @@ class ComparedMethod:
 
     `size`: px of its own, None for any. `few`: it is slow and gets a part of the photographs. `samples`, `minutes`:
     of its training, `init`: the file that this began from. `selected_by`: what its file says of the scorer that chose
-    its data; None: not known.
+    its data; None: not known. `notes`: what a reader should know of it.
     """
 
     name: str
@@ -57,6 +57,7 @@ class ComparedMethod:
     init: str | None = None
     selected_by: Mapping[str, str] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
     check: Callable[[Sequence[FrozenFace]], None] = lambda faces: None
 
     def key(self, faces: Sequence[FrozenFace], photos: str) -> str:
@@ -127,6 +128,7 @@ def _student(method: NamedMethod, drawer: StudentDrawer) -> ComparedMethod:
         minutes=run_minutes(student.path.parent, facts.kimg),
         init=facts.init,
         selected_by=facts.selected_by,
+        notes=drawer.notes,
         facts={
             "file": path_text(student.path, line=False),
             "task": facts.task,

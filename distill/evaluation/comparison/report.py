@@ -96,6 +96,7 @@ class ComparisonReport:
             subset_note(self.rows),
             *fewer_note(self.rows, most),
             share_note(most),
+            *(f"{result.row.name}: {note}" for result in self.results for note in result.method.notes),
             *self._judged(),
             *self._scaled(),
             *self._timed(),

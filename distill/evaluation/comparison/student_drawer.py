@@ -34,6 +34,7 @@ class StudentDrawer:
 
     translators: Mapping[int, Translator]
     identity: Mapping[str, Any]
+    notes: Sequence[str] = ()
 
     @property
     def translate(self) -> Translator:
@@ -92,7 +93,8 @@ def open_student(
     # A student that makes one change alone is asked no way.
     of_way = {way: loaded[each] for way, each in told.items()}
     ways = of_way if len(loaded) > 1 else dict.fromkeys((-1, 0, 1), some)
-    return StudentDrawer(translators=ways, identity=identity)
+    notes = list(dict.fromkeys(each.note for each in told.values() if each.note))
+    return StudentDrawer(translators=ways, identity=identity, notes=notes)
 
 
 def _translator(source: str, request: CompareRequest, told: Told) -> Translator:

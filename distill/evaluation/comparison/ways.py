@@ -6,18 +6,21 @@ A way is 1 or -1, as in `AskedEdit`: towards female and older, or towards male a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import DistillError
 from distill.evaluation.comparison.edits import VALUES, AskedEdit
+from distill.evaluation.true_pairs import AGE
 from distill.files import path_text
+from distill.networks.edits import EditCondition
 from distill.networks.student import IN_RUN_REVERSE, load_student, student_file
 from distill.networks.student_kinds import kind_of_file
 from distill.weights.by_name import path_by_name
 from distill.weights.state_files import read_state
 
+YEARS = 20.0  # for older and younger: the least gap of the pairs of the tasks ageing and rejuvenation
 FORTH = "a2b.safetensors"  # of a CycleGAN's run
 # Words in the names of a CycleGAN's domains, beside the values of an edit.
 SAME_AS = {
@@ -30,10 +33,14 @@ SAME_AS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What a student is told: an `edit`, None where it makes one change alone; `reverse`: the second translator."""
+    """What a student is told: an `edit`, None where it makes one change alone; `reverse`: the second translator.
+
+    `note`: what a reader should know of it, empty where that is what the comparison asks.
+    """
 
     edit: str | None = None
     reverse: bool = False
+    note: str = ""
 
 
 def told_by_way(source: str, edit: AskedEdit, *, own: str | None, reverse: bool | None) -> dict[int, Told]:
@@ -46,7 +53,8 @@ def told_by_way(source: str, edit: AskedEdit, *, own: str | None, reverse: bool 
     folder = path_by_name(source, "student")
     path = student_file(folder, reverse=bool(reverse))
     ways = [edit.way] if edit.way or edit.attribute is None else [1, -1]
-    if kind_of_file(read_state(path)).with_edit is None:
+    kind = kind_of_file(read_state(path))
+    if kind.with_edit is None:
         if own is not None:
             raise DistillError(f"{path_text(path)}: it makes one change alone: leave out :{own}")
         if reverse is None and path.name == FORTH and (folder / IN_RUN_REVERSE).is_file():
@@ -58,7 +66,20 @@ def told_by_way(source: str, edit: AskedEdit, *, own: str | None, reverse: bool 
         raise DistillError(
             f"{path_text(path)}: it must be told what to change: add it, as in FILE:gender=female"
         )
-    return {way: Told(edit=edit.word(way)) for way in ways}
+    conditions = load_student(source).facts.conditions if kind.plain else ()
+    return {way: _told(edit, way, conditions) for way in ways}
+
+
+def _told(edit: AskedEdit, way: int, conditions: Sequence[EditCondition]) -> Told:
+    """Tell a student the word for an edit; one of any strength knows none for an age and is told years."""
+    condition = next((each for each in conditions if each.name == edit.attribute == AGE), None)
+    if condition is None:
+        return Told(edit=edit.word(way))
+    change = way * min(YEARS, condition.high)
+    less = f", all that it was taught of {YEARS:g}" if condition.high < YEARS else ""
+    told = f"{AGE}={change:+g}"
+    note = f"told {told} {condition.unit} for {edit.word(way)}{less}; RUN:{AGE}={way * 10:+g} tells another"
+    return Told(edit=told, note=note)
 
 
 def _translators(run: Path, edit: AskedEdit, ways: list[int]) -> dict[int, Told]:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 from comparisons import write_cyclegan
+from conditioned_students import make_conditioned
 
 from distill.errors import DistillError
 from distill.evaluation.comparison.edits import edit_of_column, parse_edit
-from distill.evaluation.comparison.ways import Told, told_by_way, way_of_domain
+from distill.evaluation.comparison.ways import YEARS, Told, told_by_way, way_of_domain
+from distill.networks.edits import condition_of
+from pipelines.ageing import RECIPE as AGEING
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,23 @@ def test_domains_that_say_nothing_must_be_chosen(tmp_path: Path) -> None:
     with pytest.raises(DistillError, match="makes grin: add :a2b or :b2a"):
         told_by_way(str(run), edit_of_column("grin"), own=None, reverse=None)
     assert told_by_way(str(run), edit_of_column("grin"), own=None, reverse=True) == {0: Told(reverse=True)}
+
+
+def test_a_student_of_any_strength_is_told_the_word_or_so_many_years(tmp_path: Path) -> None:
+    make_conditioned(tmp_path / "run")
+    make_conditioned(tmp_path / "short", conditions=(condition_of("age", "value", 15),))
+
+    def told(edit, run: str = "run", own: str | None = None):
+        return told_by_way(str(tmp_path / run), edit, own=own, reverse=None)
+
+    assert told(parse_edit("gender=female")) == {1: Told(edit="gender=female")}
+    assert told(parse_edit("smile=yes")) == {1: Told(edit="smile=yes")}
+    assert told(edit_of_column("sex_changed"))[-1] == Told(edit="gender=male")
+    (older,) = told(parse_edit("age=older")).values()
+    assert older.edit == "age=+20"
+    assert older.note == "told age=+20 years for age=older; RUN:age=+10 tells another"
+    (younger,) = told(parse_edit("age=younger"), "short").values()
+    assert younger.edit == "age=-15"
+    assert "all that it was taught of 20" in younger.note
+    assert told(parse_edit("age=older"), own="age=+7.5") == {1: Told(edit="age=+7.5")}
+    assert AGEING.select.min_gap == YEARS

@@ -1,0 +1,1 @@
+"""How a student of measured changes answers: what is asked of it beside what a scorer sees change."""
