@@ -53,10 +53,16 @@ class PairChanges:
 
     def line(self) -> str:
         """Say what is asked for people: `age, of each pair its own: +10 to +25 years`."""
-        low, high = float(self.told.min()), float(self.told.max())
-        condition = self.condition
-        said = condition.amount(low) if low == high else f"{low:+.3g} to {high:+.3g} {condition.unit}"
-        return f"{condition.name}, of each pair its own: {said}"
+        amounts = np.unique(self.told).tolist()
+        if len(amounts) < 3:
+            said = " or ".join(map(self.condition.amount, amounts))
+        else:
+            said = f"{amounts[0]:+.3g} to {amounts[-1]:+.3g} {self.condition.unit}"
+        return f"{self.condition.name}, of each pair its own: {said}"
+
+    def captions(self) -> list[str]:
+        """Say what the student is told of each pair: `age +20 years`."""
+        return [self.condition.text(float(amount)) or "no change" for amount in self.told]
 
     def notes(self) -> list[str]:
         """Say how many pairs ask for more than the student was taught."""

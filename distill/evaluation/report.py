@@ -193,12 +193,14 @@ def plain(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
-def draw_samples(rows: Sequence[Mapping[str, Pixels]], *, note: str = "") -> Pixels:
-    """Draw rows of images [H, W, 3], their names on top of the columns, a note below."""
+def draw_samples(
+    rows: Sequence[Mapping[str, Pixels]], *, note: str = "", captions: Sequence[str] | None = None
+) -> Pixels:
+    """Draw rows of images [H, W, 3], their names on top of the columns, a caption below each, a note at the end."""
     names = list(rows[0])
     sheet = ContactSheet(names, tile=shown_side(len(rows[0][names[0]])), width=0)
-    for row in rows:
-        sheet.add("", list(row.values()))
+    for row, caption in zip(rows, captions or [""] * len(rows), strict=True):
+        sheet.add(caption, list(row.values()))
     return sheet.draw(note)
 
 

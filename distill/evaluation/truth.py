@@ -5,7 +5,7 @@ read_true_pairs ─► the student, and the teacher's own edit where asked for �
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from distill.evaluation.report import (
 )
 from distill.evaluation.student import default_out
 from distill.evaluation.student_scores import COPY, LATENT_EDIT, SHOWN, STUDENT, evenly
-from distill.evaluation.true_pairs import LEAST_YEARS, TruePairs, read_true_pairs
+from distill.evaluation.true_pairs import LEAST_YEARS, TruePair, TruePairs, read_true_pairs
 from distill.evaluation.truth_scores import IDENTITY, TruthColumn, TruthScores
 from distill.files import path_text
 from distill.generation.recipe import TaskRecipe
@@ -178,8 +178,16 @@ class TruthEvaluation:
             picture=draw_samples(
                 [measured.shown[at] for at in places],
                 note=f"{plural(len(places), 'pair')}, evenly spread, not chosen",
+                captions=self._captions([measured.measured[at] for at in places]),
             ),
         )
+
+    def _captions(self, pairs: Sequence[TruePair]) -> list[str] | None:
+        """What each pair asks of a student that is told so, for the picture."""
+        if self.asked is None:
+            return None
+        told = dict(zip(self.found.pairs, self.asked.captions(), strict=True))
+        return [told[pair] for pair in pairs]
 
     def _notes(self, measured: TruthScores, counts: Mapping[str, int]) -> list[str]:
         """What a reader must know of the numbers."""

@@ -38,7 +38,7 @@ class TruthColumn:
 
 
 class TruthScores:
-    """What was found so far. `shown`: the pictures of each pair by name.
+    """What was found so far. `shown`: the pictures of each of the `measured` pairs by name.
 
     `changes`: what each pair asks of a student of any strength, [K], None where it has its edit.
     """
@@ -53,6 +53,7 @@ class TruthScores:
         self.columns, self.translate, self.faces, self.changes = columns, translate, faces, changes
         self.detector: PhotoDetector = photo_detector()
         self.shown: list[dict[str, Pixels]] = []
+        self.measured: list[TruePair] = []
         self.without = 0
 
     def counts(self) -> dict[str, int]:
@@ -79,6 +80,7 @@ class TruthScores:
                 column.pairs.add(as_batch(image), as_batch(truth))
                 column.faces.add_face(truth, face, {STUDENT: image})
             self.faces.add_face(cut.pixels, face, {**images, TARGET: truth})
+            self.measured.append(pair)
             self.shown.append({"content": cut.pixels, "output": output, "truth": truth})
 
 

@@ -367,7 +367,7 @@ def test_a_training_that_began_from_another_file_says_so(tmp_path: Path, capsys)
 
 
 def test_one_student_by_several_amounts(tmp_path: Path, capsys) -> None:
-    photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
+    photos, out = write_faces(tmp_path / "photos", range(60, 140, 5)), tmp_path / "out"
     make_conditioned(tmp_path / "run")
     methods = {"all": f"{tmp_path / 'run'}", "some": f"{tmp_path / 'run'}:age=+5"}
     given = [word for name, what in methods.items() for word in ("--method", f"{name}={what}")]

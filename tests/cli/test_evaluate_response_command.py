@@ -140,7 +140,7 @@ def test_each_true_pair_asks_for_its_own_years(tmp_path: Path, model: Path, caps
     assert (
         "1 of 2 pairs ask for more than the student was taught, up to 50 years: it is told 30 there" in said
     )
-    assert "age, of each pair its own: +20 to +30 years" in said
+    assert "age, of each pair its own: +20 years or +30 years" in said
     # One is as bright as the truth, the other 20 levels short of it.
     assert facts["faces"]["student"]["age_miss"] == pytest.approx(10, abs=2)
     assert facts["faces"]["student"]["age_wanted"] == 1

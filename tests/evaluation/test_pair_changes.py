@@ -27,9 +27,11 @@ def test_each_column_asks_in_its_own_way() -> None:
     younger = changes_of_pairs(pairs("younger", *BOTH), CONDITIONS)
     assert younger.asked.tolist() == [-32, -12]
     assert younger.changes.tolist() == [[0, -30, 0], [0, -12, 0]]
+    assert younger.captions() == ["age -30 years", "age -12 years"]
     assert (younger.cut, younger.way) == (1, -1)
     swapped = changes_of_pairs(pairs("sex_changed", *BOTH), CONDITIONS)
     assert swapped.changes.tolist() == [[-1, 0, 0], [1, 0, 0]]
+    assert swapped.line() == "gender, of each pair its own: -1 or +1"
     assert (swapped.cut, swapped.way, swapped.notes()) == (0, 0, [])
     assert changes_of_pairs(pairs("grin", *BOTH), CONDITIONS).changes.tolist() == [[0, 0, 1]] * 2
     assert changes_of_pairs(pairs("smile", *BOTH), CONDITIONS).line() == "smile, of each pair its own: +1"
