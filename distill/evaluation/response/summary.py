@@ -39,8 +39,8 @@ class Drift:
 class AttributeResponse:
     """One attribute over its amounts [A]: `changed` [A, N] is the measured change, NaN where nobody reads it.
 
-    `slope`: of the least squares of measured on asked, within each face; `slope_possible`: the same where asked is cut to what leaves a
-    probability within 0 and 1, None of a value; `spearman`: rank correlation of asked and measured.
+    `slope`: of the least squares of measured on asked, within each face; `slope_possible`: the same where asked is
+    cut to what leaves a probability within 0 and 1, None of a value; `spearman`: rank correlation of the two.
     """
 
     condition: EditCondition
