@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from distill.attributes.builtin import SCORES
+from distill.attributes.builtin import SCORES, network_sha256
 from distill.attributes.judge import Judge, open_judge
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.attributes.protocol import Kind
@@ -101,5 +101,5 @@ def open_response_judges(source: str, conditions: Sequence[EditCondition], *, de
 def _builtin(scores: tuple[str, ...], device: str) -> Judge:
     """Open the built-in scorer for these scores."""
     scorer = open_scorer(BUILTIN, scores, device=device)
-    hashes = open_judge(BUILTIN, device=device).hashes | {scorer.sha256}
-    return Judge(name=BUILTIN, scorer=scorer, hashes=hashes)
+    hashes = {scorer.sha256, *map(network_sha256, scores)}
+    return Judge(name=BUILTIN, scorer=scorer, hashes=frozenset(hashes))

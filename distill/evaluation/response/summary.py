@@ -39,8 +39,8 @@ class Drift:
 class AttributeResponse:
     """One attribute over its amounts [A]: `changed` [A, N] is the measured change, NaN where nobody reads it.
 
-    `slope`: of the least squares of measured on asked; `slope_possible`: the same where asked is cut to what leaves a
-    probability within 0 and 1, None of a value; `spearman`: rank correlation of asked and measured.
+    `slope`: of the least squares of measured on asked, within each face; `slope_possible`: the same where asked is
+    cut to what leaves a probability within 0 and 1, None of a value; `spearman`: rank correlation of the two.
     """
 
     condition: EditCondition
@@ -148,12 +148,14 @@ def drift_of(changed_AN: Floats, amounts_A: Floats) -> Drift:
     )
 
 
-def slope(asked: Floats, measured: Floats) -> float:
-    """Return the slope of the least squares of measured on asked, with an intercept; NaN where there is none."""
-    x, y = both(asked, measured)
-    x = x - x.mean() if len(x) else x
-    squares = float(x @ x)
-    return float(x @ y / squares) if squares else float("nan")
+def slope(asked_AN: Floats, measured_AN: Floats) -> float:
+    """Return the slope of the least squares of measured on asked, each face with its own intercept; NaN for none."""
+    fine = np.isfinite(asked_AN) & np.isfinite(measured_AN)
+    count_N = np.maximum(fine.sum(axis=0), 1)
+    x, y = (np.where(fine, values, 0.0) for values in (asked_AN, measured_AN))
+    x = np.where(fine, x - x.sum(axis=0) / count_N, 0.0)
+    squares = float((x * x).sum())
+    return float((x * y).sum() / squares) if squares else float("nan")
 
 
 def spearman(asked: Floats, measured: Floats) -> float:

@@ -83,6 +83,18 @@ def test_a_probability_can_only_change_within_its_bounds() -> None:
     assert gender.possible_means[-1] == pytest.approx(0.5)
 
 
+def test_what_a_redrawn_face_loses_anyway_is_no_answer_to_what_is_asked() -> None:
+    def towards_the_middle(before: float) -> dict[str, Answer]:
+        return {
+            "gender": lambda asked: 0 * asked[:, 0] + (0.5 - before) / 2,
+            "age": lambda asked: asked[:, 1],
+        }
+
+    people = [reading({"gender": each, "age": 40.0}, towards_the_middle(each)) for each in (0.0, 1.0)]
+    gender = summarise(people, CONDITIONS, JUDGES)[0]
+    assert gender.slope_possible == pytest.approx(0, abs=1e-9)
+
+
 def test_a_picture_without_a_face_counts_in_that_share_alone() -> None:
     answers: dict[str, Answer] = {"age": lambda asked: asked[:, 1], "gender": lambda asked: 0 * asked[:, 0]}
     people = [reading({"gender": 0.5, "age": 40.0}, answers, lost=lost) for lost in (None, places_of(1)[-1])]
