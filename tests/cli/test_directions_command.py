@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from distill.weights.checkpoint import read_checkpoint
 def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted teacher and scorer, whatever --generator says."""
 
-    def opened(scored: ScoredFaces, command: str) -> Opened:
+    def opened(scored: ScoredFaces, attributes: Sequence[str], command: str) -> Opened:
         settings = {"scorer": "planted", "seed": scored.drawn.seed}
         return Opened(
             studio=planted_studio(), teacher=planted_teacher_facts(), settings=settings, command=command
