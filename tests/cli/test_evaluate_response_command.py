@@ -28,7 +28,7 @@ CONDITIONS = (
 def judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """The only judge there is: a level of grey is a year, and white is female."""
 
-    def only(source: str, *, device: object) -> Judge:
+    def only(source: str, *, device: object, attributes: object = None) -> Judge:
         return Judge(name=source, scorer=BrightnessJudge(), hashes=frozenset({"ab" * 32}))
 
     monkeypatch.setattr("distill.evaluation.response.judges.open_judge", only)
