@@ -42,7 +42,10 @@ def test_list_shows_every_generator_on_a_line(capsys):
     assert [row.split()[0] for row in rows] == ["vgg19", "inception", "vgg16-lpips"]
     title, *rows = scorers.splitlines()
     assert "--scorer" in title
-    assert [row.split()[0] for row in rows] == ["dlib-gender", "dlib-age", "face-api-age-gender"]
+    assert [row.split()[0] for row in rows] == [
+        *("dlib-gender", "dlib-age", "people-smile", "people-yaw"),
+        "face-api-age-gender",
+    ]
 
 
 def test_list_as_json(capsys):
@@ -55,7 +58,9 @@ def test_list_as_json(capsys):
     assert {kinds.pop(entry.name) for entry in weights_entries("encoder")} <= {"encoder"}
     features = [kinds.pop(name) for name in ("vgg19", "inception", "vgg16-lpips")]
     assert features == ["features"] * 3
-    assert kinds == dict.fromkeys(("dlib-gender", "dlib-age", "face-api-age-gender"), "scorer")
+    assert kinds == dict.fromkeys(
+        ("dlib-gender", "dlib-age", "people-smile", "people-yaw", "face-api-age-gender"), "scorer"
+    )
 
 
 def test_info_of_embedded_weights(capsys):
@@ -186,6 +191,8 @@ def test_verify_checks_what_is_here(capsys):
         "portraits-encoder",
         "dlib-gender",
         "dlib-age",
+        "people-smile",
+        "people-yaw",
     )
     assert capsys.readouterr().out == "".join(f"{name}: ok\n" for name in names)
 
