@@ -183,7 +183,7 @@ def test_pieces_are_the_whole(data: Path, tmp_path: Path) -> None:
 @pytest.mark.cluster
 def test_two_processes_learn_what_one_learns(data: Path, tmp_path: Path) -> None:
     options = [*COMMON, "--data", data, *ATTRIBUTES, "--kimg", 0.064, "--tick-kimg", 0.008]
-    options += ["--precision", "fp32"]
+    options += ["--precision", "fp32", "--lr", 1e-4]  # at higher rates rounding grows too fast
     script = tmp_path / "train.py"
     script.write_text("from distill.cli.train import training_command\ntraining_command('vaegan')()\n")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
