@@ -101,7 +101,7 @@ def _check_edit(student: Student) -> None:
     """Raise DistillError for an edit that leaves something to a critic, which is not in the file."""
     if isinstance(student.network, EditedStarGAN) and student.network.critic is not None:
         raise DistillError(
-            f"{student.path}: {student.about_edit[-1]}, and the critic does not come along: name all in --edit"
+            f"{student.path}: {student.about_edit[-1]}; an exported file has no critic: name all attributes in --edit"
         )
 
 

@@ -141,9 +141,8 @@ def _share(name: str) -> Callable[[ComparedRow], str]:
 
 def _moved(score: str) -> Callable[[ComparedRow], str]:
     def cell(row: ComparedRow) -> str:
-        if f"{score}_moved" not in row.measures:
-            return DASH
-        return f"{row.measures[f'{score}_moved']:+.1f} ({row.measures[f'{score}{DRIFT}']:.1f})"
+        moved = row.measures.get(f"{score}_moved", math.nan)  # NaN where no picture shows a face
+        return f"{moved:+.1f} ({row.measures[f'{score}{DRIFT}']:.1f})" if math.isfinite(moved) else DASH
 
     return cell
 

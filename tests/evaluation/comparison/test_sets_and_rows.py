@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from distill.evaluation.comparison.edits import parse_edit
-from distill.evaluation.comparison.rows import summarise
+from distill.evaluation.comparison.rows import ComparedRow, summarise
 from distill.evaluation.comparison.sets import halves, set_distance
+from distill.evaluation.comparison.table import columns_of
 from distill.metrics.kernel import kernel_distance
 
 
@@ -65,3 +66,14 @@ def test_a_picture_without_a_face_fails() -> None:
     assert found["age_drift"] == pytest.approx((4 + 6) / 3)
     assert found["l1_to_input"] == pytest.approx(0.1)
     assert found["gender_flipped"] == pytest.approx(2 / 3)
+
+
+def test_a_method_without_any_face_has_dashes_where_faces_are_measured() -> None:
+    pictures = [picture(face=False, identity=0.1, after=0.9, age=90)]
+    kinds = {"gender": "probability", "age": "value"}
+    edit = parse_edit("gender=female")
+    row = ComparedRow(name="lost", count=1, measures=summarise(pictures, [1], edit, kinds))
+    columns = columns_of(edit, kinds, "efficientnet_lite0", "efficientnet_lite0", 1)
+    cells = {head: cell(row) for head, cell in columns}
+    assert cells["years moved (abs.)"] == cells["identity ↓"] == "–"
+    assert cells["no face ↓"] == "100 %"
