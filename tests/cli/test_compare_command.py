@@ -160,6 +160,16 @@ def refused_folder(tmp_path: Path, capsys, photos: Path) -> str:
     return error_of(capsys, photos, tmp_path / "mine")
 
 
+def test_a_folder_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path, capsys) -> None:
+    photos, out = write_faces(tmp_path / "photos", [*DARK, *BRIGHT]), tmp_path / "run"
+    out.mkdir()
+    (out / "stats.jsonl").write_text("{}\n")
+    assert "holds 'stats.jsonl' and no comparison: choose an empty" in error_of(
+        capsys, photos, out, "--size", 256
+    )
+    assert [item.name for item in out.iterdir()] == ["stats.jsonl"]
+
+
 def test_aligned_pictures_that_are_gone_are_cut_again(tmp_path: Path, capsys) -> None:
     photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
     before = compared(capsys, photos, out, "--size", 64)

@@ -16,6 +16,7 @@ import numpy as np
 from distill.attributes.judge import Judge
 from distill.attributes.moves import MIDDLE
 from distill.editing.latent_edit import resized
+from distill.errors import DistillError
 from distill.evaluation.comparison.edits import has_value
 from distill.evaluation.comparison.photo_list import (
     ALIGNED,
@@ -38,10 +39,10 @@ from distill.evaluation.student_scores import evenly
 from distill.faces.alignment import Pixels, warp_quad
 from distill.faces.decode import PhotoError, read_photo
 from distill.faces.detection import Face
-from distill.faces.outputs import OutputFolder
+from distill.faces.outputs import OutputFolder, read_stamp
 from distill.faces.photo_results import SkippedPhoto
 from distill.faces.photos import FaceCut, cut_photos, face_in_cut, photo_detector
-from distill.files import file_sha256
+from distill.files import file_sha256, path_text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,13 +68,25 @@ class CutPhoto:
 def kept_photos(plan: PhotoPlan, out: Path, size: int) -> FrozenPhotos | None:
     """Return the list that the folder has, None where there is none or a picture is gone.
 
-    Raises DistillError where it is another one.
+    Raises DistillError where it is another one, and for a folder that holds something else.
     """
     kept = read_list(out)
     if kept is None:
+        _check_place(out)
         return None
     check_same(out, kept, {**plan.asked, "size": size})
     return frozen_of(out, kept) if is_whole(out, kept) else None
+
+
+def _check_place(out: Path) -> None:
+    """Raise DistillError for a folder with anything in it that no comparison began to write there."""
+    if not out.is_dir() or read_stamp(out):
+        return
+    foreign = sorted(item.name for item in out.iterdir() if not item.name.startswith("."))
+    if foreign:
+        raise DistillError(
+            f"{path_text(out)} holds {foreign[0]!r} and no comparison: choose an empty or new folder with --out"
+        )
 
 
 def freeze_photos(
