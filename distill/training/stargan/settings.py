@@ -108,8 +108,9 @@ def less_memory(settings: StarGANSettings) -> str:
 # paper: Choi et al. 2018, as their public code has it, but for the decay of the learning rate, where the paper is
 # followed: the code takes a thousandth of what it says off, so its rate stays. demo: for a CPU and 64 px. Five
 # halvings leave 2×2 patches there, as six of 128 px do: the penalty is on their sum and the loss on their mean, so a
-# critic of more patches weighs less beside the other losses. On grey and coloured pictures a critic of 16 channels learnt
-# nothing with two of three seeds: its slope fell to 0 in the first hundred updates. One of 32 learnt with both tried.
+# critic of more patches weighs less beside the other losses. On grey and coloured pictures a critic of 16 channels
+# learnt nothing with two of three seeds: its slope fell to 0 in the first hundred updates. One of 32 learnt with both
+# that were tried.
 PRESETS: dict[str, StarGANSettings] = {
     "paper": StarGANSettings(batch=16),
     "demo": StarGANSettings(
