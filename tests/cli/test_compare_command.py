@@ -170,6 +170,14 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path,
     assert [item.name for item in out.iterdir()] == ["stats.jsonl"]
 
 
+def test_an_unknown_word_after_a_method_is_answered_by_those_there_are(tmp_path: Path, capsys) -> None:
+    photos, student = write_faces(tmp_path / "photos", [*DARK, *BRIGHT]), write_student(tmp_path / "run")
+    for what in (f"{student}:b2b", "portraits:foo", "gender-swap:foo"):
+        line = error_of(capsys, photos, tmp_path / "out", "--method", f"m={what}")
+        assert f"has no :{what[-3:]}: after a generator stands w, w+, pti, encoder" in line
+        assert "a2b or b2a" in line
+
+
 def test_aligned_pictures_that_are_gone_are_cut_again(tmp_path: Path, capsys) -> None:
     photos, out = write_faces(tmp_path / "photos"), tmp_path / "out"
     before = compared(capsys, photos, out, "--size", 64)

@@ -27,7 +27,7 @@ from distill.networks.student_kinds import KINDS
 from distill.schema import canonical_json
 from distill.stylegan2.load import load_generator
 from distill.timing import ImageTime
-from distill.weights.registry import entry_of_kind
+from distill.weights.registry import entry_of, entry_of_kind
 
 SPACES = get_args(Space)
 DIRECTIONS = {"a2b": False, "b2a": True}  # of a CycleGAN's run: is it the second translator
@@ -91,6 +91,11 @@ def open_methods(
     return found
 
 
+def _is_known(source: str) -> bool:
+    """Tell whether a file, a folder or an entry of the table has this name."""
+    return user_path(source).exists() or entry_of(source) is not None
+
+
 def _open(
     method: NamedMethod, request: CompareRequest, edit: AskedEdit, recipes: Mapping[str, TaskRecipe]
 ) -> ComparedMethod:
@@ -102,6 +107,11 @@ def _open(
     if source and re.search("[=<>]", last):
         return _student(method, open_student(source, request, edit, own=last))
     path = user_path(method.what)
+    if source and not path.exists() and _is_known(source):
+        raise DistillError(
+            f"{source} has no :{last}: after a generator stands {', '.join(SPACES)}, after the run of a CycleGAN"
+            f" {' or '.join(DIRECTIONS)}, after a student of several edits NAME=VALUE"
+        )
     named = entry_of_kind(method.what, "student") is not None
     if not named and path.is_dir() and not is_run(path):
         return _folder(method, open_picture_folder(path))
