@@ -211,6 +211,8 @@ def test_a_smaller_file_makes_its_edit_where_it_is_told_no_other(tmp_path):
 def test_an_edit_that_needs_the_critic_is_not_exported(tmp_path):
     student = stargan(tmp_path, "a=yes")
     for export in (export_half, export_student):
-        with pytest.raises(DistillError, match=r"read off each picture: b=yes .* name all attributes in --edit"):
+        with pytest.raises(
+            DistillError, match=r"read off each picture: b=yes .* name all attributes in --edit"
+        ):
             export(student, tmp_path / "out")
     assert not (tmp_path / "out").exists()
