@@ -19,8 +19,8 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.networks.student import load_student, save_student
 
-TASKS = ("style-mix", "gender-swap", "ageing", "face-to-drawing")
-SELECTED = {"gender-swap": "builtin", "ageing": "builtin"}
+TASKS = ("style-mix", "gender-swap", "ageing", "face-to-drawing", "attributes")
+SELECTED = dict.fromkeys(("gender-swap", "ageing", "attributes"), "builtin")
 
 
 def main() -> None:
