@@ -50,7 +50,11 @@ def open_strip(text: str, student: Student) -> StripStudents:
 def read_strip(text: str) -> tuple[str, tuple[float, ...]]:
     """Read NAME=FROM:TO:COUNT as a name and evenly spaced values, to three decimals. Raises DistillError."""
     found = STRIP.fullmatch(text.strip())
-    if not found or not 2 <= int(found[4]) <= MOST or float(found[2]) == float(found[3]):
+    if found and float(found[2]) == float(found[3]):
+        raise DistillError(
+            f"--strip {shown(text, 80)}: FROM and TO are the same: give two ends, or use --edit"
+        )
+    if not found or not 2 <= int(found[4]) <= MOST:
         raise DistillError(
             f"--strip {shown(text, 80)}: NAME=FROM:TO:COUNT is needed, such as age=-30:30:7, of 2 to {MOST}"
         )

@@ -288,7 +288,8 @@ def student_file(source: Path, *, reverse: bool = False) -> Path:
     """Return the student's file in a run's folder; a file is itself. Raises DistillError where there is none."""
     if reverse and not (source / IN_RUN_REVERSE).is_file():
         raise DistillError(
-            f"{source}: --reverse is for the folder of a run of distill train-cyclegan, which holds {IN_RUN_REVERSE}"
+            f"{source}: no {IN_RUN_REVERSE} in it: the other way (--reverse, or :b2a of a method) is for the"
+            " folder of a run of distill train-cyclegan"
         )
     if reverse:
         return source / IN_RUN_REVERSE

@@ -129,9 +129,7 @@ def test_reverse_is_for_a_run_of_two_translators(
     words = ["translate", FACE, "--out", tmp_path / "out", "--reverse", "--model", tmp_path / "net_G.pth"]
     assert distill([str(word) for word in words]) == 2
     error = capsys.readouterr().err
-    assert (
-        "--reverse is for the folder of a run of distill train-cyclegan, which holds b2a.safetensors" in error
-    )
+    assert "no b2a.safetensors in it: the other way (--reverse, or :b2a of a method)" in error
     assert not (tmp_path / "out").exists()
 
 

@@ -65,7 +65,7 @@ def test_captions_are_values_with_units(model: Path) -> None:
     [
         (["--strip", "age=-31:30:7"], "--strip age=-31:30:7: age was taught from -30 to +30 years"),
         (["--strip", "beard=0:1:3"], "does not know beard; it knows gender, age, smile"),
-        (["--strip", "age=0:0:3"], "NAME=FROM:TO:COUNT is needed"),
+        (["--strip", "age=0:0:3"], "FROM and TO are the same: give two ends"),
         (["--strip", "age=-30:30"], "NAME=FROM:TO:COUNT is needed"),
         (["--strip", "age=-30:30:1"], "of 2 to 25"),
         (["--strip", "age=-30:30:26"], "of 2 to 25"),
