@@ -1,6 +1,6 @@
 """A real SLURM on this machine: a controller and two nodes, each with one made-up GPU, below a folder of a test.
 
-Needs slurm-wlm and munge, and root. Nothing outside of the folder is touched, and a SLURM that is there stays as it is.
+Needs slurm-wlm and munge, and root. Nothing outside of the folder is touched; a SLURM that is there stays as it is.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class SlurmHost:
         words = self.call("scontrol", "--oneliner", "show", "job", job).split()
         return {name: value for name, _, value in (word.partition("=") for word in words)}
 
-    def end_of(self, job: str, log: Path, *, seconds: float = 90) -> str:
+    def end_of(self, job: str, log: Path, *, seconds: float = 300) -> str:
         """Wait for a job to end; return its state."""
         return wait_for(
             lambda: state if (state := self.facts(job)["JobState"]) not in WORKING else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,11 @@ def above_0(most: float) -> click.FloatRange:
     "--max-candidates", type=options.COUNT, help="Give a shard up after so many.  [default: 20 a row]"
 )
 @options.workers
-@click.option("--cluster", help="none, local, tcp:// or tls://HOST:PORT, or SCHEDULER.json.")
+@click.option(
+    "--cluster",
+    help="none, local, tcp:// or tls://HOST:PORT, SCHEDULER.json; slurm, pbs, lsf, sge, htcondor submit worker jobs.",
+)
+@options.worker_jobs
 @options.device
 @options.precision
 @click.option(
@@ -198,10 +203,12 @@ def request_of(
     device: str,
     **choices: Any,
 ) -> GenerateRequest:
-    """Gather the options of the command; `choices` change the recipe of the task."""
+    """Gather the options of the command; `choices` are about worker jobs, or change the recipe of the task."""
+    from distill.generation.batch_queue import JobSettings
     from distill.generation.conditions import ChosenConditions
     from distill.generation.request import GenerateRequest, TaskChoices
 
+    of_jobs = {field.name: choices.pop(field.name) for field in fields(JobSettings)}
     return GenerateRequest(
         task=task_recipe(task),
         n=n,
@@ -212,5 +219,6 @@ def request_of(
         max_candidates=max_candidates,
         workers=workers,
         cluster=cluster,
+        jobs=JobSettings(**of_jobs),
         device=device,
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from distill.generation.batch_queue import SUBMIT
 from distill.generation.estimate import estimate
 from distill.generation.job import GenerationRun
 from distill.generation.plan import SAFETY, ShardPlan
@@ -39,6 +40,7 @@ def opening_line(run: GenerationRun) -> list[str]:
 def print_plan(run: GenerationRun, *, as_json: bool) -> None:
     """Print what a run would make, whether it fits on the disk, and about how long it takes."""
     time = estimate(run)
+    script = script_of(run)
     plan, placement, drawn = run.plan, run.placement, run.conditions
     fits = plan.bytes_needed * SAFETY <= plan.bytes_free
     facts = {
@@ -55,6 +57,7 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         "cluster": placement.cluster,
         "workers": placement.workers,
         "device": placement.device,
+        **({"job_script": script} if script else {}),
         "conditions": drawn.model_dump(mode="json"),
         "recipe": plan.recipe.model_dump(mode="json"),
     }
@@ -76,7 +79,18 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         f"time        {time.text()}",
         f"drawn       {drawn.batch_size} at once in {drawn.precision}{', compiled' if drawn.compiled else ''}",
     ]
+    if script:
+        lines += ["", f"job         each is submitted by {SUBMIT[placement.cluster]}:", script.rstrip()]
     click.echo("\n".join(lines))
+
+
+def script_of(run: GenerationRun) -> str:
+    """Return the script of a worker job, where the workers are jobs of a batch system."""
+    if run.placement.jobs is None:
+        return ""
+    from distill.generation.cluster_jobs import job_script  # dask takes a second to import
+
+    return job_script(run.placement.jobs)
 
 
 def _generator_text(facts: Teacher) -> str:

@@ -35,21 +35,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Pool:
-    """Where tasks run: a connected client, and how many worker processes live there now."""
+    """Where tasks run: a connected client, and how many worker processes live there now.
+
+    `keep` is told now and then how many tasks are not done, where workers are there on demand; `hint`: what to do or
+    where to look when there is none.
+    """
 
     client: Client
     living: Callable[[], int]
     where: str
+    hint: str = "start some with `dask worker`, in an environment that has distill"
+    keep: Callable[[int], object] = lambda remaining: None
     in_flight: dict[Future[Any], str] = field(default_factory=dict)
 
     def wait_for_worker(self, stop: threading.Event, limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
         while not self.living() and not stop.wait(0.1):
             if time.monotonic() > deadline:
-                raise DistillError(
-                    f"no worker has joined {self.where} within {limit_s:.0f} s: start some with "
-                    "`dask worker`, in an environment that has distill"
-                )
+                raise DistillError(f"no worker has joined {self.where} within {limit_s:.0f} s: {self.hint}")
 
 
 class _Nanny(Nanny):
@@ -86,7 +89,7 @@ def local_pool(names: Sequence[str]) -> Iterator[Pool]:
         stack.callback(_kill, nannies)  # last: whatever an interruption on the way up or down has left
         try:
             specs = _worker_specs(names, nannies, security)
-            cluster = SpecCluster(specs, _scheduler_spec(security), security=security)
+            cluster = SpecCluster(specs, scheduler_spec(security), security=security)
         except RuntimeError as error:
             raise DistillError(f"the worker processes did not start: {describe(error)}") from error
         stack.callback(cluster.close)
@@ -117,8 +120,10 @@ class _Worker(_NoPages, Worker):
 _HERE = {"host": "127.0.0.1", "protocol": "tls"}
 
 
-def _scheduler_spec(security: Security) -> dict[str, Any]:
-    return {"cls": _Scheduler, "options": {**_HERE, "dashboard": False, "security": security}}
+def scheduler_spec(security: Security, host: str = "127.0.0.1") -> dict[str, Any]:
+    """Describe a scheduler in this process that listens at one address, for those who have the certificate."""
+    options = {"host": host, "protocol": "tls", "dashboard": False, "security": security}
+    return {"cls": _Scheduler, "options": options}
 
 
 def _worker_specs(

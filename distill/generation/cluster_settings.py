@@ -7,9 +7,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from distill.errors import DistillError
 from distill.files import read_regular
+from distill.generation.batch_queue import TITLES, WorkerJobs
 from distill.schema import parse_json
 
 
@@ -18,9 +20,15 @@ class Patience:
     """How long to wait, in seconds."""
 
     connect_s: float = 20.0  # for a scheduler to answer
-    join_s: float = 60.0  # for its first worker
+    join_s: float = 300.0  # for its first worker
     no_workers_s: float = 600.0  # without a living worker in the middle of a run
     grace_s: float = 60.0  # for running tasks, once the run is to stop
+    lost_s: float = 120.0  # for the workers of a job to come back, before another job takes its place
+
+    @classmethod
+    def for_jobs(cls, jobs: WorkerJobs | None) -> Self:
+        """The patience for workers that wait in a queue, where there are `jobs`."""
+        return cls() if jobs is None else cls(join_s=jobs.wait_s, no_workers_s=jobs.wait_s)
 
 
 # Where Dask's defaults are left, and why.
@@ -73,7 +81,8 @@ def _checked(address: object, where: str) -> str:
         if port.isdecimal() and 0 < int(port) < 65536:
             return address
     raise DistillError(
-        f"{where} is none of none, local, tcp://HOST:PORT, tls://HOST:PORT or a scheduler's .json file"
+        f"{where} is none of none, local, tcp://HOST:PORT, tls://HOST:PORT, a scheduler's .json file,"
+        f" {', '.join(TITLES)}"
     )
 
 

@@ -39,7 +39,12 @@ def _config(folder: Path, certificate: str, key: str) -> dict[str, Any]:
         "distributed": {
             "comm": {"require-encryption": True, "tls": tls},
             "scheduler": no_pages,
-            "worker": {**no_pages, "use-file-locking": False},  # not every shared file system has locks
+            "worker": {
+                **no_pages,
+                "use-file-locking": False,  # not every shared file system has locks
+                # Memory here is not Dask's: a worker that pauses or spills because of it would only stand still.
+                "memory": {"target": False, "spill": False, "pause": False},
+            },
         },
     }
 

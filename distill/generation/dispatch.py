@@ -40,6 +40,7 @@ def run_tasks(
         tasks,
         cluster=placement.cluster,
         workers=placement.workers,
+        jobs=placement.jobs,
         devices=placement.devices,
         stop=stop,
         on_start=None if placement.here else on_start,

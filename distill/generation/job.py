@@ -93,7 +93,11 @@ def prepare(request: GenerateRequest) -> GenerationRun:
     plan = plan_job(recipe, request.n, folder_of(request, recipe))
     check_cap(request.max_candidates, plan)
     placement = place_on_devices(
-        cluster=request.cluster, workers=request.workers, device=request.device, tasks=len(plan.todo)
+        cluster=request.cluster,
+        workers=request.workers,
+        device=request.device,
+        tasks=len(plan.todo),
+        jobs=request.jobs,
     )
     there = read_conditions(plan.folder) if plan.begun else None
     conditions = choose_conditions(

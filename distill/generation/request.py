@@ -15,6 +15,7 @@ from distill.directions.file import read_direction, shipped_directions
 from distill.errors import DistillError
 from distill.files import user_path
 from distill.generation.attribute_choices import asked_attributes, direction_names, least_changes
+from distill.generation.batch_queue import JobSettings
 from distill.generation.conditions import ChosenConditions
 from distill.generation.measured import MeasuredChanges
 from distill.generation.one_attribute import with_attribute
@@ -71,7 +72,8 @@ class GenerateRequest:
     """A data set to make: `n` accepted rows of a task from a generator, and how the run may go about it.
 
     `out` None: data/TASK-GENERATOR-seedSEED, see `folder_of`. `cluster`: none, local, tcp:// or tls://HOST:PORT, a
-    scheduler's .json file, or None for a process per visible GPU, else per core.
+    scheduler's .json file, a batch system whose `jobs` are the workers, or None for a process per visible GPU, else
+    per core.
     """
 
     task: TaskRecipe
@@ -83,6 +85,7 @@ class GenerateRequest:
     max_candidates: int | None = None
     workers: int | None = None
     cluster: str | None = None
+    jobs: JobSettings = field(default_factory=JobSettings)
     device: str = "auto"
 
 
