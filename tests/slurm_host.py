@@ -51,7 +51,7 @@ GresTypes=gpu
 JobRequeue=1
 KillWait=2
 MinJobAge=600
-ReturnToService=2
+ReturnToService=1
 {nodes}
 PartitionName=debug Nodes=ALL Default=YES MaxTime=60 State=UP
 """

@@ -8,11 +8,12 @@ shards in work alone; they go to other workers, and another job takes its place.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, Security, SpecCluster
+from distributed import Client, SpecCluster
 
 from distill.errors import DistillError
 from distill.generation.batch_queue import LOOK, SUBMIT, WorkerJobs, job_arguments
 from distill.generation.cluster_pools import Pool, scheduler_spec
-from distill.generation.cluster_tls import CONFIG_FILE, make_private_folder
+from distill.generation.cluster_tls import CONFIG_FILE, make_private_folder, security_of
 from distill.generation.interface import find_interface
 
 logger = logging.getLogger(__name__)
@@ -55,12 +56,13 @@ def queue_pool(jobs: WorkerJobs, tasks: int, lost_s: float) -> Iterator[Pool]:
     commands of the batch system, and in its own words where it refuses the job.
     """
     _require_commands(jobs)
+    _kind_of_job(jobs.system)  # in this thread: its import sets signals up
     interface = find_interface()
     with ExitStack() as stack:
         private = make_private_folder(Path.cwd())
         stack.callback(shutil.rmtree, private, ignore_errors=True)
-        stack.enter_context(dask.config.set(json.loads((private / CONFIG_FILE).read_text())))
-        security = Security()
+        stack.enter_context(dask.config.set({"temporary-directory": str(private)}))
+        security = security_of(private)
         cluster = SpecCluster({}, scheduler_spec(security, interface.address), security=security)
         stack.callback(cluster.close)
         client = stack.enter_context(Client(cluster, set_as_default=False))
@@ -179,23 +181,30 @@ def _require_commands(jobs: WorkerJobs) -> None:
         )
 
 
-def _job(jobs: WorkerJobs, address: str, name: str, private: Path, *, logs: Path) -> Any:
-    """Make a job of dask-jobqueue, which knows its script and how to submit and cancel it."""
+def _kind_of_job(system: str) -> Any:
+    """Return dask-jobqueue's class. It answers Ctrl-C itself from its import on, which is taken back."""
+    before = signal.getsignal(signal.SIGINT)
     try:
         import dask_jobqueue
     except ImportError as error:
-        raise DistillError(
-            f"--cluster {jobs.system} needs dask-jobqueue: pip install 'distill[slurm]'"
-        ) from error
-    kinds = {
+        raise DistillError(f"--cluster {system} needs dask-jobqueue: pip install 'distill[slurm]'") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+    kinds: dict[str, Any] = {
         "slurm": dask_jobqueue.slurm.SLURMJob,
         "pbs": dask_jobqueue.pbs.PBSJob,
         "lsf": dask_jobqueue.lsf.LSFJob,
         "sge": dask_jobqueue.sge.SGEJob,
         "htcondor": dask_jobqueue.htcondor.HTCondorJob,
     }
+    return kinds[system]
+
+
+def _job(jobs: WorkerJobs, address: str, name: str, private: Path, *, logs: Path) -> Any:
+    """Make a job of dask-jobqueue, which knows its script and how to submit and cancel it."""
     variables = {"DASK_CONFIG": private / CONFIG_FILE, "OMP_NUM_THREADS": 1, "MALLOC_ARENA_MAX": 1}
-    return kinds[jobs.system](
+    return _kind_of_job(jobs.system)(
         address,
         name=name,
         job_name="distill",

@@ -159,7 +159,11 @@ def jobs_of(host: SlurmHost, state: str) -> list[str]:
 
 
 def test_a_node_that_dies_costs_the_shard_in_work_alone(
-    host: SlurmHost, choices: list[str], expected: dict[str, str], tmp_path: Path
+    host: SlurmHost,
+    choices: list[str],
+    expected: dict[str, str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     out = tmp_path / "data"
     command = [
@@ -177,11 +181,12 @@ def test_a_node_that_dies_costs_the_shard_in_work_alone(
     with (tmp_path / "log").open("wb") as log:
         driver = subprocess.Popen(command, env=host.environment, cwd=tmp_path, stdout=log, stderr=log)
     printed = (tmp_path / "log").read_text
-    wait_for(lambda: len(jobs_of(host, "RUNNING")) == 2, seconds=120, what=printed)
-    wait_for(lambda: list(out.glob("*.h5")) if out.is_dir() else [], seconds=300, what=printed)
+    request.addfinalizer(driver.kill)
+    wait_for(lambda: driver.poll() or len(jobs_of(host, "RUNNING")) == 2, seconds=120, what=printed)
+    wait_for(lambda: driver.poll() or (out.is_dir() and list(out.glob("*.h5"))), seconds=300, what=printed)
     host.call("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=test")
+    request.addfinalizer(lambda: host.call("scontrol", "update", "NodeName=n2", "State=RESUME"))
     assert driver.wait(300) == 0, printed()
-    host.call("scontrol", "update", "NodeName=n2", "State=RESUME")
     assert files_of(out) == expected
     assert jobs_of(host, "PENDING,RUNNING") == [], "the jobs end with the run"
     assert not list(tmp_path.glob(".distill-cluster-*"))
