@@ -61,21 +61,6 @@ def files_of(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in names}
 
 
-def test_a_warned_job_is_queued_again_and_ends_with_the_same_bytes(
-    host: SlurmHost, choices: list[str], expected: dict[str, str], tmp_path: Path
-) -> None:
-    out = tmp_path / "data"
-    script = JOBS / "slurm_node.sbatch"
-    job, log = host.submit(script, [*choices, "--out", str(out)], "--gpus=1", *SMALL)
-    wait_for(lambda: list(out.glob("*.h5")) if out.is_dir() else [], seconds=300, what=log.read_text)
-    host.call("scancel", "--batch", "--signal=USR1", job)  # what --signal=B:USR1@120 does near the end
-    assert host.end_of(job, log) == "COMPLETED"
-    words = log.read_text()
-    assert host.facts(job)["Restarts"] == "1", words
-    assert "interrupted: " in words
-    assert files_of(out) == expected
-
-
 def test_two_nodes_make_the_same_bytes_without_a_named_interface(
     host: SlurmHost, choices: list[str], expected: dict[str, str], tmp_path: Path
 ) -> None:
@@ -131,7 +116,7 @@ def test_a_training_on_two_nodes_is_queued_again_and_ends_with_the_same_weights(
     assert weights[0] == weights[1]
 
 
-def test_a_chain_generates_trains_and_evaluates(
+def test_a_chain_whose_first_job_is_warned_and_queued_again(
     host: SlurmHost, choices: list[str], expected: dict[str, str], tmp_path: Path
 ) -> None:
     options = {"GENERATE": "--gpus=1", "TRAIN": "--gpus-per-node=1", "EVALUATE": "--gpus=1"}
@@ -146,8 +131,13 @@ def test_a_chain_generates_trains_and_evaluates(
     first, second, third = re.findall(r": job (\d+)", done.stdout)
     assert first in host.facts(second)["Dependency"]
     logs = [tmp_path / f"slurm-{job}.out" for job in (first, second, third)]
-    assert host.end_of(third, logs[2]) == "COMPLETED", [log.read_text() for log in logs]
-    assert files_of(tmp_path / "data") == expected
+    data = tmp_path / "data"
+    wait_for(lambda: data.is_dir() and list(data.glob("*.h5")), seconds=300, what=logs[0].read_text)
+    host.call("scancel", "--batch", "--signal=USR1", first)  # what --signal=B:USR1@120 does near the end
+    assert host.end_of(third, logs[2]) == "COMPLETED", [log.read_text() for log in logs if log.exists()]
+    assert host.facts(first)["Restarts"] == "1"
+    assert "interrupted: " in logs[0].read_text()
+    assert files_of(data) == expected
     assert (tmp_path / "student" / "evaluation" / "evaluation.md").is_file()
 
 
