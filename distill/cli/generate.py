@@ -142,7 +142,7 @@ def above_0(most: float) -> click.FloatRange:
     "--cluster",
     help="none, local, tcp:// or tls://HOST:PORT, SCHEDULER.json; slurm, pbs, lsf, sge, htcondor submit worker jobs.",
 )
-@options.worker_jobs
+@options.cluster_options
 @options.device
 @options.precision
 @click.option(
@@ -200,11 +200,16 @@ def request_of(
     max_candidates: int | None,
     workers: int | None,
     cluster: str | None,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    dashboard: bool,
     device: str,
     **choices: Any,
 ) -> GenerateRequest:
     """Gather the options of the command; `choices` are about worker jobs, or change the recipe of the task."""
     from distill.generation.batch_queue import JobSettings
+    from distill.generation.cluster_settings import tls_files
     from distill.generation.conditions import ChosenConditions
     from distill.generation.request import GenerateRequest, TaskChoices
 
@@ -220,5 +225,7 @@ def request_of(
         workers=workers,
         cluster=cluster,
         jobs=JobSettings(**of_jobs),
+        tls=tls_files(tls_ca, tls_cert, tls_key, cluster),
+        dashboard=dashboard,
         device=device,
     )

@@ -172,9 +172,19 @@ dry_run = click.option("--dry-run", is_flag=True, help="Check everything and pri
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
-def worker_jobs(command: F) -> F:
-    """What the worker jobs of --cluster slurm|pbs|lsf|sge|htcondor ask for."""
-    for option in reversed(WORKER_JOBS):
+CLUSTER = (
+    click.option("--tls-ca", type=FILE, help="Of a tls:// scheduler: who signs its certificates."),
+    click.option("--tls-cert", type=FILE, help="The certificate of this process."),
+    click.option("--tls-key", type=FILE, help="The key of that certificate."),
+    click.option(
+        "--dashboard", is_flag=True, help="Show Dask's page, at an address of this machine that is printed."
+    ),
+)
+
+
+def cluster_options(command: F) -> F:
+    """How a cluster is reached, and what the worker jobs of --cluster slurm|pbs|lsf|sge|htcondor ask for."""
+    for option in reversed((*WORKER_JOBS, *CLUSTER)):
         command = option(command)
     return command
 

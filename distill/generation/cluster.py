@@ -27,6 +27,7 @@ from distill.generation.cluster_pools import Pool, local_pool, remote_pool
 from distill.generation.cluster_settings import (
     DASK,
     Patience,
+    TlsFiles,
     quiet_logs,
     scheduler_address,
     worker_environment,
@@ -51,6 +52,8 @@ def run_on_cluster(
     devices: Sequence[str],
     stop: threading.Event,
     jobs: WorkerJobs | None = None,
+    tls: TlsFiles | None = None,
+    dashboard: bool = False,
     max_worker_deaths: int = 3,
     on_start: Callable[[str], None] | None = None,
     patience: Patience | None = None,
@@ -63,7 +66,8 @@ def run_on_cluster(
     `work` is a module-level function; results are small. A DistillError or another exception is an error at once,
     OSError and CUDA out of memory after 2 more tries; a task whose worker dies more than `max_worker_deaths` times
     is given up. After `stop` is set, or a fatal outcome, running tasks finish and the others are not begun.
-    `on_start` gets one line: where the work runs.
+    `on_start` gets one line: where the work runs. `tls`: of the scheduler, where Dask's own configuration does not
+    name its files. `dashboard`: Dask's page, at an address of this machine alone.
     Raises DistillError: more workers than devices, nobody at the address, no worker there, all workers lost.
     """
     patience = patience or Patience.for_jobs(jobs)
@@ -71,11 +75,13 @@ def run_on_cluster(
         max_worker_deaths = max(max_worker_deaths, DEATHS_OF_JOBS)
     with quiet_logs(), worker_environment(), dask.config.set(DASK), ExitStack() as stack:
         if jobs is not None:
-            pool = stack.enter_context(queue_pool(jobs, len(tasks), patience.lost_s))
+            pool = stack.enter_context(queue_pool(jobs, len(tasks), patience.lost_s, dashboard=dashboard))
         elif cluster == "local":
-            pool = stack.enter_context(local_pool(worker_devices(workers, devices)))
+            pool = stack.enter_context(local_pool(worker_devices(workers, devices), dashboard=dashboard))
         else:
-            pool = stack.enter_context(remote_pool(scheduler_address(cluster), workers, patience.connect_s))
+            pool = stack.enter_context(
+                remote_pool(scheduler_address(cluster), workers, patience.connect_s, tls)
+            )
         pool.wait_for_worker(stop, patience.join_s)
         if on_start is not None:
             on_start(pool.where)

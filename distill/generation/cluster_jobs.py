@@ -27,7 +27,7 @@ from distributed import Client, SpecCluster
 
 from distill.errors import DistillError
 from distill.generation.batch_queue import LOOK, SUBMIT, WorkerJobs, job_arguments
-from distill.generation.cluster_pools import Pool, scheduler_spec
+from distill.generation.cluster_pools import Pool, dashboard_text, scheduler_spec
 from distill.generation.cluster_tls import CONFIG_FILE, make_private_folder, security_of
 from distill.generation.interface import find_interface
 
@@ -49,7 +49,7 @@ def job_script(jobs: WorkerJobs) -> str:
 
 
 @contextmanager
-def queue_pool(jobs: WorkerJobs, tasks: int, lost_s: float) -> Iterator[Pool]:
+def queue_pool(jobs: WorkerJobs, tasks: int, lost_s: float, *, dashboard: bool = False) -> Iterator[Pool]:
     """Start a scheduler here, and jobs whose workers join it; cancel what is left of them at the end.
 
     A job whose workers are gone for `lost_s` is replaced. Raises DistillError without dask-jobqueue, without the
@@ -63,14 +63,15 @@ def queue_pool(jobs: WorkerJobs, tasks: int, lost_s: float) -> Iterator[Pool]:
         stack.callback(shutil.rmtree, private, ignore_errors=True)
         stack.enter_context(dask.config.set({"temporary-directory": str(private)}))
         security = security_of(private)
-        cluster = SpecCluster({}, scheduler_spec(security, interface.address), security=security)
+        spec = scheduler_spec(security, interface.address, dashboard=dashboard)
+        cluster = SpecCluster({}, spec, security=security)
         stack.callback(cluster.close)
         client = stack.enter_context(Client(cluster, set_as_default=False))
         scheduler: Any = cluster.scheduler  # an object in this process
         keeper = _Keeper(jobs, scheduler, private, lost_s)
         stack.callback(lambda: cluster.sync(keeper.cancel_all))
         cluster.sync(keeper.look, tasks)
-        where = f"{jobs.describe()}, by {interface.address} ({interface.name})"
+        where = f"{jobs.describe()}, by {interface.address} ({interface.name}){dashboard_text(scheduler)}"
         yield Pool(
             client,
             lambda: len(scheduler.workers),

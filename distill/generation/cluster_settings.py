@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
-from distill.errors import DistillError
-from distill.files import read_regular
+from distill.errors import DistillError, os_error
+from distill.files import check_regular, read_regular
 from distill.generation.batch_queue import TITLES, WorkerJobs
 from distill.schema import parse_json
 
@@ -29,6 +31,51 @@ class Patience:
     def for_jobs(cls, jobs: WorkerJobs | None) -> Self:
         """The patience for workers that wait in a queue, where there are `jobs`."""
         return cls() if jobs is None else cls(join_s=jobs.wait_s, no_workers_s=jobs.wait_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsFiles:
+    """PEM files of a Dask cluster with certificates: who signs them, and the certificate and key of this process."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+    def __post_init__(self) -> None:
+        """Raise DistillError for files that are not there, no certificates, or no pair."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            for path in (self.ca, self.certificate, self.key):
+                check_regular(path)
+            context.load_verify_locations(self.ca)
+        except ssl.SSLError as error:
+            raise DistillError(
+                f"--tls-ca {self.ca} holds no certificate ({error.reason or error})"
+            ) from error
+        except OSError as error:
+            raise os_error(error) from error
+        try:
+            context.load_cert_chain(self.certificate, self.key, password="")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "reason", None) or error
+            raise DistillError(
+                f"--tls-cert {self.certificate} and --tls-key {self.key} are no certificate and its key ({why})"
+            ) from error
+
+
+def tls_files(
+    ca: Path | None, certificate: Path | None, key: Path | None, cluster: str | None
+) -> TlsFiles | None:
+    """Return the files that were given for `cluster`, or None. Raises DistillError for some, or for none of use."""
+    if ca is None and certificate is None and key is None:
+        return None
+    if ca is None or certificate is None or key is None:
+        raise DistillError("--tls-ca, --tls-cert and --tls-key belong together: give all three")
+    if cluster is None or not (cluster.startswith("tls://") or cluster.endswith(".json")):
+        raise DistillError(
+            f"--tls-ca is for --cluster tls://HOST:PORT or a scheduler's file, not for {cluster or 'none'}"
+        )
+    return TlsFiles(ca=ca, certificate=certificate, key=key)
 
 
 # Where Dask's defaults are left, and why.

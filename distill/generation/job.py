@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from distill.devices import resolve_device
@@ -22,7 +22,7 @@ from distill.generation.conditions import Conditions, choose_conditions, differe
 from distill.generation.dispatch import run_tasks
 from distill.generation.embed import sweep_kept
 from distill.generation.pipeline import CANDIDATES_PER_ROW
-from distill.generation.placement import Placement, place_on_devices
+from distill.generation.placement import Placement, place_on_devices, with_dashboard
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
 from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
@@ -99,6 +99,9 @@ def prepare(request: GenerateRequest) -> GenerationRun:
         tasks=len(plan.todo),
         jobs=request.jobs,
     )
+    placement = replace(placement, tls=request.tls)
+    if request.dashboard:
+        placement = with_dashboard(placement)
     there = read_conditions(plan.folder) if plan.begun else None
     conditions = choose_conditions(
         request.conditions,

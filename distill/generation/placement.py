@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from distill.devices import check_device_name, resolve_device, usable_cores, visible_devices
 from distill.errors import DistillError
 from distill.generation.batch_queue import TITLES, JobSettings, WorkerJobs, refuse_jobs, settle_jobs
-from distill.generation.cluster_settings import scheduler_address
+from distill.generation.cluster_settings import TlsFiles, scheduler_address
 
 MAX_DEFAULT_WORKERS = (
     8  # CPU processes started unasked: each holds its own teacher and landmark model (~0.7 GB)
@@ -29,6 +29,8 @@ class Placement:
     device: str  # as each process names it
     threads: int = 1
     jobs: WorkerJobs | None = None
+    tls: TlsFiles | None = None  # of the scheduler at an address
+    dashboard: bool = False
 
     @property
     def here(self) -> bool:
@@ -101,6 +103,16 @@ def place_in_jobs(system: str, settings: JobSettings, *, workers: int | None, de
         threads=0 if jobs.gpus else 1,
         jobs=jobs,
     )
+
+
+def with_dashboard(placement: Placement) -> Placement:
+    """Ask for Dask's page too. Raises DistillError where no Dask scheduler is started here."""
+    if placement.cluster != "local" and placement.jobs is None:
+        what = (
+            "the scheduler there has its own" if placement.cluster != "none" else "this one process has none"
+        )
+        raise DistillError(f"--dashboard: {what}; it is for --cluster local and {', '.join(TITLES)}")
+    return replace(placement, dashboard=True)
 
 
 def place_on_devices(

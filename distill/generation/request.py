@@ -16,6 +16,7 @@ from distill.errors import DistillError
 from distill.files import user_path
 from distill.generation.attribute_choices import asked_attributes, direction_names, least_changes
 from distill.generation.batch_queue import JobSettings
+from distill.generation.cluster_settings import TlsFiles
 from distill.generation.conditions import ChosenConditions
 from distill.generation.measured import MeasuredChanges
 from distill.generation.one_attribute import with_attribute
@@ -73,7 +74,7 @@ class GenerateRequest:
 
     `out` None: data/TASK-GENERATOR-seedSEED, see `folder_of`. `cluster`: none, local, tcp:// or tls://HOST:PORT, a
     scheduler's .json file, a batch system whose `jobs` are the workers, or None for a process per visible GPU, else
-    per core.
+    per core. `tls`: of that scheduler, where it has certificates. `dashboard`: Dask's page, for this machine alone.
     """
 
     task: TaskRecipe
@@ -86,6 +87,8 @@ class GenerateRequest:
     workers: int | None = None
     cluster: str | None = None
     jobs: JobSettings = field(default_factory=JobSettings)
+    tls: TlsFiles | None = None
+    dashboard: bool = False
     device: str = "auto"
 
 
