@@ -31,6 +31,12 @@ def above_0(most: float) -> click.FloatRange:
 @click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
 @click.option("--out", type=options.PATH, help="Folder  [default: data/TASK-GENERATOR-seedSEED]")
 @click.option(
+    "--shards",
+    type=options.Span("-"),
+    metavar="FIRST-LAST",
+    help="Make these alone; others are made elsewhere, and distill merge joins them.  [all]",
+)
+@click.option(
     "--generator",
     type=options.TEXT,
     default="portraits",
@@ -183,7 +189,10 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     if not as_json:
         click.echo("\n".join(opening_line(run)), err=True)
     clock, noun = StageClock(), sample_word(run.plan.recipe.roles)
-    with stop_on_signals() as stop, Progress(run.plan.n, noun=noun, done=run.plan.rows_done) as progress:
+    with (
+        stop_on_signals() as stop,
+        Progress(run.plan.rows_of_part, noun=noun, done=run.plan.rows_done) as progress,
+    ):
         reports = run_job(run, stop=stop, callbacks=RunCallbacks.shown(progress, clock))
     print_result(run.plan, reports, progress, clock, as_json=as_json)
 
@@ -193,6 +202,7 @@ def request_of(
     *,
     n: int,
     out: Path | None,
+    shards: tuple[int, int] | None,
     generator: str,
     precision: Precision,
     batch_size: int | None,
@@ -219,6 +229,7 @@ def request_of(
         n=n,
         generator=generator,
         out=out,
+        shards=shards,
         choices=TaskChoices(**choices),
         conditions=ChosenConditions(precision=precision, batch_size=batch_size, compiled=compiled),
         max_candidates=max_candidates,

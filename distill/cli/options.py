@@ -86,16 +86,20 @@ class Size(click.ParamType[tuple[int, int]]):
 
 
 class Span(click.ParamType[tuple[int, int]]):
-    """The least and the most of something, such as 1:8."""
+    """Two whole numbers, such as the least and the most of something: 1:8."""
 
     name = "span"
+
+    def __init__(self, between: str = ":") -> None:
+        self.between = between
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
-        found = re.fullmatch(r"(\d{1,6}):([1-9]\d{0,5})", str(value))
+        found = re.fullmatch(rf"(\d{{1,9}}){self.between}(\d{{1,9}})", str(value))
         if not found:
-            self.fail(f"{str(value)[:80]!r}: MIN:MAX is needed, such as 1:8.", param, ctx)
+            form = f"{param.metavar} is needed, such as 1{self.between}8" if param else "no two numbers"
+            self.fail(f"{str(value)[:80]!r}: {form}.", param, ctx)
         return int(found[1]), int(found[2])
 
 

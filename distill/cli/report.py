@@ -115,6 +115,7 @@ def print_result(
         facts = {
             "folder": str(plan.folder),
             "n": plan.n,
+            "rows": sum(report.rows for report in reports),
             "shards": len(reports),
             "tried": tried,
             "dropped": dict(sorted(dropped.items())),
@@ -126,9 +127,10 @@ def print_result(
         click.echo(json.dumps(facts, indent=2))
         return
     word = sample_word(plan.recipe.roles)
+    rows = sum(report.rows for report in reports)
     click.echo(
-        f"{plan.folder}: {plural(plan.n, word)} in {plural(len(reports), 'shard')}, {size_text(size)};"
-        f" {plan.n / tried:.1%} of {tried} candidates accepted"
+        f"{plan.folder}: {plural(rows, word)} in {plural(len(reports), 'shard')}, {size_text(size)};"
+        f" {rows / tried:.1%} of {tried} candidates accepted"
     )
     for reason, count in dropped.most_common():
         click.echo(f"  dropped {count:6d}  {count / tried:6.1%}  {reason}")
@@ -137,4 +139,7 @@ def print_result(
         click.echo(f"  made {progress.count:.0f} in {clock(seconds)}: {rate_text(progress.rate)}")
     if line := stages.line():
         click.echo(f"  {line}")
+    if plan.is_part:
+        click.echo(f"a part of {plural(len(plan.rows), 'shard')}: distill merge joins it with the others")
+        return
     click.echo(f"look at them: {command_text('distill', 'inspect', plan.folder)}")

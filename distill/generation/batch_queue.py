@@ -43,10 +43,9 @@ class JobSettings:
             raise DistillError(f"--walltime {self.walltime!r} is no HOURS:MINUTES:SECONDS, such as 4:00:00")
         if self.memory is not None and not MEMORY.fullmatch(self.memory):
             raise DistillError(f"--memory {self.memory!r} is no amount such as 16GB")
-        if self.adapt is not None and not 0 <= self.adapt[0] <= self.adapt[1] <= MOST_JOBS:
-            raise DistillError(
-                f"--adapt {self.adapt[0]}:{self.adapt[1]}: MIN is above MAX, or MAX above {MOST_JOBS}"
-            )
+        least, most = self.adapt or (0, 1)
+        if least > most or not 1 <= most <= MOST_JOBS:
+            raise DistillError(f"--adapt {least}:{most}: MIN is above MAX, or MAX not from 1 to {MOST_JOBS}")
 
     @property
     def given(self) -> list[str]:

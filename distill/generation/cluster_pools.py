@@ -138,7 +138,7 @@ def scheduler_spec(security: Security, host: str = "127.0.0.1", *, dashboard: bo
 
 def dashboard_text(scheduler: Any) -> str:
     """Say where the dashboard is, behind where the work runs; "" without one."""
-    port = getattr(scheduler.http_server, "port", None) if scheduler.http_server else None
+    port = getattr(getattr(scheduler, "http_server", None), "port", None)
     return f"; dashboard: http://127.0.0.1:{port}/status" if port else ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
@@ -90,7 +90,7 @@ class GenerationRun:
 def prepare(request: GenerateRequest) -> GenerationRun:
     """Check a request against teacher, folder and devices; write nothing. Raises DistillError for bad input."""
     recipe, files = recipe_of(request)
-    plan = plan_job(recipe, request.n, folder_of(request, recipe))
+    plan = plan_job(recipe, request.n, folder_of(request, recipe), request.shards)
     check_cap(request.max_candidates, plan)
     placement = place_on_devices(
         cluster=request.cluster,
@@ -136,6 +136,8 @@ def run_job(
 ) -> list[ShardReport]:
     """Make what the plan lacks and write manifest and card; return the reports of all shards.
 
+    Of a part that leaves shards to other places there is neither.
+
     Raises `Interrupted` when `stop` was set, `Incomplete` when shards failed, `DiskFull`, and `DistillError` for
     an error that concerns every shard. In each case what is complete stays, and the same call goes on from there.
     """
@@ -147,6 +149,8 @@ def run_job(
             raise Incomplete(failure_line(failed, plan))
         if stop.is_set():
             raise Interrupted(interrupted_line(plan))
+        if plan.is_part:
+            return part_reports(plan)
         reports = close_data_set(plan)
         if plan.todo:
             renew_look(plan.folder)
@@ -254,18 +258,31 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
     )
 
 
-def close_data_set(plan: ShardPlan) -> list[ShardReport]:
-    """Write manifest and card once every shard is on disk."""
-    recipe = plan.recipe
+def part_reports(plan: ShardPlan) -> list[ShardReport]:
+    """Return the reports of the shards of a part, and of what was there before."""
+    return reports_of(plan, sorted({*(plan.part or ()), *plan.done}))
+
+
+def reports_of(plan: ShardPlan, indices: Iterable[int]) -> list[ShardReport]:
+    """Return the reports of shards that are done. Raises Incomplete where one is not."""
     reports: list[ShardReport] = []
-    for index, rows in enumerate(plan.rows):
+    for index in indices:
         report = read_report(plan.folder, index)
-        if report is None or not shard_is_valid(plan.folder, index, digest=recipe.digest, rows=rows):
+        if report is None or not shard_is_valid(
+            plan.folder, index, digest=plan.recipe.digest, rows=plan.rows[index]
+        ):
             raise Incomplete(
                 f"{plan.folder}: shard {index} was made but is not to be seen here; all workers must write to this"
                 " folder. Run the same command again"
             )
         reports.append(report)
+    return reports
+
+
+def close_data_set(plan: ShardPlan) -> list[ShardReport]:
+    """Write manifest and card once every shard is on disk."""
+    recipe = plan.recipe
+    reports = reports_of(plan, range(len(plan.rows)))
     sweep(plan.folder)  # again: a worker of a driver that was killed may have lived on for a moment
     sweep_kept(plan.folder)
     fields = recipe.model_dump(mode="json")

@@ -33,7 +33,10 @@ SAFETY = 1.1  # free space asked for, over the estimate
 
 @dataclass(frozen=True, kw_only=True)
 class ShardPlan:
-    """The shards of a data set of `n` rows, and which of them are on disk already; `begun`: a recipe is there."""
+    """The shards of a data set of `n` rows, and which of them are on disk already; `begun`: a recipe is there.
+
+    `part`: the indices of those to make, where others are made elsewhere.
+    """
 
     recipe: Recipe
     n: int
@@ -41,10 +44,21 @@ class ShardPlan:
     rows: tuple[int, ...]  # per shard
     done: dict[int, ShardReport]
     begun: bool = False
+    part: range | None = None
 
     @property
     def todo(self) -> list[int]:
-        return [index for index in range(len(self.rows)) if index not in self.done]
+        return [index for index in self.part or range(len(self.rows)) if index not in self.done]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether shards are missing that this run does not make."""
+        return self.part is not None and len({*self.part, *self.done}) < len(self.rows)
+
+    @property
+    def rows_of_part(self) -> int:
+        """The rows that are there when this run ends well."""
+        return sum(self.rows[index] for index in {*(self.part or range(len(self.rows))), *self.done})
 
     @property
     def rows_done(self) -> int:
@@ -60,8 +74,10 @@ class ShardPlan:
         return shutil.disk_usage(nearest_folder(self.folder)).free
 
 
-def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
+def plan_job(recipe: Recipe, n: int, folder: Path, shards: tuple[int, int] | None = None) -> ShardPlan:
     """Lay `n` rows out in shards and look for those that are valid already. Changes nothing on disk.
+
+    `shards` (first, last): make these alone.
 
     Raises `DistillError` when the folder cannot be used: a file, foreign content, another recipe, more rows than
     `n`, no permission.
@@ -70,6 +86,7 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
     there = check_folder(folder, recipe)
     recipe = there or recipe  # a data set keeps the name, licence and origin that its generator had at first
     rows = shard_rows(n, recipe.shard_size)
+    part = part_of(shards, len(rows))
     done: dict[int, ShardReport] = {}
     for index, count in enumerate(rows):
         report = read_report(folder, index)
@@ -79,7 +96,18 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
             done[index] = report
     if folder.is_dir() and max(shard_indices(folder), default=-1) >= len(rows):
         raise DistillError(holds_more(folder, n))
-    return ShardPlan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done, begun=there is not None)
+    begun = there is not None
+    return ShardPlan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done, begun=begun, part=part)
+
+
+def part_of(shards: tuple[int, int] | None, count: int) -> range | None:
+    """Return the indices of the shards to make. Raises DistillError for what is no part of `count` shards."""
+    if shards is None:
+        return None
+    first, last = shards
+    if not first <= last < count:
+        raise DistillError(f"--shards {first}-{last}: a data set of this --n has the shards 0-{count - 1}")
+    return range(first, last + 1)
 
 
 def check_size(n: int, shard_size: int) -> None:

@@ -72,15 +72,17 @@ class TaskChoices:
 class GenerateRequest:
     """A data set to make: `n` accepted rows of a task from a generator, and how the run may go about it.
 
-    `out` None: data/TASK-GENERATOR-seedSEED, see `folder_of`. `cluster`: none, local, tcp:// or tls://HOST:PORT, a
-    scheduler's .json file, a batch system whose `jobs` are the workers, or None for a process per visible GPU, else
-    per core. `tls`: of that scheduler, where it has certificates. `dashboard`: Dask's page, for this machine alone.
+    `out` None: data/TASK-GENERATOR-seedSEED, see `folder_of`. `shards` (first, last): these alone. `cluster`: none,
+    local, tcp:// or tls://HOST:PORT, a scheduler's .json file, a batch system whose `jobs` are the workers, or None
+    for a process per visible GPU, else per core. `tls`: of that scheduler, where it has certificates. `dashboard`:
+    Dask's page, for this machine alone.
     """
 
     task: TaskRecipe
     n: int
     generator: str = "portraits"
     out: Path | None = None
+    shards: tuple[int, int] | None = None
     choices: TaskChoices = field(default_factory=TaskChoices)
     conditions: ChosenConditions = field(default_factory=ChosenConditions)
     max_candidates: int | None = None
