@@ -189,9 +189,10 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     if not as_json:
         click.echo("\n".join(opening_line(run)), err=True)
     clock, noun = StageClock(), sample_word(run.plan.recipe.roles)
+    rows = sum(run.plan.rows[index] for index in run.plan.at_end)
     with (
         stop_on_signals() as stop,
-        Progress(run.plan.rows_of_part, noun=noun, done=run.plan.rows_done) as progress,
+        Progress(rows, noun=noun, done=run.plan.rows_done) as progress,
     ):
         reports = run_job(run, stop=stop, callbacks=RunCallbacks.shown(progress, clock))
     print_result(run.plan, reports, progress, clock, as_json=as_json)

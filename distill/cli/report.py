@@ -106,16 +106,17 @@ def print_result(
     as_json: bool,
 ) -> None:
     """Print what is on disk now: rows, acceptance, size, rate, where the time went, and what to do next."""
-    tried = sum(report.tried for report in reports)
+    rows, tried, size = (
+        sum(getattr(report, name) for report in reports) for name in ("rows", "tried", "bytes")
+    )
     dropped = Counter[str]()
     for report in reports:
         dropped.update(report.dropped)
-    size = sum(report.bytes for report in reports)
     if as_json:
         facts = {
             "folder": str(plan.folder),
             "n": plan.n,
-            "rows": sum(report.rows for report in reports),
+            "rows": rows,
             "shards": len(reports),
             "tried": tried,
             "dropped": dict(sorted(dropped.items())),
@@ -127,7 +128,6 @@ def print_result(
         click.echo(json.dumps(facts, indent=2))
         return
     word = sample_word(plan.recipe.roles)
-    rows = sum(report.rows for report in reports)
     click.echo(
         f"{plan.folder}: {plural(rows, word)} in {plural(len(reports), 'shard')}, {size_text(size)};"
         f" {rows / tried:.1%} of {tried} candidates accepted"
@@ -139,7 +139,10 @@ def print_result(
         click.echo(f"  made {progress.count:.0f} in {clock(seconds)}: {rate_text(progress.rate)}")
     if line := stages.line():
         click.echo(f"  {line}")
+    click.echo(_next_step(plan))
+
+
+def _next_step(plan: ShardPlan) -> str:
     if plan.is_part:
-        click.echo(f"a part of {plural(len(plan.rows), 'shard')}: distill merge joins it with the others")
-        return
-    click.echo(f"look at them: {command_text('distill', 'inspect', plan.folder)}")
+        return f"a part of {plural(len(plan.rows), 'shard')}: distill merge joins it with the others"
+    return f"look at them: {command_text('distill', 'inspect', plan.folder)}"

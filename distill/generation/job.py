@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from distill.devices import resolve_device
@@ -22,7 +22,7 @@ from distill.generation.conditions import Conditions, choose_conditions, differe
 from distill.generation.dispatch import run_tasks
 from distill.generation.embed import sweep_kept
 from distill.generation.pipeline import CANDIDATES_PER_ROW
-from distill.generation.placement import Placement, place_on_devices, with_dashboard
+from distill.generation.placement import Placement, place_on_devices, with_access
 from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
 from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
@@ -99,9 +99,7 @@ def prepare(request: GenerateRequest) -> GenerationRun:
         tasks=len(plan.todo),
         jobs=request.jobs,
     )
-    placement = replace(placement, tls=request.tls)
-    if request.dashboard:
-        placement = with_dashboard(placement)
+    placement = with_access(placement, tls=request.tls, dashboard=request.dashboard)
     there = read_conditions(plan.folder) if plan.begun else None
     conditions = choose_conditions(
         request.conditions,
@@ -150,7 +148,7 @@ def run_job(
         if stop.is_set():
             raise Interrupted(interrupted_line(plan))
         if plan.is_part:
-            return part_reports(plan)
+            return reports_of(plan, plan.at_end)
         reports = close_data_set(plan)
         if plan.todo:
             renew_look(plan.folder)
@@ -258,11 +256,6 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
     )
 
 
-def part_reports(plan: ShardPlan) -> list[ShardReport]:
-    """Return the reports of the shards of a part, and of what was there before."""
-    return reports_of(plan, sorted({*(plan.part or ()), *plan.done}))
-
-
 def reports_of(plan: ShardPlan, indices: Iterable[int]) -> list[ShardReport]:
     """Return the reports of shards that are done. Raises Incomplete where one is not."""
     reports: list[ShardReport] = []
@@ -282,7 +275,7 @@ def reports_of(plan: ShardPlan, indices: Iterable[int]) -> list[ShardReport]:
 def close_data_set(plan: ShardPlan) -> list[ShardReport]:
     """Write manifest and card once every shard is on disk."""
     recipe = plan.recipe
-    reports = reports_of(plan, range(len(plan.rows)))
+    reports = reports_of(plan, plan.at_end)
     sweep(plan.folder)  # again: a worker of a driver that was killed may have lived on for a moment
     sweep_kept(plan.folder)
     fields = recipe.model_dump(mode="json")

@@ -105,14 +105,14 @@ def place_in_jobs(system: str, settings: JobSettings, *, workers: int | None, de
     )
 
 
-def with_dashboard(placement: Placement) -> Placement:
-    """Ask for Dask's page too. Raises DistillError where no Dask scheduler is started here."""
-    if placement.cluster != "local" and placement.jobs is None:
+def with_access(placement: Placement, *, tls: TlsFiles | None, dashboard: bool) -> Placement:
+    """Add the certificate for a scheduler, and Dask's page. Raises DistillError where none is started here."""
+    if dashboard and placement.cluster != "local" and placement.jobs is None:
         what = (
             "the scheduler there has its own" if placement.cluster != "none" else "this one process has none"
         )
         raise DistillError(f"--dashboard: {what}; it is for --cluster local and {', '.join(TITLES)}")
-    return replace(placement, dashboard=True)
+    return replace(placement, tls=tls, dashboard=dashboard)
 
 
 def place_on_devices(

@@ -51,14 +51,14 @@ class ShardPlan:
         return [index for index in self.part or range(len(self.rows)) if index not in self.done]
 
     @property
-    def is_part(self) -> bool:
-        """Whether shards are missing that this run does not make."""
-        return self.part is not None and len({*self.part, *self.done}) < len(self.rows)
+    def at_end(self) -> list[int]:
+        """The shards that are there when this run ends well."""
+        return sorted({*(self.part or range(len(self.rows))), *self.done})
 
     @property
-    def rows_of_part(self) -> int:
-        """The rows that are there when this run ends well."""
-        return sum(self.rows[index] for index in {*(self.part or range(len(self.rows))), *self.done})
+    def is_part(self) -> bool:
+        """Whether shards are missing then, which this run does not make."""
+        return len(self.at_end) < len(self.rows)
 
     @property
     def rows_done(self) -> int:

@@ -41,7 +41,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmHost]:
 @pytest.fixture(scope="module")
 def choices(tiny_weights: Path) -> list[str]:
     """What to generate, but for where."""
-    options = {"task": "style-mix", "generator": tiny_weights, "align": "none", "device": "cpu", "n": 120}
+    options = {"task": "style-mix", "generator": tiny_weights, "align": "none", "device": "cpu", "n": 80}
     options |= {"precision": "fp32", "batch-size": 4, "shard-size": 4}
     return [str(word) for name, value in options.items() for word in (f"--{name}", value)]
 
@@ -88,7 +88,7 @@ def test_a_training_on_two_nodes_is_queued_again_and_ends_with_the_same_weights(
     host: SlurmHost, tmp_path: Path
 ) -> None:
     data = make_triplets(tmp_path / "data", rows=64, per_shard=32)
-    options = [*TRAIN, "--data", str(data), "--constant-epochs", "25", "--val-fraction", "0.25"]
+    options = [*TRAIN, "--data", str(data), "--constant-epochs", "12", "--val-fraction", "0.25"]
     interrupted, whole = tmp_path / "interrupted", tmp_path / "whole"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     reference = subprocess.Popen(
