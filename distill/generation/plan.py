@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.errors import DiskFull, DistillError
+from distill.errors import DiskFull, DistillError, Incomplete
 from distill.files import atomic_write
 from distill.generation.conditions import Conditions, read_conditions
 from distill.generation.recipe import Recipe
@@ -28,6 +29,9 @@ from distill.shards.place import check_place, refiltered
 SHARE_OF_RAW = {"raw": 1.0, "jpeg": 0.25, "webp": 0.6}
 OVERHEAD = 16 * 1024  # bytes a shard beside its rows
 LEDGER = 512  # bytes a row: its scores, and those of the candidates that were dropped before it
+SEEN_S = (
+    90.0  # until what another machine wrote is seen on a network file system: NFS caches a folder for 60 s
+)
 SAFETY = 1.1  # free space asked for, over the estimate
 
 
@@ -108,6 +112,28 @@ def part_of(shards: tuple[int, int] | None, count: int) -> range | None:
     if not first <= last < count:
         raise DistillError(f"--shards {first}-{last}: a data set of this --n has the shards 0-{count - 1}")
     return range(first, last + 1)
+
+
+def reports_of(plan: ShardPlan, patience_s: float) -> list[ShardReport]:
+    """Return the reports of the shards of a run that has ended well.
+
+    What another machine wrote may be seen here later, on a network file system: it is waited for. Raises Incomplete
+    where a shard is not there after `patience_s`.
+    """
+    deadline = time.monotonic() + patience_s
+    reports: list[ShardReport] = []
+    for index in plan.at_end:
+        while not (shard_is_valid(plan.folder, index, digest=plan.recipe.digest, rows=plan.rows[index])
+                   and (report := read_report(plan.folder, index))):  # fmt: skip
+            if time.monotonic() >= deadline:
+                raise Incomplete(
+                    f"{plan.folder}: shard {index} was made but is not to be seen here; all workers must write to"
+                    " this folder. Run the same command again"
+                )
+            time.sleep(0.5)
+            shard_indices(plan.folder)  # to list a folder renews what is known of it
+        reports.append(report)
+    return reports
 
 
 def check_size(n: int, shard_size: int) -> None:
