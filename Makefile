@@ -26,10 +26,7 @@ demo: $(VENV)/.installed  ## Install, make 256 triplets on the embedded generato
 	$(BIN)/distill inspect $(DEMO)
 	@echo "The contact sheet is in $(DEMO): open the page or the PNG that 'distill inspect' named above."
 
-test: $(VENV)/.installed-dev  ## Lint, types and tests; what CI runs
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+test: lint  ## Lint, types and tests; what CI runs
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 slow: $(VENV)/.installed-dev  ## The tests that take minutes
@@ -41,6 +38,7 @@ check-weights: $(VENV)/.installed-dev  ## Reproduce published figures with publi
 lint: $(VENV)/.installed-dev  ## Lint and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/shellcheck --exclude=SC1091 .ci/run .ci/install-torch pipelines/jobs/*.sh pipelines/jobs/*.sbatch
 	$(BIN)/mypy
 
 format: $(VENV)/.installed-dev  ## Let ruff fix and format the code

@@ -101,7 +101,10 @@ def test_only_the_command_line_and_the_api_import_the_pipelines():
 
 
 def test_only_the_cluster_modules_import_dask():
-    modules = {f"distill/generation/{name}.py" for name in ("cluster", "cluster_pools", "cluster_tls")}
+    modules = {
+        f"distill/generation/{name}.py"
+        for name in ("cluster", "cluster_jobs", "cluster_pools", "cluster_tls")
+    }
     assert users_of("dask", "distributed", "dask_jobqueue") <= modules
 
 

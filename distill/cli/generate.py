@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,12 @@ def above_0(most: float) -> click.FloatRange:
 )
 @click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
 @click.option("--out", type=options.PATH, help="Folder  [default: data/TASK-GENERATOR-seedSEED]")
+@click.option(
+    "--shards",
+    type=options.Span("-"),
+    metavar="FIRST-LAST",
+    help="Make these alone; others are made elsewhere, and distill merge joins them.  [all]",
+)
 @click.option(
     "--generator",
     type=options.TEXT,
@@ -137,7 +144,11 @@ def above_0(most: float) -> click.FloatRange:
     "--max-candidates", type=options.COUNT, help="Give a shard up after so many.  [default: 20 a row]"
 )
 @options.workers
-@click.option("--cluster", help="none, local, tcp:// or tls://HOST:PORT, or SCHEDULER.json.")
+@click.option(
+    "--cluster",
+    help="none, local, tcp:// or tls://HOST:PORT, SCHEDULER.json; slurm, pbs, lsf, sge, htcondor submit worker jobs.",
+)
+@options.cluster_options
 @options.device
 @options.precision
 @click.option(
@@ -178,7 +189,11 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     if not as_json:
         click.echo("\n".join(opening_line(run)), err=True)
     clock, noun = StageClock(), sample_word(run.plan.recipe.roles)
-    with stop_on_signals() as stop, Progress(run.plan.n, noun=noun, done=run.plan.rows_done) as progress:
+    rows = sum(run.plan.rows[index] for index in run.plan.at_end)
+    with (
+        stop_on_signals() as stop,
+        Progress(rows, noun=noun, done=run.plan.rows_done) as progress,
+    ):
         reports = run_job(run, stop=stop, callbacks=RunCallbacks.shown(progress, clock))
     print_result(run.plan, reports, progress, clock, as_json=as_json)
 
@@ -188,6 +203,7 @@ def request_of(
     *,
     n: int,
     out: Path | None,
+    shards: tuple[int, int] | None,
     generator: str,
     precision: Precision,
     batch_size: int | None,
@@ -195,22 +211,33 @@ def request_of(
     max_candidates: int | None,
     workers: int | None,
     cluster: str | None,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    dashboard: bool,
     device: str,
     **choices: Any,
 ) -> GenerateRequest:
-    """Gather the options of the command; `choices` change the recipe of the task."""
+    """Gather the options of the command; `choices` are about worker jobs, or change the recipe of the task."""
+    from distill.generation.batch_queue import JobSettings
+    from distill.generation.cluster_settings import tls_files
     from distill.generation.conditions import ChosenConditions
     from distill.generation.request import GenerateRequest, TaskChoices
 
+    of_jobs = {field.name: choices.pop(field.name) for field in fields(JobSettings)}
     return GenerateRequest(
         task=task_recipe(task),
         n=n,
         generator=generator,
         out=out,
+        shards=shards,
         choices=TaskChoices(**choices),
         conditions=ChosenConditions(precision=precision, batch_size=batch_size, compiled=compiled),
         max_candidates=max_candidates,
         workers=workers,
         cluster=cluster,
+        jobs=JobSettings(**of_jobs),
+        tls=tls_files(tls_ca, tls_cert, tls_key, cluster),
+        dashboard=dashboard,
         device=device,
     )

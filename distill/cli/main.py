@@ -64,6 +64,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "distill.cli.refilter:refilter",
         "Keep the rows of a data set whose scores fit, as a new one.",
     ),
+    "merge": ("distill.cli.merge:merge", "Join parts of one data set that were made at several places."),
     "import": ("distill.cli.import_:import_command", "Make a data set of pairs or triplets of your own."),
     "export": ("distill.cli.export:export", "Write a data set in the layout of another trainer."),
     "completion": ("distill.cli.completion:completion", "Print the completion script of a shell."),

@@ -85,6 +85,24 @@ class Size(click.ParamType[tuple[int, int]]):
         return int(found[1]), int(found[2])
 
 
+class Span(click.ParamType[tuple[int, int]]):
+    """Two whole numbers, such as the least and the most of something: 1:8."""
+
+    name = "span"
+
+    def __init__(self, between: str = ":") -> None:
+        self.between = between
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        found = re.fullmatch(rf"(\d{{1,9}}){self.between}(\d{{1,9}})", str(value))
+        if not found:
+            form = f"{param.metavar} is needed, such as 1{self.between}8" if param else "no two numbers"
+            self.fail(f"{str(value)[:80]!r}: {form}.", param, ctx)
+        return int(found[1]), int(found[2])
+
+
 PATH = NamedPath(path_type=Path)
 STUDENT = PathByName("student")
 ENCODER = PathByName("encoder", dir_okay=False)
@@ -125,9 +143,54 @@ picture_workers = click.option(
     type=click.IntRange(1, MAX_WORKERS),
     help="Processes.  [default: one a core for many pictures]",
 )
+WORKER_JOBS = (
+    click.option("--queue", type=TEXT, help="Of worker jobs: SLURM's partition.  [the site's]"),
+    click.option("--account", type=TEXT, help="That worker jobs are charged to.  [yours]"),
+    click.option("--walltime", type=TEXT, metavar="H:MM:SS", help="Of a worker job.  [1:00:00]"),
+    click.option(
+        "--gpus-per-job", type=click.IntRange(0, 64), help="A process each.  [1; 0 with --device cpu]"
+    ),
+    click.option(
+        "--cpus-per-job", type=click.IntRange(1, 1024), help="Without GPUs a process each.  [4 a GPU, else 1]"
+    ),
+    click.option("--memory", type=TEXT, metavar="16GB", help="Of a worker job.  [8GB a process]"),
+    click.option(
+        "--job-extra",
+        type=TEXT,
+        multiple=True,
+        metavar="OPTION",
+        help="One more option of the batch system, as its job scripts have it, such as --constraint=a100.",
+    ),
+    click.option(
+        "--adapt",
+        type=Span(),
+        metavar="MIN:MAX",
+        help="So many worker jobs at once, by what is left to do.  [what --workers fill]",
+    ),
+    click.option(
+        "--queue-minutes", type=POSITIVE, help="Give up after so long without any worker at all.  [60]"
+    ),
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+CLUSTER = (
+    click.option("--tls-ca", type=FILE, help="Of a tls:// scheduler: who signs its certificates."),
+    click.option("--tls-cert", type=FILE, help="The certificate of this process."),
+    click.option("--tls-key", type=FILE, help="The key of that certificate."),
+    click.option(
+        "--dashboard", is_flag=True, help="Show Dask's page, at an address of this machine that is printed."
+    ),
+)
+
+
+def cluster_options(command: F) -> F:
+    """How a cluster is reached, and what the worker jobs of --cluster slurm|pbs|lsf|sge|htcondor ask for."""
+    for option in reversed((*WORKER_JOBS, *CLUSTER)):
+        command = option(command)
+    return command
 
 
 def codec(default: str, *, value: str | None = None) -> Callable[[F], F]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from distill.generation.batch_queue import SUBMIT
 from distill.generation.estimate import estimate
 from distill.generation.job import GenerationRun
 from distill.generation.plan import SAFETY, ShardPlan
@@ -39,6 +40,7 @@ def opening_line(run: GenerationRun) -> list[str]:
 def print_plan(run: GenerationRun, *, as_json: bool) -> None:
     """Print what a run would make, whether it fits on the disk, and about how long it takes."""
     time = estimate(run)
+    script = script_of(run)
     plan, placement, drawn = run.plan, run.placement, run.conditions
     fits = plan.bytes_needed * SAFETY <= plan.bytes_free
     facts = {
@@ -55,6 +57,7 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         "cluster": placement.cluster,
         "workers": placement.workers,
         "device": placement.device,
+        **({"job_script": script} if script else {}),
         "conditions": drawn.model_dump(mode="json"),
         "recipe": plan.recipe.model_dump(mode="json"),
     }
@@ -76,7 +79,18 @@ def print_plan(run: GenerationRun, *, as_json: bool) -> None:
         f"time        {time.text()}",
         f"drawn       {drawn.batch_size} at once in {drawn.precision}{', compiled' if drawn.compiled else ''}",
     ]
+    if script:
+        lines += ["", f"job         each is submitted by {SUBMIT[placement.cluster]}:", script.rstrip()]
     click.echo("\n".join(lines))
+
+
+def script_of(run: GenerationRun) -> str:
+    """Return the script of a worker job, where the workers are jobs of a batch system."""
+    if run.placement.jobs is None:
+        return ""
+    from distill.generation.cluster_jobs import job_script  # dask takes a second to import
+
+    return job_script(run.placement.jobs)
 
 
 def _generator_text(facts: Teacher) -> str:
@@ -92,15 +106,17 @@ def print_result(
     as_json: bool,
 ) -> None:
     """Print what is on disk now: rows, acceptance, size, rate, where the time went, and what to do next."""
-    tried = sum(report.tried for report in reports)
+    rows, tried, size = (
+        sum(getattr(report, name) for report in reports) for name in ("rows", "tried", "bytes")
+    )
     dropped = Counter[str]()
     for report in reports:
         dropped.update(report.dropped)
-    size = sum(report.bytes for report in reports)
     if as_json:
         facts = {
             "folder": str(plan.folder),
             "n": plan.n,
+            "rows": rows,
             "shards": len(reports),
             "tried": tried,
             "dropped": dict(sorted(dropped.items())),
@@ -113,8 +129,8 @@ def print_result(
         return
     word = sample_word(plan.recipe.roles)
     click.echo(
-        f"{plan.folder}: {plural(plan.n, word)} in {plural(len(reports), 'shard')}, {size_text(size)};"
-        f" {plan.n / tried:.1%} of {tried} candidates accepted"
+        f"{plan.folder}: {plural(rows, word)} in {plural(len(reports), 'shard')}, {size_text(size)};"
+        f" {rows / tried:.1%} of {tried} candidates accepted"
     )
     for reason, count in dropped.most_common():
         click.echo(f"  dropped {count:6d}  {count / tried:6.1%}  {reason}")
@@ -123,4 +139,10 @@ def print_result(
         click.echo(f"  made {progress.count:.0f} in {clock(seconds)}: {rate_text(progress.rate)}")
     if line := stages.line():
         click.echo(f"  {line}")
-    click.echo(f"look at them: {command_text('distill', 'inspect', plan.folder)}")
+    click.echo(_next_step(plan))
+
+
+def _next_step(plan: ShardPlan) -> str:
+    if plan.is_part:
+        return f"a part of {plural(len(plan.rows), 'shard')}: distill merge joins it with the others"
+    return f"look at them: {command_text('distill', 'inspect', plan.folder)}"

@@ -21,10 +21,13 @@ from distributed import KilledWorker, as_completed
 from distill.devices import visible_devices, worker_devices
 from distill.errors import DistillError
 from distill.generation.attempt import Outcome, describe, patient_attempt
+from distill.generation.batch_queue import WorkerJobs
+from distill.generation.cluster_jobs import queue_pool
 from distill.generation.cluster_pools import Pool, local_pool, remote_pool
 from distill.generation.cluster_settings import (
     DASK,
     Patience,
+    TlsFiles,
     quiet_logs,
     scheduler_address,
     worker_environment,
@@ -35,6 +38,7 @@ __all__ = ["Outcome", "Patience", "run_on_cluster", "visible_devices"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+DEATHS_OF_JOBS = 10  # of workers under one task, where workers are preempted and end at their walltime
 _LOST_LIMIT = 10  # times that one task's report may be lost on the way
 _POLL_S = 0.1
 
@@ -47,6 +51,9 @@ def run_on_cluster(
     workers: int | None,
     devices: Sequence[str],
     stop: threading.Event,
+    jobs: WorkerJobs | None = None,
+    tls: TlsFiles | None = None,
+    dashboard: bool = False,
     max_worker_deaths: int = 3,
     on_start: Callable[[str], None] | None = None,
     patience: Patience | None = None,
@@ -54,19 +61,27 @@ def run_on_cluster(
     """Yield the outcome of `work(task)` for every (key, task), in the order in which they finish.
 
     `cluster`: "local" (one process per device, or `workers` CPU processes without devices), the address of a Dask
-    scheduler ("tcp://HOST:PORT", "tls://HOST:PORT"), or the path of its JSON file. A worker has one task at a time.
+    scheduler ("tcp://HOST:PORT", "tls://HOST:PORT"), or the path of its JSON file; with `jobs` a batch system,
+    to which worker jobs are submitted. A worker has one task at a time.
     `work` is a module-level function; results are small. A DistillError or another exception is an error at once,
     OSError and CUDA out of memory after 2 more tries; a task whose worker dies more than `max_worker_deaths` times
     is given up. After `stop` is set, or a fatal outcome, running tasks finish and the others are not begun.
-    `on_start` gets one line: where the work runs.
+    `on_start` gets one line: where the work runs. `tls`: of the scheduler, where Dask's own configuration does not
+    name its files. `dashboard`: Dask's page, at an address of this machine alone.
     Raises DistillError: more workers than devices, nobody at the address, no worker there, all workers lost.
     """
-    patience = patience or Patience()
+    patience = patience or Patience.for_jobs(jobs)
+    if jobs is not None:
+        max_worker_deaths = max(max_worker_deaths, DEATHS_OF_JOBS)
     with quiet_logs(), worker_environment(), dask.config.set(DASK), ExitStack() as stack:
-        if cluster == "local":
-            pool = stack.enter_context(local_pool(worker_devices(workers, devices)))
+        if jobs is not None:
+            pool = stack.enter_context(queue_pool(jobs, len(tasks), patience.lost_s, dashboard=dashboard))
+        elif cluster == "local":
+            pool = stack.enter_context(local_pool(worker_devices(workers, devices), dashboard=dashboard))
         else:
-            pool = stack.enter_context(remote_pool(scheduler_address(cluster), workers, patience.connect_s))
+            pool = stack.enter_context(
+                remote_pool(scheduler_address(cluster), workers, patience.connect_s, tls)
+            )
         pool.wait_for_worker(stop, patience.join_s)
         if on_start is not None:
             on_start(pool.where)
@@ -111,6 +126,7 @@ class _Run:
             time.sleep(0 if self.done.has_ready() else _POLL_S)
 
     def submit(self) -> None:
+        self.pool.keep(len(self.waiting) + len(self.pool.in_flight))
         living = self.pool.living()
         now = time.monotonic()
         self.seen_alive = now if living else self.seen_alive

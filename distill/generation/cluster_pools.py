@@ -8,6 +8,7 @@ workers want a certificate, which is made for the run and never leaves the memor
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import os
 import signal
@@ -29,27 +30,32 @@ from distributed.system import MEMORY_LIMIT
 
 from distill.errors import DistillError
 from distill.generation.attempt import describe
+from distill.generation.cluster_settings import TlsFiles
+from distill.generation.cluster_tls import security_from_files
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Pool:
-    """Where tasks run: a connected client, and how many worker processes live there now."""
+    """Where tasks run: a connected client, and how many worker processes live there now.
+
+    `keep` is told now and then how many tasks are not done, where workers are there on demand; `hint`: what to do or
+    where to look when there is none.
+    """
 
     client: Client
     living: Callable[[], int]
     where: str
+    hint: str = "start some with `dask worker`, in an environment that has distill"
+    keep: Callable[[int], object] = lambda remaining: None
     in_flight: dict[Future[Any], str] = field(default_factory=dict)
 
     def wait_for_worker(self, stop: threading.Event, limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
         while not self.living() and not stop.wait(0.1):
             if time.monotonic() > deadline:
-                raise DistillError(
-                    f"no worker has joined {self.where} within {limit_s:.0f} s: start some with "
-                    "`dask worker`, in an environment that has distill"
-                )
+                raise DistillError(f"no worker has joined {self.where} within {limit_s:.0f} s: {self.hint}")
 
 
 class _Nanny(Nanny):
@@ -78,7 +84,7 @@ def _kill(nannies: Sequence[Nanny]) -> None:
 
 
 @contextmanager
-def local_pool(names: Sequence[str]) -> Iterator[Pool]:
+def local_pool(names: Sequence[str], *, dashboard: bool = False) -> Iterator[Pool]:
     nannies: list[_Nanny] = []
     security = Security.temporary()
     with ExitStack() as stack:
@@ -86,7 +92,8 @@ def local_pool(names: Sequence[str]) -> Iterator[Pool]:
         stack.callback(_kill, nannies)  # last: whatever an interruption on the way up or down has left
         try:
             specs = _worker_specs(names, nannies, security)
-            cluster = SpecCluster(specs, _scheduler_spec(security), security=security)
+            spec = scheduler_spec(security, dashboard=dashboard)
+            cluster = SpecCluster(specs, spec, security=security)
         except RuntimeError as error:
             raise DistillError(f"the worker processes did not start: {describe(error)}") from error
         stack.callback(cluster.close)
@@ -94,7 +101,7 @@ def local_pool(names: Sequence[str]) -> Iterator[Pool]:
         where = f"{len(names)} local process{'es' if len(names) > 1 else ''} on "
         where += f"GPU {', '.join(names)}" if names[0] else "the CPU"
         scheduler: Any = cluster.scheduler  # an object in this process
-        pool = Pool(client, lambda: len(scheduler.workers), where)
+        pool = Pool(client, lambda: len(scheduler.workers), where + dashboard_text(scheduler))
         stack.callback(_kill, nannies)  # first: a worker has nothing to save, whatever it does right now
         yield pool
 
@@ -117,8 +124,22 @@ class _Worker(_NoPages, Worker):
 _HERE = {"host": "127.0.0.1", "protocol": "tls"}
 
 
-def _scheduler_spec(security: Security) -> dict[str, Any]:
-    return {"cls": _Scheduler, "options": {**_HERE, "dashboard": False, "security": security}}
+def scheduler_spec(security: Security, host: str = "127.0.0.1", *, dashboard: bool = False) -> dict[str, Any]:
+    """Describe a scheduler in this process that listens at one address, for those who have the certificate.
+
+    A `dashboard` is a page in the browser, for this machine alone. Raises DistillError where it cannot be drawn.
+    """
+    if dashboard and importlib.util.find_spec("bokeh") is None:
+        raise DistillError("--dashboard needs bokeh: pip install 'distill[dashboard]'")
+    options = {"host": host, "protocol": "tls", "dashboard": dashboard, "security": security}
+    options |= {"dashboard_address": "127.0.0.1:0"} if dashboard else {}
+    return {"cls": Scheduler if dashboard else _Scheduler, "options": options}
+
+
+def dashboard_text(scheduler: Any) -> str:
+    """Say where the dashboard is, behind where the work runs; "" without one."""
+    port = getattr(getattr(scheduler, "http_server", None), "port", None)
+    return f"; dashboard: http://127.0.0.1:{port}/status" if port else ""
 
 
 def _worker_specs(
@@ -150,12 +171,15 @@ def _private_scratch() -> Iterator[None]:
 
 
 @contextmanager
-def remote_pool(address: str, workers: int | None, connect_s: float) -> Iterator[Pool]:
-    _require_scheduler(address, connect_s)
+def remote_pool(
+    address: str, workers: int | None, connect_s: float, tls: TlsFiles | None = None
+) -> Iterator[Pool]:
+    security = security_from_files(tls.ca, tls.certificate, tls.key) if tls else Security()
+    _require_scheduler(address, connect_s, security)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            client = Client(address, timeout=connect_s, set_as_default=False)
+            client = Client(address, timeout=connect_s, security=security, set_as_default=False)
         except Exception as error:
             raise DistillError(f"{address}: no connection to the scheduler ({describe(error)})") from error
     for warning in caught:
@@ -182,11 +206,11 @@ class _LivingWorkers:
         return min(self.count, self.limit or self.count)
 
 
-def _require_scheduler(address: str, limit_s: float) -> None:
+def _require_scheduler(address: str, limit_s: float, security: Security) -> None:
     """Raise DistillError unless a Dask scheduler answers at `address` within `limit_s`."""
 
     async def shake_hands() -> None:
-        comm = await connect(address, timeout=limit_s, **Security().get_connection_args("client"))
+        comm = await connect(address, timeout=limit_s, **security.get_connection_args("client"))
         await comm.close()
 
     try:
@@ -194,6 +218,11 @@ def _require_scheduler(address: str, limit_s: float) -> None:
     except Exception as error:
         why = f"{type(error).__name__} {error}".strip()[:120]
         raise DistillError(
-            f"{address}: no Dask scheduler answers there ({why}; limit {limit_s:.0f} s); "
-            "check the address, or start one with `dask scheduler`"
+            f"{address}: no Dask scheduler answers there ({why}; limit {limit_s:.0f} s); {_advice(address)}"
         ) from error
+
+
+def _advice(address: str) -> str:
+    if address.startswith("tls://"):
+        return "check the address, and that --tls-ca, --tls-cert and --tls-key (or DASK_CONFIG) are this cluster's"
+    return "check the address, or start one with `dask scheduler`"

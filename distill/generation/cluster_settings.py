@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
-from distill.errors import DistillError
-from distill.files import read_regular
+from distill.errors import DistillError, os_error
+from distill.files import check_regular, read_regular
+from distill.generation.batch_queue import TITLES, WorkerJobs
 from distill.schema import parse_json
 
 
@@ -18,9 +22,60 @@ class Patience:
     """How long to wait, in seconds."""
 
     connect_s: float = 20.0  # for a scheduler to answer
-    join_s: float = 60.0  # for its first worker
+    join_s: float = 300.0  # for its first worker
     no_workers_s: float = 600.0  # without a living worker in the middle of a run
     grace_s: float = 60.0  # for running tasks, once the run is to stop
+    lost_s: float = 120.0  # for the workers of a job to come back, before another job takes its place
+
+    @classmethod
+    def for_jobs(cls, jobs: WorkerJobs | None) -> Self:
+        """The patience for workers that wait in a queue, where there are `jobs`."""
+        return cls() if jobs is None else cls(join_s=jobs.wait_s, no_workers_s=jobs.wait_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsFiles:
+    """PEM files of a Dask cluster with certificates: who signs them, and the certificate and key of this process."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+    def __post_init__(self) -> None:
+        """Raise DistillError for files that are not there, no certificates, or no pair."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            for path in (self.ca, self.certificate, self.key):
+                check_regular(path)
+            context.load_verify_locations(self.ca)
+        except ssl.SSLError as error:
+            raise DistillError(
+                f"--tls-ca {self.ca} holds no certificate ({error.reason or error})"
+            ) from error
+        except OSError as error:
+            raise os_error(error) from error
+        try:
+            context.load_cert_chain(self.certificate, self.key, password="")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "reason", None) or error
+            raise DistillError(
+                f"--tls-cert {self.certificate} and --tls-key {self.key} are no certificate and its key ({why})"
+            ) from error
+
+
+def tls_files(
+    ca: Path | None, certificate: Path | None, key: Path | None, cluster: str | None
+) -> TlsFiles | None:
+    """Return the files that were given for `cluster`, or None. Raises DistillError for some, or for none of use."""
+    if ca is None and certificate is None and key is None:
+        return None
+    if ca is None or certificate is None or key is None:
+        raise DistillError("--tls-ca, --tls-cert and --tls-key belong together: give all three")
+    if cluster is None or not (cluster.startswith("tls://") or cluster.endswith(".json")):
+        raise DistillError(
+            f"--tls-ca is for --cluster tls://HOST:PORT or a scheduler's file, not for {cluster or 'none'}"
+        )
+    return TlsFiles(ca=ca, certificate=certificate, key=key)
 
 
 # Where Dask's defaults are left, and why.
@@ -73,7 +128,8 @@ def _checked(address: object, where: str) -> str:
         if port.isdecimal() and 0 < int(port) < 65536:
             return address
     raise DistillError(
-        f"{where} is none of none, local, tcp://HOST:PORT, tls://HOST:PORT or a scheduler's .json file"
+        f"{where} is none of none, local, tcp://HOST:PORT, tls://HOST:PORT, a scheduler's .json file,"
+        f" {', '.join(TITLES)}"
     )
 
 

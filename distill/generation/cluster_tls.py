@@ -29,6 +29,20 @@ def make_private_folder(parent: Path) -> Path:
     return folder
 
 
+def security_of(folder: Path) -> Security:
+    """Return what lets this process talk to those who have the certificate in a folder of `make_private_folder`."""
+    return security_from_files(folder / "certificate.pem", folder / "certificate.pem", folder / "key.pem")
+
+
+def security_from_files(ca: Path, certificate: Path, key: Path) -> Security:
+    """Return what talks by TLS alone, by one certificate in every role."""
+    roles = ("scheduler", "worker", "client")
+    files = {f"tls_{role}_cert": str(certificate) for role in roles} | {
+        f"tls_{role}_key": str(key) for role in roles
+    }
+    return Security(require_encryption=True, tls_ca_file=str(ca), **files)
+
+
 def _config(folder: Path, certificate: str, key: str) -> dict[str, Any]:
     pair = {"cert": certificate, "key": key}
     tls = {"ca-file": certificate, "scheduler": pair, "worker": pair, "client": pair}
@@ -39,7 +53,12 @@ def _config(folder: Path, certificate: str, key: str) -> dict[str, Any]:
         "distributed": {
             "comm": {"require-encryption": True, "tls": tls},
             "scheduler": no_pages,
-            "worker": {**no_pages, "use-file-locking": False},  # not every shared file system has locks
+            "worker": {
+                **no_pages,
+                "use-file-locking": False,  # not every shared file system has locks
+                # Memory here is not Dask's: a worker that pauses or spills because of it would only stand still.
+                "memory": {"target": False, "spill": False, "pause": False},
+            },
         },
     }
 

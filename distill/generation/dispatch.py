@@ -40,7 +40,10 @@ def run_tasks(
         tasks,
         cluster=placement.cluster,
         workers=placement.workers,
+        jobs=placement.jobs,
+        tls=placement.tls,
+        dashboard=placement.dashboard,
         devices=placement.devices,
         stop=stop,
-        on_start=None if placement.here else on_start,
+        on_start=None if placement.here and not placement.dashboard else on_start,
     )

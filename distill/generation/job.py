@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -22,8 +22,8 @@ from distill.generation.conditions import Conditions, choose_conditions, differe
 from distill.generation.dispatch import run_tasks
 from distill.generation.embed import sweep_kept
 from distill.generation.pipeline import CANDIDATES_PER_ROW
-from distill.generation.placement import Placement, place_on_devices
-from distill.generation.plan import ShardPlan, check_space, claim_folder, plan_job
+from distill.generation.placement import Placement, place_on_devices, with_access
+from distill.generation.plan import SEEN_S, ShardPlan, check_space, claim_folder, plan_job, reports_of
 from distill.generation.request import GenerateRequest, RecipeFiles, folder_of, recipe_of
 from distill.generation.worker import Made, ShardTask, make_shard
 from distill.lock import FolderLock
@@ -37,7 +37,6 @@ from distill.shards.folder import (
     ShardReport,
     read_report,
     shard_indices,
-    shard_is_valid,
     sweep,
     write_goal,
     write_manifest,
@@ -90,11 +89,16 @@ class GenerationRun:
 def prepare(request: GenerateRequest) -> GenerationRun:
     """Check a request against teacher, folder and devices; write nothing. Raises DistillError for bad input."""
     recipe, files = recipe_of(request)
-    plan = plan_job(recipe, request.n, folder_of(request, recipe))
+    plan = plan_job(recipe, request.n, folder_of(request, recipe), request.shards)
     check_cap(request.max_candidates, plan)
     placement = place_on_devices(
-        cluster=request.cluster, workers=request.workers, device=request.device, tasks=len(plan.todo)
+        cluster=request.cluster,
+        workers=request.workers,
+        device=request.device,
+        tasks=len(plan.todo),
+        jobs=request.jobs,
     )
+    placement = with_access(placement, tls=request.tls, dashboard=request.dashboard)
     there = read_conditions(plan.folder) if plan.begun else None
     conditions = choose_conditions(
         request.conditions,
@@ -129,6 +133,8 @@ def run_job(
 ) -> list[ShardReport]:
     """Make what the plan lacks and write manifest and card; return the reports of all shards.
 
+    Of a part that leaves shards to other places there is neither.
+
     Raises `Interrupted` when `stop` was set, `Incomplete` when shards failed, `DiskFull`, and `DistillError` for
     an error that concerns every shard. In each case what is complete stays, and the same call goes on from there.
     """
@@ -140,7 +146,10 @@ def run_job(
             raise Incomplete(failure_line(failed, plan))
         if stop.is_set():
             raise Interrupted(interrupted_line(plan))
-        reports = close_data_set(plan)
+        reports = reports_of(plan, 0 if run.placement.here else SEEN_S)
+        if plan.is_part:
+            return reports
+        close_data_set(plan, reports)
         if plan.todo:
             renew_look(plan.folder)
         return reports
@@ -247,24 +256,14 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
     )
 
 
-def close_data_set(plan: ShardPlan) -> list[ShardReport]:
-    """Write manifest and card once every shard is on disk."""
+def close_data_set(plan: ShardPlan, reports: Sequence[ShardReport]) -> None:
+    """Write manifest and card of shards that are all on disk."""
     recipe = plan.recipe
-    reports: list[ShardReport] = []
-    for index, rows in enumerate(plan.rows):
-        report = read_report(plan.folder, index)
-        if report is None or not shard_is_valid(plan.folder, index, digest=recipe.digest, rows=rows):
-            raise Incomplete(
-                f"{plan.folder}: shard {index} was made but is not to be seen here; all workers must write to this"
-                " folder. Run the same command again"
-            )
-        reports.append(report)
     sweep(plan.folder)  # again: a worker of a driver that was killed may have lived on for a moment
     sweep_kept(plan.folder)
     fields = recipe.model_dump(mode="json")
     write_card(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
     write_manifest(plan.folder, recipe=fields, digest=recipe.digest, n=plan.n, reports=reports)
-    return reports
 
 
 def failure_line(failed: dict[str, str], plan: ShardPlan) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.errors import DiskFull, DistillError
+from distill.errors import DiskFull, DistillError, Incomplete
 from distill.files import atomic_write
 from distill.generation.conditions import Conditions, read_conditions
 from distill.generation.recipe import Recipe
@@ -28,12 +29,18 @@ from distill.shards.place import check_place, refiltered
 SHARE_OF_RAW = {"raw": 1.0, "jpeg": 0.25, "webp": 0.6}
 OVERHEAD = 16 * 1024  # bytes a shard beside its rows
 LEDGER = 512  # bytes a row: its scores, and those of the candidates that were dropped before it
+SEEN_S = (
+    90.0  # until what another machine wrote is seen on a network file system: NFS caches a folder for 60 s
+)
 SAFETY = 1.1  # free space asked for, over the estimate
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardPlan:
-    """The shards of a data set of `n` rows, and which of them are on disk already; `begun`: a recipe is there."""
+    """The shards of a data set of `n` rows, and which of them are on disk already; `begun`: a recipe is there.
+
+    `part`: the indices of those to make, where others are made elsewhere.
+    """
 
     recipe: Recipe
     n: int
@@ -41,10 +48,21 @@ class ShardPlan:
     rows: tuple[int, ...]  # per shard
     done: dict[int, ShardReport]
     begun: bool = False
+    part: range | None = None
 
     @property
     def todo(self) -> list[int]:
-        return [index for index in range(len(self.rows)) if index not in self.done]
+        return [index for index in self.part or range(len(self.rows)) if index not in self.done]
+
+    @property
+    def at_end(self) -> list[int]:
+        """The shards that are there when this run ends well."""
+        return sorted({*(self.part or range(len(self.rows))), *self.done})
+
+    @property
+    def is_part(self) -> bool:
+        """Whether shards are missing then, which this run does not make."""
+        return len(self.at_end) < len(self.rows)
 
     @property
     def rows_done(self) -> int:
@@ -60,8 +78,10 @@ class ShardPlan:
         return shutil.disk_usage(nearest_folder(self.folder)).free
 
 
-def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
+def plan_job(recipe: Recipe, n: int, folder: Path, shards: tuple[int, int] | None = None) -> ShardPlan:
     """Lay `n` rows out in shards and look for those that are valid already. Changes nothing on disk.
+
+    `shards` (first, last): make these alone.
 
     Raises `DistillError` when the folder cannot be used: a file, foreign content, another recipe, more rows than
     `n`, no permission.
@@ -70,6 +90,7 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
     there = check_folder(folder, recipe)
     recipe = there or recipe  # a data set keeps the name, licence and origin that its generator had at first
     rows = shard_rows(n, recipe.shard_size)
+    part = part_of(shards, len(rows))
     done: dict[int, ShardReport] = {}
     for index, count in enumerate(rows):
         report = read_report(folder, index)
@@ -79,7 +100,40 @@ def plan_job(recipe: Recipe, n: int, folder: Path) -> ShardPlan:
             done[index] = report
     if folder.is_dir() and max(shard_indices(folder), default=-1) >= len(rows):
         raise DistillError(holds_more(folder, n))
-    return ShardPlan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done, begun=there is not None)
+    begun = there is not None
+    return ShardPlan(recipe=recipe, n=n, folder=folder, rows=tuple(rows), done=done, begun=begun, part=part)
+
+
+def part_of(shards: tuple[int, int] | None, count: int) -> range | None:
+    """Return the indices of the shards to make. Raises DistillError for what is no part of `count` shards."""
+    if shards is None:
+        return None
+    first, last = shards
+    if not first <= last < count:
+        raise DistillError(f"--shards {first}-{last}: a data set of this --n has the shards 0-{count - 1}")
+    return range(first, last + 1)
+
+
+def reports_of(plan: ShardPlan, patience_s: float) -> list[ShardReport]:
+    """Return the reports of the shards of a run that has ended well.
+
+    What another machine wrote may be seen here later, on a network file system: it is waited for. Raises Incomplete
+    where a shard is not there after `patience_s`.
+    """
+    deadline = time.monotonic() + patience_s
+    reports: list[ShardReport] = []
+    for index in plan.at_end:
+        while not (shard_is_valid(plan.folder, index, digest=plan.recipe.digest, rows=plan.rows[index])
+                   and (report := read_report(plan.folder, index))):  # fmt: skip
+            if time.monotonic() >= deadline:
+                raise Incomplete(
+                    f"{plan.folder}: shard {index} was made but is not to be seen here; all workers must write to"
+                    " this folder. Run the same command again"
+                )
+            time.sleep(0.5)
+            shard_indices(plan.folder)  # to list a folder renews what is known of it
+        reports.append(report)
+    return reports
 
 
 def check_size(n: int, shard_size: int) -> None:

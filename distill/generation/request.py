@@ -15,6 +15,8 @@ from distill.directions.file import read_direction, shipped_directions
 from distill.errors import DistillError
 from distill.files import user_path
 from distill.generation.attribute_choices import asked_attributes, direction_names, least_changes
+from distill.generation.batch_queue import JobSettings
+from distill.generation.cluster_settings import TlsFiles
 from distill.generation.conditions import ChosenConditions
 from distill.generation.measured import MeasuredChanges
 from distill.generation.one_attribute import with_attribute
@@ -70,19 +72,25 @@ class TaskChoices:
 class GenerateRequest:
     """A data set to make: `n` accepted rows of a task from a generator, and how the run may go about it.
 
-    `out` None: data/TASK-GENERATOR-seedSEED, see `folder_of`. `cluster`: none, local, tcp:// or tls://HOST:PORT, a
-    scheduler's .json file, or None for a process per visible GPU, else per core.
+    `out` None: data/TASK-GENERATOR-seedSEED, see `folder_of`. `shards` (first, last): these alone. `cluster`: none,
+    local, tcp:// or tls://HOST:PORT, a scheduler's .json file, a batch system whose `jobs` are the workers, or None
+    for a process per visible GPU, else per core. `tls`: of that scheduler, where it has certificates. `dashboard`:
+    Dask's page, for this machine alone.
     """
 
     task: TaskRecipe
     n: int
     generator: str = "portraits"
     out: Path | None = None
+    shards: tuple[int, int] | None = None
     choices: TaskChoices = field(default_factory=TaskChoices)
     conditions: ChosenConditions = field(default_factory=ChosenConditions)
     max_candidates: int | None = None
     workers: int | None = None
     cluster: str | None = None
+    jobs: JobSettings = field(default_factory=JobSettings)
+    tls: TlsFiles | None = None
+    dashboard: bool = False
     device: str = "auto"
 
 

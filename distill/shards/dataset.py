@@ -21,9 +21,10 @@ from distill.errors import DistillError, ShardCorrupt
 from distill.shards.agreement import difference
 from distill.shards.folder import MANIFEST_FILE, manifest_reports, read_manifest, shard_path
 from distill.shards.layout import image_sides
-from distill.shards.read import ShardReader, open_shard
+from distill.shards.read import ShardReader, check_size, open_shard
 
 Shape = tuple[np.dtype[np.generic], tuple[int, ...]]  # type of a column, shape of a row of it
+CHECKED_SHARDS = 128  # opened at first: each takes some 5 ms, and a large data set has thousands
 OPEN_SHARDS = 128  # per process; HDF5 takes about 0.8 MB for each
 
 
@@ -35,9 +36,10 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     averages square cells down to a divisor of the stored height. `columns`: more, such as "latents/content".
 
     Files are opened when they are first read, in each process anew; the object can be pickled and forked. Here the
-    manifest is checked, and of all shards size, structure and recipe; values and checksums where they are read. What
-    is not read only `distill verify --full` checks. A broken or missing shard raises `ShardCorrupt` with its name, an
-    incomplete data set or an impossible option `DistillError`.
+    manifest is checked, the size of all shards, and structure and recipe of up to 128, spread evenly; of the others
+    where they are first read, as values and checksums. What is not read only `distill verify --full` checks. A broken
+    or missing shard raises `ShardCorrupt` with its name, an incomplete data set or an impossible option
+    `DistillError`.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         self.dtype = dtype
         self._reports = manifest_reports(manifest)
         self._ends = list(accumulate(report.rows for report in self._reports))
+        self._checked, self._shapes, self._stored = set[int](), dict[str, Shape](), 0
         stored = self._check_shards()
         self.resolution = stored if resolution is None else resolution
         self._factor = cell_side(stored, self.resolution)
@@ -97,26 +100,36 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         self._forget_handles()
 
     def _check_shards(self) -> int:
-        """Open each shard once to check it; return the stored resolution, which all share."""
-        stored, shapes = 0, dict[str, Shape]()
+        """Check the size of every shard, and the content of some; return the stored resolution, which all share."""
         for report in self._reports:
+            check_size(shard_path(self.folder, report.index), report)
+        step = -(-len(self._reports) // CHECKED_SHARDS)
+        for place in range(0, len(self._reports), step):
+            report = self._reports[place]
             with open_shard(shard_path(self.folder, report.index), report=report) as reader:
-                if found := difference(self.recipe, reader.recipe):
-                    key, mine, theirs = found
-                    raise ShardCorrupt(
-                        reader.path, f"the {key} of its recipe is {theirs}, {MANIFEST_FILE} says {mine}"
-                    )
-                _check_offers("role", self.roles, reader.roles, reader.path)
-                _check_offers("column", self.columns, reader.columns(), reader.path)
-                for name in self.columns:
-                    _check_shape(reader, name, shapes)
-                stored = stored or reader.resolution
-                if reader.resolution != stored:
-                    raise DistillError(
-                        f"{reader.path}: holds {reader.resolution} px, the shards before it {stored} px;"
-                        " run distill verify"
-                    )
-        return stored
+                self._check(reader)
+        return self._stored
+
+    def _check(self, reader: ShardReader) -> None:
+        """Raise ShardCorrupt or DistillError where a shard is none of this data set, or lacks what is asked for."""
+        if reader.index in self._checked:
+            return
+        if found := difference(self.recipe, reader.recipe):
+            key, mine, theirs = found
+            raise ShardCorrupt(
+                reader.path, f"the {key} of its recipe is {theirs}, {MANIFEST_FILE} says {mine}"
+            )
+        _check_offers("role", self.roles, reader.roles, reader.path)
+        _check_offers("column", self.columns, reader.columns(), reader.path)
+        for name in self.columns:
+            _check_shape(reader, name, self._shapes)
+        self._stored = self._stored or reader.resolution
+        if reader.resolution != self._stored:
+            raise DistillError(
+                f"{reader.path}: holds {reader.resolution} px, the shards before it {self._stored} px;"
+                " run distill verify"
+            )
+        self._checked.add(reader.index)
 
     def _reader(self, shard: int) -> ShardReader:
         """Return an open shard of this process, closing the longest unused of too many."""
@@ -126,7 +139,13 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             self._open.move_to_end(shard)
             return self._open[shard]
         report = self._reports[shard]
-        reader = self._open[shard] = open_shard(shard_path(self.folder, report.index), report=report)
+        reader = open_shard(shard_path(self.folder, report.index), report=report)
+        try:
+            self._check(reader)
+        except DistillError:
+            reader.close()
+            raise
+        self._open[shard] = reader
         if len(self._open) > OPEN_SHARDS:
             self._open.popitem(last=False)[1].close()
         return reader

@@ -45,9 +45,7 @@ def open_shard(path: Path, *, report: ShardReport | None = None) -> ShardReader:
     `report`, the shard's sidecar, adds its size, digest, index and counts to the checks. Only hard links are
     followed, and no storage outside the file. Raises `ShardCorrupt` naming the file and what is wrong.
     """
-    size = _file_size(path)
-    if report is not None and size != report.bytes:
-        raise ShardCorrupt(path, f"{size} bytes long, its sidecar says {report.bytes}")
+    size = check_size(path, report)
     with _faults(path, "not readable as HDF5"):
         # No locks: a finished shard is never written again, and some network file systems refuse locks.
         # No chunk cache: a chunk holds about one row, and hundreds of shards may be open.
@@ -60,6 +58,14 @@ def open_shard(path: Path, *, report: ShardReport | None = None) -> ShardReader:
         _close_quietly(file)
         raise
     return reader
+
+
+def check_size(path: Path, report: ShardReport | None) -> int:
+    """Return the size of a shard. Raises ShardCorrupt where it is missing, or not as long as its report says."""
+    size = _file_size(path)
+    if report is not None and size != report.bytes:
+        raise ShardCorrupt(path, f"{size} bytes long, its sidecar says {report.bytes}")
+    return size
 
 
 class ShardReader:

@@ -68,17 +68,22 @@ def commit_shard(folder: Path, content: ShardContent, *, threads: int = 2) -> Sh
         sha256=hashlib.sha256(data).hexdigest(),
         digest=content.digest,
     )
+    commit_bytes(folder, report, data)
+    return report
+
+
+def commit_bytes(folder: Path, report: ShardReport, data: bytes) -> None:
+    """Place the bytes of a shard and then its sidecar. Raises as `commit_shard`."""
     for left in reversed(range(TRIES)):
         try:
             _place(folder, report, data)
-            break
+            return
         except OSError as error:
             if not left:
                 fatal = os_error(error)
                 fatal.fatal = True
                 raise fatal from error
             time.sleep(PAUSE_S)
-    return report
 
 
 def _place(folder: Path, report: ShardReport, data: bytes) -> None:

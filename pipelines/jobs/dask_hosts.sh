@@ -29,7 +29,18 @@ export DASK_CONFIG=$private/dask.json
 
 "$venv/bin/dask" scheduler --port 0 --no-dashboard --dashboard-address 127.0.0.1:0 --scheduler-file "$address_file" &
 scheduler=$!
-while [ ! -s "$address_file" ]; do sleep 1; done
+most=${DISTILL_WAIT:-300}
+for ((waited = 0; ; waited++)); do
+  [ ! -s "$address_file" ] || break
+  if ! kill -0 "$scheduler" 2>/dev/null; then
+    echo "distill: error: the Dask scheduler ended at once: the lines above say why" >&2
+    exit 2
+  elif [ "$waited" -ge "$most" ]; then
+    echo "distill: error: no Dask scheduler here within $most s: DISTILL_WAIT is how long to wait" >&2
+    exit 2
+  fi
+  sleep 1
+done
 
 for host in $hosts; do
   for gpu in $(seq 0 $((${GPUS_PER_HOST:-1} - 1))); do

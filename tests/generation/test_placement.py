@@ -55,7 +55,8 @@ def test_an_address_is_taken_as_it_is(tmp_path: Path) -> None:
     [
         ("none", 2, [], "--cluster none"),
         ("local", 3, ["0", "1"], "2 visible GPUs"),
-        ("slurm", None, [], "none of none, local, tcp://HOST:PORT, tls://HOST:PORT"),
+        ("slurms", None, [], "none of none, local, tcp://HOST:PORT, tls://HOST:PORT"),
+        ("slurm", None, [], "--workers N for a fixed number"),
         ("tcp://host", None, [], "none of none, local"),
         ("not-there.json", None, [], "no such file"),
     ],

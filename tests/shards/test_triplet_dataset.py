@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from triplet_sets import make_triplets
 
 from distill.errors import DistillError, ShardCorrupt
 from distill.shards import dataset as dataset_module
@@ -177,3 +178,21 @@ def test_loader_processes_give_the_same_bytes(method: str, codec: str, make_data
     for name in ("content", "style", "mixed", "latents/style"):
         together = torch.cat([batch[name] for batch in batches])
         assert torch.equal(together, torch.stack([item[name] for item in expected]))
+
+
+def test_of_very_many_shards_some_are_opened_at_first_and_the_others_when_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_triplets(tmp_path / "data", rows=12, per_shard=4)
+    path = folder / "shard-00001.h5"
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(ShardCorrupt, match="shard-00001"):
+        TripletDataset(folder)
+    monkeypatch.setattr(dataset_module, "CHECKED_SHARDS", 2)
+    some = TripletDataset(folder)
+    assert some[0]["index"] == 0
+    with pytest.raises(ShardCorrupt, match=r"shard-00001\.h5: not readable as HDF5"):
+        some[5]
+    path.write_bytes(b"")
+    with pytest.raises(ShardCorrupt, match="0 bytes long, its sidecar says"):
+        TripletDataset(folder)
