@@ -188,6 +188,7 @@ def test_verify_checks_what_is_here(capsys):
         "gender-swap",
         "ageing",
         "face-to-drawing",
+        "attributes",
         "portraits-encoder",
         "dlib-gender",
         "dlib-age",
