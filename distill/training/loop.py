@@ -106,7 +106,8 @@ def train(
             out_of_time = time.monotonic() - lap.started > run.seconds
             stopping = _agree(stop.is_set() or out_of_time, position)
             done = stopping or position.samples >= run.samples
-            _after_update(run, position, means, stats, lap, progress, done=done, hurry=stop.is_set())
+            hurry = stopping and stop.is_set()  # agreed on: else one process would wait for others at a score
+            _after_update(run, position, means, stats, lap, progress, done=done, hurry=hurry)
             if stopping:
                 break
     if stop.is_set() and position.samples < run.samples:

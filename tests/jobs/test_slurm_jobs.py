@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cluster_tasks
 import pytest
-from slurm_host import ROOT, SlurmHost, missing, slurm_host, wait_for
+from slurm_host import ROOT, SlurmHost, cancel_all, missing, slurm_host, wait_for
 from triplet_sets import make_triplets
 
 from distill.cli.main import run
@@ -36,6 +36,13 @@ TRAIN += ["--norm", "instance", "--decay-epochs", "0", "--warm-up-epochs", "0", 
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmHost]:
     with slurm_host(tmp_path_factory.mktemp("slurm")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on(host: SlurmHost) -> Iterator[None]:
+    """A job that a failed test leaves behind would keep its nodes from the tests after it."""
+    yield
+    cancel_all(host)
 
 
 @pytest.fixture(scope="module")
