@@ -1,0 +1,195 @@
+// The page: pictures come in, the worker makes results of them, and they are shown.
+
+import { hasCamera, takePhoto } from "./camera.js";
+import { Compare, imageData } from "./compare.js";
+import { Engine } from "./engine.js";
+import { UserError } from "./messages.js";
+import { readPhoto } from "./photo.js";
+import { makeSliders } from "./sliders.js";
+
+const element = (id) => document.getElementById(id);
+const compare = new Compare(element("compare"));
+const engine = new Engine(showProgress);
+
+let facts; // student.json
+let loaded; // a promise: the networks are ready
+let sliders;
+let photo = null; // { name, picture, note, crops, outputs, parts }
+let hasStyle = false;
+let shown = "photo"; // or the number of a face
+let turn = 0; // counts what was asked for: an answer to an earlier question is not shown
+
+function showProgress(share, text) {
+  element("status").textContent = text;
+  element("progress").hidden = false;
+  if (share === null) element("progress").removeAttribute("value");
+  else element("progress").value = share;
+}
+
+function showDone(text) {
+  element("status").textContent = text;
+  element("progress").hidden = true;
+}
+
+function showError(error, wayOn) {
+  if (!(error instanceof UserError)) console.error(error);
+  const [message, button] = element("alert").children;
+  element("alert").hidden = false;
+  message.textContent = error instanceof UserError ? error.message : `That did not work: ${error.message ?? error}`;
+  button.hidden = !(error.offer && wayOn);
+  button.textContent = "Use the middle of the picture";
+  button.onclick = wayOn;
+  showDone("");
+}
+
+/** Do something for the user; what goes wrong is shown, unless something else was asked for since. */
+async function attempt(work, wayOn) {
+  const mine = ++turn;
+  const current = () => mine === turn;
+  element("alert").hidden = true;
+  try {
+    await work(current);
+  } catch (error) {
+    if (current()) showError(error, wayOn);
+  }
+}
+
+/** Take a photo from `source`, a function that returns { picture, note } or null where there is none. */
+function usePhoto(name, source, options = {}) {
+  let taken;
+  const middle = () => usePhoto(name, () => taken, { middle: true });
+  return attempt(async (current) => {
+    taken = await source();
+    if (!taken || !current()) return;
+    photo = null;
+    element("result").hidden = true;
+    showProgress(null, "Loading…");
+    await loaded;
+    showProgress(null, "Looking for faces…");
+    const crops = await engine.open(taken.picture, options);
+    if (!current()) return;
+    photo = { name, ...taken, crops };
+    await translate(current);
+  }, middle);
+}
+
+function useStyle(source, options = {}) {
+  let taken;
+  const middle = () => useStyle(() => taken, { middle: true });
+  return attempt(async (current) => {
+    showProgress(null, "Looking for the face of the style…");
+    [hasStyle, taken] = [false, await source()];
+    await loaded;
+    const face = await engine.setStyle(taken.picture, options);
+    hasStyle = true;
+    drawFace(element("style-face"), face);
+    if (current()) await translate(current);
+  }, middle);
+}
+
+async function translate(current) {
+  const needed = !photo ? "Choose a photo." : !hasStyle && facts.inputs.includes("style") ? "Now choose a style image." : "";
+  if (needed) return showDone(needed);
+  showProgress(null, "Translating…");
+  const start = performance.now();
+  const { outputs, parts } = await engine.translate(sliders.values());
+  if (!current()) return;
+  Object.assign(photo, { outputs, parts });
+  showViews();
+  show(photo.crops[shown] ? shown : "photo");
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  showDone(`Done: ${photo.crops.length === 1 ? "1 face" : `${photo.crops.length} faces`} in ${seconds} s.`);
+}
+
+/** Show the photo, or the face of a number, before and after. */
+function show(view) {
+  shown = view;
+  const isPhoto = view === "photo";
+  compare.show(isPhoto ? photo.picture : photo.crops[view], isPhoto ? photo.parts : [photo.outputs[view]]);
+  compare.element.classList.toggle("face", !isPhoto);
+  for (const button of element("views").children) button.setAttribute("aria-pressed", button.value === String(view));
+  element("note").textContent = photo.note;
+  element("download").textContent = isPhoto ? "Download the photo" : "Download the face";
+  element("result").hidden = false;
+}
+
+/** A button for the photo, and one for each face. */
+function showViews() {
+  const faces = photo.crops.map((crop, number) => {
+    const canvas = document.createElement("canvas");
+    drawFace(canvas, photo.outputs[number]);
+    return viewButton(number, photo.crops.length > 1 ? `Face ${number + 1}` : "The face", canvas);
+  });
+  element("views").replaceChildren(viewButton("photo", "The photo"), ...faces);
+}
+
+function viewButton(view, name, ...children) {
+  const button = Object.assign(document.createElement("button"), { type: "button", value: view });
+  button.append(...children, name);
+  button.addEventListener("click", () => show(view));
+  return button;
+}
+
+function drawFace(canvas, face) {
+  Object.assign(canvas, { width: face.width, height: face.height, hidden: false });
+  canvas.getContext("2d").putImageData(imageData(face), 0, 0);
+}
+
+async function download() {
+  const ending = shown === "photo" ? "" : `-face${shown + 1}`;
+  const address = URL.createObjectURL(await compare.file());
+  const name = `${photo.name.replace(/\.[^.]*$/, "")}-${facts.title}${ending}.png`;
+  Object.assign(document.createElement("a"), { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+/** Take files from a drop zone's input, and what is dropped on `zone`. */
+function takeFiles(zone, input, use) {
+  input.addEventListener("change", () => {
+    if (input.files.length) use(input.files[0]);
+    input.value = ""; // the same file may be chosen again
+  });
+  zone.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    zone.classList.add("over");
+  });
+  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    zone.classList.remove("over");
+    if (event.dataTransfer.files.length) use(event.dataTransfer.files[0]);
+    else attempt(() => { throw new UserError("That was no file. Save the picture first, then drop the file."); });
+  });
+}
+
+function describe() {
+  document.title = facts.title;
+  element("title").textContent = facts.title;
+  element("about").textContent = facts.about;
+  element("style-input").hidden = !facts.inputs.includes("style");
+  element("camera-button").hidden = !hasCamera();
+  sliders = makeSliders(element("conditions"), facts.conditions, () => photo && attempt(translate));
+}
+
+async function start() {
+  const response = await fetch("student.json");
+  if (!response.ok) throw new UserError(`student.json could not be loaded: the server answers ${response.status}.`);
+  facts = await response.json();
+  describe();
+  const usePhotoFile = (file) => usePhoto(file.name, () => readPhoto(file));
+  takeFiles(document.body, element("photo-file"), usePhotoFile); // dropped anywhere
+  takeFiles(element("photo-drop"), document.createElement("input"), usePhotoFile);
+  takeFiles(element("style-drop"), element("style-file"), (file) => useStyle(() => readPhoto(file)));
+  element("camera-button").addEventListener("click", () => usePhoto("camera", () => takePhoto(element("camera"))));
+  element("download").addEventListener("click", () => attempt(download));
+  loaded = engine.load(facts);
+  const { runtime, why } = await loaded;
+  element("runtime").textContent = `Networks run by ${runtime}${why ? ` (${why})` : ""}.`;
+  if (turn === 0) showDone("Ready. Choose a photo.");
+}
+
+attempt(async () => {
+  turn = 0; // not asked for by the user
+  await start();
+});
