@@ -10,6 +10,7 @@ import click
 from distill.cli import options
 
 if TYPE_CHECKING:
+    from distill.editing.export import ExportedStudent
     from distill.networks.student import NormStatistics, Student
 
 
@@ -45,13 +46,9 @@ def export_student(
     A page is a folder for any web server: it finds faces, translates them and pastes them back, all in the browser.
     It needs onnxruntime-web: distill weights fetch web-runtime.
     """
-    from distill.editing.export import export_half
-    from distill.editing.export import export_student as export_onnx
-    from distill.editing.onnx_graph import OPSET
     from distill.files import check_file, path_text
     from distill.networks.student import load_student
-    from distill.progress import command_text, size_text
-    from distill.serve.web_export import check_page_folder, export_page, runtime_package
+    from distill.serve.web_export import check_page_folder, runtime_package
 
     if to == "float16" and out.suffix != ".safetensors":
         raise click.UsageError(f"--out {path_text(out)}: the name must end in .safetensors")
@@ -62,26 +59,47 @@ def export_student(
         check_file(out, overwrite=overwrite)
     student = load_student(source, precision="fp32", norm_statistics=norm_statistics, edit=edit)
     options.tell(student.notes())
-    if to == "web":
-        page = export_page(student, out, overwrite=overwrite)
-        done = page.student
-        click.echo(f"wrote {path_text(page.folder)}: a page of {size_text(page.size)}")
-        click.echo(f"  look at it: {command_text('python', '-m', 'http.server', '--directory', page.folder)}")
-    elif to == "float16":
-        done = export_half(student, out)
-        click.echo(f"wrote {path_text(done.path)}: float16, {size_text(done.size)}")
-    else:
-        done = export_onnx(student, out)
-        roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
-        click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
-        click.echo(
-            f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
-            f"{_sides(student)}"
-        )
-        if done.conditions:
-            changes = ", ".join(f"{condition.name} {condition.range_text}" for condition in done.conditions)
-            click.echo(f"  condition: float32 [batch, {len(done.conditions)}]: {changes}")
+    done = {"onnx": _onnx, "float16": _half, "web": _page}[to](student, out, overwrite)
     click.echo(f"  largest difference of a pixel in [-1, 1]: {done.difference:.1e}")
+
+
+def _half(student: Student, out: Path, overwrite: bool) -> ExportedStudent:
+    from distill.editing.export import export_half
+    from distill.files import path_text
+    from distill.progress import size_text
+
+    done = export_half(student, out)
+    click.echo(f"wrote {path_text(done.path)}: float16, {size_text(done.size)}")
+    return done
+
+
+def _onnx(student: Student, out: Path, overwrite: bool) -> ExportedStudent:
+    from distill.editing.export import export_student
+    from distill.editing.onnx_graph import OPSET
+    from distill.files import path_text
+    from distill.progress import size_text
+
+    done = export_student(student, out)
+    roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
+    click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
+    click.echo(
+        f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; {_sides(student)}"
+    )
+    if done.conditions:
+        changes = ", ".join(f"{condition.name} {condition.range_text}" for condition in done.conditions)
+        click.echo(f"  condition: float32 [batch, {len(done.conditions)}]: {changes}")
+    return done
+
+
+def _page(student: Student, out: Path, overwrite: bool) -> ExportedStudent:
+    from distill.files import path_text
+    from distill.progress import command_text, size_text
+    from distill.serve.web_export import export_page
+
+    page = export_page(student, out, overwrite=overwrite)
+    click.echo(f"wrote {path_text(page.folder)}: a page of {size_text(page.size)}")
+    click.echo(f"  look at it: {command_text('python', '-m', 'http.server', '--directory', page.folder)}")
+    return page.student
 
 
 def _sides(student: Student) -> str:

@@ -43,8 +43,7 @@ export function middleQuad({ width, height }) {
 /** What lies inside a quad, as a square of `size` px. With `padding`, what lies outside of the picture is mirrored,
  * blurred and faded to the median colour; without, it is black. */
 export function warpQuad(picture, quad, size, { padding = true } = {}) {
-  [picture, quad] = shrink(picture, quad, size);
-  [picture, quad] = crop(picture, quad);
+  [picture, quad] = shrinkAndCrop(picture, quad, size);
   if (padding) [picture, quad] = pad(picture, quad);
   const warped = warpSquare(picture, quad.map((corner) => plus(corner, [0.5, 0.5])), OVERSAMPLING * size);
   return resize(warped, size, size);
@@ -68,11 +67,16 @@ export function blurredMargins(quad, { width, height }, size) {
   return missing.map((count) => (count > 0 ? (Math.max(count, leastPadding(corners)) * factor) / 3 : 0));
 }
 
-function shrink(picture, quad, size) {
-  const factor = reduction(quad, size);
-  if (factor <= 1) return [picture, quad];
-  const sides = reduced(picture.width, picture.height, factor);
-  return [resize(picture, ...sides), quad.map((corner) => times(corner, 1 / factor))];
+/** Reduce the picture where it is far larger than the crop, and cut away what quad and border do not touch. */
+function shrinkAndCrop(picture, quad, size) {
+  const factor = Math.max(reduction(quad, size), 1);
+  const [width, height] = reduced(picture.width, picture.height, factor);
+  quad = quad.map((corner) => times(corner, 1 / factor));
+  const [low, high, rim] = [...bounds(quad), border(quad)];
+  const [left, top] = low.map((place) => Math.max(place - rim, 0));
+  const [right, bottom] = [Math.min(high[0] + rim, width), Math.min(high[1] + rim, height)];
+  if (left >= right || top >= bottom) throw new UserError("A face lies outside of the picture.");
+  return [resize(picture, width, height, { left, top, right, bottom }), quad.map((corner) => minus(corner, [left, top]))];
 }
 
 const sideOf = (quad) => length(minus(quad[3], quad[0]));
@@ -84,28 +88,14 @@ const leaves = (quad, missing) => Math.max(...missing) > border(quad) - 4;
 
 function bounds(quad) {
   const [xs, ys] = [0, 1].map((axis) => quad.map((corner) => corner[axis]));
-  return [Math.min(...xs), Math.min(...ys)].map(Math.floor).concat([Math.max(...xs), Math.max(...ys)].map(Math.ceil));
+  return [[Math.min(...xs), Math.min(...ys)].map(Math.floor), [Math.max(...xs), Math.max(...ys)].map(Math.ceil)];
 }
 
+/** Pixels that a picture lacks on the left, above, on the right and below. */
 function missingPixels(quad, width, height) {
-  const [low, top, high, bottom] = bounds(quad);
+  const [[left, top], [right, bottom]] = bounds(quad);
   const rim = border(quad);
-  return [rim - low, rim - top, high - width + rim, bottom - height + rim].map((count) => Math.max(count, 0));
-}
-
-/** Cut away what the quad and its border do not touch. */
-function crop(picture, quad) {
-  const rim = border(quad);
-  const ends = bounds(quad);
-  const left = Math.max(ends[0] - rim, 0), top = Math.max(ends[1] - rim, 0);
-  const right = Math.min(ends[2] + rim, picture.width), bottom = Math.min(ends[3] + rim, picture.height);
-  if (left >= right || top >= bottom) throw new UserError("A face lies outside of the picture.");
-  const part = { data: new Uint8ClampedArray(4 * (right - left) * (bottom - top)), width: right - left, height: bottom - top };
-  for (let y = top; y < bottom; y++) {
-    const start = 4 * (y * picture.width + left);
-    part.data.set(picture.data.subarray(start, start + 4 * part.width), 4 * (y - top) * part.width);
-  }
-  return [part, quad.map((corner) => minus(corner, [left, top]))];
+  return [rim - left, rim - top, right - width + rim, bottom - height + rim].map((count) => Math.max(count, 0));
 }
 
 /** Surround the picture by its blurred mirror image, faded to the median colour, if the quad leaves it. */

@@ -7,23 +7,28 @@ import { resize } from "./resample.js";
 const CELL = 32; // px of what the detector sees, for each place of its answer
 const SHAPES = [[1.603231, 2.094468], [6.041143, 7.080126], [2.882459, 3.518061], [4.266906, 5.178857],
   [9.041765, 10.66308]]; // of its boxes, in cells
-// Sides that a photo is brought to, px, and what counts there as a face: large faces are found in small pictures, and
-// in the largest one there is more that only looks like a face.
+// Sides that a photo is brought to, px, and the score of a face there. The first shows small faces, in photos that are
+// not enlarged for it by more than ENLARGED, and more that only looks like a face; the last two show faces that fill the
+// photo, and are taken where nothing was found.
 const LOOKS = [{ side: 832, least: 0.5 }, { side: 416, least: 0.4 }, { side: 224, least: 0.4 }, { side: 160, least: 0.4 }];
-const ENLARGED = 1.4; // a photo is not enlarged by more than this for the largest look
+const ENLARGED = 1.4;
+const LARGEST = 1664; // px: larger photos are reduced to this, which shows a face of 50 px as well as one of 500
 const COVERED = 0.4; // of the smaller box: two boxes that share more show one face
 const MARKS = 112; // px, side of what the landmark network sees
 const EYES = [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]; // what landmarks 36 to 47 are in a mirror
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-/** The faces of a picture, the largest first: [{ box: [left, top, right, bottom], score, landmarks }]. */
+/** The landmarks of each face of a picture, the largest first: [[[x, y], ... 68]]. */
 export async function findFaces(picture, { detector, landmarks }) {
+  const scale = Math.min(LARGEST / Math.max(picture.width, picture.height), 1);
+  const sides = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const seen = resize(picture, ...sides);
+  const boxes = (await findBoxes(seen, detector)).sort((one, other) => area(other.box) - area(one.box));
   const faces = [];
-  for (const box of await findBoxes(picture, detector)) {
-    faces.push({ ...box, landmarks: await findLandmarks(picture, box.box, landmarks) });
-  }
-  return faces.sort((one, other) => area(other.box) - area(one.box));
+  for (const { box } of boxes) faces.push(await findLandmarks(seen, box, landmarks));
+  const [across, down] = [picture.width / seen.width, picture.height / seen.height];
+  return faces.map((face) => face.map(([x, y]) => [(x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5]));
 }
 
 async function findBoxes(picture, detector) {
@@ -31,7 +36,7 @@ async function findBoxes(picture, detector) {
   const long = Math.max(picture.width, picture.height);
   let seen = picture;
   for (const { side, least } of LOOKS) {
-    if (side === LOOKS[0].side && long * ENLARGED < side) continue;
+    if ((side === 832 && long * ENLARGED < side) || (side < 416 && found.length)) continue;
     const scale = side / long;
     seen = resize(seen, ...[picture.width, picture.height].map((length) => Math.max(1, Math.round(length * scale))));
     const answer = await detector(channels(seen, side), [1, 3, side, side]);

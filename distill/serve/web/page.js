@@ -9,10 +9,9 @@ import { makeSliders } from "./sliders.js";
 
 const element = (id) => document.getElementById(id);
 const compare = new Compare(element("compare"));
-const engine = new Engine(showProgress);
+export const engine = new Engine(showProgress);
 
 let facts; // student.json
-let loaded; // a promise: the networks are ready
 let sliders;
 let photo = null; // { name, picture, note, crops, outputs, parts }
 let hasStyle = false;
@@ -54,21 +53,21 @@ async function attempt(work, wayOn) {
   }
 }
 
-/** Take a photo from `source`, a function that returns { picture, note } or null where there is none. */
+/** Take a photo from `source`, a function that returns { picture, note }. */
 function usePhoto(name, source, options = {}) {
   let taken;
   const middle = () => usePhoto(name, () => taken, { middle: true });
   return attempt(async (current) => {
-    taken = await source();
-    if (!taken || !current()) return;
     photo = null;
     element("result").hidden = true;
-    showProgress(null, "Loading…");
+    showProgress(null, "Reading the picture…");
+    taken = await source();
     await loaded;
-    showProgress(null, "Looking for faces…");
-    const crops = await engine.open(taken.picture, options);
     if (!current()) return;
-    photo = { name, ...taken, crops };
+    showProgress(null, "Looking for faces…");
+    const faces = await engine.open(taken.picture, options);
+    if (!current()) return;
+    photo = { name, ...taken, crops: faces.map(({ pixels }) => pixels) };
     await translate(current);
   }, middle);
 }
@@ -135,6 +134,11 @@ function drawFace(canvas, face) {
   canvas.getContext("2d").putImageData(imageData(face), 0, 0);
 }
 
+async function useCamera() {
+  const taken = await takePhoto(element("camera"));
+  if (taken) usePhoto("camera", () => taken);
+}
+
 async function download() {
   const ending = shown === "photo" ? "" : `-face${shown + 1}`;
   const address = URL.createObjectURL(await compare.file());
@@ -159,7 +163,7 @@ function takeFiles(zone, input, use) {
     event.stopPropagation();
     zone.classList.remove("over");
     if (event.dataTransfer.files.length) use(event.dataTransfer.files[0]);
-    else attempt(() => { throw new UserError("That was no file. Save the picture first, then drop the file."); });
+    else showError(new UserError("That was no file. Save the picture first, then drop the file."));
   });
 }
 
@@ -168,28 +172,27 @@ function describe() {
   element("title").textContent = facts.title;
   element("about").textContent = facts.about;
   element("style-input").hidden = !facts.inputs.includes("style");
-  element("camera-button").hidden = !hasCamera();
   sliders = makeSliders(element("conditions"), facts.conditions, () => photo && attempt(translate));
 }
 
-async function start() {
+/** Load the student and everything it needs. */
+async function load() {
   const response = await fetch("student.json");
   if (!response.ok) throw new UserError(`student.json could not be loaded: the server answers ${response.status}.`);
   facts = await response.json();
   describe();
-  const usePhotoFile = (file) => usePhoto(file.name, () => readPhoto(file));
-  takeFiles(document.body, element("photo-file"), usePhotoFile); // dropped anywhere
-  takeFiles(element("photo-drop"), document.createElement("input"), usePhotoFile);
-  takeFiles(element("style-drop"), element("style-file"), (file) => useStyle(() => readPhoto(file)));
-  element("camera-button").addEventListener("click", () => usePhoto("camera", () => takePhoto(element("camera"))));
-  element("download").addEventListener("click", () => attempt(download));
-  loaded = engine.load(facts);
-  const { runtime, why } = await loaded;
+  const { runtime, why } = await engine.load(facts);
   element("runtime").textContent = `Networks run by ${runtime}${why ? ` (${why})` : ""}.`;
   if (turn === 0) showDone("Ready. Choose a photo.");
 }
 
-attempt(async () => {
-  turn = 0; // not asked for by the user
-  await start();
-});
+const usePhotoFile = (file) => usePhoto(file.name, () => readPhoto(file));
+takeFiles(document.body, element("photo-file"), usePhotoFile); // dropped anywhere
+takeFiles(element("photo-drop"), document.createElement("input"), usePhotoFile);
+takeFiles(element("style-drop"), element("style-file"), (file) => useStyle(() => readPhoto(file)));
+element("camera-button").hidden = !hasCamera();
+element("camera-button").addEventListener("click", () => useCamera().catch(showError));
+element("download").addEventListener("click", () => download().catch(showError));
+showProgress(0, "Loading…");
+const loaded = load(); // a promise: the networks are ready
+loaded.catch(showError);

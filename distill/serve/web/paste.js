@@ -2,7 +2,7 @@
 // Here (x, y) counts from the edge of the first pixel.
 
 import { blurredMargins, quadCut } from "./alignment.js";
-import { resize, sampleCubic } from "./resample.js";
+import { cutOut, resize, sampleCubic } from "./resample.js";
 
 const FEATHER = 0.25; // of the crop's side: the rim over which an edit fades into the photo
 const RIVALRY = 4; // where faces overlap, each counts by its mask to this power
@@ -13,7 +13,7 @@ export function pasteBack(photo, edits) {
   const result = { ...photo, data: new Uint8ClampedArray(photo.data) };
   const filled = places.filter(({ box }) => box.left < box.right && box.top < box.bottom);
   for (const place of filled) pasteOne(photo, result, place, filled.filter((other) => other !== place));
-  return filled.map(({ box }) => cutOut(result, box));
+  return filled.map(({ box }) => ({ ...cutOut(result, box), left: box.left, top: box.top }));
 }
 
 function placeOf(photo, { quad, pixels }) {
@@ -85,14 +85,4 @@ function shareOf(own, rivals) {
   if (!rivals.some((rival) => rival > 0)) return own;
   const total = rivals.reduce((sum, rival) => sum + rival ** RIVALRY, own ** RIVALRY);
   return (Math.max(own, ...rivals) * own ** RIVALRY) / total;
-}
-
-function cutOut({ data, width }, { left, top, right, bottom }) {
-  const part = { left, top, width: right - left, height: bottom - top };
-  part.data = new Uint8ClampedArray(4 * part.width * part.height);
-  for (let y = top; y < bottom; y++) {
-    const start = 4 * (y * width + left);
-    part.data.set(data.subarray(start, start + 4 * part.width), 4 * (y - top) * part.width);
-  }
-  return part;
 }

@@ -22,27 +22,37 @@ export function roundEven(value) {
   return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
 }
 
-/** Scale a picture by Lanczos, over the whole area where it gets smaller. */
-export function resize(picture, width, height) {
-  if (width === picture.width && height === picture.height) return picture;
-  return resizeDown(resizeAcross(picture, width), height);
+/** Scale a picture by Lanczos, over the whole area where it gets smaller; of the result, only what is in `window`. */
+export function resize(picture, width, height, window = { left: 0, top: 0, right: width, bottom: height }) {
+  if (width === picture.width && height === picture.height) return cutOut(picture, window);
+  const rows = taps(picture.height, height, window.top, window.bottom);
+  const columns = taps(picture.width, width, window.left, window.right);
+  const top = rows[0].first, bottom = rows.at(-1).first + rows.at(-1).weights.length; // rows that are needed
+  return resizeDown(resizeAcross(picture, columns, top, bottom), rows, top);
 }
 
-function resizeAcross(picture, width) {
-  const { data, height } = picture;
-  const out = makePicture(width, height);
-  const rows = taps(picture.width, width);
-  for (let y = 0; y < height; y++) {
-    const row = 4 * y * picture.width;
-    for (let x = 0; x < width; x++) {
-      const { first, weights } = rows[x];
+/** A part of a picture. */
+export function cutOut(picture, { left, top, right, bottom }) {
+  const part = makePicture(right - left, bottom - top);
+  for (let y = top; y < bottom; y++) {
+    const start = 4 * (y * picture.width + left);
+    part.data.set(picture.data.subarray(start, start + 4 * part.width), 4 * (y - top) * part.width);
+  }
+  return part;
+}
+
+function resizeAcross({ data, width }, columns, top, bottom) {
+  const out = makePicture(columns.length, bottom - top);
+  for (let y = top, to = 0; y < bottom; y++) {
+    for (let x = 0; x < columns.length; x++, to += 4) {
+      const { first, weights } = columns[x];
       let red = 0, green = 0, blue = 0;
-      for (let n = 0, from = row + 4 * first; n < weights.length; n++, from += 4) {
-        red += weights[n] * data[from];
-        green += weights[n] * data[from + 1];
-        blue += weights[n] * data[from + 2];
+      for (let n = 0, from = 4 * (y * width + first); n < weights.length; n++, from += 4) {
+        const weight = weights[n];
+        red += weight * data[from];
+        green += weight * data[from + 1];
+        blue += weight * data[from + 2];
       }
-      const to = 4 * (y * width + x);
       out.data[to] = red;
       out.data[to + 1] = green;
       out.data[to + 2] = blue;
@@ -51,14 +61,13 @@ function resizeAcross(picture, width) {
   return out;
 }
 
-function resizeDown(picture, height) {
-  const { data, width } = picture;
-  const out = makePicture(width, height);
+function resizeDown({ data, width }, rows, top) {
+  const out = makePicture(width, rows.length);
   const sums = new Float32Array(4 * width);
-  taps(picture.height, height).forEach(({ first, weights }, y) => {
+  rows.forEach(({ first, weights }, y) => {
     sums.fill(0);
     weights.forEach((weight, n) => {
-      const row = 4 * (first + n) * width;
+      const row = 4 * (first + n - top) * width;
       for (let place = 0; place < sums.length; place++) sums[place] += weight * data[row + place];
     });
     out.data.set(sums, 4 * y * width);
@@ -66,12 +75,12 @@ function resizeDown(picture, height) {
   return out;
 }
 
-/** For each pixel of a line of `count`, made of one of `length`: the first pixel it is made of, and all weights. */
-function taps(length, count) {
+/** For the pixels `from` to `to` of a line of `count`, made of one of `length`: the first pixel and all weights. */
+function taps(length, count, from, to) {
   const scale = length / count;
   const wide = Math.max(scale, 1);
-  return Array.from({ length: count }, (_, place) => {
-    const centre = (place + 0.5) * scale;
+  return Array.from({ length: to - from }, (_, place) => {
+    const centre = (from + place + 0.5) * scale;
     const first = Math.max(Math.trunc(centre - 3 * wide + 0.5), 0);
     const end = Math.min(Math.trunc(centre + 3 * wide + 0.5), length);
     const weights = new Float64Array(end - first);

@@ -26,12 +26,12 @@ class Student {
     this.faces = [];
   }
 
-  /** Take a photo and cut out its faces, or its `middle`; returns the crops. */
+  /** Take a photo and cut out its faces, or its `middle`; returns [{ quad, landmarks, pixels }]. */
   async open(photo, { middle }) {
     [this.photo, this.faces] = [null, []];
     const faces = await this.cuts(photo, middle);
     [this.photo, this.faces] = [photo, faces];
-    return faces.map(({ pixels }) => pixels);
+    return faces;
   }
 
   /** Take the largest face of a style image; returns its crop. */
@@ -43,13 +43,13 @@ class Student {
 
   async cuts(photo, middle) {
     const { size } = this.facts;
-    const quads = middle
-      ? [middleQuad(photo)]
-      : (await findFaces(photo, this.networks)).map(({ landmarks }) => ffhqQuad(landmarks));
-    if (!quads.length) {
+    const places = middle
+      ? [{ quad: middleQuad(photo) }]
+      : (await findFaces(photo, this.networks)).map((landmarks) => ({ landmarks, quad: ffhqQuad(landmarks) }));
+    if (!places.length) {
       throw new UserError("No face was found in this picture. Faces must be seen from the front.", { offer: "middle" });
     }
-    return quads.map((quad) => ({ quad, pixels: warpQuad(photo, quad, size) }));
+    return places.map((place) => ({ ...place, pixels: warpQuad(photo, place.quad, size) }));
   }
 
   /** Translate all faces by changes in units; returns the outputs, and the parts of the photo that they change. */
