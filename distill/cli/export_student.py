@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     help="onnx, for other runtimes; float16, a .safetensors of half the size; web, a page that runs it in a browser.",
 )
 @click.option(
-    "--out", required=True, metavar="FILE|DIR", type=options.PATH, help="The file to write; of a page, its folder."
+    "--out",
+    required=True,
+    metavar="FILE|DIR",
+    type=options.PATH,
+    help="The file to write; of a page, its folder.",
 )
 @options.edit
 @options.norm_statistics

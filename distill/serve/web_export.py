@@ -1,6 +1,6 @@
 """A student as a web page: a folder that any web server shows, and in which a browser does all the work.
 
-page (web/) + networks that find faces (web/faces/) + onnxruntime-web (fetched) + student.onnx + student.json ─► folder
+page (web/) + networks that find faces (web/faces/) + onnxruntime-web (fetched) + student.onnx, student.json ─► folder
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from distill.editing.export import ExportedStudent, export_student
 from distill.editing.translator import MOST_SIZE, Translator, image_sides
 from distill.errors import DistillError, os_error
 from distill.files import check_folder, made_folder, open_regular, read_regular
-from distill.networks.edits import WORDS, EditCondition
+from distill.networks.edits import EditCondition
 from distill.networks.student import Student
 from distill.weights.registry import WeightsEntry, entry_of, resolve_entry, weights_entries
 
@@ -35,6 +35,7 @@ LOADED = {  # what the page loads when it opens, beside its scripts
     "landmarks": "faces/landmarks.onnx",
     "student": STUDENT,
 }
+ENDS = {"gender": ("male", "female"), "age": ("younger", "older")}  # of the ranges of changes, for a person
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,8 @@ def check_page_folder(folder: Path, *, overwrite: bool) -> None:
 def export_page(student: Student, folder: Path, *, overwrite: bool = False) -> ExportedPage:
     """Write a student as a web page: whole, or not at all where the folder was not there.
 
-    Raises DistillError for a student of other than one or two square images, where onnxruntime-web was not fetched, and
-    as `check_page_folder` and `export_student`.
+    Raises DistillError for a student of other than one or two square images, where onnxruntime-web was not fetched,
+    and as `check_page_folder` and `export_student`.
     """
     check_page_folder(folder, overwrite=overwrite)
     size = _size(student)
@@ -89,12 +90,12 @@ def page_facts(student: Student, size: int, done: ExportedStudent, folder: Path)
     """Return what the page knows of its student: texts, inputs in order, changes, and files with their bytes."""
     entry = _entry_of(student)
     title = entry.name if entry else student.change or "student"
-    about = entry.summary.partition(": ")[2].capitalize() if entry else f"{title}, {size} px"
+    about = entry.summary.partition(": ")[2] if entry else f"a student of {size} px"
     roles = Translator(student=student, size=size).roles
     style = [] if student.input_count == 1 else ["style"]
     return {
         "title": title,
-        "about": about + ".",
+        "about": f"{about[:1].upper()}{about[1:]}.",
         "size": size,
         "inputs": [*style, "photo"] if roles[0] == "style" else ["photo", *style],
         "conditions": [_condition(condition) for condition in done.conditions],
@@ -126,7 +127,9 @@ def _size(student: Student) -> int:
     if height > MOST_SIZE:
         raise DistillError(f"{student.path}: trained at {height} px, and faces have {MOST_SIZE} at most")
     if student.input_count > 2:
-        raise DistillError(f"{student.path}: the student takes {student.input_count} images; the page gives 1 or 2")
+        raise DistillError(
+            f"{student.path}: the student takes {student.input_count} images; the page gives 1 or 2"
+        )
     student.architecture.check_sides(height, width)
     return height
 
@@ -138,9 +141,8 @@ def _entry_of(student: Student) -> WeightsEntry | None:
 
 def _condition(condition: EditCondition) -> dict[str, Any]:
     """A change with the words for both ends of its range."""
-    words = {value: word for word, value in WORDS.get(condition.name, {}).items()}
     unit = condition.unit if condition.kind == "value" else ""
-    return {**asdict(condition), "unit": unit, "ends": [words.get(-1.0, "less"), words.get(1.0, "more")]}
+    return {**asdict(condition), "unit": unit, "ends": ENDS.get(condition.name, ("less", "more"))}
 
 
 def _copy(package: Path, folder: Path) -> None:

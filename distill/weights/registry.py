@@ -1,7 +1,7 @@
 """The table of known weights, and the way from a name, a path or an address to a file on disk.
 
 Most are generators; a `student` edits images, an `encoder` reads them into a generator's latent space, `features`
-compare them, a `scorer` tells what a face shows, a `runtime` runs networks elsewhere. A name stands for one kind alone.
+compare them, a `scorer` tells what a face shows, a `runtime` runs networks elsewhere. A name stands for one kind.
 """
 
 from __future__ import annotations

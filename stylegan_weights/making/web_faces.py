@@ -20,7 +20,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-SHA256 = "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031"  # of the tarball of version 1.7.15
+SHA256 = "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031"  # of its tarball
 DETECTOR, LANDMARKS = "tiny_face_detector_model", "face_landmark_68_model"
 DETECTOR_MEAN, LANDMARKS_MEAN = (117.001, 114.697, 97.404), (122.782, 117.001, 104.298)  # RGB, of 0 to 255
 LEAK = 0.1
@@ -88,7 +88,9 @@ class FaceGraph:
             initializer=self.numbers,
         )
         opset = helper.make_opsetid("", OPSET)
-        model = helper.make_model(graph, producer_name="distill", ir_version=IR_VERSION, opset_imports=[opset])
+        model = helper.make_model(
+            graph, producer_name="distill", ir_version=IR_VERSION, opset_imports=[opset]
+        )
         helper.set_model_props(model, texts)
         onnx.checker.check_model(model, full_check=True)
         data: bytes = model.SerializeToString()
@@ -119,7 +121,10 @@ def landmarks(tensors: Tensors) -> bytes:
     x = graph.node("AveragePool", [x], "pooled", kernel_shape=[7, 7], strides=[2, 2])
     x = graph.node("Flatten", [x], "flat")
     graph.node("Gemm", [x, graph.weight("fc/weights", (0, 1)), graph.bias("fc/bias")], "fc")
-    texts = {"images": "float32 [N, 3, 112, 112], RGB of 0 to 255", "source": "@vladmandic/face-api 1.7.15 (MIT)"}
+    texts = {
+        "images": "float32 [N, 3, 112, 112], RGB of 0 to 255",
+        "source": "@vladmandic/face-api 1.7.15 (MIT)",
+    }
     return graph.model(x, ["N", 3, 112, 112], ["N", 136], texts)
 
 

@@ -70,7 +70,7 @@ def test_changes_of_any_strength_are_told_with_their_ranges(runtime: Path, tmp_p
     assert export(tmp_path / "run", tmp_path / "page") == 0
     gender, age, smile = json.loads((tmp_path / "page" / "student.json").read_text())["conditions"]
     assert (gender["low"], gender["high"], gender["unit"], gender["ends"]) == (-1, 1, "", ["male", "female"])
-    assert (age["name"], age["high"], age["unit"], age["ends"]) == ("age", 30, "years", ["less", "more"])
+    assert (age["name"], age["high"], age["unit"], age["ends"]) == ("age", 30, "years", ["younger", "older"])
     assert smile["kind"] == "probability"
     assert export(tmp_path / "run", tmp_path / "older", "--edit", "age=+20") == 0
     facts = json.loads((tmp_path / "older" / "student.json").read_text())

@@ -4,9 +4,9 @@ import { UserError } from "./messages.js";
 
 export class Engine {
   constructor(progress) {
-    [this.waiting, this.calls] = [new Map(), 0];
+    [this.waiting, this.calls, this.broken] = [new Map(), 0, ""];
     this.worker = new Worker("worker.js", { type: "module" });
-    this.worker.onmessage = ({ data }) => (data.id ? this.settle(data) : progress(data.share, data.text));
+    this.worker.onmessage = ({ data }) => (data.id ? this.settle(data) : progress(data));
     this.worker.onerror = () => this.fail("A part of this page could not be loaded. Reload it to try again.");
   }
 
@@ -18,6 +18,7 @@ export class Engine {
   call(name, values) {
     const id = ++this.calls;
     return new Promise((resolve, reject) => {
+      if (this.broken) throw new UserError(this.broken);
       this.waiting.set(id, { resolve, reject });
       this.worker.postMessage({ id, name, values });
     });
@@ -31,6 +32,7 @@ export class Engine {
   }
 
   fail(message) {
+    this.broken = message;
     for (const { reject } of this.waiting.values()) reject(new UserError(message));
     this.waiting.clear();
   }

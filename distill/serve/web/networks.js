@@ -3,11 +3,11 @@
 import * as ort from "./runtime/ort.js";
 import { UserError, megabytes } from "./messages.js";
 
-/** Fetch files { name: { path, bytes } } of this folder; `progress` hears the share of all bytes that is here. */
+/** Fetch files { name: { path, bytes } } of this folder; `progress` hears the share of all bytes that is here, and how many that is. */
 export async function fetchFiles(files, progress) {
   const total = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
   let here = 0;
-  const arrived = (bytes) => progress((here += bytes) / total, `${megabytes(here)} of ${megabytes(total)}`);
+  const arrived = (bytes) => progress((here += bytes) / total, "Loading…", `${megabytes(here)} of ${megabytes(total)}`);
   const fetched = Object.entries(files).map(async ([name, file]) => [name, await fetchFile(file, arrived)]);
   return Object.fromEntries(await Promise.all(fetched));
 }

@@ -18,8 +18,10 @@ let hasStyle = false;
 let shown = "photo"; // or the number of a face
 let turn = 0; // counts what was asked for: an answer to an earlier question is not shown
 
-function showProgress(share, text) {
-  element("status").textContent = text;
+/** Show how far work is: a share of 1, or null where that is not known. `text` is read out, `amount` is not. */
+function showProgress({ share = null, text, amount = "" }) {
+  if (element("status").textContent !== text) element("status").textContent = text;
+  element("amount").textContent = amount;
   element("progress").hidden = false;
   if (share === null) element("progress").removeAttribute("value");
   else element("progress").value = share;
@@ -27,6 +29,7 @@ function showProgress(share, text) {
 
 function showDone(text) {
   element("status").textContent = text;
+  element("amount").textContent = "";
   element("progress").hidden = true;
 }
 
@@ -60,11 +63,11 @@ function usePhoto(name, source, options = {}) {
   return attempt(async (current) => {
     photo = null;
     element("result").hidden = true;
-    showProgress(null, "Reading the picture…");
+    showProgress({ text: "Reading the picture…" });
     taken = await source();
     await loaded;
     if (!current()) return;
-    showProgress(null, "Looking for faces…");
+    showProgress({ text: "Looking for faces…" });
     const faces = await engine.open(taken.picture, options);
     if (!current()) return;
     photo = { name, ...taken, crops: faces.map(({ pixels }) => pixels) };
@@ -76,7 +79,7 @@ function useStyle(source, options = {}) {
   let taken;
   const middle = () => useStyle(() => taken, { middle: true });
   return attempt(async (current) => {
-    showProgress(null, "Looking for the face of the style…");
+    showProgress({ text: "Looking for the face of the style…" });
     [hasStyle, taken] = [false, await source()];
     await loaded;
     const face = await engine.setStyle(taken.picture, options);
@@ -89,7 +92,7 @@ function useStyle(source, options = {}) {
 async function translate(current) {
   const needed = !photo ? "Choose a photo." : !hasStyle && facts.inputs.includes("style") ? "Now choose a style image." : "";
   if (needed) return showDone(needed);
-  showProgress(null, "Translating…");
+  showProgress({ text: "Translating…" });
   const start = performance.now();
   const { outputs, parts } = await engine.translate(sliders.values());
   if (!current()) return;
@@ -135,8 +138,13 @@ function drawFace(canvas, face) {
 }
 
 async function useCamera() {
-  const taken = await takePhoto(element("camera"));
-  if (taken) usePhoto("camera", () => taken);
+  element("camera-button").disabled = true;
+  try {
+    const taken = await takePhoto(element("camera"));
+    if (taken) usePhoto("camera", () => taken);
+  } finally {
+    element("camera-button").disabled = false;
+  }
 }
 
 async function download() {
@@ -193,6 +201,6 @@ takeFiles(element("style-drop"), element("style-file"), (file) => useStyle(() =>
 element("camera-button").hidden = !hasCamera();
 element("camera-button").addEventListener("click", () => useCamera().catch(showError));
 element("download").addEventListener("click", () => download().catch(showError));
-showProgress(0, "Loading…");
+showProgress({ share: 0, text: "Loading…" });
 const loaded = load(); // a promise: the networks are ready
 loaded.catch(showError);

@@ -7,7 +7,7 @@ import { UserError } from "./messages.js";
 import { pasteBack } from "./paste.js";
 import { makePicture } from "./resample.js";
 
-/** Load everything; `progress` hears (share, text). Returns the student, see the methods below. */
+/** Load everything; `progress` hears (share, text, amount). Returns the student, see the methods below. */
 export async function loadStudent(facts, progress) {
   const files = await fetchFiles(facts.files, progress);
   progress(null, "Starting the networks…");

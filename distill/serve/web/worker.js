@@ -1,10 +1,10 @@
 // Everything that takes time, beside the page: it answers { id, name, values } with { id, result } or { id, error },
-// and tells of its progress with { share, text } in between.
+// and tells of its progress with { share, text, amount } in between.
 
 import { UserError } from "./messages.js";
 import { loadStudent } from "./student.js";
 
-const progress = (share, text) => self.postMessage({ share, text });
+const progress = (share, text, amount) => self.postMessage({ share, text, amount });
 let student = null;
 
 const calls = {
