@@ -230,6 +230,9 @@ def test_a_style_image_goes_in_beside_the_photo(
         style = visit.canvas("#style-face")
         assert psnr(output, translated(student, face, style)) >= LEAST_PSNR
         check_on_a_dark_phone(visit)
+        visit.drop("#photo-drop", "two.png", png(np.concatenate([other, other], axis=1)))
+        visit.drop("#style-drop", "astronaut.png", png(astronaut))  # while the photo is being looked at
+        visit.status("Done: 2 faces")
         assert visit.faults == visit.elsewhere == []
         visit.context.close()
 

@@ -16,7 +16,7 @@ let sliders;
 let photo = null; // { name, picture, note, crops, outputs, parts }
 let hasStyle = false;
 let shown = "photo"; // or the number of a face
-let turn = 0; // counts what was asked for: an answer to an earlier question is not shown
+const turns = { photo: 0, style: 0, result: 0 }; // how often each was asked for: what was asked for before is not shown
 
 /** Show how far work is: a share of 1, or null where that is not known. `text` is read out, `amount` is not. */
 function showProgress({ share = null, text, amount = "" }) {
@@ -44,10 +44,10 @@ function showError(error, wayOn) {
   showDone("");
 }
 
-/** Do something for the user; what goes wrong is shown, unless something else was asked for since. */
-async function attempt(work, wayOn) {
-  const mine = ++turn;
-  const current = () => mine === turn;
+/** Make a photo, a style or a result; what goes wrong is shown, unless another of its `kind` was asked for since. */
+async function attempt(kind, work, wayOn) {
+  const mine = ++turns[kind];
+  const current = () => mine === turns[kind];
   element("alert").hidden = true;
   try {
     await work(current);
@@ -60,8 +60,9 @@ async function attempt(work, wayOn) {
 function usePhoto(name, source, options = {}) {
   let taken;
   const middle = () => usePhoto(name, () => taken, { middle: true });
-  return attempt(async (current) => {
+  return attempt("photo", async (current) => {
     photo = null;
+    turns.result++;
     element("result").hidden = true;
     showProgress({ text: "Reading the picture…" });
     taken = await source();
@@ -71,25 +72,27 @@ function usePhoto(name, source, options = {}) {
     const faces = await engine.open(taken.picture, options);
     if (!current()) return;
     photo = { name, ...taken, crops: faces.map(({ pixels }) => pixels) };
-    await translate(current);
+    await translate();
   }, middle);
 }
 
 function useStyle(source, options = {}) {
   let taken;
   const middle = () => useStyle(() => taken, { middle: true });
-  return attempt(async (current) => {
+  return attempt("style", async (current) => {
+    hasStyle = false;
     showProgress({ text: "Looking for the face of the style…" });
-    [hasStyle, taken] = [false, await source()];
+    taken = await source();
     await loaded;
     const face = await engine.setStyle(taken.picture, options);
+    if (!current()) return;
     hasStyle = true;
     drawFace(element("style-face"), face);
-    if (current()) await translate(current);
+    await translate();
   }, middle);
 }
 
-async function translate(current) {
+const translate = () => attempt("result", async (current) => {
   const needed = !photo ? "Choose a photo." : !hasStyle && facts.inputs.includes("style") ? "Now choose a style image." : "";
   if (needed) return showDone(needed);
   showProgress({ text: "Translating…" });
@@ -101,7 +104,7 @@ async function translate(current) {
   show(photo.crops[shown] ? shown : "photo");
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   showDone(`Done: ${photo.crops.length === 1 ? "1 face" : `${photo.crops.length} faces`} in ${seconds} s.`);
-}
+});
 
 /** Show the photo, or the face of a number, before and after. */
 function show(view) {
@@ -180,7 +183,7 @@ function describe() {
   element("title").textContent = facts.title;
   element("about").textContent = facts.about;
   element("style-input").hidden = !facts.inputs.includes("style");
-  sliders = makeSliders(element("conditions"), facts.conditions, () => photo && attempt(translate));
+  sliders = makeSliders(element("conditions"), facts.conditions, () => photo && translate());
 }
 
 /** Load the student and everything it needs. */
@@ -191,7 +194,7 @@ async function load() {
   describe();
   const { runtime, why } = await engine.load(facts);
   element("runtime").textContent = `Networks run by ${runtime}${why ? ` (${why})` : ""}.`;
-  if (turn === 0) showDone("Ready. Choose a photo.");
+  if (!turns.photo && !turns.style) showDone("Ready. Choose a photo.");
 }
 
 const usePhotoFile = (file) => usePhoto(file.name, () => readPhoto(file));
