@@ -115,7 +115,11 @@ function show(view) {
   for (const button of element("views").children) button.setAttribute("aria-pressed", button.value === String(view));
   element("note").textContent = photo.note;
   element("download").textContent = isPhoto ? "Download the photo" : "Download the face";
-  element("result").hidden = false;
+  if (element("result").hidden) {
+    element("result").hidden = false;
+    document.body.classList.add("used"); // there is less to say about drop zones now
+    element("result").scrollIntoView({ block: "nearest" });
+  }
 }
 
 /** A button for the photo, and one for each face. */
