@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -170,7 +169,8 @@ def _replace(new: Path, folder: Path) -> None:
         path.replace(target)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """All files below, those that lie deepest first, so that what the page is known by comes last."""
-    found = [path for path in folder.rglob("*") if path.is_file() and path.name != "README.md"]
-    return iter(sorted(found, key=lambda path: (path.name == FACTS, path)))
+def _files(folder: Path) -> list[Path]:
+    """All files below, last what tells the page of its student."""
+    return sorted(
+        (path for path in folder.rglob("*") if path.is_file()), key=lambda path: (path.name == FACTS, path)
+    )
