@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format slow check-weights install install-dev wheel clean
+.PHONY: help demo test lint format slow slurm browser check-weights install install-dev wheel clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -31,6 +31,12 @@ test: lint  ## Lint, types and tests; what CI runs
 
 slow: $(VENV)/.installed-dev  ## The tests that take minutes
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+slurm: $(VENV)/.installed-dev  ## The tests of the job scripts on a SLURM of their own: slurm-wlm, munge, root
+	$(BIN)/pytest -m slurm -rs $(PYTEST_ARGS)
+
+browser: $(VENV)/.installed-dev  ## The tests of the exported page: chromium, distill weights fetch web-runtime
+	$(BIN)/pytest -m browser -rs $(PYTEST_ARGS)
 
 check-weights: $(VENV)/.installed-dev  ## Reproduce published figures with published weights, where they are on disk; hours
 	$(BIN)/pytest -m weights -rs $(PYTEST_ARGS)

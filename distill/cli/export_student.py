@@ -10,6 +10,7 @@ import click
 from distill.cli import options
 
 if TYPE_CHECKING:
+    from distill.editing.export import ExportedStudent
     from distill.networks.student import NormStatistics, Student
 
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="NAME|RUN|FILE", type=options.STUDENT)
 @click.option(
     "--to",
-    type=click.Choice(["onnx", "float16"]),
+    type=click.Choice(["onnx", "float16", "web"]),
     default="onnx",
     show_default=True,
-    help="onnx, for other runtimes; float16, a .safetensors of half the size.",
+    help="onnx, for other runtimes; float16, a .safetensors of half the size; web, a page that runs it in a browser.",
 )
-@click.option("--out", required=True, metavar="FILE", type=options.FILE, help="The file to write.")
+@click.option(
+    "--out",
+    required=True,
+    metavar="FILE|DIR",
+    type=options.PATH,
+    help="The file to write; of a page, its folder.",
+)
 @options.edit
 @options.norm_statistics
 @options.overwrite
@@ -39,34 +46,64 @@ def export_student(
     It is compared with the student before it is written: ONNX may be 1e-4 off at most; how far float16 is, is told.
     As ONNX, batch size and image size stay free. With --edit, ONNX makes this edit alone; without, a student of any
     strength gets a second input, condition. A smaller student makes the edit where it is told no other.
+
+    A page is a folder for any web server: it finds faces, translates them and pastes them back, all in the browser.
+    It needs onnxruntime-web: distill weights fetch web-runtime.
     """
-    from distill.editing.export import export_half
-    from distill.editing.export import export_student as export_onnx
-    from distill.editing.onnx_graph import OPSET
     from distill.files import check_file, path_text
     from distill.networks.student import load_student
-    from distill.progress import size_text
+    from distill.serve.web_export import check_page_folder, runtime_package
 
     if to == "float16" and out.suffix != ".safetensors":
         raise click.UsageError(f"--out {path_text(out)}: the name must end in .safetensors")
-    check_file(out, overwrite=overwrite)
+    if to == "web":
+        check_page_folder(out, overwrite=overwrite)
+        runtime_package()
+    else:
+        check_file(out, overwrite=overwrite)
     student = load_student(source, precision="fp32", norm_statistics=norm_statistics, edit=edit)
     options.tell(student.notes())
-    if to == "float16":
-        done = export_half(student, out)
-        click.echo(f"wrote {path_text(done.path)}: float16, {size_text(done.size)}")
-    else:
-        done = export_onnx(student, out)
-        roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
-        click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
-        click.echo(
-            f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; "
-            f"{_sides(student)}"
-        )
-        if done.conditions:
-            changes = ", ".join(f"{condition.name} {condition.range_text}" for condition in done.conditions)
-            click.echo(f"  condition: float32 [batch, {len(done.conditions)}]: {changes}")
+    done = {"onnx": _onnx, "float16": _half, "web": _page}[to](student, out, overwrite)
     click.echo(f"  largest difference of a pixel in [-1, 1]: {done.difference:.1e}")
+
+
+def _half(student: Student, out: Path, overwrite: bool) -> ExportedStudent:
+    from distill.editing.export import export_half
+    from distill.files import path_text
+    from distill.progress import size_text
+
+    done = export_half(student, out)
+    click.echo(f"wrote {path_text(done.path)}: float16, {size_text(done.size)}")
+    return done
+
+
+def _onnx(student: Student, out: Path, overwrite: bool) -> ExportedStudent:
+    from distill.editing.export import export_student
+    from distill.editing.onnx_graph import OPSET
+    from distill.files import path_text
+    from distill.progress import size_text
+
+    done = export_student(student, out)
+    roles = f" ({', '.join(student.facts.inputs)})" if student.facts.inputs else ""
+    click.echo(f"wrote {path_text(done.path)}: ONNX opset {OPSET}, {size_text(done.size)}")
+    click.echo(
+        f"  images: float32 [batch, {student.input_channels}, height, width] in [-1, 1]{roles}; {_sides(student)}"
+    )
+    if done.conditions:
+        changes = ", ".join(f"{condition.name} {condition.range_text}" for condition in done.conditions)
+        click.echo(f"  condition: float32 [batch, {len(done.conditions)}]: {changes}")
+    return done
+
+
+def _page(student: Student, out: Path, overwrite: bool) -> ExportedStudent:
+    from distill.files import path_text
+    from distill.progress import command_text, size_text
+    from distill.serve.web_export import export_page
+
+    page = export_page(student, out, overwrite=overwrite)
+    click.echo(f"wrote {path_text(page.folder)}: a page of {size_text(page.size)}")
+    click.echo(f"  look at it: {command_text('python', '-m', 'http.server', '--directory', page.folder)}")
+    return page.student
 
 
 def _sides(student: Student) -> str:

@@ -31,6 +31,7 @@ OTHERS = {
     "encoder": "Encoders, which read a face into a generator's w+ (distill project --space encoder --encoder NAME):",
     "features": "No generators, but features that compare images (--perceptual, --features, --lpips, --metrics):",
     "scorer": "Scorers of what a face shows (--scorer builtin, --scorer face-api):",
+    "runtime": "No weights, but a program that runs them in a browser (export-student --to web):",
 }
 
 

@@ -61,9 +61,7 @@ def export_half(student: Student, path: Path) -> ExportedStudent:
         )
     _check_edit(student)
     network = copy.deepcopy(student.network).cpu().float()
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not tensor.half().isfinite().all():
-            raise DistillError(f"{student.path}: {name} is beyond what float16 holds: not written")
+    _check_half(student, network)
     with made_folder(path.parent), TemporaryDirectory(dir=path.parent, prefix=".") as aside:
         written = Path(aside) / path.name
         save_student(written, network, replace(student.facts, edit=student.edit or None), half=True)
@@ -73,22 +71,24 @@ def export_half(student: Student, path: Path) -> ExportedStudent:
     return ExportedStudent(path=path, size=path.stat().st_size, difference=difference)
 
 
-def export_student(student: Student, path: Path) -> ExportedStudent:
+def export_student(student: Student, path: Path, *, half: bool = False) -> ExportedStudent:
     """Write a student as ONNX, whole or not at all, after comparing it with PyTorch at two image sizes.
 
     Takes images [batch, C, height, width] in [-1, 1], gives [batch, 3, height, width]; the batch is free, and sizes
     are where the network takes many. A student of any strength that has no edit also takes condition [batch, K], in
-    the units of its conditions, and is compared over their ranges.
-    Raises DistillError where a package is missing, where the results differ by more than 1e-4, or where the file
-    cannot be written.
+    the units of its conditions, and is compared over their ranges. `half` stores weights in float16.
+    Raises DistillError where a package is missing, where the results differ by more than 1e-4 (`half`: where a weight
+    is beyond float16), or where the file cannot be written.
     """
     check_file(path, overwrite=True)
     _check_edit(student)
     network = copy.deepcopy(student.network).cpu().float()
+    if half:
+        _check_half(student, network)
     conditions = () if student.edit else student.facts.conditions
-    data, run = _onnx(network, _texts(student, conditions), conditions)
+    data, run = _onnx(network, _texts(student, conditions), conditions, half=half)
     difference = _difference(student, network, run, conditions)
-    if not difference <= TOLERANCE:
+    if not half and not difference <= TOLERANCE:
         raise DistillError(
             f"{student.path}: as ONNX its pixels differ from PyTorch's by {difference:.2g}, "
             f"more than {TOLERANCE:g}: not written"
@@ -103,6 +103,13 @@ def _check_edit(student: Student) -> None:
         raise DistillError(
             f"{student.path}: {student.about_edit[-1]}; an exported file has no critic: name all attributes in --edit"
         )
+
+
+def _check_half(student: Student, network: nn.Module) -> None:
+    """Raise DistillError for a weight that is too large."""
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensor.half().isfinite().all():
+            raise DistillError(f"{student.path}: {name} is beyond what float16 holds: not written")
 
 
 def _texts(student: Student, conditions: Sequence[EditCondition]) -> dict[str, str]:
@@ -170,13 +177,13 @@ def _units_of(conditions: Sequence[EditCondition]) -> NDArray[np.float32]:
 
 
 def _onnx(
-    network: nn.Module, texts: dict[str, str], conditions: Sequence[EditCondition]
+    network: nn.Module, texts: dict[str, str], conditions: Sequence[EditCondition], *, half: bool
 ) -> tuple[bytes, Run]:
     onnx, runtime = _packages()
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > MAX_PROTOBUF - (1 << 20):
         raise DistillError(f"{size:,} bytes of weights: an ONNX file holds 2 GB")
-    model = StudentGraph(onnx, conditions).model(network, shape_of(network), texts)
+    model = StudentGraph(onnx, conditions, half=half).model(network, shape_of(network), texts)
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString()
     session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])

@@ -26,10 +26,11 @@ class StudentGraph:
     """Collects nodes and tensors of a generator; values are named by the module that makes them.
 
     `conditions`: those that whoever runs the graph gives, in their units; else the network's edit is baked in.
+    `half`: weights lie in the file in float16, and whoever runs it makes float32 of them when it is opened.
     """
 
-    def __init__(self, onnx: Any, conditions: Sequence[EditCondition] = ()) -> None:
-        self.onnx, self.conditions = onnx, conditions
+    def __init__(self, onnx: Any, conditions: Sequence[EditCondition] = (), *, half: bool = False) -> None:
+        self.onnx, self.conditions, self.half = onnx, conditions, half
         self.nodes: list[Any] = []
         self.tensors: dict[str, Any] = {}
 
@@ -179,8 +180,14 @@ class StudentGraph:
         return output
 
     def tensor(self, name: str, values: NDArray[Any]) -> str:
-        if name not in self.tensors:
-            self.tensors[name] = self.onnx.numpy_helper.from_array(values, name)
+        if name in self.tensors or f"{name}.half" in self.tensors:
+            return name
+        if self.half and values.dtype == np.float32 and values.ndim > 1:
+            self.tensors[f"{name}.half"] = self.onnx.numpy_helper.from_array(
+                values.astype(np.float16), f"{name}.half"
+            )
+            return self.node("Cast", [f"{name}.half"], name, to=self.onnx.TensorProto.FLOAT)
+        self.tensors[name] = self.onnx.numpy_helper.from_array(values, name)
         return name
 
 

@@ -1,7 +1,7 @@
 """The table of known weights, and the way from a name, a path or an address to a file on disk.
 
 Most are generators; a `student` edits images, an `encoder` reads them into a generator's latent space, `features`
-compare them, a `scorer` tells what a face shows. A name stands for one kind alone.
+compare them, a `scorer` tells what a face shows, a `runtime` runs networks elsewhere. A name stands for one kind.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 NOWHERE = Path(os.devnull) / "distill"
 CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that tells the format of the file itself
 
-WeightsKind = Literal["generator", "student", "encoder", "features", "scorer"]
+WeightsKind = Literal["generator", "student", "encoder", "features", "scorer", "runtime"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from data_sets import make_data_set
 
 from distill.cli.main import cli, run
 
-OWN_NAMES = ("directions",)  # --out names one or more files of several, see test_directions_command.py
+OWN_NAMES = ("directions", "export-student")  # --out names files of several, or a file or a folder: own tests
 
 
 def commands(group: click.Group, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -26,7 +26,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_list_shows_every_generator_on_a_line(capsys):
     assert run(["weights", "list"]) == 0
-    generators, students, encoders, features, scorers = capsys.readouterr().out.split("\n\n")
+    generators, students, encoders, features, scorers, runtimes = capsys.readouterr().out.split("\n\n")
     lines = generators.splitlines()
     assert [line.split()[0] for line in lines] == [entry.name for entry in weights_entries()]
     assert lines[0].split()[1:4] == ["64x64", "face", "embedded"]
@@ -46,6 +46,9 @@ def test_list_shows_every_generator_on_a_line(capsys):
         *("dlib-gender", "dlib-age", "people-smile", "people-yaw"),
         "face-api-age-gender",
     ]
+    title, *rows = runtimes.splitlines()
+    assert "export-student --to web" in title
+    assert [row.split()[0] for row in rows] == ["web-runtime"]
 
 
 def test_list_as_json(capsys):
@@ -58,6 +61,7 @@ def test_list_as_json(capsys):
     assert {kinds.pop(entry.name) for entry in weights_entries("encoder")} <= {"encoder"}
     features = [kinds.pop(name) for name in ("vgg19", "inception", "vgg16-lpips")]
     assert features == ["features"] * 3
+    assert kinds.pop("web-runtime") == "runtime"
     assert kinds == dict.fromkeys(
         ("dlib-gender", "dlib-age", "people-smile", "people-yaw", "face-api-age-gender"), "scorer"
     )

@@ -1,0 +1,1 @@
+"""Trying a student out: the web page that needs no server."""
