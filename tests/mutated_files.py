@@ -48,6 +48,9 @@ from distill.networks.stargan import (
 from distill.networks.stargan_files import read_critic
 from distill.networks.student import StudentFacts, load_student, save_student
 from distill.networks.vaegan import VAEGANShape, create_vaegan
+from distill.stylegan2.interpolation.settings import settings_for
+from distill.stylegan2.interpolation.shares_file import SharesFacts, read_shares, write_shares
+from distill.stylegan2.load import build_generator
 from distill.weights.checkpoint import Checkpoint, read_checkpoint, save_safetensors
 
 Read = Callable[[Path], object]
@@ -130,6 +133,15 @@ def directions(folder: Path) -> Read:
     return read_direction
 
 
+def channel_shares(folder: Path) -> Read:
+    checkpoint = Checkpoint(state=small_state(), facts={}, format="safetensors", sha256="ab" * 32)
+    generator = build_generator(checkpoint)
+    for part, settings in (("hair", settings_for("hair")), ("mouth", None)):
+        how = SharesFacts(part=part, made_by="optimised", person="3", reference="7", settings=settings)
+        write_shares(folder / part, torch.rand(sum(generator.style_widths)), how, generator)
+    return lambda path: read_shares(path, generator)
+
+
 def arrays(folder: Path) -> Read:
     row = np.arange(6, dtype=np.float32)
     np.save(folder / "npy", row)
@@ -191,6 +203,7 @@ KINDS: Mapping[str, Callable[[Path], Read]] = {
     "stargans": stargans,
     "vaegans": vaegans,
     "directions": directions,
+    "channel-shares": channel_shares,
     "arrays": arrays,
     "scorers": scorers,
     "onnx": onnx_networks,

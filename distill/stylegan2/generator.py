@@ -92,6 +92,35 @@ class Generator:
         self._check(ws_NLD, noise)
         return self.synthesis(ws_NLD.to(self.device), noise)
 
+    @property
+    def style_widths(self) -> list[int]:
+        """How many channels, and so numbers of style, each layer takes, in the order in which they run."""
+        return self.network.synthesis.style_widths
+
+    @torch.inference_mode()
+    def styles(self, ws_NLD: Tensor) -> Tensor:
+        """Read the styles of w+ [N, L, D]: one number for each channel of each layer, [N, S].
+
+        Layers lie one after the other, `style_widths` wide; those that write RGB are among them.
+        """
+        self._check(ws_NLD, "const")
+        return torch.cat(self.network.synthesis.styles(ws_NLD.to(self.device)), dim=1)
+
+    @torch.inference_mode()
+    def synthesize_styles(self, styles_NS: Tensor, *, noise: Noise = "const") -> Tensor:
+        """Draw styles [N, S], which no w+ need have: images as `synthesize`, but for rounding.
+
+        Raises DistillError for another number of channels.
+        """
+        check_noise(noise)
+        if styles_NS.ndim != 2 or styles_NS.shape[1] != sum(self.style_widths):
+            raise DistillError(
+                f"styles have shape {list(styles_NS.shape)}, this generator takes [N, {sum(self.style_widths)}]"
+            )
+        return self.synthesis.draw_styles(
+            torch.split(styles_NS.to(self.device), self.style_widths, dim=1), noise
+        )
+
     @torch.inference_mode()
     def synthesize_branches(
         self, branches_NLD: Sequence[Tensor], *, shared_layers: int, noise: Noise = "const"
@@ -120,5 +149,10 @@ class Generator:
             raise DistillError(
                 f"w+ has shape {list(ws_NLD.shape)}, this generator takes [N, {self.num_ws}, {self.w_dim}]"
             )
-        if noise not in NOISES:
-            raise DistillError(f"noise {noise!r} is none of {', '.join(NOISES)}")
+        check_noise(noise)
+
+
+def check_noise(noise: str) -> None:
+    """Raise DistillError for a noise that there is not."""
+    if noise not in NOISES:
+        raise DistillError(f"noise {noise!r} is none of {', '.join(NOISES)}")

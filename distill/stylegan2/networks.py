@@ -9,7 +9,7 @@ Shapes: N samples, L layers of w+ (`num_ws`), Z and D latent widths, C channels,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -108,7 +108,7 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
 
 
 class SynthesisLayer(nn.Module):
-    """Style -> modulated 3x3 convolution (optionally to twice the size) -> noise -> bias -> leaky ReLU.
+    """Style [N, C] -> modulated 3x3 convolution (optionally to twice the size) -> noise -> bias -> leaky ReLU.
 
     Scaling the input instead of the weight, and the output by the demodulation, is the same product (section 2.2 of
     the paper) and needs one ordinary convolution instead of N grouped ones.
@@ -129,8 +129,7 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.register_buffer("resample_filter", standard_filter())
 
-    def forward(self, x: Tensor, w_ND: Tensor, noise: str) -> Tensor:
-        style = self.affine(w_ND)
+    def forward(self, x: Tensor, style: Tensor, noise: str) -> Tensor:
         # The demodulation takes a common factor of the style out again. To take its peak out before the convolution
         # keeps half precision in range.
         peak = style.detach().abs().amax(dim=1, keepdim=True).clamp(min=EPS)
@@ -148,7 +147,7 @@ class SynthesisLayer(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Style -> modulated 1x1 convolution to three channels, without demodulation; bias and sum in float32."""
+    """Style [N, C] -> modulated 1x1 convolution to three channels, not demodulated; bias and sum in float32."""
 
     def __init__(self, inputs: int, *, w_dim: int, clamp: float | None) -> None:
         super().__init__()
@@ -158,9 +157,9 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(torch.zeros(3))
         self.weight_gain = 1.0 / math.sqrt(inputs)
 
-    def forward(self, x: Tensor, w_ND: Tensor) -> Tensor:
-        style = (self.affine(w_ND) * self.weight_gain).to(x.dtype)
-        y = F.conv2d(x * style[:, :, None, None], self.weight.to(x.dtype)).to(self.bias.dtype)
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale = (style * self.weight_gain).to(x.dtype)
+        y = F.conv2d(x * scale[:, :, None, None], self.weight.to(x.dtype)).to(self.bias.dtype)
         return clamped(y + self.bias[:, None, None], self.clamp)
 
 
@@ -184,22 +183,27 @@ class SynthesisBlock(nn.Module):
 
 
 class SynthesisNetwork(nn.Module):
-    """w+ [N, L, D] -> RGB [N, 3, H, W], as a flat list of layers that each read one w.
+    """w+ [N, L, D] -> RGB [N, 3, H, W], as a flat list of layers that each read one w, or are given their style.
 
-    The indices never fall along the list, so every layer that reads a w below some index is a prefix: two
-    images whose w+ agree below a crossover share it, exactly.
+    A style [N, C] has one number for each channel of the features that the layer takes. The indices never fall along
+    the list, so every layer that reads a w below some index is a prefix: two images whose w+ agree below a crossover
+    share it, exactly.
     """
 
     def __init__(self, shape: GeneratorShape) -> None:
         super().__init__()
         self.num_ws = shape.num_ws
         self.layers: list[tuple[str, str, int]] = []  # (block, layer, index of w)
+        widths: list[int] = []
         for i, resolution in enumerate(sorted(shape.channels)):
             name = f"b{resolution}"
             self.add_module(name, SynthesisBlock(resolution, shape))
             if resolution > 4:
                 self.layers.append((name, "conv0", 2 * i - 1))
+                widths.append(shape.channels[resolution // 2])
+            widths += [shape.channels[resolution]] * 2
             self.layers += [(name, "conv1", 2 * i), (name, "torgb", 2 * i + 1)]
+        self.style_widths = widths  # of each layer: the channels that it takes
 
     def forward(self, ws_NLD: Tensor, noise: str = "const", dtype: torch.dtype | None = None) -> Tensor:
         """Draw w+; `dtype` is that of the features and their convolutions, by default that of the weights."""
@@ -213,17 +217,34 @@ class SynthesisNetwork(nn.Module):
 
     def run(self, state: Partial, ws_NLD: Tensor, start: int, stop: int, noise: str) -> Partial:
         """Run the layers that read w number `start` up to, not including, `stop`."""
+        layers = [layer for layer in self.layers if start <= layer[2] < stop]
+        return self._walk(state, layers, self._styles(ws_NLD, layers), noise)
+
+    def styles(self, ws_NLD: Tensor) -> list[Tensor]:
+        """The style of every layer, in their order."""
+        return list(self._styles(ws_NLD, self.layers))
+
+    def draw_styles(self, styles: Sequence[Tensor], noise: str = "const") -> Tensor:
+        """Draw images by styles that are given, one for each layer, as `styles` orders them."""
+        return self.finish(self._walk(self.begin(len(styles[0])), self.layers, styles, noise))
+
+    def _styles(self, ws_NLD: Tensor, layers: Sequence[tuple[str, str, int]]) -> Iterator[Tensor]:
+        return (
+            self.get_submodule(f"{block}.{name}.affine")(ws_NLD[:, index]) for block, name, index in layers
+        )
+
+    def _walk(
+        self, state: Partial, layers: Sequence[tuple[str, str, int]], styles: Iterable[Tensor], noise: str
+    ) -> Partial:
         x, rgb = state.features, state.rgb
-        for block_name, layer_name, index in self.layers:
-            if not start <= index < stop:
-                continue
+        for (block_name, layer_name, _), style in zip(layers, styles, strict=True):
             block = self.get_submodule(block_name)
-            layer, w_ND = block.get_submodule(layer_name), ws_NLD[:, index]
+            layer = block.get_submodule(layer_name)
             if layer_name == "torgb":
-                y = layer(x, w_ND)
+                y = layer(x, style)
                 rgb = y if rgb is None else upsample_rgb(rgb, block.get_buffer("resample_filter")) + y
             else:
-                x = layer(x, w_ND, noise)
+                x = layer(x, style, noise)
         return Partial(x, rgb)
 
     @staticmethod

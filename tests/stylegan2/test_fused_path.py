@@ -145,6 +145,18 @@ def test_layers_shared_by_two_images_are_exact(resolution: int, precision: str) 
         assert torch.equal(fast.finish(branch), whole), f"crossover {crossover}"
 
 
+@pytest.mark.parametrize("resolution", [16, 256])  # in batches; the last ones sample by sample
+def test_styles_that_are_given_draw_what_their_w_draws(resolution: int) -> None:
+    net = network(resolution)
+    styles = [style.detach() for style in net.synthesis.styles(latents(net))]
+    assert [style.shape[1] for style in styles] == list(net.synthesis.style_widths)
+    assert torch.equal(net.synthesis.draw_styles(styles), drawn(net, latents(net)))
+    fast = FusedSynthesis(net, "fp32")
+    assert (fast.draw_styles(styles) - fast(latents(net))).abs().max() <= FLOAT32_DIFFERENCE
+    styles[0] = styles[0].flip(0)
+    assert (fast.draw_styles(styles) - fast(latents(net))).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_batch_matters_no_more_than_rounding(precision: str, portraits: Generator) -> None:
     """The same batch gives the same bits; another batch around a sample may move its last ones."""

@@ -92,9 +92,8 @@ def clamp_of(layer: SynthesisLayer, dtype: torch.dtype) -> float | None:
     return HALF_LIMIT if layer.clamp is None else min(HALF_LIMIT, layer.clamp)
 
 
-def run_convolution(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor | None) -> Tensor:
-    """x [N, I, h, w] -> [N, O, H, W] in the same format, with `noise` [1 or N, 1, H, W]."""
-    style = layer.affine(w_ND)
+def run_convolution(layer: Convolution, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
+    """x [N, I, h, w] -> [N, O, H, W] in the same format, by a style [N, I], with `noise` [1 or N, 1, H, W]."""
     peak = style.abs().amax(dim=1, keepdim=True).clamp(min=EPS)
     x = x * (style / peak).to(x.dtype)[:, :, None, None]
     if layer.filters is None:
@@ -110,9 +109,10 @@ def run_convolution(layer: Convolution, x: Tensor, w_ND: Tensor, noise: Tensor |
 
 @dataclass(frozen=True)
 class Colour:
-    """One ToRGB layer, in float32."""
+    """One ToRGB layer, in float32; its affine has the gain of the weight in its numbers."""
 
     affine: Affine
+    style_gain: float
     weight: Tensor  # [3, I]
     bias: Tensor  # [3]
     clamp: float | None
@@ -121,16 +121,17 @@ class Colour:
     def of(cls, layer: ToRGB) -> Colour:
         return cls(
             affine=Affine.of(layer.affine, gain=layer.weight_gain),
+            style_gain=layer.weight_gain,
             weight=layer.weight.detach().float().flatten(1),
             bias=layer.bias.detach().float(),
             clamp=layer.clamp,
         )
 
 
-def run_colour(layer: Colour, x: Tensor, w_ND: Tensor) -> Tensor:
-    """x [N, I, H, W] -> RGB [N, 3, H, W], summed in float32 whatever the format of x."""
+def run_colour(layer: Colour, x: Tensor, style: Tensor) -> Tensor:
+    """x [N, I, H, W] -> RGB [N, 3, H, W], summed in float32 whatever the format of x, by a style times its gain."""
     n, inputs, height, width = x.shape
-    weight_N3I = layer.weight * layer.affine(w_ND)[:, None]
+    weight_N3I = layer.weight * style[:, None]
     x_NPI = x.permute(0, 2, 3, 1).reshape(n, height * width, inputs)
     y = torch.empty(n, 3, height * width, device=x.device)
     rows = COLOUR_ROWS if x.device.type == "cpu" else height * width

@@ -32,11 +32,15 @@ COMPILED_SHAPES = 128  # variants of one compiled function: a layer each, times 
 
 @dataclass(frozen=True)
 class LayerStep:
-    """One layer of the list that `run` walks, and the number of the w it reads."""
+    """One layer of the list that `run` walks, its place in it, and the number of the w it reads."""
 
+    place: int
     index: int
     layer: Convolution | Colour
     alone: bool  # runs for one sample at a time, as every layer after it
+
+
+StyleOf = Callable[[LayerStep, slice], Tensor]  # of a layer, for these samples: [N, C]
 
 
 class FusedSynthesis:
@@ -88,19 +92,61 @@ class FusedSynthesis:
         """
         ws_NLD = ws_NLD.to(self.device)
         steps = [step for step in self.steps if start <= step.index < stop]
-        noises = [self.noise_of(step, len(ws_NLD), noise) for step in steps]
+        return self._run_steps(
+            state,
+            steps,
+            lambda step, rows: step.layer.affine(ws_NLD[rows, step.index]),
+            noise,
+            samples=len(ws_NLD),
+            last=stop == self.num_ws,
+        )
+
+    @torch.inference_mode()
+    def draw_styles(self, styles: Sequence[Tensor], noise: str = "const") -> Tensor:
+        """Draw images [N, 3, H, W] by styles [N, C] that are given, one for each layer, as the reference has them."""
+        given = [
+            style.to(self.device, torch.float32)
+            * (step.layer.style_gain if isinstance(step.layer, Colour) else 1.0)
+            for step, style in zip(self.steps, styles, strict=True)
+        ]
+        samples = len(styles[0])
+        start = self.begin(samples)
+        return self.finish(
+            self._run_steps(
+                start,
+                self.steps,
+                lambda step, rows: given[step.place][rows],
+                noise,
+                samples=samples,
+                last=True,
+            )
+        )
+
+    def _run_steps(
+        self,
+        state: Partial,
+        steps: Sequence[LayerStep],
+        style_of: StyleOf,
+        noise: str,
+        *,
+        samples: int,
+        last: bool,
+    ) -> Partial:
+        """Run small layers on the whole batch, then the larger ones sample by sample."""
+        noises = [self.noise_of(step, samples, noise) for step in steps]
         together = sum(not step.alone for step in steps)
-        state = self.walk(state, ws_NLD, steps[:together], noises[:together])
+        state = self.walk(state, steps[:together], style_of, slice(None), noises[:together])
         if together < len(steps):
             parts = [
                 self.walk(
                     Partial(state.features[n : n + 1], None if state.rgb is None else state.rgb[n : n + 1]),
-                    ws_NLD[n : n + 1],
                     steps[together:],
+                    style_of,
+                    slice(n, n + 1),
                     [x if x is None or len(x) == 1 else x[n : n + 1] for x in noises[together:]],
-                    last=stop == self.num_ws,
+                    last=last,
                 )
-                for n in range(len(ws_NLD))
+                for n in range(samples)
             ]
             state = join(parts)
         return state
@@ -108,20 +154,21 @@ class FusedSynthesis:
     def walk(
         self,
         state: Partial,
-        ws_NLD: Tensor,
         steps: Sequence[LayerStep],
+        style_of: StyleOf,
+        rows: slice,
         noises: Sequence[Tensor | None],
         *,
         last: bool = False,
     ) -> Partial:
-        """Run these layers on the whole of `state`."""
+        """Run these layers on the whole of `state`, which holds the samples `rows`."""
         x, rgb = state.features, state.rgb
         for step, noise in zip(steps, noises, strict=True):
-            w_ND = ws_NLD[:, step.index]
+            style = style_of(step, rows)
             if isinstance(step.layer, Convolution):
-                x = self.run_convolution(step.layer, x, w_ND, noise)
+                x = self.run_convolution(step.layer, x, style, noise)
             else:
-                y = run_colour(step.layer, x, w_ND)
+                y = run_colour(step.layer, x, style)
                 rgb = y if rgb is None else upsample_rgb(rgb, self.filter_hw).add_(y)
         return Partial(x[:, :0] if last else x, rgb)
 
@@ -148,9 +195,9 @@ def prepare_steps(reference: SynthesisNetwork, dtype: torch.dtype, up_form: UpFo
         layer = reference.get_submodule(f"{block}.{name}")
         alone = on_cpu and int(block.removeprefix("b")) > LARGEST_BATCHED
         if isinstance(layer, SynthesisLayer):
-            steps.append(LayerStep(index, Convolution.of(layer, dtype, up_form), alone))
+            steps.append(LayerStep(len(steps), index, Convolution.of(layer, dtype, up_form), alone))
         elif isinstance(layer, ToRGB):
-            steps.append(LayerStep(index, Colour.of(layer), alone))
+            steps.append(LayerStep(len(steps), index, Colour.of(layer), alone))
     return steps
 
 

@@ -1,0 +1,45 @@
+"""How shares are looked for: every number in one record."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from distill.errors import DistillError
+from distill.schema import Frozen, validated
+
+COARSE_TOO = ("hair",)  # parts that the coarsest layers belong to, as in RetrieveInStyle (Chong et al. 2021)
+
+
+class InterpolationSettings(Frozen):
+    """Thresholds of the greedy choice, and weights, by name, of what the optimisation adds up.
+
+    `rho`, `epsilon`: see `greedy`, which takes no channel that reads a w before `first_layer`; the optimisation may,
+    for its identity losses see what that does. Weights: `localisation` of the mean share, each channel's times what
+    it does outside the region; `garment` and `identity` of the perceptual loss in the region towards the reference,
+    and outside towards the person; `..._pixels` of the mean |difference| there. `blur`: standard deviation by which
+    masked images are blurred, as a share of the side. `start`: the share from which channels of the greedy choice
+    start, the others from the rest to 1. `rate`, `steps`: of Adam.
+    """
+
+    rho: float = Field(default=0.1, ge=0, le=1)
+    epsilon: float = Field(default=20.0, gt=0)
+    first_layer: int = Field(default=3, ge=0)
+    localisation: float = Field(default=1.0, ge=0)
+    garment: float = Field(default=2.0, ge=0)
+    garment_pixels: float = Field(default=0.3, ge=0)
+    identity: float = Field(default=1.0, ge=0)
+    identity_pixels: float = Field(default=20.0, ge=0)
+    blur: float = Field(default=1 / 64, ge=0, le=0.25)
+    start: float = Field(default=0.88, gt=0.5, lt=1)
+    rate: float = Field(default=0.15, gt=0)
+    steps: int = Field(default=50, ge=1)
+
+
+def settings_for(part: str, **chosen: float) -> InterpolationSettings:
+    """Return the settings of a part, with those `chosen` in place of the defaults. Raises DistillError."""
+    unknown = sorted(chosen.keys() - InterpolationSettings.model_fields.keys())
+    if unknown:
+        known = ", ".join(InterpolationSettings.model_fields)
+        raise DistillError(f"unknown setting {unknown[0]!r} of the interpolation; there are {known}")
+    coarse = {"first_layer": 0} if part in COARSE_TOO else {}
+    return validated(InterpolationSettings, {**coarse, **chosen})
