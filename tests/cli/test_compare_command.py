@@ -216,7 +216,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, capsys) -> Non
         ((photos, "--method", "copy the input=x"), "a row of that name is in every table"),
         ((photos, "--method", "a=nothing-here"), "--method a: nothing-here: no such file, and no student"),
         ((photos, "--method", f"a={oblong}"), "has 16x8 px: squares are needed"),
-        ((photos, "--method", f"a={student}:b2a"), "which holds b2a.safetensors"),
+        ((photos, "--method", f"a={student}:b2a"), "no b2a.safetensors in it: the other way"),
         ((photos, "--method", f"a={student}:smile=yes"), "it makes one change alone: leave out :smile=yes"),
         ((photos, "--method", "a=avatars:w"), "no direction 'gender' of the teacher avatars"),
         ((photos, "--edit", "gender=old"), "gender goes to female or male"),
