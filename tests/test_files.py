@@ -17,7 +17,6 @@ from data_sets import make_data_set
 
 from distill import files
 from distill.attributes.scorer_files import read_scorer
-from distill.attributes.toml_file import read_toml
 from distill.directions.file import read_direction
 from distill.directions.foreign import read_array
 from distill.errors import DistillError, FolderGone
@@ -26,6 +25,7 @@ from distill.faces.decode import photo_size, read_photo
 from distill.generation.cluster_settings import scheduler_address
 from distill.networks.face_api import load_face_api
 from distill.networks.onnx_network import read_onnx_bytes
+from distill.networks.toml_file import read_toml
 from distill.shards.folder import read_json, read_manifest, read_report
 from distill.shards.images.labels import read_labels
 from distill.shards.read import open_shard

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from distill.attributes.crops import Crop
 from distill.attributes.outputs import check_endings, check_output, chosen_output, read_output
 from distill.attributes.protocol import Kind, Scores, score_faces
-from distill.attributes.settings import InputSettings, ScorerSettings
+from distill.attributes.settings import ScorerSettings
 from distill.errors import UnsupportedCheckpoint
 from distill.faces.alignment import Pixels
 from distill.faces.detection import Face
-from distill.networks.onnx_network import OnnxNetwork
+from distill.networks.user_network import as_input, fitting_sides
 
 ONLY = "image"  # the name of the one crop
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow turns colour into grey
 AT_ONCE = 2**21  # pixels that go through the network together: 41 images of 224 px
 MIDDLE = 127  # the grey that a network is tried out with
 
@@ -106,44 +105,3 @@ class NetworkScorer:
         for number, score in enumerate(self.settings.scores):
             key = f"scores.{number}"
             check_output(score, chosen_output(score, outputs, key), key)
-
-
-def as_input(pixels_NHWC: Tensor, settings: InputSettings) -> Tensor:
-    """Turn pixels uint8 [N, H, W, 3] (R, G, B) into what the network takes, float32 [N, C, H, W]."""
-    x = pixels_NHWC.permute(0, 3, 1, 2).float()
-    if settings.channels == "grey":
-        x = (x * x.new_tensor(GREY).reshape(3, 1, 1)).sum(dim=1, keepdim=True)
-    elif settings.channels == "bgr":
-        x = x.flip(1)
-    if settings.white == 1:
-        x = x / 255
-    mean, std = (
-        torch.tensor(value, device=x.device).reshape(-1, 1, 1) for value in (settings.mean, settings.std)
-    )
-    return (x - mean) / std
-
-
-def fitting_sides(settings: InputSettings, network: nn.Module) -> tuple[int, int]:
-    """Return height and width of the input. Raises UnsupportedCheckpoint where file and network do not agree."""
-    if not isinstance(network, OnnxNetwork):
-        if settings.sides is None:
-            raise UnsupportedCheckpoint("input.size: missing; only an ONNX network tells it by itself")
-        planes = next((value.shape[1] for value in network.state_dict().values() if value.ndim == 4), 3)
-        shape: tuple[int, ...] = (planes, *settings.sides)
-    else:
-        shape = network.input_shape
-    if len(shape) != 3:
-        raise UnsupportedCheckpoint(f"input: the network takes {list(shape)}, not channels, height and width")
-    if shape[0] != settings.planes:
-        raise UnsupportedCheckpoint(
-            f"input.channels: the network takes {shape[0]} channels ({list(shape)}), {settings.channels!r} are "
-            f"{settings.planes}"
-        )
-    sides = settings.sides or shape[1:]
-    if sides != shape[1:]:
-        raise UnsupportedCheckpoint(f"input.size: the network takes {list(shape[1:])}, not {list(sides)}")
-    if settings.crop != "whole" and sides[0] != sides[1]:
-        raise UnsupportedCheckpoint(
-            f"input.crop: {settings.crop!r} is square, the network takes {list(sides)}"
-        )
-    return sides[0], sides[1]

@@ -30,12 +30,14 @@ import torch
 from torch import Tensor, nn
 
 from distill.attributes.network import NetworkScorer
-from distill.attributes.settings import ScorerSettings, settings_of
-from distill.attributes.toml_file import read_toml
+from distill.attributes.settings import ScorerSettings
 from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.files import check_regular
 from distill.networks.classifier import ARCHITECTURES
+from distill.networks.input_settings import settings_of
 from distill.networks.onnx_network import open_onnx, read_onnx_bytes
+from distill.networks.toml_file import read_toml
+from distill.networks.user_network import network_beside
 from distill.schema import canonical_json
 from distill.weights.checkpoint import file_sha256
 from distill.weights.safe_pickle.machine import shown
@@ -79,7 +81,7 @@ def _of_toml(path: Path, device: str | torch.device) -> NetworkScorer:
     settings = settings_of(ScorerSettings, read_toml(path), str(path))
     if not settings.network:
         raise DistillError(f'{path}: network: missing; the file with the weights, such as "smile.onnx"')
-    weights = _beside(path, settings.network)
+    weights = network_beside(path, settings.network)
     if weights.suffix.lower() == ".onnx":
         if settings.architecture:
             raise DistillError(f"{path}: architecture: an ONNX file has its own; leave the key out")
@@ -90,25 +92,6 @@ def _of_toml(path: Path, device: str | torch.device) -> NetworkScorer:
     else:
         network, sha256 = _of_state(path, settings, read_state(weights)), file_sha256(weights)
     return _scorer(path, settings, network, sha256, device)
-
-
-def _beside(path: Path, network: str) -> Path:
-    """Return the file of a network: beside its TOML or below, so that somebody's TOML reads nothing else."""
-    weights = path.parent / network
-    try:
-        found = weights.resolve()
-        homes = (path.parent.resolve(), path.resolve().parent)
-    except (OSError, RuntimeError) as error:  # too long a name, a link to itself
-        raise DistillError(f"{path}: network: {shown(network)} cannot be looked up") from error
-    if not any(found.is_relative_to(home) for home in homes):
-        raise DistillError(
-            f"{path}: network: {shown(network)} lies elsewhere; put it beside this file or below"
-        )
-    try:
-        check_regular(weights)
-    except OSError as error:
-        raise DistillError(f"{path}: network: {weights}: {error.strerror}") from error
-    return weights
 
 
 def _of_trained(path: Path, device: str | torch.device) -> NetworkScorer:

@@ -15,14 +15,15 @@ from torch import nn
 
 from distill.attributes import builtin as built_in
 from distill.attributes.builtin import GENDER_TEMPERATURE, BuiltinScorer
-from distill.attributes.network import as_input
 from distill.attributes.open import open_scorer
 from distill.attributes.scorer_files import save_scorer
-from distill.attributes.settings import InputSettings, ScorerSettings
+from distill.attributes.settings import ScorerSettings
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
 from distill.networks.age_gender import SIDES, standardised
 from distill.networks.classifier import SmallCnn
+from distill.networks.input_settings import InputSettings
+from distill.networks.user_network import as_input
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alignment"
 SIDE = 16

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from distill.attributes.classifier.examples import Examples, read_examples
 from distill.attributes.classifier.fit import SIDES, choose_network
 from distill.attributes.crops import Crop
-from distill.attributes.settings import PADDING, ScorerSettings, ScoreSettings, settings_of
+from distill.attributes.settings import ScorerSettings, ScoreSettings
 from distill.devices import resolve_device
 from distill.errors import DistillError
 from distill.files import check_file
+from distill.networks.input_settings import PADDING, settings_of
 from distill.parallel import default_workers
 
 Align = Literal["ffhq", "chip", "none"]
