@@ -110,6 +110,8 @@ GOOD_OF: Mapping[tuple[str, str], Sequence[str]] = {
     ("weights fetch", "source"): ("tiny.safetensors",),
     ("directions sefa", "generator"): ("notes.txt",),  # what works long and has no --dry-run
     ("directions import", "generator"): ("notes.txt",),
+    ("regions", "generator"): ("notes.txt",),
+    ("regions", "out"): ("new.safetensors",),
 }
 NOT_DRAWN = ("cluster", "help")  # a scheduler is waited for
 

@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export-student": ("distill.cli.export_student:export_student", "Write a student as ONNX."),
     "directions": ("distill.cli.directions:directions", "Find directions in w+ that change an attribute."),
     "blend": ("distill.cli.blend:blend", "Put coarse and fine layers of two generators together."),
+    "regions": ("distill.cli.regions:regions", "Find hair, clothes and other parts of a generator's faces."),
     "weights": ("distill.cli.weights:weights", "List, fetch, convert and check weights."),
     "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),
     "status": ("distill.cli.status:status", "Show how far a data set is."),

@@ -23,6 +23,7 @@ PATH_START, PATH_END, PATH_PLACE, PATH_NOISE = (
     43,
     44,
 )  # latents of path lengths, places between, noise maps
+REGION_SAMPLES, REGION_PIXELS, REGION_CLUSTERS = 45, 46, 47  # z, pixels of each, first centres of clusters
 
 MAX_SEED = 2**63 - 1
 _TO_UNIT = 2.0**-53
