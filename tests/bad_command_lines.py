@@ -97,6 +97,9 @@ GOOD: Mapping[str, Sequence[str]] = {  # by the name of an argument or option, b
     "out": ("new",),
     "space": ("w", "w,w+"),
     "names": ("portraits",),
+    "person": ("3",),
+    "reference": ("7",),
+    "part": ("hair",),
 }
 GOOD_OF: Mapping[tuple[str, str], Sequence[str]] = {
     ("prepare-images", "folder"): ("photos",),

@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "project": ("distill.cli.project:project", "Put photographs into the latent space of a generator."),
     "mix": ("distill.cli.mix:mix", "Mix photographs in the latent space of a generator."),
     "edit": ("distill.cli.edit:edit", "Move photographs along a direction of a generator."),
+    "region": ("distill.cli.region:region", "Move a part of one face onto another."),
     "export-student": ("distill.cli.export_student:export_student", "Write a student as ONNX."),
     "directions": ("distill.cli.directions:directions", "Find directions in w+ that change an attribute."),
     "blend": ("distill.cli.blend:blend", "Put coarse and fine layers of two generators together."),

@@ -14,8 +14,8 @@ from distill.progress import Progress, plural
 if TYPE_CHECKING:
     from distill.faces.photo_results import SkippedPhoto
 
+PHOTOS = click.argument("photos", nargs=-1, metavar="[PHOTO|NAME]...")
 OPTIONS = (
-    click.argument("photos", nargs=-1, metavar="[PHOTO|NAME]..."),
     click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Where the pictures go."),
     click.option(
         "--generator",
@@ -41,6 +41,11 @@ OPTIONS = (
 
 def own_photos(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the photos, and where their latents come from."""
+    return PHOTOS(own_latents(command))
+
+
+def own_latents(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command where the latents of photos come from."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command

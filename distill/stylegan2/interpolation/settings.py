@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from distill.errors import DistillError
 from distill.schema import Frozen, validated
+from distill.weights.safe_pickle.machine import shown
 
 COARSE_TOO = ("hair",)  # parts that the coarsest layers belong to, as in RetrieveInStyle (Chong et al. 2021)
 
@@ -22,17 +25,17 @@ class InterpolationSettings(Frozen):
     """
 
     rho: float = Field(default=0.1, ge=0, le=1)
-    epsilon: float = Field(default=20.0, gt=0)
-    first_layer: int = Field(default=3, ge=0)
-    localisation: float = Field(default=1.0, ge=0)
-    garment: float = Field(default=2.0, ge=0)
-    garment_pixels: float = Field(default=0.3, ge=0)
-    identity: float = Field(default=1.0, ge=0)
-    identity_pixels: float = Field(default=20.0, ge=0)
+    epsilon: float = Field(default=20.0, gt=0, le=1e6)
+    first_layer: int = Field(default=3, ge=0, le=1e6)
+    localisation: float = Field(default=1.0, ge=0, le=1e6)
+    garment: float = Field(default=3.0, ge=0, le=1e6)
+    garment_pixels: float = Field(default=0.3, ge=0, le=1e6)
+    identity: float = Field(default=1.0, ge=0, le=1e6)
+    identity_pixels: float = Field(default=20.0, ge=0, le=1e6)
     blur: float = Field(default=1 / 64, ge=0, le=0.25)
-    start: float = Field(default=0.88, gt=0.5, lt=1)
-    rate: float = Field(default=0.15, gt=0)
-    steps: int = Field(default=50, ge=1)
+    start: float = Field(default=0.88, ge=0.5, le=0.999)
+    rate: float = Field(default=0.15, gt=0, le=100)
+    steps: int = Field(default=50, ge=1, le=100_000)
 
 
 def settings_for(part: str, **chosen: float) -> InterpolationSettings:
@@ -40,6 +43,19 @@ def settings_for(part: str, **chosen: float) -> InterpolationSettings:
     unknown = sorted(chosen.keys() - InterpolationSettings.model_fields.keys())
     if unknown:
         known = ", ".join(InterpolationSettings.model_fields)
-        raise DistillError(f"unknown setting {unknown[0]!r} of the interpolation; there are {known}")
+        raise DistillError(f"unknown setting {shown(unknown[0])} of the interpolation; there are {known}")
     coarse = {"first_layer": 0} if part in COARSE_TOO else {}
     return validated(InterpolationSettings, {**coarse, **chosen})
+
+
+def read_settings(part: str, changes: Sequence[str]) -> InterpolationSettings:
+    """Read NAME=NUMBER texts as settings of a part, the last of a name counts. Raises DistillError."""
+    chosen: dict[str, float] = {}
+    for text in changes:
+        name, _, number = text.partition("=")
+        try:
+            value = float(number)
+            chosen[name.strip()] = int(value) if value.is_integer() else value
+        except ValueError as error:
+            raise DistillError(f"--set {shown(text)}: NAME=NUMBER is needed, such as garment=4") from error
+    return settings_for(part, **chosen)
