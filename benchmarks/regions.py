@@ -32,7 +32,8 @@ from distill.stylegan2.interpolation.pairs import RegionPairs, crossover_shares,
 from distill.stylegan2.interpolation.settings import read_settings
 from distill.stylegan2.load import load_generator
 
-HALVINGS = 8  # of the interval in which a scale is looked for
+TIMID = 5.0  # ε of a second greedy choice
+HALVINGS = 6  # of the interval in which a scale is looked for
 
 
 def main() -> int:
@@ -74,7 +75,7 @@ def main() -> int:
             sheet = grid_sheet(
                 cells, rows=names, columns=names, heads=pictures.images, sides=pictures.images, tile=96
             )
-            write_png(options.out / f"{part}_{way.split()[0]}.png", np.asarray(sheet))
+            write_png(options.out / f"{part}_{way.split(' (')[0]}.png", np.asarray(sheet))
     return 0
 
 
@@ -97,13 +98,16 @@ def ways(
     """Shares [N, S] by the name of each way, and seconds that the optimisation took for a pair."""
     settings = read_settings(part, changes)
     half = generator.num_ws // 2
-    greedy = greedy_shares(
-        generator,
-        pairs.contributions,
-        rho=settings.rho,
-        epsilon=settings.epsilon,
-        first_layer=settings.first_layer,
-    )
+    greedy = {
+        f"greedy (ε {epsilon:g})": greedy_shares(
+            generator,
+            pairs.contributions,
+            rho=settings.rho,
+            epsilon=epsilon,
+            first_layer=settings.first_layer,
+        )
+        for epsilon in (TIMID, settings.epsilon)
+    }
     distance = open_distance(None, generator.device)
     start = time.process_time()
     optimised = optimised_shares(generator, pairs, settings, distance=distance).shares
@@ -111,7 +115,7 @@ def ways(
     found = {
         "crossover (half)": crossover_shares(generator, half),
         "layers (two from half)": crossover_shares(generator, half, half + 2),
-        "greedy": greedy,
+        **greedy,
         "optimised": optimised,
     }
     return {way: shares.expand(len(pairs), -1) for way, shares in found.items()}, seconds

@@ -45,7 +45,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys):
     for words, said in (
         (
             ["3", "7", "--part", "beard"],
-            "part beard is none of eyes, nose, mouth, face, hair, background, clothes",
+            "part 'beard' is none of eyes, nose, mouth, face, hair, background, clothes",
         ),
         (["3", "3", "--part", "hair"], "person and reference are both"),
         (["3", str(blank), "--part", "hair", "--steps", "1"], "none of 1 photo gave a face"),
