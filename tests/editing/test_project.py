@@ -219,7 +219,8 @@ def test_projections_are_read_again_with_what_draws_them(whole, tiny_weights):
         one = found[2]
         drawn = one.generator(teacher).synthesize(one.ws[None])
         with Image.open(out / space / "me-2.png") as picture:
-            assert (np.asarray(picture) == to_numpy(to_uint8(drawn))[0]).all()
+            # drawn beside others the last bits may differ, on some processors by a grey level
+            assert np.abs(np.asarray(picture).astype(int) - to_numpy(to_uint8(drawn))[0]).max() <= 1
     assert read_projections(out / "pti", teacher)[0].delta is not None
 
 
