@@ -133,12 +133,19 @@ def read_report(folder: Path, index: int) -> ShardReport | None:
 def shard_is_valid(folder: Path, index: int, *, digest: str, rows: int, full: bool = False) -> bool:
     """Tell whether a shard is done: sidecar of this digest and length, file of its size (`full`: sha256)."""
     report = read_report(folder, index)
-    if report is None or report.digest != digest or report.rows != rows:
+    if report is None or report.digest != digest or report.rows != rows or not is_there(folder, report):
         return False
-    path = shard_path(folder, index)
     try:
-        same_size = path.is_file() and path.stat().st_size == report.bytes
-        return same_size and (not full or file_sha256(path) == report.sha256)
+        return not full or file_sha256(shard_path(folder, index)) == report.sha256
+    except OSError:
+        return False
+
+
+def is_there(folder: Path, report: ShardReport) -> bool:
+    """Tell whether the shard of a sidecar is a file of the size that it says."""
+    path = shard_path(folder, report.index)
+    try:
+        return path.is_file() and path.stat().st_size == report.bytes
     except OSError:
         return False
 

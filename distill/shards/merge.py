@@ -28,11 +28,11 @@ from distill.shards.folder import (
     MANIFEST_FILE,
     RECIPE_FILE,
     ShardReport,
+    is_there,
     read_json,
     read_report,
     require_data_set,
     shard_indices,
-    shard_is_valid,
     shard_path,
     sweep,
     write_goal,
@@ -122,7 +122,7 @@ def chosen_shards(folders: Sequence[Path], digest: str) -> dict[int, tuple[Path,
     for folder in folders:
         for index in shard_indices(folder):
             report = read_report(folder, index)
-            if report is None or not shard_is_valid(folder, index, digest=digest, rows=report.rows):
+            if report is None or report.digest != digest or not is_there(folder, report):
                 raise ShardCorrupt(
                     shard_path(folder, index), "not complete, or of another recipe; distill verify tells more"
                 )

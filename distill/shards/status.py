@@ -12,13 +12,13 @@ from distill.lock import Driver, read_driver, whole_number
 from distill.shards.folder import (
     RECIPE_FILE,
     ShardReport,
+    is_there,
     read_goal,
     read_json,
     read_manifest,
     read_report,
     require_data_set,
     shard_indices,
-    shard_path,
 )
 
 
@@ -85,7 +85,7 @@ def _sidecars(folder: Path) -> tuple[list[ShardReport], list[int]]:
     broken: list[int] = []
     for index in shard_indices(folder):
         report = read_report(folder, index)
-        if report and shard_path(folder, index).stat().st_size == report.bytes:
+        if report and is_there(folder, report):
             done.append(report)
         else:
             broken.append(index)

@@ -218,3 +218,12 @@ def test_status_does_not_count_a_broken_shard(finished: Path, capsys: pytest.Cap
     assert (found["complete"], found["rows"], found["shards_broken"]) == (False, 2, [1])
     assert run(["status", str(finished)]) == 0
     assert "broken    1 shard not as written, or without a sidecar: 1" in capsys.readouterr().out
+
+
+def test_status_counts_a_shard_that_is_a_link_to_nowhere_as_broken(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard = finished / "shard-00001.h5"
+    shard.unlink()
+    shard.symlink_to("nowhere")
+    assert status_of(finished, capsys)["shards_broken"] == [1]
