@@ -28,9 +28,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from distill.attributes.builtin import BuiltinScorer
+from distill.attributes.protocol import Kind
 from distill.directions.file import read_direction
 from distill.errors import DistillError
 from distill.faces.detection import FaceDetector
+from distill.generation.measured import MeasuredChanges
 from distill.parallel import ordered
 from distill.progress import Progress
 from distill.shards.changes import asked_column
@@ -41,12 +43,15 @@ from stylegan_weights.making.face_codes import face_codes
 from stylegan_weights.making.photo_pairs import COMPONENTS, Photographs, Pixels, transferred
 
 ATTRIBUTES = ("gender", "age", "smile")
-KINDS = ("probability", "value", "probability")
+KINDS: tuple[Kind, ...] = ("probability", "value", "probability")
 LEAST = (0.25, 6.0, 0.25)  # that an asked attribute changes by, in units of its score
 STRENGTHS = (1.5, 4.5)  # along a direction, drawn evenly between these
 BOTH = 0.8  # times as much where two attributes are asked for
 TINT = (16.0, 8.0)  # px: differences of brightness and of colour as broad as that are left out
 EDITS = 4  # candidates of a photograph
+MEASURED = MeasuredChanges(attributes=ATTRIBUTES, kinds=KINDS, min_changes=LEAST)
+
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,19 +79,26 @@ class Maker:
             for picture, asked_K in zip(edited, asked_EK, strict=True)
         ]
         after_EK = self.scores(targets, faces[:1] * EDITS)
-        found = []
-        for at, target, asked_K, after in zip(candidates, targets, asked_EK, after_EK, strict=True):
-            columns = {
-                **{asked_column(name): np.float32(asked_K[k]) for k, name in enumerate(ATTRIBUTES)},
-                **{name: np.array([before[k], after[k]], np.float32) for k, name in enumerate(ATTRIBUTES)},
-            }
-            found.append(entry(at, photo, target, columns, fault(after - before, asked_K)))
-        return found
+        return [
+            entry(at, {"source": photo, "target": target}, asked_K, before, after)
+            for at, target, asked_K, after in zip(candidates, targets, asked_EK, after_EK, strict=True)
+        ]
 
     def scores(self, images: list[Pixels], faces: list[Any]) -> NDArray[np.float32]:
         """Score images with their faces: [N, K]."""
         seen = self.scorer(np.stack(images), faces)
         return np.stack([seen[name] for name in ATTRIBUTES], axis=1)
+
+
+def entry(at: int, images: dict[str, Pixels], asked_K: Floats, before_K: Floats, after_K: Floats) -> Entry:
+    """Make a row of a pair, with what was asked and both scores of every attribute, or the reason against it."""
+    if reason := MEASURED.fault(after_K - before_K, asked_K):
+        return Entry(candidate=at, reason=reason)
+    columns: dict[str, Any] = {}
+    for name, wish, before, after in zip(ATTRIBUTES, asked_K, before_K, after_K, strict=True):
+        columns[f"params/{asked_column(name)}"] = np.float32(wish)
+        columns[f"scores/{name}"] = np.array([before, after], np.float32)
+    return Entry(candidate=at, images=images, columns=columns)
 
 
 def untinted(plain: Pixels, edited: Pixels) -> Pixels:
@@ -97,13 +109,6 @@ def untinted(plain: Pixels, edited: Pixels) -> Pixels:
         difference - bright, (TINT[1], TINT[1], 0)
     )
     return np.clip(edited - tint, 0, 255).round().astype(np.uint8)
-
-
-def entry(at: int, photo: Pixels, target: Pixels, columns: dict[str, Any], reason: str | None) -> Entry:
-    if reason:
-        return Entry(candidate=at, reason=reason)
-    named = {f"params/{n}" if n.startswith("strength") else f"scores/{n}": v for n, v in columns.items()}
-    return Entry(candidate=at, images={"source": photo, "target": target}, columns=named)
 
 
 def asked(number: int, before_K: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -122,13 +127,6 @@ def asked(number: int, before_K: NDArray[np.float32]) -> NDArray[np.float64]:
     named_EK = np.eye(EDITS, len(ATTRIBUTES))
     named_EK[-1, rng.choice(len(ATTRIBUTES), 2, replace=False)] = BOTH
     return size_EK * way_EK * named_EK
-
-
-def fault(changes_K: NDArray[np.float32], asked_K: NDArray[np.float64]) -> str | None:
-    for name, change, wish, least in zip(ATTRIBUTES, changes_K, asked_K, LEAST, strict=True):
-        if wish and change * np.sign(wish) < least:
-            return f"{name}.too-little"
-    return None
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stylegan_weights.making.photo_attributes import asked, fault, untinted
+from distill.shards.collect import Entry
+from distill.shards.layout import ACCEPTED
+from stylegan_weights.making.photo_attributes import asked, entry, untinted
 
 
 def test_gender_and_smile_go_where_the_photograph_is_not() -> None:
@@ -29,8 +31,15 @@ def test_a_pale_face_is_left_out_of_an_edit_and_a_wrinkle_is_not() -> None:
     assert taken[30, 30:34].max() < -40
 
 
-def test_a_pair_needs_each_asked_change_and_no_other() -> None:
-    wish = np.array([0.0, -3.0, 2.0])
-    assert fault(np.float32([0.0, -10, 0.5]), wish) is None
-    assert fault(np.float32([0.0, 10, 0.5]), wish) == "age.too-little"
-    assert fault(np.float32([0.9, -10, 0.1]), wish) == "smile.too-little"
+def test_a_pair_needs_each_asked_change_and_keeps_both_scores() -> None:
+    wish, before = np.array([0.0, -3.0, 2.0]), np.float32([0.1, 50, 0.2])
+
+    def made(*changes: float) -> Entry:
+        return entry(7, {}, wish, before, before + np.float32(changes))
+
+    kept = made(0, -10, 0.5)
+    assert kept.reason == ACCEPTED
+    assert kept.columns["params/strength_age"] == -3
+    assert np.allclose(kept.columns["scores/age"], [50, 40])
+    assert made(0, 10, 0.5).reason == "age.against"
+    assert made(0.9, -10, 0.1).reason == "smile.too-little"
