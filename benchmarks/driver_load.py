@@ -46,20 +46,16 @@ async def host_workers(folder: str, address: str, count: int) -> None:
 
 
 def measure(workers: int, tasks: int, seconds: float) -> dict[str, float]:
-    """Run the tasks; return CPU and wall seconds, MiB of memory, and how busy the workers were."""
+    """Run the tasks on a cluster of this machine; return what `drive` measured."""
     import tempfile
 
     from distributed import SpecCluster
 
-    from distill.generation.cluster import run_on_cluster
     from distill.generation.cluster_pools import scheduler_spec
-    from distill.generation.cluster_settings import Patience, TlsFiles
     from distill.generation.cluster_tls import make_private_folder, security_of
 
     with tempfile.TemporaryDirectory() as parent:
         folder = make_private_folder(Path(parent))
-        certificate = folder / "certificate.pem"
-        tls = TlsFiles(ca=certificate, certificate=certificate, key=folder / "key.pem")
         security = security_of(folder)
         with SpecCluster({}, scheduler_spec(security), security=security) as cluster:
             address = cluster.scheduler_address
@@ -69,27 +65,34 @@ def measure(workers: int, tasks: int, seconds: float) -> dict[str, float]:
             try:
                 while len(cluster.scheduler.workers) < workers:
                     time.sleep(0.2)
-                work = [
-                    (f"shard-{i:05d}", {"index": i, "seconds": seconds, "recipe_json": "x" * SPECIFICATION})
-                    for i in range(tasks)
-                ]
-                me = psutil.Process()
-                before, started = sum(me.cpu_times()[:2]), time.monotonic()
-                outcomes = run_on_cluster(
-                    shard, work, cluster=address, workers=None, devices=(), stop=threading.Event(), tls=tls,
-                    patience=Patience(connect_s=120),
-                )  # fmt: skip
-                failed = sum(outcome.error is not None for outcome in outcomes)
-                cpu, wall = sum(me.cpu_times()[:2]) - before, time.monotonic() - started
-                memory = me.memory_info().rss / 2**20
+                return drive(folder, address, workers, tasks, seconds)
             finally:
                 hosted.kill()
                 hosted.wait()
+
+
+def drive(folder: Path, address: str, workers: int, tasks: int, seconds: float) -> dict[str, float]:
+    """Give the tasks to the workers; return CPU and wall seconds, MiB of memory, and how busy the workers were."""
+    from distill.generation.cluster import run_on_cluster
+    from distill.generation.cluster_settings import Patience, TlsFiles
+
+    certificate = folder / "certificate.pem"
+    tls = TlsFiles(ca=certificate, certificate=certificate, key=folder / "key.pem")
+    task = {"seconds": seconds, "recipe_json": "x" * SPECIFICATION}
+    work = [(f"shard-{index:05d}", {**task, "index": index}) for index in range(tasks)]
+    me = psutil.Process()
+    before, started = sum(me.cpu_times()[:2]), time.monotonic()
+    outcomes = run_on_cluster(
+        shard, work, cluster=address, workers=None, devices=(), stop=threading.Event(), tls=tls,
+        patience=Patience(connect_s=120),
+    )  # fmt: skip
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    cpu, wall = sum(me.cpu_times()[:2]) - before, time.monotonic() - started
     return {
         "failed": failed,
         "wall_s": round(wall, 1),
         "cpu_s": round(cpu, 2),
-        "memory_mib": round(memory),
+        "memory_mib": round(me.memory_info().rss / 2**20),
         "workers_busy": round(tasks * seconds / (wall * workers), 3),
     }
 

@@ -49,7 +49,7 @@ from distill.networks.stargan_files import read_critic
 from distill.networks.student import StudentFacts, load_student, save_student
 from distill.networks.vaegan import VAEGANShape, create_vaegan
 from distill.stylegan2.interpolation.settings import settings_for
-from distill.stylegan2.interpolation.shares_file import SharesFacts, read_shares, write_shares
+from distill.stylegan2.interpolation.shares_file import SharesFacts, read_shares, shares_bytes
 from distill.stylegan2.load import build_generator
 from distill.weights.checkpoint import Checkpoint, read_checkpoint, save_safetensors
 
@@ -138,7 +138,8 @@ def channel_shares(folder: Path) -> Read:
     generator = build_generator(checkpoint)
     for part, settings in (("hair", settings_for("hair")), ("mouth", None)):
         how = SharesFacts(part=part, made_by="optimised", person="3", reference="7", settings=settings)
-        write_shares(folder / part, torch.rand(sum(generator.style_widths)), how, generator)
+        shares = torch.rand(sum(generator.style_widths))
+        (folder / part).write_bytes(shares_bytes(shares, how, generator))
     return lambda path: read_shares(path, generator)
 
 

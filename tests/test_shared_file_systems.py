@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from small_sets import SMALL_SET
 
 from distill.cli.main import run
 from distill.errors import Incomplete
@@ -19,19 +20,6 @@ from distill.generation.request import GenerateRequest, TaskChoices
 from pipelines import RECIPES
 
 ROOT = Path(__file__).parents[1]
-CHOICES = (
-    "--task",
-    "style-mix",
-    "--align",
-    "none",
-    "--batch-size",
-    "4",
-    "--shard-size",
-    "4",
-    "--precision",
-    "fp32",
-)
-
 # Whatever this process and its children do from here on, flock and the locks of fcntl fail as on such a file system.
 WITHOUT_LOCKS = """
 import ctypes, errno, fcntl, struct, sys
@@ -69,7 +57,7 @@ sys.exit(run(["generate", *sys.argv[3:], "--out", out]) or run(["verify", out, "
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers of system calls are those of x86-64")
 @pytest.mark.cluster
 def test_a_file_system_that_refuses_locks(tiny_weights: Path, tmp_path: Path) -> None:
-    options = [*CHOICES, "--generator", str(tiny_weights), "--device", "cpu", "--n", "8"]
+    options = [*SMALL_SET, "--generator", str(tiny_weights), "--device", "cpu", "--n", "8"]
     out = tmp_path / "data"
     command = [
         sys.executable,
@@ -93,7 +81,7 @@ def test_a_file_system_that_refuses_locks(tiny_weights: Path, tmp_path: Path) ->
 
 def test_names_that_are_seen_late(tiny_weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    words = [*CHOICES, "--generator", str(tiny_weights), "--device", "cpu", "--n", "8", "--cluster", "none"]
+    words = [*SMALL_SET, "--generator", str(tiny_weights), "--device", "cpu", "--n", "8", "--cluster", "none"]
     assert run(["generate", *words, "--out", str(out)]) == 0
     request = GenerateRequest(
         task=RECIPES["style-mix"],

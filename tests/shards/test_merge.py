@@ -6,23 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from small_sets import SMALL_SET
 
 from distill.cli.main import run
 from distill.shards.dataset import TripletDataset
 from distill.shards.folder import shard_path, sidecar_path
-
-COMMON = (
-    "--task",
-    "style-mix",
-    "--align",
-    "none",
-    "--batch-size",
-    "4",
-    "--shard-size",
-    "4",
-    "--cluster",
-    "none",
-)
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +21,13 @@ def places(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     def generate(name: str, *options: str) -> None:
         words = [
             "generate",
-            *COMMON,
-            "--precision",
-            "fp32",
-            "--generator",
-            str(tiny_weights),
+            *SMALL_SET,
+            "--cluster",
+            "none",
             "--device",
             "cpu",
+            "--generator",
+            str(tiny_weights),
         ]
         assert run([*words, "--n", "18", "--out", str(folder / name), *options]) == 0
 
@@ -110,6 +98,15 @@ def test_what_is_not_whole_is_told(places: Path, tmp_path: Path, capsys: pytest.
 def test_a_part_that_is_none_is_refused(
     tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["generate", *COMMON, "--generator", str(tiny_weights), "--n", "18", "--out", str(tmp_path / "a")]
+    words = [
+        "generate",
+        *SMALL_SET,
+        "--generator",
+        str(tiny_weights),
+        "--n",
+        "18",
+        "--out",
+        str(tmp_path / "a"),
+    ]
     assert run([*words, "--shards", "3-5"]) == 2
     assert "--shards 3-5: a data set of this --n has the shards 0-4" in capsys.readouterr().err

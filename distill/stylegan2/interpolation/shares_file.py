@@ -12,8 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from distill.errors import DistillError, UnsupportedCheckpoint, os_error
-from distill.files import atomic_write
+from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.schema import Frozen, canonical_json, parse_json, validated
 from distill.stylegan2.delta import check_parent
 from distill.stylegan2.generator import Generator
@@ -31,7 +30,7 @@ class SharesFacts(Frozen):
     """What is written beside q [S]: whose `part` it moves, from whom to whom, and how it was found."""
 
     part: str = Field(min_length=1, max_length=LONGEST)
-    made_by: Literal["crossover", "greedy", "optimised", "mean"]
+    made_by: Literal["crossover", "greedy", "optimised"]
     person: str = Field(default="", max_length=LONGEST)
     reference: str = Field(default="", max_length=LONGEST)
     settings: InterpolationSettings | None = None
@@ -46,15 +45,6 @@ def shares_bytes(shares_S: Tensor, how: SharesFacts, generator: Generator) -> by
         "how": canonical_json(how.model_dump(mode="json")),
     }
     return b"".join(safetensors_chunks({TENSOR: shares_S.float()}, texts, torch.float32))
-
-
-def write_shares(path: Path, shares_S: Tensor, how: SharesFacts, generator: Generator) -> None:
-    """Write a file of shares, whole or not at all. Raises DistillError, and DiskFull."""
-    data = shares_bytes(shares_S, how, generator)
-    try:
-        atomic_write(path, data)
-    except OSError as error:
-        raise os_error(error) from error
 
 
 def read_shares(path: Path, generator: Generator) -> tuple[Tensor, SharesFacts]:

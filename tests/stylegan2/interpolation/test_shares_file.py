@@ -9,7 +9,7 @@ from distill.errors import DistillError, UnsupportedCheckpoint
 from distill.stylegan2.delta import tuned_generator
 from distill.stylegan2.interpolation.pairs import crossover_shares
 from distill.stylegan2.interpolation.settings import settings_for
-from distill.stylegan2.interpolation.shares_file import SharesFacts, read_shares, shares_bytes, write_shares
+from distill.stylegan2.interpolation.shares_file import SharesFacts, read_shares, shares_bytes
 from distill.weights.safetensors_file import write_tensors
 
 HOW = SharesFacts(
@@ -24,7 +24,7 @@ def shares(tiny_teacher):
 
 def test_shares_come_back_with_how_they_were_made(tiny_teacher, shares, tmp_path):
     path = tmp_path / "mouth.shares.safetensors"
-    write_shares(path, shares, HOW, tiny_teacher)
+    path.write_bytes(shares_bytes(shares, HOW, tiny_teacher))
     again, how = read_shares(path, tiny_teacher)
     assert torch.equal(again, shares)
     assert how == HOW
@@ -33,7 +33,7 @@ def test_shares_come_back_with_how_they_were_made(tiny_teacher, shares, tmp_path
 
 def test_another_generator_is_refused_in_a_line(tiny_teacher, shares, tmp_path):
     path = tmp_path / "mouth.shares.safetensors"
-    write_shares(path, shares, HOW, tuned_generator(tiny_teacher, {}, sha256="cd" * 32))
+    path.write_bytes(shares_bytes(shares, HOW, tuned_generator(tiny_teacher, {}, sha256="cd" * 32)))
     with pytest.raises(
         DistillError, match="shares of the generator with sha256 cdcdcdcdcdcd…, this one"
     ) as caught:
@@ -67,5 +67,5 @@ def test_files_that_hold_no_shares_are_refused(tiny_teacher, shares, tmp_path):
 
 def test_shares_that_no_generator_can_use_are_not_written(tiny_teacher, shares, tmp_path):
     with pytest.raises(DistillError, match="lie in 0 to 1"):
-        write_shares(tmp_path / "x", shares - 1, HOW, tiny_teacher)
+        shares_bytes(shares - 1, HOW, tiny_teacher)
     assert not list(tmp_path.iterdir())
