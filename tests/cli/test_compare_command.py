@@ -147,7 +147,7 @@ def test_another_list_in_the_same_folder_is_refused(tmp_path: Path, capsys) -> N
     compared(capsys, photos, out, "--size", 256)
     before = (out / "photos.json").read_bytes()
     write_faces(photos, [63])
-    assert "another list of photos: 1 file differ, first 63.png" in error_of(capsys, photos, out)
+    assert "another list of photos: 1 file changed, first 63.png" in error_of(capsys, photos, out)
     (photos / "63.png").unlink()
     assert "size 256, not 128" in error_of(capsys, photos, out, "--size", "128")
     assert (out / "photos.json").read_bytes() == before

@@ -97,7 +97,7 @@ def check_same(out: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> 
         if key in LISTS:
             old, new = ({each["file"]: each["sha256"] for each in side[key]} for side in (before, asked))
             other = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-            what = f"another list of {key}: {plural(len(other), 'file')} differ, first {other[0]}"
+            what = f"another list of {key}: {plural(len(other), 'file')} changed, first {other[0]}"
         else:
             what = f"{key} {before.get(key)}, not {asked[key]}"
         raise DistillError(f"{path_text(out / LIST)} was made for {what}: choose another --out")
