@@ -137,7 +137,7 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--steps",
     type=click.IntRange(1, 10_000),
-    help="Of an embedding, at most; of the shares of region-swap.  [default: 1000; 50]",
+    help="Of an embedding, at most; of the shares of region-swap.  [default: 1000; 20]",
 )
 @click.option(
     "--min-ssim",

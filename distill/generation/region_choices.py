@@ -11,7 +11,7 @@ from distill.faces.regions.open import open_regions, regions_sha256
 from distill.faces.regions.parts import PARTS, check_parts
 from distill.files import path_text, user_path
 from distill.generation.recipe import TaskRecipe
-from distill.generation.region_swap import RegionSwap, SharesOfFile, SharesOfPair
+from distill.generation.region_swap import WAY, RegionSwap, SharesOfFile, SharesOfPair
 from distill.networks.perceptual import perceptual_sha256
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.interpolation.settings import settings_for
@@ -39,7 +39,7 @@ BOUNDS: Mapping[str, PartBounds] = {
     "nose": PartBounds(min_inside=6.0, max_outside=10.0, max_identity=0.6),
     "mouth": PartBounds(min_inside=6.0, max_outside=10.0, max_identity=0.6),
     "face": PartBounds(min_inside=6.0, max_outside=10.0, max_identity=None),
-    "hair": PartBounds(min_inside=6.0, max_outside=10.0, max_identity=0.6),
+    "hair": PartBounds(min_inside=10.0, max_outside=6.0, max_identity=0.6),
     "background": PartBounds(min_inside=6.0, max_outside=10.0, max_identity=0.6),
     "clothes": PartBounds(min_inside=6.0, max_outside=10.0, max_identity=0.6),
 }
@@ -85,7 +85,7 @@ def _shares(
         own = edit.shares if isinstance(edit.shares, SharesOfPair) else SharesOfPair()
         steps = own.steps if choices.steps is None else choices.steps
         return SharesOfPair(
-            settings=settings_for(part, steps=steps),
+            settings=settings_for(part, steps=steps, rate=WAY / steps),
             features=own.features,
             features_sha256=perceptual_sha256(own.features),
         )
