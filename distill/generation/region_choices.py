@@ -51,7 +51,8 @@ def with_region(base: TaskRecipe, choices: TaskChoices, generator: str) -> TaskR
     Raises DistillError, in one line, for a part that is not there, regions or shares that do not fit the generator or
     the part, and choices of a search where nothing is looked for.
     """
-    if not isinstance(base.edit, RegionSwap):
+    edit = base.edit
+    if not isinstance(edit, RegionSwap):
         return base
     part = choices.part
     if part is None:
@@ -66,7 +67,7 @@ def with_region(base: TaskRecipe, choices: TaskChoices, generator: str) -> TaskR
         "part": part,
         "by_landmarks": part in source.face_parts,
         "regions_sha256": regions_sha256(drawer, path),
-        "shares": _shares(base.edit, part, choices, drawer).model_dump(),
+        "shares": _shares(edit, part, choices, drawer).model_dump(),
     }
     return _bounded(base.revised(**fields), BOUNDS[part])
 

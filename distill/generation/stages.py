@@ -20,7 +20,7 @@ from distill.generation.edit import Edit, Numbers
 from distill.generation.embed import LatentSearch
 from distill.generation.move_region import RegionMover
 from distill.generation.recipe import Recipe
-from distill.generation.region_swap import PERSON, REFERENCE
+from distill.generation.region_swap import PERSON, REFERENCE, RegionSwap
 from distill.generation.shard_builder import ShardBuilder
 from distill.pixels import to_device
 from distill.stylegan2.generator import Generator
@@ -115,7 +115,7 @@ def embed(
 
 def move(run: ShardRun, batch: Batch) -> None:
     """Move the part of the reference onto the person, where the edit is about one: the result joins the batch."""
-    if run.edit.name != "region-swap":
+    if not isinstance(run.edit, RegionSwap):
         return
     if run.mover is None:
         raise DistillError("a part is to be moved, and nobody knows where it is")

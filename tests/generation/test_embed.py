@@ -220,7 +220,7 @@ def test_the_time_is_told_by_a_few_steps_and_nothing_is_written(
     found = estimate(asked(n=100))
     assert found.seconds is not None
     assert found.seconds > 0
-    assert "s a face, by 10 steps tried now; 50% of them are taken to be accepted" in found.how
+    assert "s a candidate, by 10 steps tried now; 50% of them are taken to be accepted" in found.how
     assert list(tmp_path.iterdir()) == []
     run_job(asked(n=4))
     assert "100% of them were accepted so far" in estimate(asked(n=100)).how
