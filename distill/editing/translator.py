@@ -157,10 +157,10 @@ def _check_style(student: Student, style: Path | None) -> None:
         raise DistillError(f"{student.path}: the student takes {wanted} images; 1 or 2 can be given")
     if wanted == 2 and style is None:
         first, second = input_roles(student)
-        style = first if first in SECOND_FACES else second
+        wanted_role = first if first in SECOND_FACES else second
         raise DistillError(
             f"{student.path}: the student takes 2 images (6 channels), a {first} and a {second}: add --style IMAGE,"
-            f" the {style}"
+            f" the {wanted_role}"
         )
     if wanted == 1 and style is not None:
         raise DistillError(

@@ -109,7 +109,8 @@ def search_time(
     z_NZ = torch.randn(2 * PROBE_PAIRS, generator.z_dim, generator=torch.Generator().manual_seed(0))
     masks_NHW = torch.zeros(PROBE_PAIRS, generator.resolution, generator.resolution)
     masks_NHW[:, : generator.resolution // 2] = 1
-    pairs = region_pairs(generator, *generator.map(z_NZ).chunk(2), masks_NHW, masks_NHW)
+    persons_NLD, references_NLD = generator.map(z_NZ).chunk(2)
+    pairs = region_pairs(generator, persons_NLD, references_NLD, masks_NHW, masks_NHW)
     few, distance = settings.model_copy(update={"steps": PROBE_STEPS}), FeatureDistance(perceptual)
     took = milliseconds_per_image(
         lambda: optimised_shares(generator, pairs, few, distance=distance, batch=PROBE_PAIRS),
