@@ -115,7 +115,7 @@ def above_0(most: float) -> click.FloatRange:
     "--shares",
     type=options.TEXT,
     metavar="FILE",
-    help="region-swap: of distill region, for all pairs: fast.  [default: looked for pair by pair]",
+    help="region-swap: that distill region wrote, for all pairs: fast.  [default: looked for pair by pair]",
 )
 @click.option(
     "--min-inside-change",
