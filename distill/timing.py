@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WARM_UPS, LEAST, MOST = 2, 5, 50  # runs before the clock starts, and under it
 SECONDS = 3.0  # after which no new run begins, but for the least number
-STAGES = ("synthesis", "embed", "select", "filter", "align", "encode", "write")
+STAGES = ("synthesis", "embed", "move", "select", "filter", "align", "encode", "write")
 
 
 class DeviceTimer:

@@ -25,8 +25,8 @@ def above_0(most: float) -> click.FloatRange:
     "--task",
     type=options.TEXT,
     required=True,
-    help="style-mix, gender-swap, ageing, rejuvenation, attribute-swap, attributes, morph, face-to-drawing,"
-    " drawing-to-face.",
+    help="style-mix, gender-swap, ageing, rejuvenation, attribute-swap, attributes, morph, region-swap,"
+    " face-to-drawing, drawing-to-face.",
 )
 @click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
 @click.option("--out", type=options.PATH, help="Folder  [default: data/TASK-GENERATOR-seedSEED]")
@@ -94,7 +94,34 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--max-identity-distance", type=above_0(10), help="Of the dlib descriptors of a pair (0.6: one person)."
 )
-@click.option("--max-outside-change", type=above_0(255), help="Grey levels, on the mean outside the face.")
+@click.option(
+    "--max-outside-change",
+    type=above_0(255),
+    help="Grey levels, on the mean outside the face, or the --part.  [default: of region-swap by part]",
+)
+@click.option(
+    "--part",
+    type=options.TEXT,
+    metavar="PART",
+    help="region-swap: what moves: eyes, nose, mouth, face, hair, background or clothes.",
+)
+@click.option(
+    "--regions",
+    type=options.TEXT,
+    metavar="FILE",
+    help="region-swap: where the part is, as for distill region.  [default: the generator's own]",
+)
+@click.option(
+    "--shares",
+    type=options.TEXT,
+    metavar="FILE",
+    help="region-swap: that distill region wrote, for all pairs: fast.  [default: looked for pair by pair]",
+)
+@click.option(
+    "--min-inside-change",
+    type=options.FiniteRange(0, 255),
+    help="region-swap: grey levels, on the mean in the part.  [default: by part]",
+)
 @click.option(
     "--second-generator",
     type=options.TEXT,
@@ -107,7 +134,11 @@ def above_0(most: float) -> click.FloatRange:
     " both map z to w alike, as a child does]",
 )
 @click.option("--space", type=click.Choice(["w", "w+"]), help="Of an embedding.  [default: w+]")
-@click.option("--steps", type=click.IntRange(1, 10_000), help="Of an embedding, at most.  [default: 1000]")
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 10_000),
+    help="Of an embedding, at most; of the shares of region-swap.  [default: 1000; 20]",
+)
 @click.option(
     "--min-ssim",
     type=options.FiniteRange(-1, 1),
@@ -133,7 +164,7 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--shard-size",
     type=click.IntRange(1, 100_000),
-    help="Triplets per shard.  [default: 256, of embeddings 8]",
+    help="Triplets per shard.  [default: 256, of embeddings 8, of region-swap 32]",
 )
 @click.option(
     "--batch-size",
@@ -172,6 +203,7 @@ def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     distill generate --task attributes --attributes gender,age --n 5000
     distill generate --task attribute-swap --attribute smile --n 2000
     distill generate --task face-to-drawing --n 26000
+    distill generate --task region-swap --part hair --n 1000
     """
     from distill.cli.report import opening_line, print_plan, print_result
     from distill.cli.signals import stop_on_signals

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--style",
     metavar="IMAGE",
     type=options.PATH,
-    help="The second face, for students of two inputs (6 channels), as those of style-mix are.",
+    help="The second face, for students of two inputs (6 channels), such as style-mix; of region-swap the reference.",
 )
 @options.photos_out
 @click.option(

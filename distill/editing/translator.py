@@ -22,6 +22,7 @@ from distill.progress import command_text
 
 MOST_SIZE = 2048  # px
 DEFAULT_SIZE = 256  # px, where the file does not say what the student was trained at
+SECOND_FACES = ("style", "reference")  # roles that a style image takes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,9 +48,12 @@ class Translator:
     @property
     def roles(self) -> tuple[str, ...]:
         """Names of the inputs, in the order of the channels, of a student that learnt pairs in reverse too."""
-        if self.student.facts.inputs == ("target",):
-            return ("source",)
-        return self.student.facts.inputs or ("photo", "style")[: self.student.input_count]
+        return input_roles(self.student)
+
+    @property
+    def style_first(self) -> bool:
+        """Whether a two-input student gets the style image before the face."""
+        return self.roles[0] in SECOND_FACES
 
     def notes(self, *, chosen: bool) -> list[str]:
         """What its user may not expect, at a size that was `chosen` or not."""
@@ -62,10 +66,10 @@ class Translator:
         return lines
 
     def inputs(self, face: Pixels) -> list[Pixels]:
-        """The images of one sample in the order of `roles`: the style where a role is called so, else last."""
+        """The images of one sample in the order of `roles`: the style where a role is a second face, else last."""
         if self.style is None:
             return [face]
-        return [self.style, face] if self.roles[0] == "style" else [face, self.style]
+        return [self.style, face] if self.style_first else [face, self.style]
 
     def __call__(
         self, faces: Sequence[Pixels], changes_NK: NDArray[np.float32] | None = None
@@ -139,14 +143,24 @@ def make_translator(
     )
 
 
+def input_roles(student: Student) -> tuple[str, ...]:
+    """Return the names of a student's inputs, in the order of the channels; see `Translator.roles`."""
+    if student.facts.inputs == ("target",):
+        return ("source",)
+    return student.facts.inputs or ("photo", "style")[: student.input_count]
+
+
 def _check_style(student: Student, style: Path | None) -> None:
     """Raise DistillError for a style image that is missing or superfluous."""
     wanted = student.input_count
     if wanted > 2:
         raise DistillError(f"{student.path}: the student takes {wanted} images; 1 or 2 can be given")
     if wanted == 2 and style is None:
+        first, second = input_roles(student)
+        wanted_role = first if first in SECOND_FACES else second
         raise DistillError(
-            f"{student.path}: the student takes 2 images (6 channels), a photo and a style: add --style IMAGE"
+            f"{student.path}: the student takes 2 images (6 channels), a {first} and a {second}: add --style IMAGE,"
+            f" the {wanted_role}"
         )
     if wanted == 1 and style is not None:
         raise DistillError(

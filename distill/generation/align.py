@@ -1,7 +1,7 @@
 """From the images of a batch to what a shard stores: framed by the recipe's `align`, at its resolution.
 
 Roles that show the same face are registered: one quad, that of the first of them that is no drawing, warps them all,
-so that their pixels still correspond. A style reference is another face and has its own, and so have the second
+so that their pixels still correspond. A reference is another face and has its own, and so have the second
 parent of a morph and the face between the two.
 """
 
@@ -19,7 +19,7 @@ from distill.generation.batch import Batch
 from distill.generation.recipe import Recipe
 from distill.pixels import area_downsample, to_numpy, to_uint8
 
-OTHER_FACES = ("style", "second", "morph")  # roles that are registered with nothing
+OTHER_FACES = ("style", "second", "morph", "reference")  # roles that are registered with nothing
 
 
 def framed(batch: Batch, rows: Sequence[int], recipe: Recipe) -> dict[str, NDArray[np.uint8]]:

@@ -31,18 +31,20 @@ class Batch:
     picture -> float [N, 3, H, W] on the generator's device; `images`: the same as uint8 [N, H, W, 3]. `latents`:
     picture -> w+ [N, L, D]. `params`: name -> [N], what was drawn for the edit, or selected. `reasons`: why each
     candidate was dropped, None while it is kept. `scores`: name -> float32 [N] or [N, K], NaN where a candidate was
-    dropped before it was scored. `faces`: picture -> the faces in it.
+    dropped before it was scored. `faces`: picture -> the faces in it. `regions`: the part that was moved, a mask
+    [N, H, W] in 0..1.
     """
 
     ids: Sequence[int]
-    drawn: Mapping[str, Tensor]
-    images: Mapping[str, Tensor]
+    drawn: dict[str, Tensor]
+    images: dict[str, Tensor]
     latents: Mapping[str, Tensor]
     params: dict[str, Numbers]
     reasons: list[str | None]
     timer: DeviceTimer | None = None  # of the drawing, which a GPU may not have finished
     scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     faces: dict[str, Faces] = field(default_factory=dict)
+    regions: NDArray[np.float32] | None = None
     wanted: list[int] = field(default_factory=list)  # accepted candidates that the shard has room for
     framed: dict[str, NDArray[np.uint8]] = field(default_factory=dict)  # role -> these, as they are stored
     _copies: dict[str, HostCopy] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Batch:
         images = {name: to_uint8(floats) for name, floats in drawn.items()}
         return cls(
             ids=ids,
-            drawn=drawn,
+            drawn=dict(drawn),
             images=images,
             latents=latents or {},
             params=dict(params or {}),
@@ -69,6 +71,12 @@ class Batch:
             reasons=[None] * len(ids),
             _copies={name: HostCopy(tensor) for name, tensor in images.items()},
         )
+
+    def add(self, picture: str, drawn_NCHW: Tensor) -> None:
+        """Put in a picture that was drawn later."""
+        self.drawn[picture] = drawn_NCHW
+        self.images[picture] = to_uint8(drawn_NCHW)
+        self._copies[picture] = HostCopy(self.images[picture])
 
     def host(self, picture: str) -> NDArray[np.uint8]:
         """The images of a picture as an array [N, H, W, 3]."""

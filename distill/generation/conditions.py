@@ -34,8 +34,9 @@ BATCH_SIZES = {
     "cpu": ((128, 16), (1024, 4)),
     "cuda": ((128, 64), (256, 32), (512, 16), (1024, 8)),
 }
-# Faces embedded at once. On a CPU eight take twice as long as four, and a run that is killed loses one batch.
-EMBEDDING_BATCH_SIZES = {
+# Faces embedded, or parts moved, at once. On a CPU eight take twice as long as four, and a run that is killed loses
+# one batch.
+SEARCH_BATCH_SIZES = {
     "cpu": ((1024, 4),),
     "cuda": ((128, 32), (256, 16), (1024, 4)),
 }
@@ -119,10 +120,10 @@ def choose_conditions(
     *,
     device: str,
     resolution: int,
-    embeds: bool = False,
+    searches: bool = False,
     elsewhere: bool = False,
 ) -> Conditions:
-    """Settle how to draw images of `resolution` px, and to embed them, on `device` ("cpu", "cuda", "cuda:1").
+    """Settle how to draw images of `resolution` px on `device` ("cpu", "cuda:1"); `searches`: so does the edit.
 
     What is recorded `there` holds; without it the user's choice, else what is best on the device. `elsewhere`: the
     device is another machine's, of which this one knows nothing. Raises DistillError where the user asks for
@@ -140,7 +141,7 @@ def choose_conditions(
     return conditions_on(
         device,
         resolve_precision(chosen.precision, device),
-        chosen.batch_size or default_batch_size(kind_of(device), resolution, embeds=embeds),
+        chosen.batch_size or default_batch_size(kind_of(device), resolution, searches=searches),
         compiled=bool(chosen.compiled),
         model=model,
     )
@@ -183,9 +184,9 @@ def difference_note(there: Conditions | None, now: Conditions) -> str:
     return f"the data set was begun under other conditions ({', '.join(changed)}): last bits may differ from there on"
 
 
-def default_batch_size(kind: str, resolution: int, *, embeds: bool = False) -> int:
-    """The candidates to draw, and to embed, at once on a kind of device, "cpu" or "cuda"."""
-    sizes = (EMBEDDING_BATCH_SIZES if embeds else BATCH_SIZES)[kind]
+def default_batch_size(kind: str, resolution: int, *, searches: bool = False) -> int:
+    """The candidates to draw at once, and to look for something for, on a kind of device, "cpu" or "cuda"."""
+    sizes = (SEARCH_BATCH_SIZES if searches else BATCH_SIZES)[kind]
     return next((size for side, size in sizes if resolution <= side), sizes[-1][1])
 
 

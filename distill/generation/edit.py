@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +24,25 @@ if TYPE_CHECKING:
 Numbers: TypeAlias = NDArray[np.int64] | NDArray[np.float32]  # one per candidate
 
 
+class Search(Protocol):
+    """What an edit looks for in a number of steps, at most, before it can draw the last of its pictures."""
+
+    @property
+    def steps(self) -> int: ...
+
+
 class Edit(Frozen):
     """What all edits have: a name, settings, and the way from the w+ of the parents to the w+ of each picture.
 
     `roles`: of the images of a row, the target last. `parents`: the latents that are drawn, each with the number of
     its random stream; the numbers of one edit differ, and are never changed afterwards. `latents`: the roles whose
-    w+ is stored. Pictures carry the names of their roles, but where a pair is selected of several.
+    w+ is stored. `reasons`: why it drops candidates -> what to do. Pictures carry the names of their roles, but where
+    a pair is selected of several.
     """
 
     roles: ClassVar[tuple[str, ...]]
     parents: ClassVar[Mapping[str, int]]
+    reasons: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @property
     def latents(self) -> tuple[str, ...]:
@@ -65,6 +75,16 @@ class Edit(Frozen):
     @property
     def second_role(self) -> str | None:
         return None
+
+    @property
+    def search(self) -> Search | None:
+        """What takes steps; None where every picture is drawn at once."""
+        return self.embedding
+
+    @property
+    def find_faces(self) -> bool:
+        """Whether it needs the faces in what its parents draw."""
+        return False
 
     def settled(self, teacher: Teacher, directions: Sequence[Direction]) -> Self:
         """Return the edit with every choice as a number that fits the teacher: what a bound recipe holds."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.generation.along_several import AlongSeveral, check_is, check_moves
 from distill.generation.edit import Edit, Numbers
+from distill.generation.region_swap import RegionSwap
 from distill.generation.second_generator import SecondGenerator
 from distill.pixels import to_device
 from distill.schema import Frozen, validated
@@ -170,7 +171,8 @@ class Morph(Edit):
 
 # The table of edits: a recipe names one of them.
 AnyEdit = Annotated[
-    StyleMix | AlongDirection | AlongSeveral | Morph | SecondGenerator, Field(discriminator="name")
+    StyleMix | AlongDirection | AlongSeveral | Morph | SecondGenerator | RegionSwap,
+    Field(discriminator="name"),
 ]
 
 

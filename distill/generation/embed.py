@@ -25,7 +25,7 @@ from distill.files import atomic_write, read_regular
 from distill.generation.recipe import Recipe
 from distill.generation.second_generator import Embedded
 from distill.networks.image_distance import FeatureDistance
-from distill.networks.perceptual import load_perceptual, perceptual_sha256
+from distill.networks.perceptual import PerceptualFeatures, load_perceptual, perceptual_sha256
 from distill.pixels import area_downsample
 from distill.schema import canonical_json
 from distill.shards.digest import decisive
@@ -145,15 +145,20 @@ def open_space(second: Generator, pairing: Embedded) -> LatentSpace:
 
     Raises DistillError where the features here are not those that the recipe names.
     """
-    if (found := perceptual_sha256(pairing.features)) != pairing.features_sha256:
-        raise DistillError(
-            f"the features {pairing.features} here have sha256 {found[:12]}…, the recipe names"
-            f" {pairing.features_sha256[:12]}…; give every worker the same file"
-        )
-    features = load_perceptual(pairing.features, device=second.device)
+    features = features_of_recipe(pairing.features, pairing.features_sha256, device=second.device)
     return LatentSpace(
         generator=second, pairing=pairing, distance=FeatureDistance(features), spread=measure_spread(second)
     )
+
+
+def features_of_recipe(name: str, sha256: str, *, device: torch.device) -> PerceptualFeatures:
+    """Open perceptual features. Raises DistillError where those here are not the ones that the recipe names."""
+    if (found := perceptual_sha256(name)) != sha256:
+        raise DistillError(
+            f"the features {name} here have sha256 {found[:12]}…, the recipe names {sha256[:12]}…; give every worker"
+            " the same file"
+        )
+    return load_perceptual(name, device=device)
 
 
 def fitted(images_NCHW: Tensor, side: int) -> Tensor:

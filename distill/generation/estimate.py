@@ -6,9 +6,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from distill.errors import TooStrict
 from distill.generation.advice import Tally
+from distill.generation.edit import Search
 from distill.generation.job import GenerationRun, task_of
-from distill.generation.second_generator import Embedded
 from distill.generation.worker import draw_shard
 from distill.shards.layout import MAX_ROWS
 from distill.timing import StageClock, clock
@@ -16,8 +17,9 @@ from distill.timing import StageClock, clock
 CPU_BATCH = 4  # candidates: few, so that a slow machine tells soon
 LEAST, MOST = 1, 4  # batches under the clock, after a first one that loads models
 SECONDS = 2.0  # that are enough
-WARM_UP_STEPS, PROBE_STEPS = 3, 10  # of an embedding, before the clock and under it
-ASSUMED = 0.5  # share of embedded faces that is accepted, where none were tried (in the seed's report 0.4)
+WARM_UP_STEPS, PROBE_STEPS = 3, 10  # of a search, before the clock and under it
+PROBE_BATCHES = 16  # at most, for so many steps
+ASSUMED = 0.5  # share of candidates that is accepted, where none were tried (in the seed's report 0.4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,8 @@ def estimate(run: GenerationRun) -> Estimate:
         return Estimate(seconds=None, how=f"that depends on {placement.describe()}")
     if run.conditions.compiled:
         return Estimate(seconds=None, how="compiling comes first, which takes minutes")
-    if embedding := plan.recipe.edit.embedding:
-        return estimate_embedding(run, embedding)
+    if search := plan.recipe.edit.search:
+        return estimate_search(run, search)
     trial = try_some(run)
     if not trial.accepted:
         return Estimate(seconds=None, how=f"none of the first {trial.tried} candidates was accepted")
@@ -65,10 +67,11 @@ def estimate(run: GenerationRun) -> Estimate:
     )
 
 
-def estimate_embedding(run: GenerationRun, embedding: Embedded) -> Estimate:
-    """Tell how long it takes at most to embed, by a few steps of a batch."""
+def estimate_search(run: GenerationRun, search: Search) -> Estimate:
+    """Tell how long a search takes at most, by a few steps of a batch."""
     plan = run.plan
-    task = replace(task_of(run, plan.todo[0]), rows=MAX_ROWS, max_candidates=None)
+    task = task_of(run, plan.todo[0])
+    task = replace(task, rows=MAX_ROWS, max_candidates=PROBE_BATCHES * task.batch_size)
     at: list[float] = []  # time after each step
 
     def on_step(step: int) -> None:
@@ -76,15 +79,18 @@ def estimate_embedding(run: GenerationRun, embedding: Embedded) -> Estimate:
         if len(at) > WARM_UP_STEPS + PROBE_STEPS:
             raise _Enough
 
-    with suppress(_Enough):
+    with suppress(_Enough, TooStrict):
         draw_shard(task, plan.recipe, clock=StageClock(), on_step=on_step)
-    face = (at[-1] - at[WARM_UP_STEPS]) / PROBE_STEPS * embedding.steps / task.batch_size
+    steps = len(at) - 1 - WARM_UP_STEPS
+    if steps < 1:
+        return Estimate(seconds=None, how=f"none of the first {task.max_candidates} candidates could be used")
+    each = (at[-1] - at[WARM_UP_STEPS]) / steps * search.steps / task.batch_size
     tried, rows = (sum(getattr(report, key) for report in plan.done.values()) for key in ("tried", "rows"))
     share, known = (rows / tried, "were accepted so far") if tried else (ASSUMED, "are taken to be accepted")
-    seconds = (plan.n - plan.rows_done) / share * face / max(run.placement.workers, 1)
+    seconds = (plan.n - plan.rows_done) / share * each / max(run.placement.workers, 1)
     return Estimate(
         seconds=round(seconds, 1),
-        how=f"at most {face:.1f} s a face, by {PROBE_STEPS} steps tried now; {share:.0%} of them {known}",
+        how=f"at most {each:.1f} s a candidate, by {steps} steps tried now; {share:.0%} of them {known}",
     )
 
 

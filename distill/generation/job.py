@@ -47,7 +47,7 @@ from distill.timing import StageClock
 
 @dataclass(frozen=True, kw_only=True)
 class RunCallbacks:
-    """Callbacks for progress: candidates since the last call, steps of an embedding, seconds by stage, notes."""
+    """Callbacks for progress: candidates since the last call, steps of a search, seconds by stage, notes."""
 
     count: Callable[[Tally], None] = lambda tally: None
     step: Callable[[int, int], None] = lambda step, most: None
@@ -67,7 +67,7 @@ class RunCallbacks:
 
         def step(done: int, most: int) -> None:
             judged = f"{so_far.text()}, " if so_far.tried else ""
-            progress.beside(f"{judged}embedding: step {done} of at most {most}")
+            progress.beside(f"{judged}step {done} of at most {most}")
             progress.advance(0)
 
         return cls(count=count, step=step, spent=(clock or StageClock()).add, note=progress.note)
@@ -105,7 +105,7 @@ def prepare(request: GenerateRequest) -> GenerationRun:
         there,
         device=resolve_device("auto") if placement.device == "auto" else placement.device,
         resolution=recipe.largest_drawn,
-        embeds=recipe.edit.embedding is not None,
+        searches=recipe.edit.search is not None,
         elsewhere=not placement.here,
     )
     return GenerationRun(
@@ -215,7 +215,7 @@ def make_counted(
     run: GenerationRun, task: ShardTask, *, stop: threading.Event, callbacks: RunCallbacks
 ) -> Made:
     """Make a shard in this process, counting batch by batch and leaving between batches when told to."""
-    seen, embedding = Tally(), run.plan.recipe.edit.embedding
+    seen, search = Tally(), run.plan.recipe.edit.search
 
     def on_progress(tally: Tally) -> None:
         nonlocal seen
@@ -225,9 +225,9 @@ def make_counted(
             raise Interrupted("stopped between two batches")
 
     def on_step(step: int) -> None:
-        callbacks.step(step, embedding.steps if embedding else 0)
+        callbacks.step(step, search.steps if search else 0)
         if stop.is_set():
-            raise Interrupted("stopped between two steps of an embedding")
+            raise Interrupted("stopped between two steps of a search")
 
     try:
         return make_shard(task, on_progress=on_progress, on_step=on_step)
@@ -248,6 +248,8 @@ def task_of(run: GenerationRun, index: int) -> ShardTask:
         second=run.files.second,
         directions=run.files.directions,
         scorer=run.files.scorer,
+        regions=run.files.regions,
+        shares=run.files.shares,
         precision=run.conditions.precision,
         batch_size=run.conditions.batch_size,
         compiled=run.conditions.compiled,

@@ -1,4 +1,4 @@
-"""The pipeline: sample, map, edit, synthesize, embed, select, filter, align, collect, write. Read this file first.
+"""The pipeline: sample, map, edit, synthesize, embed, move, select, filter, align, collect, write. Read it first.
 
 Each stage is a function of `stages`. Shapes: N candidates of a canonical batch, P parents, L w+ layers, D latent
 width.
@@ -14,6 +14,7 @@ from distill.generation.advice import too_strict
 from distill.generation.background import BackgroundThread
 from distill.generation.batch import Batch
 from distill.generation.embed import LatentSearch
+from distill.generation.move_region import RegionMover
 from distill.generation.recipe import Recipe
 from distill.generation.selection import check_scorer
 from distill.generation.shard_builder import ShardBuilder
@@ -25,6 +26,7 @@ from distill.generation.stages import (
     embed,
     keep_or_drop,
     map_parents,
+    move,
     sample,
     select,
     synthesize,
@@ -50,6 +52,7 @@ def generate_shard(
     teacher: Generator,
     second: Generator | None = None,
     search: LatentSearch | None = None,
+    mover: RegionMover | None = None,
     batch_size: int,
     directions: Sequence[Direction] = (),
     scorer: AttributeScorer | None = None,
@@ -63,7 +66,8 @@ def generate_shard(
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
     do not depend on how many rows are wanted; B is `batch_size`. With two or more `threads`, the next batch is drawn
     while one is judged, and `threads` faces are looked for at a time; the content is the same. `second`, `directions`
-    and `scorer` are those that the recipe names; `search` finds latents of `second` where the edit asks for it.
+    and `scorer` are those that the recipe names; where the edit asks for it, `search` finds latents of `second` and
+    `mover` moves a part of a face.
     Raises `TooStrict` when `max_candidates` (default 20 a row) were tried and the shard is not full.
     """
     for item in recipe.filters:
@@ -74,6 +78,7 @@ def generate_shard(
         teacher=teacher,
         second=second,
         search=search,
+        mover=mover,
         builder=ShardBuilder(recipe, index, rows, threads=threads),
         scorer=check_scorer(recipe.select, scorer) if recipe.select else None,
         detector=recipe.faces.detector() if recipe.faces else None,
@@ -96,6 +101,7 @@ def fill_shard(run: ShardRun, batch_size: int, *, cap: int) -> None:
                 images_by_picture = synthesize(run, ws_by_picture)
             params |= embed(run, ids, ws_by_picture, images_by_picture)
             batch = Batch.of(ids, images_by_picture, ws_by_picture, params, timer)
+            move(run, batch)
             background.do((wait_until_drawn, select, keep_or_drop, align, collect), run, batch)
             # Go on before the verdicts only where another batch is needed whatever they are.
             while (ahead := background.waiting) and (

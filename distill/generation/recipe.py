@@ -93,9 +93,9 @@ class TaskRecipe(Frozen):
 
     @property
     def looks_for_faces(self) -> bool:
-        """Whether the selection or a filter needs to know the faces."""
+        """Whether the edit, the selection or a filter needs to know the faces."""
         selects = self.select is not None and self.select.find_faces
-        return selects or any(item.needs_faces for item in self.filters)
+        return selects or self.edit.find_faces or any(item.needs_faces for item in self.filters)
 
     def bind(self, teacher: Teacher, *, directions: Sequence[Direction] = (), **models: str) -> Recipe:
         """Join with a teacher: resolve edit, resolution and codec to numbers and names.
@@ -217,7 +217,7 @@ class Recipe(Frozen):
     @property
     def reasons(self) -> dict[str, str]:
         """Every reason to drop a candidate, in the order in which they are given -> what to do about it."""
-        found: dict[str, str] = {}
+        found = dict(self.edit.reasons)
         for item in (self.select, *self.filters) if self.select else self.filters:
             for reason, advice in item.reasons.items():
                 found.setdefault(reason, advice)

@@ -22,6 +22,7 @@ from distill.generation.measured import MeasuredChanges
 from distill.generation.one_attribute import with_attribute
 from distill.generation.pairing import second_name, with_second_generator
 from distill.generation.recipe import Recipe, TaskRecipe
+from distill.generation.region_choices import with_region
 from distill.generation.select import AnySelection
 from distill.progress import command_text
 from distill.stylegan2.facts import Teacher, teacher_facts
@@ -31,8 +32,10 @@ from distill.weights.registry import domain_of, entry_of
 ALONG = ("direction", "directions")
 OF_EDIT = {"crossover": ("style-mix",), "direction": ALONG, "strength": ALONG, "scorer": ALONG}
 OF_EDIT |= {"attributes": ("directions",), "min_change": ("directions",)}
+OF_EDIT |= dict.fromkeys(("part", "regions", "shares", "min_inside_change"), ("region-swap",))
+OF_EDIT |= {"steps": ("second-generator", "region-swap")}
 OF_SELECTION = {"min_confidence": "opposite", "years": "apart", "min_gap": "apart"}
-OF_SECOND = ("second_generator", "pairing", "space", "steps", "min_ssim")  # of a task with a second generator
+OF_SECOND = ("second_generator", "pairing", "space", "min_ssim")  # of a task with a second generator
 OF_ONE_FACE = ("max_identity_distance", "max_outside_change")  # first input and target show the same person
 
 
@@ -64,8 +67,12 @@ class TaskChoices:
     second_generator: str | None = None  # NAME, FILE or URL
     pairing: str | None = None  # shared or embed
     space: str | None = None  # of an embedding: w or w+
-    steps: int | None = None  # of an embedding, at most
+    steps: int | None = None  # of an embedding, at most, or of looking for the shares of a pair
     min_ssim: float | None = None
+    part: str | None = None  # of a face, such as hair
+    regions: str | None = None  # FILE: where the part is
+    shares: str | None = None  # FILE of distill region, for all pairs
+    min_inside_change: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +109,22 @@ class RecipeFiles:
     second: str = ""
     directions: tuple[str, ...] = ()
     scorer: str = ""
+    regions: str = ""
+    shares: str = ""
 
 
 def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     """Join the task's choices, the user's and the teacher's facts. Raises DistillError where they do not fit."""
     base, choices = with_attribute(request), request.choices
     check_applies(base, choices)
+    base = with_region(base, choices, request.generator)
     teacher = teacher_facts(request.generator)
     draws_faces = domain_of(request.generator) in ("face", "unknown")
     if choices.align == "none" or not draws_faces:
         base = base.without_faces()
-    files, directions, models = RecipeFiles(generator=weights_of(request.generator)), [], dict[str, str]()
+    regions, shares = (located(file) if file else "" for file in (choices.regions, choices.shares))
+    files = RecipeFiles(generator=weights_of(request.generator), regions=regions, shares=shares)
+    directions, models = [], dict[str, str]()
     if second := second_name(base, choices):
         files = replace(files, second=weights_of(second))
         base = with_second_generator(base, choices, first=request.generator, second=second)
@@ -158,6 +170,8 @@ def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
         names.insert(0, request.choices.attribute)
     if recipe.edit.name == "directions":
         names = [*recipe.edit.moves, *names]
+    if recipe.edit.name == "region-swap":
+        names.insert(0, recipe.edit.part)
     if recipe.edit.second is not None:
         names.append(folder_word(second_name(request.task, request.choices), recipe.edit.second))
     return Path("data") / f"{recipe.task}-{'-'.join(names)}-seed{recipe.seed}"
@@ -242,7 +256,10 @@ def selection_settings(
 
 def with_bounds(base: TaskRecipe, choices: TaskChoices) -> TaskRecipe:
     """Add the filters that the user bounds; the dearer one last."""
-    if choices.max_outside_change is not None:
+    if base.edit.name == "region-swap":
+        least, most = choices.min_inside_change, choices.max_outside_change
+        base = base.refiltered("region", min_inside=least, max_outside=most)
+    elif choices.max_outside_change is not None:
         base = base.refiltered("outside", max_change=choices.max_outside_change)
     if choices.max_identity_distance is not None:
         base = base.refiltered("identity", max_distance=choices.max_identity_distance)

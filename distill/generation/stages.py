@@ -18,7 +18,9 @@ from distill.generation.align import framed
 from distill.generation.batch import Batch
 from distill.generation.edit import Edit, Numbers
 from distill.generation.embed import LatentSearch
+from distill.generation.move_region import RegionMover
 from distill.generation.recipe import Recipe
+from distill.generation.region_swap import PERSON, REFERENCE, RegionSwap
 from distill.generation.shard_builder import ShardBuilder
 from distill.pixels import to_device
 from distill.stylegan2.generator import Generator
@@ -37,6 +39,7 @@ class ShardRun:
     """What the stages of one shard work with; `edit` is the recipe's, ready to be applied.
 
     `second` is the second generator of an edit that has one; `search` finds its latents where they are not known.
+    `mover` moves a part of a face onto another.
     """
 
     recipe: Recipe
@@ -44,6 +47,7 @@ class ShardRun:
     teacher: Generator
     second: Generator | None
     search: LatentSearch | None
+    mover: RegionMover | None
     builder: ShardBuilder
     scorer: AttributeScorer | None
     detector: FaceDetector | None
@@ -107,6 +111,18 @@ def embed(
         ws_by_picture[role] = found.ws
         images[role] = drawer_of(run, role).synthesize(found.ws, noise=run.recipe.noise)
     return {"steps": found.steps}
+
+
+def move(run: ShardRun, batch: Batch) -> None:
+    """Move the part of the reference onto the person, where the edit is about one: the result joins the batch."""
+    if not isinstance(run.edit, RegionSwap):
+        return
+    if run.mover is None:
+        raise DistillError("a part is to be moved, and nobody knows where it is")
+    with run.clock.stage("move"):
+        if run.edit.find_faces and run.detector:
+            batch.find_faces((PERSON, REFERENCE), run.detector, threads=run.threads)
+        run.mover(batch, noise=run.recipe.noise)
 
 
 def wait_until_drawn(run: ShardRun, batch: Batch) -> None:

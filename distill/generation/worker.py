@@ -13,8 +13,10 @@ from distill.directions.file import read_direction
 from distill.errors import DistillError
 from distill.generation.conditions import conditions_on
 from distill.generation.embed import KeptBatches, LatentSearch, OnStep, open_space, search_key
+from distill.generation.move_region import RegionMover, open_mover
 from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
+from distill.generation.region_swap import RegionSwap
 from distill.generation.stages import OnProgress
 from distill.shards.folder import ShardReport, read_report, shard_is_valid
 from distill.shards.layout import ShardContent
@@ -40,6 +42,8 @@ class ShardTask:
     second: str = ""  # the second generator of an edit that has one
     directions: tuple[str, ...] = ()  # their files or names, and
     scorer: str = ""  # who scores the images: both for attribute edits alone
+    regions: str = ""  # files of an edit that moves a part: where it is,
+    shares: str = ""  # and the shares of the style channels, where they are given
     precision: Format = "fp32"
     batch_size: int = 16
     compiled: bool = False
@@ -102,6 +106,7 @@ def draw_shard(
             teacher=teacher,
             second=second,
             search=search_of(second, recipe, kept, on_step),
+            mover=mover_of(teacher, task, recipe, on_step),
             batch_size=task.batch_size,
             directions=[read_direction(file, generator=task.source) for file in task.directions],
             scorer=scorer_of(task.scorer, str(teacher.device), recipe) if task.scorer else None,
@@ -133,6 +138,17 @@ def search_of(
     return LatentSearch(space=space, kept=kept, on_step=on_step or (lambda step: None))
 
 
+def mover_of(
+    teacher: Generator, task: ShardTask, recipe: Recipe, on_step: OnStep | None
+) -> RegionMover | None:
+    """Make ready to move a part of a face, where the edit is about one."""
+    if not isinstance(recipe.edit, RegionSwap):
+        return None
+    mover = cached_mover(teacher, recipe.edit, task.regions, task.shares)
+    return replace(mover, on_step=on_step or (lambda step: None))
+
+
+cached_mover = lru_cache(maxsize=1)(open_mover)
 space_of = lru_cache(maxsize=1)(open_space)
 
 

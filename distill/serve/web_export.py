@@ -90,13 +90,13 @@ def page_facts(student: Student, size: int, done: ExportedStudent, folder: Path)
     entry = _entry_of(student)
     title = entry.name if entry else student.change or "student"
     about = entry.summary.partition(": ")[2] if entry else f"a student of {size} px"
-    roles = Translator(student=student, size=size).roles
+    style_first = Translator(student=student, size=size).style_first
     style = [] if student.input_count == 1 else ["style"]
     return {
         "title": title,
         "about": f"{about[:1].upper()}{about[1:]}.",
         "size": size,
-        "inputs": [*style, "photo"] if roles[0] == "style" else ["photo", *style],
+        "inputs": [*style, "photo"] if style_first else ["photo", *style],
         "conditions": [_condition(condition) for condition in done.conditions],
         "files": {
             name: {"path": path, "bytes": (folder / path).stat().st_size} for name, path in LOADED.items()

@@ -120,6 +120,8 @@ def edit_text(recipe: Mapping[str, Any]) -> str | None:
         return crossover_text(edit["crossover"])
     if second := second_generator_of(recipe):
         return pairing_text(edit, value_text(second.get("name")))
+    if "part" in edit:
+        return part_text(edit)
     if "directions" in edit:
         return several_text(edit)
     if "direction" not in edit:
@@ -140,6 +142,15 @@ def several_text(edit: Mapping[str, Any]) -> str:
     most = f"{strength:g}" if isinstance(strength, int | float) else value_text(strength)
     reach = f"strengths in ±{most} along {', '.join(named)}"
     return f"{value_text(attributes)}{how_many}: {reach}"
+
+
+def part_text(edit: Mapping[str, Any]) -> str:
+    """Say which part an edit moves, and where the shares of the style channels come from."""
+    shares = edit.get("shares")
+    settings = shares.get("settings") if isinstance(shares, Mapping) else None
+    steps = value_text(settings.get("steps")) if isinstance(settings, Mapping) else None
+    how = f"shares of the style channels looked for in {steps} steps" if steps else "shares of a file"
+    return f"{value_text(edit['part'])} of the reference onto the person, by {how}"
 
 
 def pairing_text(edit: Mapping[str, Any], second: str) -> str:

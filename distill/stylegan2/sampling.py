@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Streams are part of the data format: never give one another number. An edit of a data set names those of its own
-# parents and choices (1 to 7 are taken); what other rooms draw stands here.
+# parents and choices (1 to 12 are taken); what other rooms draw stands here.
 CONTENT = 1  # z of faces
 DIRECTION = 20  # z that directions are fitted to
 SAMPLE_NOISE = 40  # noise maps of the samples that a generator is measured by

@@ -203,7 +203,12 @@ def test_the_teacher_is_timed_where_it_can_be_had(tiny_weights, tiny_teacher, mo
     assert "batch 2, 32 px" in timed["teacher_edit"].how
     assert "300 steps by the time of 10, batch 1, 32 px" in timed["embedding_and_edit"].how
     assert timed["embedding_and_edit"].milliseconds > 10 * timed["teacher_edit"].milliseconds > 0
+    moved = {**recipe, "edit": {"name": "region-swap", "shares": {"settings": {"steps": 20}}}}
+    swapped = teacher_times(moved, teacher, batch=2, perceptual=load_perceptual("efficientnet_lite0"))
+    assert "20 steps by the time of 10, batch 4, 32 px" in swapped["teacher_edit"].how
+    assert swapped["teacher_edit"].milliseconds > 5 * timed["teacher_edit"].milliseconds
     blind = load_perceptual("none")
+    assert teacher_times(moved, teacher, batch=2, perceptual=blind)["teacher_edit"].milliseconds is None
     timed = teacher_times(recipe, teacher, batch=2, perceptual=blind)
     assert timed["teacher_edit"].milliseconds is not None
     assert timed["embedding_and_edit"].milliseconds is None

@@ -116,6 +116,9 @@ def test_a_batch_or_one_by_one_is_the_same(photos, tmp_path):
         ((), 3, "style"),
         (("content", "style"), 3, "style"),
         (("style", "content"), 0, "style"),
+        (("person", "reference"), 0, "photo"),
+        (("person", "reference"), 3, "style"),
+        (("reference", "person"), 0, "style"),
     ],
 )
 def test_the_style_goes_where_the_student_was_taught_to_look(roles, first, shown):
@@ -142,6 +145,8 @@ def test_options_that_do_not_fit_the_student_are_refused(photos):
         return str(caught.value)
 
     assert "takes 2 images (6 channels), a photo and a style: add --style" in message(student(6))
+    swap = student(6, inputs=("person", "reference"))
+    assert "a person and a reference: add --style IMAGE, the reference" in message(swap)
     assert "takes 1 image (3 channels): leave out --style" in message(student(), photos / "me.png")
     assert "takes 3 images" in message(student(9))
     assert "multiples of 4 px" in message(student(), size=66)

@@ -162,9 +162,9 @@ def test_while_nothing_is_accepted_it_tells_how_many_were_dropped_and_what_to_ch
 
     with pytest.raises(Interrupted):
         run_job(asked(n=2, min_ssim=0.999), stop=stop, callbacks=replace(shown, step=step))
-    assert beside[0] == f"embedding: step 1 of at most {STEPS}"
+    assert beside[0] == f"step 1 of at most {STEPS}"
     judged = "0 of 4 candidates accepted (likeness.too-low: 4), "
-    assert beside[-1] == f"{judged}embedding: step 1 of at most {STEPS}"
+    assert beside[-1] == f"{judged}step 1 of at most {STEPS}"
     (line,) = told.getvalue().splitlines()
     assert line.startswith("shard 0: 0 of 4 candidates accepted so far; the filter 'likeness' dropped most")
     assert "take a smaller --min-ssim" in line
@@ -220,14 +220,14 @@ def test_the_time_is_told_by_a_few_steps_and_nothing_is_written(
     found = estimate(asked(n=100))
     assert found.seconds is not None
     assert found.seconds > 0
-    assert "s a face, by 10 steps tried now; 50% of them are taken to be accepted" in found.how
+    assert "s a candidate, by 10 steps tried now; 50% of them are taken to be accepted" in found.how
     assert list(tmp_path.iterdir()) == []
     run_job(asked(n=4))
     assert "100% of them were accepted so far" in estimate(asked(n=100)).how
 
 
 def test_few_faces_are_embedded_at_once_by_default() -> None:
-    assert default_batch_size("cpu", 64, embeds=True) == 4
+    assert default_batch_size("cpu", 64, searches=True) == 4
     assert default_batch_size("cpu", 64) == 16
 
 

@@ -8,9 +8,10 @@ from distill.faces.regions.clusters import ClusterRegions
 from distill.faces.regions.file import SUFFIX, read_clusters, shipped_clusters
 from distill.faces.regions.landmarks import LandmarkRegions
 from distill.faces.regions.painted import PaintedRegion
-from distill.faces.regions.parser import FaceParser
+from distill.faces.regions.parser import FaceParser, parser_sha256
 from distill.faces.regions.parts import JoinedRegions, RegionSource
 from distill.stylegan2.generator import Generator
+from distill.weights.checkpoint import file_sha256
 
 
 def open_regions(generator: Generator, path: Path | None = None) -> RegionSource:
@@ -27,3 +28,10 @@ def open_regions(generator: Generator, path: Path | None = None) -> RegionSource
         return PaintedRegion.read(path)
     clusters = read_clusters(path or shipped_clusters(generator), generator)
     return JoinedRegions(LandmarkRegions(), ClusterRegions(clusters, generator))
+
+
+def regions_sha256(generator: Generator, path: Path | None = None) -> str:
+    """Return the sha256 of what `open_regions` opens; of a face parser that of its TOML and network together."""
+    if path and path.suffix.lower() == ".toml":
+        return parser_sha256(path)
+    return file_sha256(path or shipped_clusters(generator))

@@ -25,6 +25,7 @@ N pictures, H W px, K classes, h w the size that the network gives.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -41,6 +42,7 @@ from distill.networks.onnx_network import OnnxNetwork, open_onnx, read_onnx_byte
 from distill.networks.toml_file import read_toml
 from distill.networks.user_network import as_input, fitting_sides, network_beside
 from distill.schema import Frozen
+from distill.weights.checkpoint import file_sha256
 
 AT_ONCE = 4  # pictures
 MIDDLE = 0.5  # the grey that a network is tried out with
@@ -146,3 +148,10 @@ class FaceParser:
                 " for each pixel are needed, [K, h, w]: name by `output` what comes before the largest is taken"
             )
         return found
+
+
+def parser_sha256(path: Path) -> str:
+    """Return a sha256 of the TOML of a parser and of its network. Raises DistillError as `FaceParser.read`."""
+    settings = settings_of(ParserSettings, read_toml(path), str(path))
+    files = (path, network_beside(path, settings.network))
+    return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()

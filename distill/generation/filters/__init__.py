@@ -10,10 +10,11 @@ from distill.generation.filters.face import FaceFilter
 from distill.generation.filters.identity import IdentityFilter
 from distill.generation.filters.likeness import LikenessFilter
 from distill.generation.filters.outside import OutsideFilter
+from distill.generation.filters.region import RegionFilter
 from distill.generation.filters.ssim import SsimFilter
 
 # The table of filters: a recipe names some of them, in the order in which they are asked.
 AnyFilter = Annotated[
-    SsimFilter | FaceFilter | OutsideFilter | IdentityFilter | LikenessFilter,
+    SsimFilter | FaceFilter | OutsideFilter | IdentityFilter | LikenessFilter | RegionFilter,
     Field(discriminator="name"),
 ]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
-from distill.stylegan2.generator import Generator
+from distill.stylegan2.generator import Generator, Noise
 from distill.stylegan2.interpolation.channels import (
     check_masks,
     contributions,
@@ -36,9 +36,11 @@ class RegionPairs:
     def __len__(self) -> int:
         return len(self.persons)
 
-    def draw(self, generator: Generator, shares_NS: Tensor) -> Tensor:
+    def draw(self, generator: Generator, shares_NS: Tensor, *, noise: Noise = "const") -> Tensor:
         """Draw each person with its shares [N or 1, S] of the way to the reference: [N, 3, H, W]."""
-        return generator.synthesize_styles(interpolated(self.persons, self.references, shares_NS))
+        return generator.synthesize_styles(
+            interpolated(self.persons, self.references, shares_NS), noise=noise
+        )
 
 
 def region_pairs(
