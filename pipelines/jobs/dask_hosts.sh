@@ -26,7 +26,7 @@ trap stop_all EXIT
 private=$("$venv/bin/python" -m distill.generation.cluster_tls "$PWD")
 address_file=$private/scheduler.json
 export DASK_CONFIG=$private/dask.json
-export DASK_LOGGING__DISTRIBUTED=${DASK_LOGGING__DISTRIBUTED:-warning}
+export DASK_LOGGING__DISTRIBUTED=${DASK_LOGGING__DISTRIBUTED:-critical}
 
 "$venv/bin/dask" scheduler --port 0 --no-dashboard --dashboard-address 127.0.0.1:0 --scheduler-file "$address_file" &
 scheduler=$!
