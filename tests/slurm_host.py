@@ -22,6 +22,7 @@ from typing import TypeVar
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "scontrol", "squeue", "scancel")
+PATIENCE_S = 600.0  # for what takes seconds on an idle machine
 NODES = {"n1": "/dev/null", "n2": "/dev/zero"}  # each GPU needs a device of its own
 
 CONF = """\
@@ -86,7 +87,7 @@ class SlurmHost:
         words = self.call("scontrol", "--oneliner", "show", "job", job, told=False).split()
         return {name: value for name, _, value in (word.partition("=") for word in words)}
 
-    def end_of(self, job: str, log: Path, *, seconds: float = 300) -> str:
+    def end_of(self, job: str, log: Path, *, seconds: float = PATIENCE_S) -> str:
         """Wait for a job to end; return its state."""
         state = wait_for(
             lambda: state if (state := self.facts(job)["JobState"]) not in WORKING else "",
@@ -104,7 +105,7 @@ class SlurmHost:
 WORKING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
 
 
-def wait_for(condition: Callable[[], T], *, seconds: float, what: Callable[[], str] = str) -> T:
+def wait_for(condition: Callable[[], T], *, seconds: float = PATIENCE_S, what: Callable[[], str] = str) -> T:
     """Return the first true value of `condition`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -146,7 +147,6 @@ def slurm_host(folder: Path) -> Iterator[SlurmHost]:
         stack.callback(cancel_all, host)
         wait_for(
             lambda: host.call("sinfo", "-h", "-N", "-o", "%T", told=False).split() == ["idle", "idle"],
-            seconds=120,
             what=lambda: "".join(path.read_text()[-3000:] for path in folder.glob("*.log")),
         )
         yield host
