@@ -370,10 +370,10 @@ def test_kernel_distances_and_manifolds_take_few_pictures(tiny_weights, pictures
 
 def test_a_scorer_that_sees_nothing_is_not_helped_by_more_samples(tiny_weights, tmp_path, capsys):
     """The pictures of the tiny generator hold no face."""
-    command = (tiny_weights, "--metrics", "ls", "--samples", 100, *ALONE, "--out", tmp_path / "out")
+    command = (tiny_weights, "--metrics", "ls", "--samples", 256, *ALONE, "--out", tmp_path / "out")
     assert assess(*command) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "none of 100 samples has a score; take another --scorer, or a generator" in said
+    assert "none of 256 samples has a score; take another --scorer, or a generator" in said
     assert "--samples" not in said
 
 
