@@ -4,7 +4,7 @@
 #   TORCH        what pip installs as torch, for example torch==2.13.0 (default: chosen by .ci/install-torch:
 #                the CUDA build on a machine with an NVIDIA driver, a CPU-only build anywhere else and in CI)
 #   TORCH_INDEX  the package index to take TORCH from, for example https://download.pytorch.org/whl/cu128
-#   PYTEST_ARGS  more arguments for pytest, for example PYTEST_ARGS="-k shards -x"
+#   PYTEST_ARGS  more arguments for pytest, for example PYTEST_ARGS="-k shards -x"; -n 0 for one process instead of two
 #
 # After changing PYTHON, TORCH or TORCH_INDEX: make clean.
 
@@ -26,14 +26,14 @@ demo: $(VENV)/.installed  ## Install, make 256 triplets on the embedded generato
 	$(BIN)/distill inspect $(DEMO)
 	@echo "The contact sheet is in $(DEMO): open the page or the PNG that 'distill inspect' named above."
 
-test: lint  ## Lint, types and tests; what CI runs
-	$(BIN)/pytest $(PYTEST_ARGS)
+test: lint  ## Lint, types and tests, two files at a time; what CI runs
+	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 slow: $(VENV)/.installed-dev  ## The tests that take minutes
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)
 
 slurm: $(VENV)/.installed-dev  ## The tests of the job scripts on a SLURM of their own: slurm-wlm, munge, root
-	$(BIN)/pytest -m slurm -rs $(PYTEST_ARGS)
+	$(BIN)/pytest tests/jobs -m slurm -rsP $(PYTEST_ARGS)
 
 browser: $(VENV)/.installed-dev  ## The tests of the exported page: chromium, distill weights fetch web-runtime
 	$(BIN)/pytest -m browser -rs $(PYTEST_ARGS)

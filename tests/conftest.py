@@ -29,6 +29,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def pages_without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the curves out of the pages of runs: drawing them takes longer than training a small network."""
+    monkeypatch.setattr("distill.training.page.draw_curves", lambda *_, **__: b"")
+
+
+@pytest.fixture
 def press_ctrl_c() -> Iterator[Callable[[], None]]:
     """What another thread calls to raise KeyboardInterrupt in the main one; returns when that has heard it."""
     main, heard = threading.main_thread().ident, threading.Event()

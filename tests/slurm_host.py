@@ -6,6 +6,7 @@ Needs slurm-wlm and munge, and root. Nothing outside of the folder is touched; a
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from typing import TypeVar
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "scontrol", "squeue", "scancel")
+PATIENCE_S = 600.0  # for what takes seconds on an idle machine
 NODES = {"n1": "/dev/null", "n2": "/dev/zero"}  # each GPU needs a device of its own
 
 CONF = """\
@@ -64,12 +66,14 @@ class SlurmHost:
     folder: Path
     environment: Mapping[str, str]
 
-    def call(self, *command: str) -> str:
-        """Run a command of SLURM; return what it printed."""
+    def call(self, *command: str, told: bool = True) -> str:
+        """Run a command of SLURM; return what it printed, and add both to the transcript unless it only looks."""
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        if told:
+            print(f"$ {shlex.join(command)}\n{done.stdout}", end="")
         return done.stdout.strip()
 
     def submit(self, script: Path, arguments: Sequence[str], *options: str) -> tuple[str, Path]:
@@ -80,22 +84,28 @@ class SlurmHost:
 
     def facts(self, job: str) -> dict[str, str]:
         """Return what SLURM says of a job."""
-        words = self.call("scontrol", "--oneliner", "show", "job", job).split()
+        words = self.call("scontrol", "--oneliner", "show", "job", job, told=False).split()
         return {name: value for name, _, value in (word.partition("=") for word in words)}
 
-    def end_of(self, job: str, log: Path, *, seconds: float = 300) -> str:
+    def end_of(self, job: str, log: Path, *, seconds: float = PATIENCE_S) -> str:
         """Wait for a job to end; return its state."""
-        return wait_for(
+        state = wait_for(
             lambda: state if (state := self.facts(job)["JobState"]) not in WORKING else "",
             seconds=seconds,
             what=lambda: f"{self.facts(job)}\n{log.read_text() if log.exists() else ''}",
         )
+        facts = self.facts(job)
+        told = ", ".join(
+            f"{name} {facts.get(name)}" for name in ("NodeList", "Restarts", "ExitCode", "RunTime")
+        )
+        print(f"job {job}: {state}; {told}; its output:\n{log.read_text() if log.exists() else ''}")
+        return state
 
 
 WORKING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
 
 
-def wait_for(condition: Callable[[], T], *, seconds: float, what: Callable[[], str] = str) -> T:
+def wait_for(condition: Callable[[], T], *, seconds: float = PATIENCE_S, what: Callable[[], str] = str) -> T:
     """Return the first true value of `condition`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -136,8 +146,7 @@ def slurm_host(folder: Path) -> Iterator[SlurmHost]:
             stack.enter_context(daemon(["slurmd", "-D", "-N", node], environment, folder))
         stack.callback(cancel_all, host)
         wait_for(
-            lambda: host.call("sinfo", "-h", "-N", "-o", "%T").split() == ["idle", "idle"],
-            seconds=30,
+            lambda: host.call("sinfo", "-h", "-N", "-o", "%T", told=False).split() == ["idle", "idle"],
             what=lambda: "".join(path.read_text()[-3000:] for path in folder.glob("*.log")),
         )
         yield host
@@ -193,6 +202,6 @@ def daemon(command: Sequence[str], environment: Mapping[str, str], folder: Path)
 
 def cancel_all(host: SlurmHost) -> None:
     with suppress(AssertionError):
-        host.call("scancel", "--quiet", "--full", "--signal=KILL", "--user=root")
-        host.call("scancel", "--quiet", "--user=root")
-        wait_for(lambda: not host.call("squeue", "-h"), seconds=15)
+        host.call("scancel", "--quiet", "--full", "--signal=KILL", "--user=root", told=False)
+        host.call("scancel", "--quiet", "--user=root", told=False)
+        wait_for(lambda: not host.call("squeue", "-h", told=False), seconds=15)

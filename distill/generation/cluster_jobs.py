@@ -61,6 +61,7 @@ def queue_pool(jobs: WorkerJobs, tasks: int, lost_s: float, *, dashboard: bool =
     with ExitStack() as stack:
         private = make_private_folder(Path.cwd())
         stack.callback(shutil.rmtree, private, ignore_errors=True)
+        stack.callback(_remove_empty, Path.cwd() / LOGS)
         stack.enter_context(dask.config.set({"temporary-directory": str(private)}))
         security = security_of(private)
         spec = scheduler_spec(security, interface.address, dashboard=dashboard)
@@ -152,9 +153,10 @@ class _Keeper:
             if error is None:
                 self.held[name] = _Held(job)
                 continue
-            words = _refusal(error)
+            command = SUBMIT[self.jobs.system]
+            words = _refusal(command, error)
             if not self.held:
-                raise DistillError(f"{SUBMIT[self.jobs.system]} refused the job: {words}") from error
+                raise DistillError(f"{command} refused the job: {words}") from error
             logger.warning("a job was refused and will be tried again: %s", words)
             self.next_submission = time.monotonic() + RETRY_S
 
@@ -168,10 +170,17 @@ class _Keeper:
             await self.cancel(list(self.held))
 
 
-def _refusal(error: BaseException) -> str:
-    """Return what the batch system said, out of dask-jobqueue's report of it."""
+def _refusal(command: str, error: BaseException) -> str:
+    """Return what the batch system said, in one line, out of dask-jobqueue's report of it."""
     _, found, words = str(error).partition("stderr:\n")
-    return " ".join((words if found and words.strip() else str(error)).split())[:400]
+    lines = (words if found and words.strip() else str(error)).splitlines()
+    said = [" ".join(line.split()).removeprefix(f"{command}: error: ") for line in lines if line.strip()]
+    return "; ".join(said)[:400]
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _require_commands(jobs: WorkerJobs) -> None:

@@ -26,6 +26,7 @@ trap stop_all EXIT
 private=$("$venv/bin/python" -m distill.generation.cluster_tls "$PWD")
 address_file=$private/scheduler.json
 export DASK_CONFIG=$private/dask.json
+export DASK_LOGGING__DISTRIBUTED=${DASK_LOGGING__DISTRIBUTED:-critical}
 
 "$venv/bin/dask" scheduler --port 0 --no-dashboard --dashboard-address 127.0.0.1:0 --scheduler-file "$address_file" &
 scheduler=$!
@@ -45,8 +46,9 @@ done
 for host in $hosts; do
   for gpu in $(seq 0 $((${GPUS_PER_HOST:-1} - 1))); do
     $ssh_command "$host" "cd '$PWD' && CUDA_VISIBLE_DEVICES=$gpu OMP_NUM_THREADS=1 MALLOC_ARENA_MAX=1 \
-      DASK_CONFIG='$DASK_CONFIG' '$venv/bin/dask' worker --scheduler-file '$address_file' --nthreads 1 --nworkers 1 \
-      --memory-limit 0 --no-dashboard --dashboard-address 127.0.0.1:0 --death-timeout 60" &
+      DASK_CONFIG='$DASK_CONFIG' DASK_LOGGING__DISTRIBUTED='$DASK_LOGGING__DISTRIBUTED' \
+      '$venv/bin/dask' worker --scheduler-file '$address_file' --nthreads 1 --nworkers 1 --memory-limit 0 \
+      --no-dashboard --dashboard-address 127.0.0.1:0 --death-timeout 60" &
   done
 done
 

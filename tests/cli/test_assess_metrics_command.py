@@ -228,8 +228,8 @@ def test_separability_over_own_attributes_carries_their_number(tiny_weights, tmp
 
 def test_a_killed_run_gives_the_numbers_of_an_undisturbed_one(tiny_weights, pictures, tmp_path):
     command = [str(word) for word in (
-        "assess-teacher", tiny_weights, "--data", pictures, "--metrics", "fid,kid,ppl_wend",
-        "--features", "pixels8", "--samples", 800, *ALONE,
+        "assess-teacher", tiny_weights, "--data", pictures, "--metrics", "fid,kid,ppl_wend_60",
+        "--features", "pixels8", "--samples", 520, *ALONE,
     )]  # fmt: skip
     out = tmp_path / "killed"
     process = subprocess.Popen(
@@ -270,8 +270,8 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_weights, tmp_path, monkeypatc
 
 @pytest.mark.cluster
 def test_two_workers_give_the_numbers_of_one(tiny_weights, pictures, tmp_path):
-    command = (tiny_weights, "--data", pictures, "--metrics", "fid,pr,ppl_wend", "--features", "pixels8")
-    command = (*command, "--samples", 300, "--psi", "0.7,1")
+    command = (tiny_weights, "--data", pictures, "--metrics", "fid,pr,ppl_wend_40", "--features", "pixels8")
+    command = (*command, "--samples", 120, "--psi", "0.7,1")
     assert assess(*command, "--cluster", "none", "--out", tmp_path / "one") == 0
     assert assess(*command, "--workers", 2, "--out", tmp_path / "two") == 0
     assert (tmp_path / "one" / "metrics.json").read_bytes() == (

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import click
 import pytest
+from triplet_sets import make_triplets
 
 from distill.__main__ import interrupt
 from distill.cli.main import COMMANDS, cli, run
@@ -171,15 +172,17 @@ def test_a_signal_to_a_command_that_runs_unwinds_it():
         interrupt(signal.SIGTERM, SimpleNamespace(f_code=interrupt.__code__, f_back=None))
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-def test_a_closed_stream_changes_neither_the_work_nor_the_exit_code(closed, tmp_path):
-    command = f"{sys.executable} -m distill"
+@pytest.mark.parametrize(
+    ("words", "closed"),
+    [
+        ("generate --task style-mix --n 2 --align none", ">&- 2>&- <&-"),
+        *(("merge {data}", closed) for closed in (">&-", "2>&-", "<&-")),
+    ],
+)
+def test_a_closed_stream_changes_neither_the_work_nor_the_exit_code(words, closed, tmp_path):
+    command, data = f"{sys.executable} -m distill", make_triplets(tmp_path / "data", rows=4, per_shard=4)
     good = subprocess.run(
-        [
-            "sh",
-            "-c",
-            f"{command} generate --task style-mix --n 2 --align none --out {tmp_path / 'a'} {closed}",
-        ]
+        ["sh", "-c", f"{command} {words.format(data=data)} --out {tmp_path / 'a'} {closed}"]
     )
     bad = subprocess.run(["sh", "-c", f"{command} verify {tmp_path / 'nothing'} {closed}"])
     assert (good.returncode, bad.returncode) == (0, 2)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ import torch
 from image_sets import write_image_set
 from PIL import Image
 from state_differences import differences
+from two_processes import train_in_two_processes
 
 from distill.cli.main import run as distill
 from distill.networks.pix2pixhd import Architecture, create
@@ -159,12 +157,7 @@ def test_pieces_are_the_whole_pools_and_average_included(data: Path, tmp_path: P
 def test_two_processes_learn_what_one_learns(data: Path, tmp_path: Path) -> None:
     options = [*COMMON, "--data", data, *DOMAINS, "--batch", 4, *epochs(1), "--set", "pool=3"]
     options += ["--tick-kimg", 0.004, "--augment", "flip,crop,rotate", "--set", "clip=1"]
-    script = tmp_path / "train.py"
-    script.write_text("from distill.cli.train import training_command\ntraining_command('cyclegan')()\n")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [str(part) for part in [*torchrun, *options, "--out", tmp_path / "two"]]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
+    train_in_two_processes("cyclegan", options, tmp_path / "two")
     assert train(data, tmp_path / "one", *options[len(COMMON) + 2 :]) == 0
     one, two = (read_stats(tmp_path / name) for name in ("one", "two"))
     assert len(one) == len(two) >= 5

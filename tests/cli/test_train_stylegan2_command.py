@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +15,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 from state_differences import differences
+from two_processes import train_in_two_processes
 
 from distill.cli.train import training_command
 from distill.errors import DistillError
@@ -124,9 +123,6 @@ def test_two_halves_give_the_weights_of_the_whole(faces: Path, tmp_path: Path, m
     assert both[0] == both[1]
 
 
-LAUNCH = "from distill.cli.train import training_command\ntraining_command('stylegan2')()\n"
-
-
 @pytest.mark.cluster
 def test_two_processes_train_as_one_up_to_rounding(faces: Path, tmp_path: Path) -> None:
     options = [
@@ -142,12 +138,7 @@ def test_two_processes_train_as_one_up_to_rounding(faces: Path, tmp_path: Path) 
         "--kimg",
         "0.024",
     ]
-    script = tmp_path / "train.py"
-    script.write_text(LAUNCH)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [str(part) for part in [*torchrun, *options, "--out", tmp_path / "two"]]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
+    train_in_two_processes("stylegan2", options, tmp_path / "two")
     run(*options[len(COMMON) :], "--out", tmp_path / "one")
     one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))
     assert one is not None

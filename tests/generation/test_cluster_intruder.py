@@ -92,7 +92,7 @@ def start(command: Sequence[str | Path], folder: Path, **environment: str) -> su
 
 def listening(process: subprocess.Popen[bytes], processes: int) -> list[tuple[str, int]]:
     """(host, port) of whatever listens in the run, once so many of its processes do."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, "the run has ended already"
         ports = [found for found in map(ports_of, family(process.pid)) if found]

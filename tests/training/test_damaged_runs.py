@@ -22,9 +22,8 @@ from distill.training.trainers import TRAINERS
 
 
 @pytest.fixture(autouse=True)
-def row(monkeypatch: pytest.MonkeyPatch) -> None:
+def row(monkeypatch: pytest.MonkeyPatch, pages_without_curves: None) -> None:
     monkeypatch.setitem(TRAINERS, "toy", ("toy_trainer.trainer:TOY", "Train a toy."))
-    monkeypatch.setattr("distill.training.page.draw_curves", lambda *_, **__: b"")
 
 
 @pytest.fixture(scope="module")

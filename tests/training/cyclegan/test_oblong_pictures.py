@@ -16,6 +16,8 @@ from distill.shards.dataset import TripletDataset
 from distill.shards.read import open_shard
 from distill.training.images import open_images
 
+pytestmark = pytest.mark.usefixtures("pages_without_curves")
+
 HEIGHT, WIDTH = 32, 16
 
 

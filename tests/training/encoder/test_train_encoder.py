@@ -19,6 +19,8 @@ from distill.stylegan2.encoding import encode
 from distill.stylegan2.spread import measure_spread
 from distill.training.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.usefixtures("pages_without_curves")
+
 FAST = (
     "--set",
     "width=8",

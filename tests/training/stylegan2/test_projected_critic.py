@@ -23,6 +23,8 @@ from distill.training.stylegan2.settings import PRESETS, table, with_projected_c
 from distill.training.stylegan2.step import StyleGAN2Step
 from distill.weights.state_files import read_state
 
+pytestmark = pytest.mark.usefixtures("pages_without_curves")
+
 TINY = changed(
     with_projected_critic(PRESETS["tiny"]), {"widths": table(16, 16, 16), "batch": 4, "ada_p": 0.0}
 )
