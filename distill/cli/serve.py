@@ -16,7 +16,9 @@ from distill.cli import options
     "--data", multiple=True, metavar="DIR", type=options.PATH, help="A complete data set to look through."
 )
 @click.option("--generator", type=options.TEXT, metavar="NAME|FILE", help="A teacher to draw and edit with.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Another address than this machine's own.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Another address than this machine's own."
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0: any free one."
 )

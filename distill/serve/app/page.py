@@ -1,0 +1,51 @@
+"""The page: its tabs, its looks, and the queue that all work goes through."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import gradio as gr
+
+from distill.serve.app.data_tab import data_tab
+from distill.serve.app.photo_tab import photo_tab
+from distill.serve.app.teacher_tab import teacher_tab
+from distill.serve.request import Offer
+
+LOOK_EVERY, KEPT = 600, 3600  # seconds: how often old files are looked for, and how old they get
+WAITING = 64  # requests in the queue; more are told to come again
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif")
+MONO = ("ui-monospace", "DejaVu Sans Mono", "monospace")
+CSS = """
+.gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
+.note { min-height: 1.5em; }
+.sheet img { width: 100%; object-fit: contain; }
+.chart svg { width: 100%; max-width: 420px; height: auto; background: #fff; border-radius: 6px; }
+"""
+
+
+def build_page(offer: Offer, folder: Path, stop: threading.Event) -> gr.Blocks:
+    """Build the page of an offer: a tab of photos, and those of the teacher and of data sets where they are given."""
+    with gr.Blocks(
+        title="distill", analytics_enabled=False, delete_cache=(LOOK_EVERY, KEPT), fill_width=False
+    ) as page:
+        gr.Markdown("# distill")
+        with gr.Tab("Photo"):
+            photo_tab(offer, folder)
+        if offer.teacher:
+            with gr.Tab("Teacher"):
+                teacher_tab(offer.teacher)
+        if offer.data:
+            with gr.Tab("Data"):
+                data_tab(offer, stop)
+    page.queue(max_size=WAITING, default_concurrency_limit=1)
+    return page
+
+
+def page_theme() -> gr.themes.Base:
+    """Return gradio's own theme in fonts that the visitor has: none is loaded."""
+    return gr.themes.Default(font=[_font(name) for name in SANS], font_mono=[_font(name) for name in MONO])
+
+
+def _font(name: str) -> gr.themes.Font:
+    return gr.themes.Font(name)

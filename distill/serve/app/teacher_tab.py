@@ -1,0 +1,114 @@
+"""The tab of a generator: samples by their seeds, moved along directions, and grids of mixes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from distill.editing.pictures import side_by_side
+from distill.errors import DistillError
+from distill.faces.alignment import Pixels
+from distill.serve.app.common import QUEUE, enlarged, told, warning
+from distill.serve.editors import direction_sliders, edit_of_sliders, strengths_of
+from distill.serve.teacher import MOST_PSI, TeacherView, read_seeds
+
+PSI = 0.7
+
+
+def teacher_tab(view: TeacherView) -> None:
+    """Lay the tab out."""
+    with gr.Tab("Samples"):
+        _samples(view)
+    with gr.Tab("Style mixing"):
+        _mixes(view)
+
+
+def _samples(view: TeacherView) -> None:
+    directions = direction_sliders(view.directions)
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            seed = gr.Number(0, label="Seed", precision=0, minimum=0)
+            psi = gr.Slider(0, MOST_PSI, PSI, step=0.05, label="ψ (truncation)")
+            sliders = [gr.Slider(s.low, s.high, 0, step=s.step, label=s.label) for s in directions]
+            noise = gr.Radio(view.noises, value=view.noises[0], label="Noise", visible=len(view.noises) > 1)
+            button = gr.Button("Draw", variant="primary")
+        with gr.Column(scale=3, min_width=300):
+            note = gr.Markdown(
+                f"Samples of {view.name}, {view.generator.resolution} px.", elem_classes="note"
+            )
+            picture = gr.Image(label="As it is, and moved", interactive=False, format="png")
+
+    def draw(seed: float, psi: float, noise: Any, *values: float) -> list[Any]:
+        try:
+            pair = view.sample(int(seed or 0), psi, strengths_of(edit_of_sliders(directions, values)), noise)
+        except DistillError as error:
+            return [warning(error), None]
+        return [f"Seed {int(seed or 0)} at ψ {psi:g}.", _shown(pair)]
+
+    inputs, shown = [seed, psi, noise, *sliders], [note, picture]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", **QUEUE}
+    button.click(draw, inputs, shown, **quiet)
+    seed.submit(draw, inputs, shown, **quiet)
+    noise.change(draw, inputs, shown, **quiet)
+    for slider in (psi, *sliders):
+        slider.release(draw, inputs, shown, **quiet)
+
+    def sample(seed: float, psi: float, edit: str, noise: Any) -> Pixels:
+        return view.sample(int(seed), psi, strengths_of(edit), noise)[1]
+
+    edit, result = gr.Textbox("", visible=False, label="edit"), gr.Image(visible=False, format="png")
+    gr.Button(visible=False).click(
+        told(sample),
+        [seed, psi, edit, noise],
+        result,
+        api_name="sample",
+        api_description="A sample by its seed, moved along directions: edit is such as age=+2,gender=-1.",
+        **QUEUE,
+    )
+
+
+def _mixes(view: TeacherView) -> None:
+    layers = view.generator.num_ws
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            contents = gr.Textbox(
+                "0-3", label="Contents (seeds)", info="Such as 0, 3, 8-11. They give the shape."
+            )
+            styles = gr.Textbox("4-7", label="Styles (seeds)", info="They give the colours.")
+            crossover = gr.Slider(
+                0, layers, layers // 2, step=1, label="Crossover", info="First layer that takes the style."
+            )
+            psi = gr.Slider(0, MOST_PSI, PSI, step=0.05, label="ψ (truncation)")
+            button = gr.Button("Mix", variant="primary")
+        with gr.Column(scale=3, min_width=300):
+            note = gr.Markdown("", elem_classes="note")
+            sheet = gr.Image(
+                label="Contents by styles", interactive=False, format="png", elem_classes="sheet"
+            )
+
+    def mix(contents: str, styles: str, psi: float, crossover: float) -> Pixels:
+        return view.grid(read_seeds(contents), read_seeds(styles), psi, int(crossover))
+
+    def show(*given: Any) -> list[Any]:
+        try:
+            return ["", mix(*given)]
+        except DistillError as error:
+            return [warning(error), None]
+
+    inputs = [contents, styles, psi, crossover]
+    quiet: dict[str, Any] = {"api_visibility": "private", **QUEUE}
+    button.click(show, inputs, [note, sheet], **quiet)
+    for field in (contents, styles):
+        field.submit(show, inputs, [note, sheet], **quiet)
+    for slider in (crossover, psi):
+        slider.release(show, inputs, [note, sheet], **quiet)
+    result = gr.Image(visible=False, format="png")
+    gr.Button(visible=False).click(
+        told(mix), inputs, result, api_name="mix",
+        api_description="A grid of contents by styles, each a list of seeds.", **QUEUE,
+    )  # fmt: skip
+
+
+def _shown(pair: tuple[Pixels, Pixels]) -> Pixels:
+    return side_by_side([enlarged(picture) for picture in pair])
