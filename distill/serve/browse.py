@@ -30,6 +30,7 @@ from distill.shards.refilter.run import check_out, run_refilter
 from distill.shards.summary import roles_of
 
 PAGE = 24  # rows of several roles on a page; of plain images four times as many
+WIDTH = 960  # px of a page: as wide as a window shows it, so that its texts are read
 STORED = "as stored"  # in place of a number to sort by
 NEW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 GROUPS = ("scores/", "params/", "labels/")
@@ -166,7 +167,9 @@ def page_samples(selection: Selection, page: int) -> list[Sample]:
 def page_sheet(selection: Selection, page: int) -> Image.Image:
     """Draw a page as a contact sheet. Raises as `page_samples`."""
     samples = page_samples(selection, page)
-    return draw_sheet(samples, list(samples[0].images), title=f"page {page} of {selection.pages}")
+    return draw_sheet(
+        samples, list(samples[0].images), title=f"page {page} of {selection.pages}", widest=WIDTH
+    )
 
 
 def page_numbers(selection: Selection, page: int) -> tuple[list[str], list[list[Any]]]:

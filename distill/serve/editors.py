@@ -21,7 +21,7 @@ from distill.networks.edits import EditCondition, parse_edit
 from distill.networks.encoder_files import Encoder
 from distill.networks.student import Student, load_student, needed_edit
 from distill.pixels import to_float, to_numpy, to_uint8
-from distill.serve.students import about_student, face_side
+from distill.serve.students import ENDS, about_student, face_side
 from distill.stylegan2.encoding import encode
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.spread import WSpread, measure_spread
@@ -44,7 +44,8 @@ class EditSlider:
 
     @property
     def label(self) -> str:
-        return f"{self.name}, {self.unit}" if self.unit else self.name
+        ends = f": {' to '.join(ENDS[self.name])}" if self.name in ENDS else ""
+        return f"{self.name}{ends}{f', {self.unit}' if self.unit else ''}"
 
 
 class FaceEditor(Protocol):

@@ -80,6 +80,8 @@ def edit_upload(
     outputs = editor([cut.pixels for cut in cuts], second, edit)
     found = plural(len(cuts), "face") if faces != "none" else "the middle of the picture"
     note = f"{editor.name}: {found}, at {editor.size} px."
+    if editor.sliders and not edit:
+        note += " Nothing is changed yet: move a slider."
     if skipped:
         note += f" Left out: {plural(skipped, 'face')}."
     return EditedUpload(photo=checked, cuts=cuts, outputs=outputs, style=second, note=note)

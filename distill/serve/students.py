@@ -7,6 +7,11 @@ from distill.errors import DistillError
 from distill.networks.student import Student
 from distill.weights.registry import WeightsEntry, weights_entries
 
+ENDS = {  # of the ranges of changes, for a person
+    "gender": ("male", "female"),
+    "age": ("younger", "older"),
+}
+
 
 def face_side(student: Student) -> int:
     """Return the side of the faces that a student gets, px.

@@ -19,7 +19,7 @@ from distill.errors import DistillError, os_error
 from distill.files import check_folder, made_folder, open_regular, read_regular
 from distill.networks.edits import EditCondition
 from distill.networks.student import Student
-from distill.serve.students import about_student, entry_of_student, face_side
+from distill.serve.students import ENDS, about_student, entry_of_student, face_side
 from distill.weights.registry import entry_of, resolve_entry
 
 PAGE = Path(__file__).parent / "web"
@@ -35,7 +35,6 @@ LOADED = {  # what the page loads when it opens, beside its scripts
     "landmarks": "faces/landmarks.onnx",
     "student": STUDENT,
 }
-ENDS = {"gender": ("male", "female"), "age": ("younger", "older")}  # of the ranges of changes, for a person
 
 
 @dataclass(frozen=True, kw_only=True)

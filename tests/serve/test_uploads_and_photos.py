@@ -64,7 +64,11 @@ def test_a_student_of_two_pictures_takes_a_style(astronaut: Path) -> None:
 def test_sliders_of_a_student_say_what_it_was_taught(tmp_path: Path, astronaut: Path) -> None:
     make_conditioned(tmp_path / "run")
     (editor,) = open_students([str(tmp_path / "run")])
-    assert [slider.label for slider in editor.sliders] == ["gender", "age, years", "smile"]
+    assert [slider.label for slider in editor.sliders] == [
+        "gender: male to female",
+        "age: younger to older, years",
+        "smile",
+    ]
     assert (editor.sliders[1].low, editor.sliders[1].high) == (-30, 30)
     edit = edit_of_sliders(editor.sliders, [0, 20, 0])
     assert edit == "age=+20"

@@ -15,6 +15,13 @@ from distill.faces.alignment import Pixels
 from distill.serve.sentences import sentence
 
 QUEUE: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1}  # one piece of work at a time
+QUIET: dict[
+    str, Any
+] = {  # what the page itself calls: not for scripts, and of many moves the last one counts
+    **QUEUE,
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}
 
 
 def upload(label: str, **more: Any) -> gr.Image:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from distill.errors import DistillError
-from distill.serve.app.common import QUEUE, told, warning
+from distill.serve.app.common import QUEUE, QUIET, told, warning
 from distill.serve.browse import (
     STORED,
     DataTable,
@@ -29,10 +29,9 @@ HELP = (
 )
 
 
-def data_tab(offer: Offer, stop: threading.Event) -> None:
-    """Lay the tab out; `stop` ends what is being saved."""
-    tab = _DataTab(offer, stop)
-    tab.connect()
+def data_tab(offer: Offer, outer: gr.Tab, stop: threading.Event) -> None:
+    """Lay the tab out, in `outer`; `stop` ends what is being saved."""
+    _DataTab(offer, stop).connect(outer)
 
 
 class _DataTab:
@@ -50,17 +49,19 @@ class _DataTab:
                 self.order = gr.Radio(list(ORDERS.items()), value=True, label="Order")
                 self.button = gr.Button("Show", variant="primary")
                 self.lines = gr.Textbox("", label="What is kept", lines=3, max_lines=16, interactive=False)
-                self.chart = gr.HTML("", elem_classes="chart")
+                self.chart = gr.HTML("", visible=False, elem_classes="chart")
                 with gr.Accordion("Save the selection as a data set", open=False):
                     self.new = gr.Textbox("", label="Name of the new folder, beside the data set")
                     self.save = gr.Button("Save")
                     self.saved = gr.Markdown("")
             with gr.Column(scale=5, min_width=300):
                 self.note = gr.Markdown("", elem_classes="note")
-                with gr.Row():
-                    self.back = gr.Button("← Page before", size="sm", min_width=100)
-                    self.page = gr.Number(1, label="Page", precision=0, minimum=1, min_width=80)
-                    self.forth = gr.Button("Next page →", size="sm", min_width=100)
+                with gr.Row(elem_classes="pages"):
+                    self.back = gr.Button("← Before", size="sm", min_width=80)
+                    self.page = gr.Number(
+                        1, label="Page", precision=0, minimum=1, min_width=60, container=False
+                    )
+                    self.forth = gr.Button("Next →", size="sm", min_width=80)
                 self.sheet = gr.Image(
                     show_label=False,
                     interactive=False,
@@ -71,10 +72,11 @@ class _DataTab:
                 with gr.Accordion("Numbers of these rows", open=False):
                     self.numbers = gr.Dataframe(interactive=False, show_label=False)
 
-    def connect(self) -> None:
+    def connect(self, tab: gr.Tab) -> None:
         inputs = [self.name, self.where, self.sort, self.order, self.page]
         shown = [self.note, self.lines, self.sheet, self.chart, self.numbers, self.page]
-        quiet: dict[str, Any] = {"api_visibility": "private", **QUEUE}
+        quiet: dict[str, Any] = {**QUIET, "show_progress_on": self.sheet}
+        tab.select(self._show, inputs, shown, **quiet)
         self.name.change(
             self._choose, self.name, [self.where, self.sort, self.page], api_visibility="private"
         ).then(self._show, inputs, shown, **quiet)
@@ -83,7 +85,7 @@ class _DataTab:
         self.page.submit(self._show, inputs, shown, **quiet)
         self.back.click(self._before, inputs, shown, **quiet)
         self.forth.click(self._after, inputs, shown, **quiet)
-        self.save.click(self._save, [self.name, self.where, self.new], self.saved, **quiet)
+        self.save.click(self._save, [self.name, self.where, self.new], self.saved, **QUIET)
         rows = gr.JSON(visible=False)
         gr.Button(visible=False).click(
             told(self._rows), inputs, rows, api_name="rows",
@@ -115,9 +117,16 @@ class _DataTab:
                 svg = draw_svg(histogram_of(chosen, sort)).decode()
                 chart = f"<p>{sort}: blue are the rows kept, orange the others</p>{svg[svg.index('<svg') :]}"
         except DistillError as error:
-            return [warning(error), "", None, "", None, gr.skip()]
+            return [warning(error), "", None, gr.update(visible=False), None, gr.skip()]
         note = f"{len(chosen.rows)} of {chosen.table.rows} rows, page {page} of {chosen.pages}."
-        return [note, "\n".join(chosen.lines), sheet, chart, numbers, page]
+        return [
+            note,
+            "\n".join(chosen.lines),
+            sheet,
+            gr.update(value=chart, visible=bool(chart)),
+            numbers,
+            page,
+        ]
 
     def _rows(self, name: str, where: str, sort: str, descending: bool, page: float) -> dict[str, Any]:
         chosen = select(self.offer.table(name), where or "", sort=sort, descending=descending)

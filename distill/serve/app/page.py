@@ -17,8 +17,12 @@ WAITING = 64  # requests in the queue; more are told to come again
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif")
 MONO = ("ui-monospace", "DejaVu Sans Mono", "monospace")
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
-.note { min-height: 1.5em; }
+.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.faces .thumbnail-lg { aspect-ratio: 2 / 1; }
+footer .divider:last-child { display: none; }
+.note { min-height: 3em; }
+.faces .grid-wrap { min-height: 0; height: auto; max-height: none; }
+.pages { align-items: center; flex-wrap: nowrap; }
 .sheet img { width: 100%; object-fit: contain; }
 .chart svg { width: 100%; max-width: 420px; height: auto; background: #fff; border-radius: 6px; }
 """
@@ -27,17 +31,17 @@ CSS = """
 def build_page(offer: Offer, folder: Path, stop: threading.Event) -> gr.Blocks:
     """Build the page of an offer: a tab of photos, and those of the teacher and of data sets where they are given."""
     with gr.Blocks(
-        title="distill", analytics_enabled=False, delete_cache=(LOOK_EVERY, KEPT), fill_width=False
+        title="distill", analytics_enabled=False, delete_cache=(LOOK_EVERY, KEPT), fill_width=True
     ) as page:
         gr.Markdown("# distill")
         with gr.Tab("Photo"):
             photo_tab(offer, folder)
         if offer.teacher:
-            with gr.Tab("Teacher"):
-                teacher_tab(offer.teacher)
+            with gr.Tab("Teacher") as tab:
+                teacher_tab(offer.teacher, tab)
         if offer.data:
-            with gr.Tab("Data"):
-                data_tab(offer, stop)
+            with gr.Tab("Data") as tab:
+                data_tab(offer, tab, stop)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     return page
 

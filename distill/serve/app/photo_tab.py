@@ -14,7 +14,7 @@ from PIL import Image
 from distill.editing.pictures import side_by_side
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
-from distill.serve.app.common import QUEUE, enlarged, plain, told, upload, warning
+from distill.serve.app.common import QUEUE, QUIET, enlarged, plain, told, upload, warning
 from distill.serve.editors import FaceEditor, edit_of_sliders
 from distill.serve.photos import EditedUpload, edit_upload
 from distill.serve.request import Offer
@@ -25,8 +25,7 @@ SHOWN = 1600  # px, of the longer side of a photo on the page; the file has all
 
 def photo_tab(offer: Offer, folder: Path) -> None:
     """Lay the tab out; files for visitors are made in `folder`."""
-    tab = _PhotoTab(offer, folder)
-    tab.connect()
+    _PhotoTab(offer, folder).connect()
 
 
 class _PhotoTab:
@@ -34,7 +33,7 @@ class _PhotoTab:
 
     def __init__(self, offer: Offer, folder: Path) -> None:
         self.offer, self.folder = offer, folder
-        first = offer.editors[0]
+        first = next((editor for editor in offer.editors if not editor.takes_style), offer.editors[0])
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
                 names = [editor.name for editor in offer.editors]
@@ -52,7 +51,7 @@ class _PhotoTab:
                         label="Before and after", interactive=False, format="jpeg", buttons=["fullscreen"]
                     )
                     self.gallery = gr.Gallery(
-                        label="Faces: before and after", columns=2, height="auto", object_fit="contain"
+                        label="Faces: before and after", columns=2, height="auto", elem_classes="faces"
                     )
                     self.save = gr.Button("Make the file: the photo in full size, as PNG")
                     self.file = gr.File(label="The photo as PNG", visible=False, interactive=False)
@@ -64,7 +63,7 @@ class _PhotoTab:
     def connect(self) -> None:
         inputs = [self.photo, self.style, self.student, self.faces, *self.fields]
         shown = [self.note, self.result, self.compared, self.gallery, self.file]
-        quiet: dict[str, Any] = {"api_visibility": "private", **QUEUE}
+        quiet: dict[str, Any] = {**QUIET, "show_progress_on": [self.note, self.compared]}
         self.student.change(
             self._choose, self.student, [self.about, self.style, *(group for group, _ in self.groups)],
             api_visibility="private", queue=False,
@@ -75,8 +74,8 @@ class _PhotoTab:
         self.faces.change(self._show, inputs, shown, **quiet)
         for field in self.fields:
             event = field.release if isinstance(field, gr.Slider) else field.change
-            event(self._show, inputs, shown, show_progress="minimal", **quiet)
-        self.save.click(self._write, inputs, [self.note, self.file], **quiet)
+            event(self._show, inputs, shown, **quiet)
+        self.save.click(self._write, inputs, [self.note, self.file], **QUIET)
         self._offer_to_scripts()
 
     def _offer_to_scripts(self) -> None:

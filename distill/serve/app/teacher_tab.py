@@ -9,22 +9,23 @@ import gradio as gr
 from distill.editing.pictures import side_by_side
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
-from distill.serve.app.common import QUEUE, enlarged, told, warning
+from distill.serve.app.common import QUEUE, QUIET, enlarged, told, warning
 from distill.serve.editors import direction_sliders, edit_of_sliders, strengths_of
 from distill.serve.teacher import MOST_PSI, TeacherView, read_seeds
 
 PSI = 0.7
+BUTTONS = ["download", "fullscreen"]
 
 
-def teacher_tab(view: TeacherView) -> None:
-    """Lay the tab out."""
+def teacher_tab(view: TeacherView, outer: gr.Tab) -> None:
+    """Lay the tab out, in `outer`; what is opened draws its first picture."""
     with gr.Tab("Samples"):
-        _samples(view)
-    with gr.Tab("Style mixing"):
-        _mixes(view)
+        _samples(view, outer)
+    with gr.Tab("Style mixing") as inner:
+        _mixes(view, inner)
 
 
-def _samples(view: TeacherView) -> None:
+def _samples(view: TeacherView, tab: gr.Tab) -> None:
     directions = direction_sliders(view.directions)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -37,7 +38,7 @@ def _samples(view: TeacherView) -> None:
             note = gr.Markdown(
                 f"Samples of {view.name}, {view.generator.resolution} px.", elem_classes="note"
             )
-            picture = gr.Image(label="As it is, and moved", interactive=False, format="png")
+            picture = gr.Image(label="As it is, and moved", interactive=False, format="png", buttons=BUTTONS)
 
     def draw(seed: float, psi: float, noise: Any, *values: float) -> list[Any]:
         try:
@@ -47,7 +48,8 @@ def _samples(view: TeacherView) -> None:
         return [f"Seed {int(seed or 0)} at ψ {psi:g}.", _shown(pair)]
 
     inputs, shown = [seed, psi, noise, *sliders], [note, picture]
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", **QUEUE}
+    quiet: dict[str, Any] = {**QUIET, "show_progress_on": picture}
+    tab.select(draw, inputs, shown, **quiet)
     button.click(draw, inputs, shown, **quiet)
     seed.submit(draw, inputs, shown, **quiet)
     noise.change(draw, inputs, shown, **quiet)
@@ -68,7 +70,7 @@ def _samples(view: TeacherView) -> None:
     )
 
 
-def _mixes(view: TeacherView) -> None:
+def _mixes(view: TeacherView, tab: gr.Tab) -> None:
     layers = view.generator.num_ws
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -84,7 +86,11 @@ def _mixes(view: TeacherView) -> None:
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("", elem_classes="note")
             sheet = gr.Image(
-                label="Contents by styles", interactive=False, format="png", elem_classes="sheet"
+                label="Contents by styles",
+                interactive=False,
+                format="png",
+                buttons=BUTTONS,
+                elem_classes="sheet",
             )
 
     def mix(contents: str, styles: str, psi: float, crossover: float) -> Pixels:
@@ -97,7 +103,8 @@ def _mixes(view: TeacherView) -> None:
             return [warning(error), None]
 
     inputs = [contents, styles, psi, crossover]
-    quiet: dict[str, Any] = {"api_visibility": "private", **QUEUE}
+    quiet: dict[str, Any] = {**QUIET, "show_progress_on": sheet}
+    tab.select(show, inputs, [note, sheet], **quiet)
     button.click(show, inputs, [note, sheet], **quiet)
     for field in (contents, styles):
         field.submit(show, inputs, [note, sheet], **quiet)
