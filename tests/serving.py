@@ -60,21 +60,23 @@ def serving(*words: str) -> Iterator[Served]:
     """Start the app on a free port. Skips the test where gradio is not installed."""
     pytest.importorskip("gradio", reason="needs the extra web: pip install 'distill[web]'")
     command = [sys.executable, "-m", "distill", "serve", "--port", "0", "--device", "cpu", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        yield _opened(process)
-    finally:
-        process.terminate()
-        process.wait(30)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        reader = threading.Thread(target=lambda: process.stdout and process.stdout.read())
+        try:
+            yield _opened(process, reader)
+        finally:
+            process.terminate()
+            if reader.ident:
+                reader.join(60)
 
 
-def _opened(process: subprocess.Popen[str]) -> Served:
+def _opened(process: subprocess.Popen[str], reader: threading.Thread) -> Served:
     said: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
         said.append(line)
         if found := re.match(r"open (http://\S+)", line):
-            threading.Thread(target=process.stdout.read, daemon=True).start()  # so that it never waits
+            reader.start()  # so that the app never waits for a reader
             link = found[1]
             address = link.partition("?")[0].replace("0.0.0.0", "127.0.0.1")
             return Served(address=address, link=link, process=psutil.Process(process.pid))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,10 @@ def _rows_of(table: DataTable, plan: Refilter) -> NDArray[np.int64]:
 
 
 def page_samples(selection: Selection, page: int) -> list[Sample]:
-    """Read the rows of a page, counted from 1. Raises DistillError for a page that there is not, ShardCorrupt."""
+    """Read the rows of a page, counted from 1; those without a name are called by their numbers.
+
+    Raises DistillError for a page that there is not, ShardCorrupt.
+    """
     if not 1 <= page <= selection.pages:
         raise DistillError(f"page {page}: there are pages 1 to {selection.pages}")
     table, size = selection.table, selection.table.page_rows
@@ -160,7 +163,8 @@ def page_samples(selection: Selection, page: int) -> list[Sample]:
         report = table.reports[shard]
         with open_shard(shard_path(table.folder, report.index), report=report) as reader:
             for row in rows[shards == shard].tolist():
-                found[row] = read_sample(reader, report.index, row - int(table.starts[shard]))
+                sample = read_sample(reader, report.index, row - int(table.starts[shard]))
+                found[row] = replace(sample, name=sample.name or f"row {row}")
     return [found[row] for row in rows.tolist()]
 
 

@@ -200,15 +200,14 @@ def test_under_another_name_it_does_not_answer(app: Served) -> None:
 def test_ctrl_c_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
     pytest.importorskip("gradio", reason="needs the extra web")
     command = [sys.executable, "-m", "distill", "serve", "ageing", "--port", "0"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
-    )
-    assert process.stdout is not None
-    while not process.stdout.readline().startswith("open "):
-        assert process.poll() is None
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    places = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=places) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("open "):
+            assert process.poll() is None
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
     assert [path for path in tmp_path.iterdir() if path.name.startswith("distill-serve-")] == []
 
 
@@ -241,7 +240,7 @@ def test_a_photo_is_translated_in_the_browser(browser: Any, app: Served, astrona
     assert Image.open(download.value.path()).size == (512, 512)
     for kind, (data, says) in BAD.items():
         if kind not in ("empty", "text"):  # the browser itself refuses those
-            page.page.click("button[aria-label='Clear']:visible >> nth=0")
+            page.page.click("button[aria-label='Remove Image']:visible >> nth=0")
             give(page, data, f"{kind}.png")
             said(page, says)
             assert not page.page.is_visible("text=Before and after")

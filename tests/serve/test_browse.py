@@ -66,6 +66,7 @@ def test_a_page_shows_its_rows_in_order(table: DataTable) -> None:
         (1, 2),
         (2, 2),
     ]
+    assert [sample.title for sample in samples[:3]] == ["row 1", "row 4", "row 7"]
     assert page_sheet(chosen, 1).width > 100
     head, lines = page_numbers(chosen, 1)
     assert head[:2] == ["row", "crossover"]

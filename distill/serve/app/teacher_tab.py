@@ -14,6 +14,7 @@ from distill.serve.editors import direction_sliders, edit_of_sliders, strengths_
 from distill.serve.teacher import MOST_PSI, TeacherView, read_seeds
 
 PSI = 0.7
+MIXED = "A row for each content, a column for each style."
 BUTTONS = ["download", "fullscreen"]
 
 
@@ -84,9 +85,10 @@ def _mixes(view: TeacherView, tab: gr.Tab) -> None:
             psi = gr.Slider(0, MOST_PSI, PSI, step=0.05, label="ψ (truncation)")
             button = gr.Button("Mix", variant="primary")
         with gr.Column(scale=3, min_width=300):
-            note = gr.Markdown("", elem_classes="note")
+            note = gr.Markdown(MIXED, elem_classes="note")
             sheet = gr.Image(
-                label="Contents by styles",
+                label="Mixes",
+                show_label=False,
                 interactive=False,
                 format="png",
                 buttons=BUTTONS,
@@ -98,7 +100,7 @@ def _mixes(view: TeacherView, tab: gr.Tab) -> None:
 
     def show(*given: Any) -> list[Any]:
         try:
-            return ["", mix(*given)]
+            return [MIXED, mix(*given)]
         except DistillError as error:
             return [warning(error), None]
 
