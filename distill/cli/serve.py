@@ -17,7 +17,11 @@ from distill.cli import options
 )
 @click.option("--generator", type=options.TEXT, metavar="NAME|FILE", help="A teacher to draw and edit with.")
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Another address than this machine's own."
+    "--host",
+    type=options.TEXT,
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on.",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0: any free one."

@@ -95,7 +95,10 @@ class StudentEditor:
         """Raise DistillError for an edit that the student does not know, and a style that is missing."""
         if self.takes_style and style is None:
             raise DistillError(f"{self.name} takes two pictures: choose a style photo too")
-        student = self.student.edited(edit) if edit else self.student
+        try:
+            student = self.student.edited(edit) if edit else self.student
+        except DistillError as error:
+            raise DistillError(str(error).replace(str(self.student.path), self.name)) from error
         return Translator(student=student, size=self.size, style=style if self.takes_style else None)(faces)
 
 

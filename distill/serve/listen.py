@@ -9,6 +9,7 @@ import socket
 from dataclasses import dataclass
 
 from distill.errors import DistillError
+from distill.files import path_text
 
 LOOPBACK = "127.0.0.1"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,200}")  # of 16 letters and more nobody guesses it
@@ -53,8 +54,8 @@ def listen(host: str = LOOPBACK, port: int = 7860, token: str | None = None) -> 
         raise DistillError("--token: 16 to 200 letters, digits, - and _ are needed; left out, one is drawn")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    except (OSError, UnicodeError) as error:
-        raise DistillError(f"--host {host[:80]}: no address of that name") from error
+    except (OSError, ValueError) as error:  # a name of odd letters is a ValueError
+        raise DistillError(f"--host {path_text(host[:80])}: no address of that name") from error
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     opened = socket.socket(family, socket.SOCK_STREAM)

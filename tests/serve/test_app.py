@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -190,6 +191,16 @@ def test_a_token_is_asked_for_beyond_this_machine() -> None:
         assert "gradio" in page.text
         bearer = {"Authorization": f"Bearer {token}"}
         assert requests.get(f"{app.address}config", headers=bearer, timeout=60).status_code == 200
+
+
+def test_the_page_names_nothing_to_load_from_elsewhere(app: Served) -> None:
+    page = requests.get(app.address, timeout=60).text
+    assert re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=.(?:https?:)?//[^>]*", page) == []
+    style = requests.get(f"{app.address}theme.css", timeout=60).text
+    assert re.findall(r"(?:url\(|@import)[^;]*?//[^;]*", style) == []
+    config = requests.get(f"{app.address}config", timeout=60).json()
+    assert config["analytics_enabled"] is False
+    assert config["stylesheets"] == []
 
 
 def test_under_another_name_it_does_not_answer(app: Served) -> None:

@@ -111,6 +111,7 @@ def test_a_port_that_is_taken() -> None:
     [
         ("203.0.113.7", None, "not an address of this machine"),
         ("no such host", None, "no address of that name"),
+        ("\x1b[2J\0", None, r"--host \\x1b\[2J\\x00: no address of that name"),
         ("127.0.0.1", "short", "16 to 200 letters"),
         ("127.0.0.1", "with spaces and more text", "16 to 200 letters"),
     ],

@@ -76,7 +76,11 @@ def test_sliders_of_a_student_say_what_it_was_taught(tmp_path: Path, astronaut: 
     assert (plain != older).any()
     with pytest.raises(DistillError, match="age was taught from -30 to") as error:
         edit_upload(astronaut, editor, edit="age=99")
-    assert str(tmp_path) not in sentence(error.value)
+    assert sentence(error.value).startswith("Age=99: age was taught from -30 to")
+    (other,) = open_students(["ageing"])
+    with pytest.raises(DistillError) as error:
+        edit_upload(astronaut, other, edit="age=9")
+    assert sentence(error.value) == "Ageing: this student makes one change alone: leave out age=9."
 
 
 def test_all_faces_or_the_middle(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -81,10 +81,10 @@ class _DataTab:
             self._choose, self.name, [self.where, self.sort, self.page], api_visibility="private"
         ).then(self._show, inputs, shown, **quiet)
         for event in (self.button.click, self.where.submit, self.sort.input, self.order.input):
-            event(self._first, inputs, shown, **quiet)
+            event(self._at(lambda now: 1), inputs, shown, **quiet)
         self.page.submit(self._show, inputs, shown, **quiet)
-        self.back.click(self._before, inputs, shown, **quiet)
-        self.forth.click(self._after, inputs, shown, **quiet)
+        self.back.click(self._at(lambda now: now - 1), inputs, shown, **quiet)
+        self.forth.click(self._at(lambda now: now + 1), inputs, shown, **quiet)
         self.save.click(self._save, [self.name, self.where, self.new], self.saved, **QUIET)
         rows = gr.JSON(visible=False)
         gr.Button(visible=False).click(
@@ -96,14 +96,13 @@ class _DataTab:
         """Begin with another data set."""
         return ["", gr.update(choices=_sorts(self.offer.table(name)), value=STORED), 1]
 
-    def _first(self, *given: Any) -> list[Any]:
-        return self._show(*given[:-1], 1)
+    def _at(self, page: Callable[[int], int]) -> Callable[..., list[Any]]:
+        """Show another page than the present one."""
 
-    def _before(self, *given: Any) -> list[Any]:
-        return self._show(*given[:-1], max(1, int(given[-1] or 1) - 1))
+        def show(name: str, where: str, sort: str, descending: bool, now: Any) -> list[Any]:
+            return self._show(name, where, sort, descending, page(int(now or 1)))
 
-    def _after(self, *given: Any) -> list[Any]:
-        return self._show(*given[:-1], int(given[-1] or 1) + 1)
+        return show
 
     def _show(self, name: str, where: str, sort: str, descending: bool, page: Any) -> list[Any]:
         try:

@@ -81,4 +81,6 @@ def make_app(offer: Offer, listening: Listening, *, folder: Path, stop: threadin
         css=CSS,
         show_error=True,
     )
-    return guarded(app, token=listening.token, hosts=LOCAL_NAMES if listening.local else ())
+    return guarded(
+        app, token=listening.token, hosts=(*LOCAL_NAMES, listening.host) if listening.local else ()
+    )
