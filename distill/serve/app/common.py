@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ QUIET: dict[
     "api_visibility": "private",
     "trigger_mode": "always_last",
 }
+
+_WORKER = ThreadPoolExecutor(1, thread_name_prefix="work")
 
 
 def upload(label: str, **more: Any) -> gr.Image:
@@ -45,13 +49,24 @@ async def _stays(path: str | Path | None) -> str | None:
     return text
 
 
+def worked(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the work in one thread, the same for all: a detector of faces and its memory belong to a thread."""
+
+    @wraps(call)
+    def answer(*given: Any) -> Any:
+        return _WORKER.submit(copy_context().run, call, *given).result()
+
+    return answer
+
+
 def told(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Let what goes wrong reach a script as one sentence."""
+    """As `worked`, and what goes wrong reaches a script as one sentence."""
+    work = worked(call)
 
     @wraps(call)
     def answer(*given: Any) -> Any:
         try:
-            return call(*given)
+            return work(*given)
         except DistillError as error:
             raise gr.Error(sentence(error), print_exception=False) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from distill.errors import DistillError
-from distill.serve.app.common import QUEUE, QUIET, told, warning
+from distill.serve.app.common import QUEUE, QUIET, told, warning, worked
 from distill.serve.browse import (
     STORED,
     DataTable,
@@ -75,17 +75,18 @@ class _DataTab:
     def connect(self, tab: gr.Tab) -> None:
         inputs = [self.name, self.where, self.sort, self.order, self.page]
         shown = [self.note, self.lines, self.sheet, self.chart, self.numbers, self.page]
+        show = worked(self._show)
         quiet: dict[str, Any] = {**QUIET, "show_progress_on": self.sheet}
-        tab.select(self._show, inputs, shown, **quiet)
+        tab.select(show, inputs, shown, **quiet)
         self.name.change(
             self._choose, self.name, [self.where, self.sort, self.page], api_visibility="private"
-        ).then(self._show, inputs, shown, **quiet)
+        ).then(show, inputs, shown, **quiet)
         for event in (self.button.click, self.where.submit, self.sort.input, self.order.input):
             event(self._at(lambda now: 1), inputs, shown, **quiet)
-        self.page.submit(self._show, inputs, shown, **quiet)
+        self.page.submit(show, inputs, shown, **quiet)
         self.back.click(self._at(lambda now: now - 1), inputs, shown, **quiet)
         self.forth.click(self._at(lambda now: now + 1), inputs, shown, **quiet)
-        self.save.click(self._save, [self.name, self.where, self.new], self.saved, **QUIET)
+        self.save.click(worked(self._save), [self.name, self.where, self.new], self.saved, **QUIET)
         rows = gr.JSON(visible=False)
         gr.Button(visible=False).click(
             told(self._rows), inputs, rows, api_name="rows",
@@ -102,7 +103,7 @@ class _DataTab:
         def show(name: str, where: str, sort: str, descending: bool, now: Any) -> list[Any]:
             return self._show(name, where, sort, descending, page(int(now or 1)))
 
-        return show
+        return worked(show)
 
     def _show(self, name: str, where: str, sort: str, descending: bool, page: Any) -> list[Any]:
         try:

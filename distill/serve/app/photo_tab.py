@@ -14,7 +14,7 @@ from PIL import Image
 from distill.editing.pictures import side_by_side
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
-from distill.serve.app.common import QUEUE, QUIET, enlarged, plain, told, upload, warning
+from distill.serve.app.common import QUEUE, QUIET, enlarged, plain, told, upload, warning, worked
 from distill.serve.editors import FaceEditor, edit_of_sliders
 from distill.serve.photos import EditedUpload, edit_upload
 from distill.serve.request import Offer
@@ -63,19 +63,20 @@ class _PhotoTab:
     def connect(self) -> None:
         inputs = [self.photo, self.style, self.student, self.faces, *self.fields]
         shown = [self.note, self.result, self.compared, self.gallery, self.file]
+        show = worked(self._show)
         quiet: dict[str, Any] = {**QUIET, "show_progress_on": [self.note, self.compared]}
         self.student.change(
             self._choose, self.student, [self.about, self.style, *(group for group, _ in self.groups)],
             api_visibility="private", queue=False,
-        ).then(self._show, inputs, shown, **quiet)  # fmt: skip
-        self.button.click(self._press, inputs, shown, **quiet)
-        self.photo.upload(self._show, inputs, shown, **quiet)
-        self.style.upload(self._show, inputs, shown, **quiet)
-        self.faces.change(self._show, inputs, shown, **quiet)
+        ).then(show, inputs, shown, **quiet)  # fmt: skip
+        self.button.click(worked(self._press), inputs, shown, **quiet)
+        self.photo.upload(show, inputs, shown, **quiet)
+        self.style.upload(show, inputs, shown, **quiet)
+        self.faces.change(show, inputs, shown, **quiet)
         for field in self.fields:
             event = field.release if isinstance(field, gr.Slider) else field.change
-            event(self._show, inputs, shown, **quiet)
-        self.save.click(self._write, inputs, [self.note, self.file], **QUIET)
+            event(show, inputs, shown, **quiet)
+        self.save.click(worked(self._write), inputs, [self.note, self.file], **QUIET)
         self._offer_to_scripts()
 
     def _offer_to_scripts(self) -> None:

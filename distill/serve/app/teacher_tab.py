@@ -9,7 +9,7 @@ import gradio as gr
 from distill.editing.pictures import side_by_side
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
-from distill.serve.app.common import QUEUE, QUIET, enlarged, told, warning
+from distill.serve.app.common import QUEUE, QUIET, enlarged, told, warning, worked
 from distill.serve.editors import direction_sliders, edit_of_sliders, strengths_of
 from distill.serve.teacher import MOST_PSI, TeacherView, read_seeds
 
@@ -41,6 +41,7 @@ def _samples(view: TeacherView, tab: gr.Tab) -> None:
             )
             picture = gr.Image(label="As it is, and moved", interactive=False, format="png", buttons=BUTTONS)
 
+    @worked
     def draw(seed: float, psi: float, noise: Any, *values: float) -> list[Any]:
         try:
             pair = view.sample(int(seed or 0), psi, strengths_of(edit_of_sliders(directions, values)), noise)
@@ -98,6 +99,7 @@ def _mixes(view: TeacherView, tab: gr.Tab) -> None:
     def mix(contents: str, styles: str, psi: float, crossover: float) -> Pixels:
         return view.grid(read_seeds(contents), read_seeds(styles), psi, int(crossover))
 
+    @worked
     def show(*given: Any) -> list[Any]:
         try:
             return [MIXED, mix(*given)]
