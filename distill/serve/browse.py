@@ -62,7 +62,7 @@ class DataTable:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Selection:
+class ChosenRows:
     """Rows of a table in the order in which they are shown, and what was decided, line by line."""
 
     table: DataTable
@@ -121,7 +121,7 @@ def _numbers(reader: ShardReader) -> dict[str, Numbers]:
     return found
 
 
-def select(table: DataTable, where: str = "", *, sort: str = STORED, descending: bool = True) -> Selection:
+def select(table: DataTable, where: str = "", *, sort: str = STORED, descending: bool = True) -> ChosenRows:
     """Choose rows by an expression as `distill refilter --where` has it, "" for all, and sort them by a number.
 
     Rows without that number come last. Raises DistillError for an expression that is none, one that keeps no row, and
@@ -140,7 +140,7 @@ def select(table: DataTable, where: str = "", *, sort: str = STORED, descending:
     if sort != STORED:
         values = table.numbers[sort][rows]
         rows = rows[np.argsort(-values if descending else values, kind="stable")]
-    return Selection(table=table, rows=rows, lines=lines)
+    return ChosenRows(table=table, rows=rows, lines=lines)
 
 
 def _rows_of(table: DataTable, plan: Refilter) -> NDArray[np.int64]:
@@ -148,7 +148,7 @@ def _rows_of(table: DataTable, plan: Refilter) -> NDArray[np.int64]:
     return np.concatenate([starts[part.shard] + part.rows for parts in plan.shards for part in parts])
 
 
-def page_samples(selection: Selection, page: int) -> list[Sample]:
+def page_samples(selection: ChosenRows, page: int) -> list[Sample]:
     """Read the rows of a page, counted from 1; those without a name are called by their numbers.
 
     Raises DistillError for a page that there is not, ShardCorrupt.
@@ -168,7 +168,7 @@ def page_samples(selection: Selection, page: int) -> list[Sample]:
     return [found[row] for row in rows.tolist()]
 
 
-def page_sheet(selection: Selection, page: int) -> Image.Image:
+def page_sheet(selection: ChosenRows, page: int) -> Image.Image:
     """Draw a page as a contact sheet. Raises as `page_samples`."""
     samples = page_samples(selection, page)
     return draw_sheet(
@@ -176,7 +176,7 @@ def page_sheet(selection: Selection, page: int) -> Image.Image:
     )
 
 
-def page_numbers(selection: Selection, page: int) -> tuple[list[str], list[list[Any]]]:
+def page_numbers(selection: ChosenRows, page: int) -> tuple[list[str], list[list[Any]]]:
     """Return names and values of the numbers of a page's rows, for a table: its head, and a line a row."""
     table, size = selection.table, selection.table.page_rows
     rows = selection.rows[(page - 1) * size : page * size].tolist()
@@ -185,7 +185,7 @@ def page_numbers(selection: Selection, page: int) -> tuple[list[str], list[list[
     return ["row", *(name for name, _ in columns)], lines
 
 
-def histogram_of(selection: Selection, name: str) -> Histogram:
+def histogram_of(selection: ChosenRows, name: str) -> Histogram:
     """Count a number in the rows that a selection keeps, and in all others of the set. Raises DistillError."""
     values = selection.table.numbers.get(name)
     if values is None:

@@ -167,7 +167,7 @@ def test_two_hundred_bad_uploads_and_twenty_at_once(app: Served, astronaut: Path
         with ThreadPoolExecutor(20) as pool:
             assert list(pool.map(good, range(20))) == ["complete"] * 20
 
-    for number in range(40):
+    for number in range(120):  # until no more visits are remembered
         bad(number)
     twenty()
     before = app.memory
@@ -176,7 +176,7 @@ def test_two_hundred_bad_uploads_and_twenty_at_once(app: Served, astronaut: Path
     twenty()
     after = app.memory
     print(f"{before:.0f} MB before, {after:.0f} MB after")
-    assert after - before < 60
+    assert after - before < 25
 
 
 def test_a_token_is_asked_for_beyond_this_machine() -> None:

@@ -13,6 +13,7 @@ from distill.serve.app.teacher_tab import teacher_tab
 from distill.serve.request import Offer
 
 LOOK_EVERY, KEPT = 600, 3600  # seconds: how often old files are looked for, and how old they get
+VISITS = 100  # whose fields are remembered; gradio keeps 10,000, a tenth of a megabyte each
 WAITING = 64  # requests in the queue; more are told to come again
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif")
 MONO = ("ui-monospace", "DejaVu Sans Mono", "monospace")
@@ -42,6 +43,7 @@ def build_page(offer: Offer, folder: Path, stop: threading.Event) -> gr.Blocks:
         if offer.data:
             with gr.Tab("Data") as tab:
                 data_tab(offer, tab, stop)
+    page.state_session_capacity = VISITS
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     return page
 

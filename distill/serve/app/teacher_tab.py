@@ -14,6 +14,7 @@ from distill.serve.editors import direction_sliders, edit_of_sliders, strengths_
 from distill.serve.teacher import MOST_PSI, TeacherView, read_seeds
 
 PSI = 0.7
+CROSSOVER = "First layer that takes the style."
 MIXED = "A row for each content, a column for each style."
 BUTTONS = ["download", "fullscreen"]
 
@@ -76,13 +77,9 @@ def _mixes(view: TeacherView, tab: gr.Tab) -> None:
     layers = view.generator.num_ws
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            contents = gr.Textbox(
-                "0-3", label="Contents (seeds)", info="Such as 0, 3, 8-11. They give the shape."
-            )
-            styles = gr.Textbox("4-7", label="Styles (seeds)", info="They give the colours.")
-            crossover = gr.Slider(
-                0, layers, layers // 2, step=1, label="Crossover", info="First layer that takes the style."
-            )
+            contents = gr.Textbox("0-3", label="Contents (seeds)", info="Of the shape; such as 0, 3, 8-11.")
+            styles = gr.Textbox("4-7", label="Styles (seeds)", info="Of the colours.")
+            crossover = gr.Slider(0, layers, layers // 2, step=1, label="Crossover", info=CROSSOVER)
             psi = gr.Slider(0, MOST_PSI, PSI, step=0.05, label="ψ (truncation)")
             button = gr.Button("Mix", variant="primary")
         with gr.Column(scale=3, min_width=300):
@@ -114,11 +111,14 @@ def _mixes(view: TeacherView, tab: gr.Tab) -> None:
         field.submit(show, inputs, [note, sheet], **quiet)
     for slider in (crossover, psi):
         slider.release(show, inputs, [note, sheet], **quiet)
-    result = gr.Image(visible=False, format="png")
     gr.Button(visible=False).click(
-        told(mix), inputs, result, api_name="mix",
-        api_description="A grid of contents by styles, each a list of seeds.", **QUEUE,
-    )  # fmt: skip
+        told(mix),
+        inputs,
+        gr.Image(visible=False, format="png"),
+        api_name="mix",
+        api_description=MIXED,
+        **QUEUE,
+    )
 
 
 def _shown(pair: tuple[Pixels, Pixels]) -> Pixels:
