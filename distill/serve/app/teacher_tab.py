@@ -104,21 +104,11 @@ def _mixes(view: TeacherView, tab: gr.Tab) -> None:
             return [warning(error), None]
 
     inputs = [contents, styles, psi, crossover]
-    quiet: dict[str, Any] = {**QUIET, "show_progress_on": sheet}
-    tab.select(show, inputs, [note, sheet], **quiet)
-    button.click(show, inputs, [note, sheet], **quiet)
-    for field in (contents, styles):
-        field.submit(show, inputs, [note, sheet], **quiet)
-    for slider in (crossover, psi):
-        slider.release(show, inputs, [note, sheet], **quiet)
-    gr.Button(visible=False).click(
-        told(mix),
-        inputs,
-        gr.Image(visible=False, format="png"),
-        api_name="mix",
-        api_description=MIXED,
-        **QUEUE,
-    )
+    events = [tab.select, button.click, contents.submit, styles.submit, crossover.release, psi.release]
+    for event in events:
+        event(show, inputs, [note, sheet], show_progress_on=sheet, **QUIET)
+    result = gr.Image(visible=False, format="png")
+    gr.Button(visible=False).click(told(mix), inputs, result, api_name="mix", api_description=MIXED, **QUEUE)
 
 
 def _shown(pair: tuple[Pixels, Pixels]) -> Pixels:
