@@ -35,7 +35,7 @@ slow: $(VENV)/.installed-dev  ## The tests that take minutes
 slurm: $(VENV)/.installed-dev  ## The tests of the job scripts on a SLURM of their own: slurm-wlm, munge, root
 	$(BIN)/pytest tests/jobs -m slurm -rsP $(PYTEST_ARGS)
 
-browser: $(VENV)/.installed-dev  ## The tests of the exported page: chromium, distill weights fetch web-runtime
+browser: $(VENV)/.installed-dev  ## The tests in a browser: chromium, distill weights fetch web-runtime; of the app: gradio
 	$(BIN)/pytest -m browser -rs $(PYTEST_ARGS)
 
 check-weights: $(VENV)/.installed-dev  ## Reproduce published figures with published weights, where they are on disk; hours

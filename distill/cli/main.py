@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "edit": ("distill.cli.edit:edit", "Move photographs along a direction of a generator."),
     "region": ("distill.cli.region:region", "Move a part of one face onto another."),
     "export-student": ("distill.cli.export_student:export_student", "Write a student as ONNX."),
+    "serve": ("distill.cli.serve:serve", "Open an app in the browser to try all this."),
     "directions": ("distill.cli.directions:directions", "Find directions in w+ that change an attribute."),
     "blend": ("distill.cli.blend:blend", "Put coarse and fine layers of two generators together."),
     "regions": ("distill.cli.regions:regions", "Find hair, clothes and other parts of a generator's faces."),

@@ -220,6 +220,22 @@ def load_student(
     return replace(found, network=network, device=torch.device(device), precision=precise)
 
 
+def needed_edit(source: str | PathLike[str]) -> str | None:
+    """Return the first edit that a student knows which does nothing untold (StarGAN); None for all others.
+
+    Raises DistillError as `load_student`, and for such a student whose file names none.
+    """
+    path = student_file(path_by_name(source, "student"))
+    found = read_state(path)
+    kind, text = kind_of_file(found), found.metadata.get(KEY)
+    facts = StudentFacts() if text is None else _parse(text)
+    if kind.with_edit is None or kind.plain or facts.edit:
+        return None
+    if not facts.attributes:
+        raise DistillError(f"{path}: its file does not name what it can change: name a run of its training")
+    return facts.attributes[0].choices[0]
+
+
 def _opened(path: Path, norm_statistics: NormStatistics, edit: str | None) -> Student:
     """Read a file of any kind of network that students are, onto the CPU. Raises as `load_student`."""
     found = read_state(path)

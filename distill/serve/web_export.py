@@ -14,12 +14,13 @@ from typing import Any
 
 import distill
 from distill.editing.export import ExportedStudent, export_student
-from distill.editing.translator import MOST_SIZE, Translator, image_sides
+from distill.editing.translator import Translator
 from distill.errors import DistillError, os_error
 from distill.files import check_folder, made_folder, open_regular, read_regular
 from distill.networks.edits import EditCondition
 from distill.networks.student import Student
-from distill.weights.registry import WeightsEntry, entry_of, resolve_entry, weights_entries
+from distill.serve.students import ENDS, about_student, entry_of_student, face_side
+from distill.weights.registry import entry_of, resolve_entry
 
 PAGE = Path(__file__).parent / "web"
 FACTS, STUDENT = "student.json", "student.onnx"
@@ -34,7 +35,6 @@ LOADED = {  # what the page loads when it opens, beside its scripts
     "landmarks": "faces/landmarks.onnx",
     "student": STUDENT,
 }
-ENDS = {"gender": ("male", "female"), "age": ("younger", "older")}  # of the ranges of changes, for a person
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def export_page(student: Student, folder: Path, *, overwrite: bool = False) -> E
     and as `check_page_folder` and `export_student`.
     """
     check_page_folder(folder, overwrite=overwrite)
-    size = _size(student)
+    size = face_side(student)
     package = runtime_package()
     try:
         with made_folder(folder.parent), TemporaryDirectory(dir=folder.parent, prefix=".") as aside:
@@ -87,14 +87,13 @@ def export_page(student: Student, folder: Path, *, overwrite: bool = False) -> E
 
 def page_facts(student: Student, size: int, done: ExportedStudent, folder: Path) -> dict[str, Any]:
     """Return what the page knows of its student: texts, inputs in order, changes, and files with their bytes."""
-    entry = _entry_of(student)
+    entry = entry_of_student(student)
     title = entry.name if entry else student.change or "student"
-    about = entry.summary.partition(": ")[2] if entry else f"a student of {size} px"
     style_first = Translator(student=student, size=size).style_first
     style = [] if student.input_count == 1 else ["style"]
     return {
         "title": title,
-        "about": f"{about[:1].upper()}{about[1:]}.",
+        "about": about_student(student, size),
         "size": size,
         "inputs": [*style, "photo"] if style_first else ["photo", *style],
         "conditions": [_condition(condition) for condition in done.conditions],
@@ -113,29 +112,6 @@ def runtime_package() -> Path:
             f"a page needs onnxruntime-web, which is not on this machine: run distill weights fetch {RUNTIME} (33 MB)"
         )
     return resolve_entry(entry)
-
-
-def _size(student: Student) -> int:
-    """The side of the faces that it gets, px."""
-    height, width = image_sides(student, None)
-    height, width = student.architecture.sides or (height, width)
-    if width != height:
-        raise DistillError(
-            f"{student.path}: the student takes pictures of {width}×{height} px, and the page cuts out squares"
-        )
-    if height > MOST_SIZE:
-        raise DistillError(f"{student.path}: trained at {height} px, and faces have {MOST_SIZE} at most")
-    if student.input_count > 2:
-        raise DistillError(
-            f"{student.path}: the student takes {student.input_count} images; the page gives 1 or 2"
-        )
-    student.architecture.check_sides(height, width)
-    return height
-
-
-def _entry_of(student: Student) -> WeightsEntry | None:
-    """What the table says of a student that comes with the package."""
-    return next((entry for entry in weights_entries("student") if entry.path == student.path), None)
 
 
 def _condition(condition: EditCondition) -> dict[str, Any]:

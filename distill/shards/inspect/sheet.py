@@ -39,13 +39,18 @@ def shown(image: NDArray[np.uint8], side: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.LANCZOS)
 
 
-def draw_sheet(samples: Sequence[Sample], roles: Sequence[str], *, title: str = "") -> Image.Image:
-    """Draw all samples, in columns as wide as a page allows; several roles are named on top, samples below."""
+def draw_sheet(
+    samples: Sequence[Sample], roles: Sequence[str], *, title: str = "", widest: int = MAX_WIDTH
+) -> Image.Image:
+    """Draw all samples, in columns as wide as a page allows; several roles are named on top, samples below.
+
+    `widest`: of the whole sheet where more than one sample stands in a row, px.
+    """
     side = shown_side(max((max(s.images[roles[0]].shape[:2]) for s in samples), default=SMALL))
     lines_below = max((len(caption(sample)) for sample in samples), default=LEAST_LINES)
     block = (len(roles) * (side + GAP) - GAP, side + 4 + LINE * lines_below)
     gutter = GUTTER if len(roles) > 1 else 2 * GAP
-    columns = max(1, min(len(samples), (MAX_WIDTH - 2 * MARGIN + gutter) // (block[0] + gutter)))
+    columns = max(1, min(len(samples), (widest - 2 * MARGIN + gutter) // (block[0] + gutter)))
     lines = -(-len(samples) // columns)
     width = 2 * MARGIN + columns * (block[0] + gutter) - gutter
     named = roles if len(roles) > 1 else ()

@@ -14,7 +14,7 @@ def plan_lines(plan: Refilter) -> list[str]:
     """Return a decision for a person, and the space that it needs."""
     shards, needed, free = len(plan.shards), size_text(plan.bytes_needed), size_text(plan.bytes_free)
     return [
-        *_table(plan),
+        *table_lines(plan),
         "",
         f"{plan.out} would take {plural(shards, 'shard')}, about {needed}; {free} are free",
     ]
@@ -25,7 +25,7 @@ def result_lines(plan: Refilter, reports: Sequence[ShardReport]) -> list[str]:
     size = size_text(sum(report.bytes for report in reports))
     shards = plural(len(reports), "shard")
     return [
-        *_table(plan),
+        *table_lines(plan),
         "",
         f"{plan.out}: {plan.kept} rows in {shards}, {size} (digest {plan.digest})",
         f"look at them: {command_text('distill', 'inspect', plan.out)}",
@@ -60,8 +60,8 @@ def facts(plan: Refilter, reports: Sequence[ShardReport] | None = None) -> dict[
     }
 
 
-def _table(plan: Refilter) -> list[str]:
-    """The acceptance table: rows kept and dropped, what each term drops, the range of each number."""
+def table_lines(plan: Refilter) -> list[str]:
+    """Return the acceptance table: rows kept and dropped, what each term drops, the range of each number."""
     task, digest = plan.recipe.get("task", "unknown task"), plan.recipe["refiltered"][-1]["from"]
     shares = [("kept", plan.kept), ("dropped", plan.rows - plan.kept)]
     if len(plan.kept_by) > 1:
