@@ -172,6 +172,7 @@ def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
         names = [*recipe.edit.moves, *names]
     if recipe.edit.name == "region-swap":
         names.insert(0, recipe.edit.part)
+        names += ["shares"] if request.choices.shares else []
     if recipe.edit.second is not None:
         names.append(folder_word(second_name(request.task, request.choices), recipe.edit.second))
     return Path("data") / f"{recipe.task}-{'-'.join(names)}-seed{recipe.seed}"

@@ -116,7 +116,7 @@ def test_a_seed_is_the_first_content_of_its_data_set(tiny_teacher):
         ({"person": "9" * 5000}, (), "seeds are numbers of 0 to"),
         ({"projections": Path("none")}, (), "--from names photos, but person and reference are both seeds"),
         ({}, ("garment",), "--set garment: NAME=NUMBER is needed, such as garment=4"),
-        ({}, ("speed=3",), "unknown setting speed of the interpolation; there are rho"),
+        ({}, ("speed=3",), "unknown setting speed of how a part is moved; there are rho"),
         ({}, ("steps=0",), "steps: Input should be greater than or equal to 1"),
         ({}, ("garment=nan",), "garment: "),
         ({}, ("steps=2.5",), "steps: "),

@@ -31,7 +31,7 @@ class RegionFilter(Filter):
 
     reasons: ClassVar = {
         "region.unchanged": "take a smaller --min-inside-change",
-        "region.outside-changed": "take a larger --max-outside-change, or another --part",
+        "region.outside-changed": "take a larger --max-outside-change, or no --shares, which fit one pair best",
     }
 
     def judge(self, batch: Batch, recipe: Recipe) -> None:

@@ -43,7 +43,7 @@ def settings_for(part: str, **chosen: float) -> InterpolationSettings:
     unknown = sorted(chosen.keys() - InterpolationSettings.model_fields.keys())
     if unknown:
         known = ", ".join(InterpolationSettings.model_fields)
-        raise DistillError(f"unknown setting {shown(unknown[0])} of the interpolation; there are {known}")
+        raise DistillError(f"unknown setting {shown(unknown[0])} of how a part is moved; there are {known}")
     coarse = {"first_layer": 0} if part in COARSE_TOO else {}
     return validated(InterpolationSettings, {**coarse, **chosen})
 
