@@ -21,9 +21,8 @@ from torch import Tensor
 
 from distill.editing.own_latents import OwnPhotos, find_latents
 from distill.editing.pictures import grid_sheet
-from distill.editing.region_people import drawn_pictures
+from distill.editing.region_people import drawn_pictures, largest_landmarks
 from distill.faces.alignment import Floats, Pixels
-from distill.faces.detection import FaceDetector
 from distill.faces.find import find_photos
 from distill.faces.identity import SAME_PERSON, describe, descriptor_distances
 from distill.faces.photos import cut_largest_face, photo_detector
@@ -155,8 +154,8 @@ def measured(pictures: Pixels, persons: Pixels, references: Pixels, masks_NHW: T
 
 
 def described(image: Pixels) -> Floats | None:
-    face = max(FaceDetector()(image), key=lambda face: face.area, default=None)
-    return None if face is None else describe(image, face.landmarks)
+    landmarks = largest_landmarks(image)
+    return None if landmarks is None else describe(image, landmarks)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def find_people(two: TwoPeople, part: str, progress: OpenProgress) -> FoundPeopl
 def drawn_pictures(generator: Generator, ws: Tensor, names: Sequence[str]) -> RegionPictures:
     """Draw w+ [N, L, D] and find the largest face in each picture."""
     images = to_numpy(to_uint8(generator.synthesize(ws)))
-    return RegionPictures(images=images, faces=list(map(_landmarks, images)), ws=ws, names=names)
+    return RegionPictures(images=images, faces=list(map(largest_landmarks, images)), ws=ws, names=names)
 
 
 def sampled(generator: Generator, seed: int) -> Tensor:
@@ -137,7 +137,7 @@ def _latents(
     return found.generator, (person, reference), torch.stack([w for _, w in pairs])
 
 
-def _landmarks(image: Pixels) -> Floats | None:
+def largest_landmarks(image: Pixels) -> Floats | None:
     """The 68 landmarks of the largest face, None where there is none."""
     face = max(FaceDetector()(image), key=lambda face: face.area, default=None)
     return None if face is None else face.landmarks
