@@ -16,6 +16,7 @@ from torch import Tensor
 
 from distill.faces.detection import Face, FaceDetector, each
 from distill.generation.edit import Numbers
+from distill.generation.rings import LentPicture
 from distill.pixels import HostCopy, to_uint8
 from distill.timing import DeviceTimer
 
@@ -32,7 +33,7 @@ class Batch:
     picture -> w+ [N, L, D]. `params`: name -> [N], what was drawn for the edit, or selected. `reasons`: why each
     candidate was dropped, None while it is kept. `scores`: name -> float32 [N] or [N, K], NaN where a candidate was
     dropped before it was scored. `faces`: picture -> the faces in it. `regions`: the part that was moved, a mask
-    [N, H, W] in 0..1.
+    [N, H, W] in 0..1. `lent`: in rings, which picture is a neighbour's; its faces are looked for once.
     """
 
     ids: Sequence[int]
@@ -45,6 +46,7 @@ class Batch:
     scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     faces: dict[str, Faces] = field(default_factory=dict)
     regions: NDArray[np.float32] | None = None
+    lent: LentPicture | None = None
     wanted: list[int] = field(default_factory=list)  # accepted candidates that the shard has room for
     framed: dict[str, NDArray[np.uint8]] = field(default_factory=dict)  # role -> these, as they are stored
     _copies: dict[str, HostCopy] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Batch:
         latents: Mapping[str, Tensor] | None = None,
         params: Mapping[str, Numbers] | None = None,
         timer: DeviceTimer | None = None,
+        lent: LentPicture | None = None,
     ) -> Self:
         """Start a batch of kept candidates, and the copies of their images to the host."""
         images = {name: to_uint8(floats) for name, floats in drawn.items()}
@@ -68,6 +71,7 @@ class Batch:
             latents=latents or {},
             params=dict(params or {}),
             timer=timer,
+            lent=lent,
             reasons=[None] * len(ids),
             _copies={name: HostCopy(tensor) for name, tensor in images.items()},
         )
@@ -90,9 +94,10 @@ class Batch:
 
     def find_faces(self, pictures: Sequence[str], detector: FaceDetector, *, threads: int = 1) -> None:
         """Look for faces in these pictures of the candidates that are kept, where nobody has looked yet."""
-        for name in pictures:
+        sources = dict.fromkeys(self._source(name, i) for i in self.kept() for name in pictures)
+        for name, _ in sources:
             self.faces.setdefault(name, [None] * len(self.ids))
-        unseen = [(name, i) for i in self.kept() for name in pictures if self.faces[name][i] is None]
+        unseen = [(name, i) for name, i in sources if self.faces[name][i] is None]
 
         def look(place: int) -> None:
             name, i = unseen[place]
@@ -102,7 +107,11 @@ class Batch:
 
     def faces_in(self, picture: str, i: int) -> list[Face]:
         """The faces that were found, the most confident first; none where nobody has looked."""
-        return (self.faces[picture][i] if picture in self.faces else None) or []
+        name, i = self._source(picture, i)
+        return (self.faces[name][i] if name in self.faces else None) or []
+
+    def _source(self, picture: str, i: int) -> tuple[str, int]:
+        return self.lent.source(picture, i) if self.lent else (picture, i)
 
     def landmarks(self, role: str, i: int) -> NDArray[np.float64]:
         """The 68 landmarks [68, 2] of the most confident face."""

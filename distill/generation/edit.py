@@ -58,6 +58,14 @@ class Edit(Frozen):
         return 0
 
     @property
+    def ring(self) -> int | None:
+        """How many candidates share as many faces, each the first parent of one and the second of another.
+
+        None where every candidate has parents of its own.
+        """
+        return None
+
+    @property
     def moves(self) -> tuple[str, ...]:
         """The attributes whose directions it moves faces along: their files, in this order, are read for it."""
         return ()

@@ -18,6 +18,7 @@ from distill.errors import DistillError
 from distill.generation.along_several import AlongSeveral, check_is, check_moves
 from distill.generation.edit import Edit, Numbers
 from distill.generation.region_swap import RegionSwap
+from distill.generation.rings import AnyParents, FreshParents
 from distill.generation.second_generator import SecondGenerator
 from distill.pixels import to_device
 from distill.schema import Frozen, validated
@@ -40,6 +41,7 @@ class StyleMix(Edit):
 
     name: Literal["style-mix"] = "style-mix"
     crossover: str | Crossover = "half"  # see parse_crossover; numbers once a teacher is known
+    pairing: AnyParents = FreshParents()
 
     roles: ClassVar = ("content", "style", "mixed")
     parents: ClassVar = {"content": CONTENT, "style": 2}
@@ -48,6 +50,10 @@ class StyleMix(Edit):
     @property
     def together(self) -> tuple[str, ...]:
         return ("content", "mixed")
+
+    @property
+    def ring(self) -> int | None:
+        return self.pairing.length
 
     @property
     def shared_layers(self) -> int:
@@ -159,10 +165,15 @@ class Morph(Edit):
     """Draw the face between two: the mean of their w+ (Viazovetskyi et al. 2020)."""
 
     name: Literal["morph"] = "morph"
+    pairing: AnyParents = FreshParents()
 
     roles: ClassVar = ("first", "second", "morph")
     parents: ClassVar = {"first": 6, "second": 7}
     latents: ClassVar = ("first", "second")
+
+    @property
+    def ring(self) -> int | None:
+        return self.pairing.length
 
     def apply(self, parents_NPLD: Tensor, params: Mapping[str, Numbers]) -> dict[str, Tensor]:
         first, second = parents_NPLD.unbind(dim=1)

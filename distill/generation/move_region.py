@@ -43,11 +43,12 @@ class RegionMover:
     distance: FeatureDistance | None = None
     on_step: OnStep = lambda step: None
 
-    def __call__(self, batch: Batch, *, noise: Noise) -> None:
+    def __call__(self, batch: Batch, *, noise: Noise, at_once: int) -> None:
         """Add the result to a batch of persons and references, and the region of each pair as `batch.regions`.
 
-        Candidates of which one lacks the part are dropped: their result is the person. The faces are known where the
-        part is placed by landmarks. What a pair comes to depends on how many of the batch are kept, not on which.
+        `at_once` of the kept pairs are moved together. Candidates of which one lacks the part are dropped: their
+        result is the person. The faces are known where the part is placed by landmarks. What a pair comes to depends
+        on how many are moved together, not on which.
         """
         masks_NHW = [self._masks(batch, role) for role in (PERSON, REFERENCE)]
         for i in batch.kept():
@@ -56,10 +57,11 @@ class RegionMover:
             elif not all(has_part(masks[i : i + 1])[0] for masks in masks_NHW):
                 batch.drop(i, "part.missing")
         drawn_NCHW, kept = batch.drawn[PERSON].clone(), batch.kept()
-        if kept:
-            people = [batch.latents[role][kept] for role in (PERSON, REFERENCE)]
-            pairs = region_pairs(self.generator, *people, *(torch.from_numpy(m[kept]) for m in masks_NHW))
-            drawn_NCHW[kept] = pairs.draw(self.generator, self._shares(pairs), noise=noise)
+        for start in range(0, len(kept), at_once):
+            some = kept[start : start + at_once]
+            people = [batch.latents[role][some] for role in (PERSON, REFERENCE)]
+            pairs = region_pairs(self.generator, *people, *(torch.from_numpy(m[some]) for m in masks_NHW))
+            drawn_NCHW[some] = pairs.draw(self.generator, self._shares(pairs), noise=noise)
         batch.add(RESULT, drawn_NCHW)
         batch.regions = np.maximum(*masks_NHW)
 

@@ -16,6 +16,7 @@ from distill.generation.batch import Batch
 from distill.generation.embed import LatentSearch
 from distill.generation.move_region import RegionMover
 from distill.generation.recipe import Recipe
+from distill.generation.rings import lent_picture, ring_batch
 from distill.generation.selection import check_scorer
 from distill.generation.shard_builder import ShardBuilder
 from distill.generation.stages import (
@@ -64,10 +65,10 @@ def generate_shard(
     """Draw candidates of shard `index` until `rows` of them are accepted.
 
     Candidates come in canonical batches (ids 0 to B-1, B to 2B-1, ...), always whole, so that a candidate's pixels
-    do not depend on how many rows are wanted; B is `batch_size`. With two or more `threads`, the next batch is drawn
-    while one is judged, and `threads` faces are looked for at a time; the content is the same. `second`, `directions`
-    and `scorer` are those that the recipe names; where the edit asks for it, `search` finds latents of `second` and
-    `mover` moves a part of a face.
+    do not depend on how many rows are wanted; B is `batch_size`, or as many as whole rings take. With two or more
+    `threads`, the next batch is drawn while one is judged, and `threads` faces are looked for at a time; the content
+    is the same. `second`, `directions` and `scorer` are those that the recipe names; where the edit asks for it,
+    `search` finds latents of `second` and `mover` moves a part of a face.
     Raises `TooStrict` when `max_candidates` (default 20 a row) were tried and the shard is not full.
     """
     for item in recipe.filters:
@@ -83,29 +84,33 @@ def generate_shard(
         scorer=check_scorer(recipe.select, scorer) if recipe.select else None,
         detector=recipe.faces.detector() if recipe.faces else None,
         on_progress=on_progress,
+        batch_size=batch_size,
         threads=threads,
         clock=clock or StageClock(),
     )
-    fill_shard(run, batch_size, cap=max_candidates or CANDIDATES_PER_ROW * rows)
+    fill_shard(run, cap=max_candidates or CANDIDATES_PER_ROW * rows)
     return run.builder.content()  # which the worker writes
 
 
-def fill_shard(run: ShardRun, batch_size: int, *, cap: int) -> None:
+def fill_shard(run: ShardRun, *, cap: int) -> None:
     """Take batches of candidates through the stages until the shard is full; at most `cap` candidates."""
+    size = ring_batch(run.batch_size, run.edit.ring) if run.edit.ring else run.batch_size
     with BackgroundThread(beside=run.threads > 1, device=run.teacher.device) as background:
-        for ids in canonical_batches(batch_size):
+        for ids in canonical_batches(size):
             with DeviceTimer(run.teacher.device) as timer:
                 z_NPZ, params = sample(run, ids)
                 parents_NPLD = map_parents(run, z_NPZ)
                 ws_by_picture = run.edit.apply(parents_NPLD, params)
                 images_by_picture = synthesize(run, ws_by_picture)
             params |= embed(run, ids, ws_by_picture, images_by_picture)
-            batch = Batch.of(ids, images_by_picture, ws_by_picture, params, timer)
+            batch = Batch.of(
+                ids, images_by_picture, ws_by_picture, params, timer, lent=lent_picture(run.edit)
+            )
             move(run, batch)
             background.do((wait_until_drawn, select, keep_or_drop, align, collect), run, batch)
             # Go on before the verdicts only where another batch is needed whatever they are.
             while (ahead := background.waiting) and (
-                ahead > AHEAD or run.builder.may_end_within(ahead * batch_size, cap)
+                ahead > AHEAD or run.builder.may_end_within(ahead * size, cap)
             ):
                 background.wait()
             if run.builder.full:

@@ -16,6 +16,7 @@ from torch import Tensor
 from distill.errors import DistillError
 from distill.faces.regions.parts import PARTS
 from distill.generation.edit import Edit, Numbers
+from distill.generation.rings import AnyParents, FreshParents
 from distill.schema import Frozen
 from distill.stylegan2.interpolation.settings import InterpolationSettings
 
@@ -70,6 +71,7 @@ class RegionSwap(Edit):
     by_landmarks: bool = False
     regions_sha256: Sha256 = ""
     shares: AnyShares = SharesOfPair()
+    pairing: AnyParents = FreshParents()
 
     roles: ClassVar = ROLES
     parents: ClassVar = {PERSON: 11, REFERENCE: 12}
@@ -78,6 +80,10 @@ class RegionSwap(Edit):
         "part.no-face": "take a smaller --truncation-psi, or --regions that need no landmarks",
         "part.missing": "take another --part, a smaller --truncation-psi, or better --regions",
     }
+
+    @property
+    def ring(self) -> int | None:
+        return self.pairing.length
 
     @property
     def search(self) -> SharesOfPair | None:

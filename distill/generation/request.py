@@ -20,9 +20,10 @@ from distill.generation.cluster_settings import TlsFiles
 from distill.generation.conditions import ChosenConditions
 from distill.generation.measured import MeasuredChanges
 from distill.generation.one_attribute import with_attribute
-from distill.generation.pairing import second_name, with_second_generator
+from distill.generation.pairing import PAIRINGS, second_name, with_second_generator
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.generation.region_choices import with_region
+from distill.generation.rings import PAIRINGS as OF_TWO_FACES
 from distill.generation.select import AnySelection
 from distill.progress import command_text
 from distill.stylegan2.facts import Teacher, teacher_facts
@@ -35,7 +36,9 @@ OF_EDIT |= {"attributes": ("directions",), "min_change": ("directions",)}
 OF_EDIT |= dict.fromkeys(("part", "regions", "shares", "min_inside_change"), ("region-swap",))
 OF_EDIT |= {"steps": ("second-generator", "region-swap")}
 OF_SELECTION = {"min_confidence": "opposite", "years": "apart", "min_gap": "apart"}
-OF_SECOND = ("second_generator", "pairing", "space", "min_ssim")  # of a task with a second generator
+TWO_FACES = ("style-mix", "morph", "region-swap")
+OF_EDIT |= {"pairing": ("second-generator", *TWO_FACES)}
+OF_SECOND = ("second_generator", "space", "min_ssim")  # of a task with a second generator
 OF_ONE_FACE = ("max_identity_distance", "max_outside_change")  # first input and target show the same person
 
 
@@ -65,7 +68,7 @@ class TaskChoices:
     max_identity_distance: float | None = None
     max_outside_change: float | None = None
     second_generator: str | None = None  # NAME, FILE or URL
-    pairing: str | None = None  # shared or embed
+    pairing: str | None = None  # of two generators shared or embed; of two faces fresh or ring
     space: str | None = None  # of an embedding: w or w+
     steps: int | None = None  # of an embedding, at most, or of looking for the shares of a pair
     min_ssim: float | None = None
@@ -128,6 +131,8 @@ def recipe_of(request: GenerateRequest) -> tuple[Recipe, RecipeFiles]:
     if second := second_name(base, choices):
         files = replace(files, second=weights_of(second))
         base = with_second_generator(base, choices, first=request.generator, second=second)
+    elif choices.pairing is not None:
+        base = base.revised(pairing={"name": choices.pairing})
     if base.edit.name == "directions":
         base = base.revised(attributes=asked_attributes(choices, request.generator))
     names = {*type(base).model_fields, "crossover", "strength"}
@@ -173,6 +178,8 @@ def folder_of(request: GenerateRequest, recipe: Recipe) -> Path:
     if recipe.edit.name == "region-swap":
         names.insert(0, recipe.edit.part)
         names += ["shares"] if request.choices.shares else []
+    if recipe.edit.ring:
+        names.append("ring")
     if recipe.edit.second is not None:
         names.append(folder_word(second_name(request.task, request.choices), recipe.edit.second))
     return Path("data") / f"{recipe.task}-{'-'.join(names)}-seed{recipe.seed}"
@@ -193,6 +200,9 @@ def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
     idle += ("min_gap",) if choices.years is not None else ()
     idle += OF_SECOND if base.edit.name != "second-generator" else ()
     idle += OF_ONE_FACE if base.edit.name in ("morph", "second-generator") else ()
+    known = PAIRINGS if base.edit.name == "second-generator" else OF_TWO_FACES
+    if choices.pairing is not None and "pairing" not in idle and choices.pairing not in known:
+        raise DistillError(f"--pairing {choices.pairing}: the task {base.task} knows {' and '.join(known)}")
     for key in (item.name for item in fields(choices) if item.name in idle):
         if (value := getattr(choices, key)) is not None:
             flag = key.replace("_", "-")

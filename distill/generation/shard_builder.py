@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from distill.faces.alignment import ffhq_quad
 from distill.generation.batch import ACCEPTED, Batch
 from distill.generation.recipe import Recipe
+from distill.generation.rings import ring_numbers
 from distill.shards.codec import encode_images
 from distill.shards.layout import ShardContent
 
@@ -52,6 +53,8 @@ class ShardBuilder:
 
     def _add_columns(self, batch: Batch, rows: list[int]) -> None:
         self._columns["candidate"].append(np.asarray([batch.ids[i] for i in rows], dtype=np.int64))
+        if ring := self.recipe.edit.ring:
+            self._columns["ring"].append(ring_numbers(self.index, [batch.ids[i] for i in rows], ring))
         for name, values in batch.params.items():
             kind = np.int16 if values.dtype.kind == "i" else np.float32
             self._columns[f"params/{name}"].append(values[rows].astype(kind))

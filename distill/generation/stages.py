@@ -21,6 +21,7 @@ from distill.generation.embed import LatentSearch
 from distill.generation.move_region import RegionMover
 from distill.generation.recipe import Recipe
 from distill.generation.region_swap import PERSON, REFERENCE, RegionSwap
+from distill.generation.rings import of_neighbours
 from distill.generation.shard_builder import ShardBuilder
 from distill.pixels import to_device
 from distill.stylegan2.generator import Generator
@@ -52,27 +53,48 @@ class ShardRun:
     scorer: AttributeScorer | None
     detector: FaceDetector | None
     on_progress: OnProgress | None
+    batch_size: int  # candidates drawn at once
     threads: int
     clock: StageClock
 
 
 def sample(run: ShardRun, ids: Sequence[int]) -> tuple[Tensor, dict[str, Numbers]]:
-    """Draw z [N, P, Z] of the candidates' parents, and what else the edit needs, by name."""
+    """Draw z [N, P, Z] of the candidates' parents (P = 1 in rings), and what else the edit needs, by name."""
     seed, index, streams = run.recipe.seed, run.builder.index, list(run.edit.parents.values())
+    if run.edit.ring:  # the second parent is the first of another candidate
+        del streams[1]
     z_NPZ = torch.from_numpy(sample_z(seed, index, ids, streams, run.teacher.z_dim))
     return to_device(z_NPZ, run.teacher.device), run.edit.sample(seed, index, ids)
 
 
 def map_parents(run: ShardRun, z_NPZ: Tensor) -> Tensor:
-    """Map every parent's z to truncated w+ [N, P, L, D], one parent at a time."""
+    """Map every parent's z to truncated w+ [N, P, L, D], one at a time; in rings the second is a neighbour's."""
     psi, cutoff = run.recipe.truncation_psi, run.recipe.truncation_cutoff
     parents = z_NPZ.unbind(dim=1)
     mapped = [run.teacher.map(z_NZ, truncation_psi=psi, truncation_cutoff=cutoff) for z_NZ in parents]
+    if run.edit.ring:
+        mapped.append(of_neighbours(mapped[0], run.edit.ring))
     return torch.stack(mapped, dim=1)
 
 
 def synthesize(run: ShardRun, ws_by_picture: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Draw every picture, float [N, 3, H, W]; layers that several pictures share run once for all of them."""
+    """Draw every picture, float [N, 3, H, W]; in rings the second parent's is the neighbour's first."""
+    ring, size = run.edit.ring, run.batch_size
+    if ring is None:
+        return draw(run, ws_by_picture)
+    first, second = run.edit.parents
+    own = {name: ws_NLD for name, ws_NLD in ws_by_picture.items() if name != second}
+    parts = [
+        draw(run, {name: ws_NLD[start : start + size] for name, ws_NLD in own.items()})
+        for start in range(0, len(own[first]), size)
+    ]
+    images = {name: torch.cat([part[name] for part in parts]) for name in own}
+    images[second] = of_neighbours(images[first], ring)
+    return {name: images[name] for name in ws_by_picture}
+
+
+def draw(run: ShardRun, ws_by_picture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Draw pictures, float [N, 3, H, W]; layers that several of them share run once for all of them."""
     teacher, edit, noise = run.teacher, run.edit, run.recipe.noise
     images: dict[str, Tensor] = {}
     if edit.together:
@@ -122,7 +144,7 @@ def move(run: ShardRun, batch: Batch) -> None:
     with run.clock.stage("move"):
         if run.edit.find_faces and run.detector:
             batch.find_faces((PERSON, REFERENCE), run.detector, threads=run.threads)
-        run.mover(batch, noise=run.recipe.noise)
+        run.mover(batch, noise=run.recipe.noise, at_once=run.batch_size)
 
 
 def wait_until_drawn(run: ShardRun, batch: Batch) -> None:

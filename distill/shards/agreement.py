@@ -13,7 +13,7 @@ import numpy as np
 from distill.files import path_text
 from distill.schema import flat
 from distill.shards.read import ShardReader
-from distill.shards.summary import edit_of, roles_of, strengths_of
+from distill.shards.summary import edit_of, ring_of, roles_of, strengths_of
 
 SHOWN = 80  # characters of a value
 LONGEST_KEY = 80
@@ -60,6 +60,8 @@ def range_problems(reader: ShardReader) -> Iterator[str]:
             values = reader.column(name).astype(np.int64)
             if low > values.min() or values.max() > high:
                 yield f"{name} goes from {values.min()} to {values.max()}, the recipe says {low} to {high}"
+    if ring_of(reader.recipe) and "ring" not in reader.columns():
+        yield "it has no column 'ring', which keeps the rows of a ring together"
     if "refiltered" not in reader.recipe and (np.diff(reader.tried("candidate").astype(np.int64)) <= 0).any():
         yield "the numbers of its candidates do not rise"
 

@@ -37,7 +37,7 @@ class OpenShard:
         """All that is small: name -> [rows] or [rows, K]; texts as str."""
         there = self.reader.columns()
         wanted = [name for name in there if name.startswith(("labels/", "params/", "scores/"))]
-        plain = [name for name in ("candidate", "name", "weight") if name in there]
+        plain = [name for name in ("candidate", "ring", "name", "weight") if name in there]
         return {name: self._values(name) for name in [*plain, *sorted(wanted)]}
 
     def _values(self, name: str) -> NDArray[Any]:

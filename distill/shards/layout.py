@@ -104,6 +104,9 @@ _NUMBERS = ("|u1", "<i2", "<i4", "<i8", "<f4", "<f8")
 # A name without "/" is the data set itself; any other key is a group of data sets of that kind.
 KINDS: dict[str, Kind] = {
     "candidate": Kind(("<i8",), ((),)),
+    "ring": Kind(
+        ("<i8",), ((),)
+    ),  # rows of one number share faces: training keeps them on one side of its split
     "name": Kind((TEXT,), ((),)),  # of the picture that a row was made of
     "weight": Kind(("<f4",), ((),)),  # how often a row is drawn in training, relative to the others; above 0
     "labels/": Kind(("<i2", "<f4", TEXT), ((),)),  # NaN or "": not known

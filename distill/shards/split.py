@@ -1,7 +1,7 @@
 """Split a data set into a part to train on and a part held out, so that no face is on both sides.
 
-N rows. A row's side hangs on the latent of its source alone: rows made from one face stay together, and a data set
-that grows moves no row to the other side.
+N rows. A row's side hangs on the latent of its source alone, or on its ring where faces are shared around one: rows
+made from one face stay together, and a data set that grows moves no row to the other side.
 """
 
 from __future__ import annotations
@@ -52,9 +52,11 @@ def _places(dataset: TripletDataset, source: str, seed: int) -> Iterator[float]:
 
 
 def _identities(reader: ShardReader, source: str) -> Iterator[bytes]:
-    """Yield bytes that are equal where the source is the same face."""
+    """Yield bytes that are equal where the source is the same face, or one of a ring that shares its faces."""
     name = f"latents/{source}"
-    if name in reader.columns():
+    if "ring" in reader.columns():
+        yield from (b"ring" + ring.tobytes() for ring in reader.column("ring"))
+    elif name in reader.columns():
         yield from (np.ascontiguousarray(latent).tobytes() for latent in reader.column(name))
     else:
         yield from (reader.image(source, row).tobytes() for row in range(reader.rows))

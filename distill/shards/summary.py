@@ -115,6 +115,18 @@ def strengths_of(recipe: Mapping[str, Any]) -> list[float]:
 
 def edit_text(recipe: Mapping[str, Any]) -> str | None:
     """Name an edit in a few words; None where the recipe has none."""
+    text, ring = _edit_alone(recipe), ring_of(recipe)
+    return f"{text}; {ring} triplets share {ring} faces" if text and ring else text
+
+
+def ring_of(recipe: Mapping[str, Any]) -> int | None:
+    """Return how many candidates share as many faces; None where each has its own."""
+    pairing = edit_of(recipe).get("pairing")
+    length = pairing.get("length") if isinstance(pairing, Mapping) else None
+    return length if isinstance(length, int) else None
+
+
+def _edit_alone(recipe: Mapping[str, Any]) -> str | None:
     edit = edit_of(recipe)
     if "crossover" in edit:
         return crossover_text(edit["crossover"])
@@ -125,7 +137,9 @@ def edit_text(recipe: Mapping[str, Any]) -> str | None:
     if "directions" in edit:
         return several_text(edit)
     if "direction" not in edit:
-        rest = ", ".join(f"{key} = {value_text(value)}" for key, value in _ordered(edit) if key != "name")
+        rest = ", ".join(
+            f"{key} = {value_text(value)}" for key, value in _ordered(edit) if key not in ("name", "pairing")
+        )
         return ": ".join(text for text in (str(edit.get("name", "")), rest) if text) or None
     strengths = ", ".join(f"{strength:+g}" for strength in strengths_of(recipe))
     return f"{value_text(edit.get('attribute'))}: {strengths} along {value_text(edit['direction'])}"

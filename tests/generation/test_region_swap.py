@@ -173,7 +173,7 @@ def test_a_part_of_the_landmarks_needs_a_face_in_both(
     batch = Batch.of(range(2), {role: tiny_teacher.synthesize(w) for role, w in ws.items()}, ws)
     batch.find_faces(("person", "reference"), no_face)
     mover = open_mover(tiny_teacher, recipe.edit, mask, "")
-    RegionMover(generator=tiny_teacher, edit=edit, source=mover.source)(batch, noise="const")
+    RegionMover(generator=tiny_teacher, edit=edit, source=mover.source)(batch, noise="const", at_once=2)
     assert batch.reasons == ["part.no-face"] * 2
     np.testing.assert_array_equal(batch.host("result"), batch.host("person"))
 
