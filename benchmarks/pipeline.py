@@ -1,6 +1,7 @@
-"""Accepted triplets a second of `distill generate` from end to end, by number of workers, and where the time went.
+"""Accepted triplets a second of `distill generate` from end to end, by pairing and workers, and where the time went.
 
     python benchmarks/pipeline.py --n 1024
+    python benchmarks/pipeline.py --n 1024 --pairings fresh ring
     python benchmarks/pipeline.py --network 512 --n 64 --codec jpeg --align none
     python benchmarks/pipeline.py --network 1024 --n 25000 --codec jpeg --align none --rounds 1      # on a GPU
 
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +45,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         source = teacher(options.network, folder)
-        runs: dict[int, list[dict[str, Any]]] = {workers: [] for workers in options.workers}
+        cases = list(product(options.pairings, options.workers))
+        runs: dict[tuple[str, int], list[dict[str, Any]]] = {case: [] for case in cases}
         for turn in range(options.rounds):
-            for workers in options.workers:
-                runs[workers].append(generate(source, workers, folder / f"{turn}-{workers}", options, extra))
-    rows = [summary(workers, runs[workers], runs[options.workers[0]]) for workers in options.workers]
+            for case in cases:
+                out = folder / f"{turn}-{case[0]}-{case[1]}"
+                runs[case].append(generate(source, *case, out, options, extra))
+    rows = [summary(case, runs) for case in cases]
     stages = list(rows[0]["shares"])
     print_table(
-        ("workers", "triplets/s", "times the first", "efficiency", *stages),
+        ("pairing", "workers", "triplets/s", "times the first", "times one worker", *stages),
         [
             [
+                row["pairing"],
                 str(row["workers"]),
                 f"{row['triplets_per_s']:.2f}",
                 f"{row['speedup']:.2f}x",
-                f"{row['efficiency']:.0%}",
+                f"{row['scaling']:.2f}x",
                 *(f"{row['shares'][stage]:.0%}" for stage in stages),
             ]
             for row in rows
@@ -73,6 +78,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--network", default="portraits", help="portraits, 256, 512, 1024, or a file")
     parser.add_argument("--n", type=int, default=1024)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--pairings", nargs="+", choices=["fresh", "ring"], default=["fresh"])
     parser.add_argument("--workers", type=int, nargs="+", help="default: one, and one for each GPU or core")
     parser.add_argument(
         "--shard-size", type=int, help="default: four shards a worker of one batch to 256 rows"
@@ -104,7 +110,7 @@ def teacher(network: str, folder: Path) -> str:
 
 
 def generate(
-    source: str, workers: int, out: Path, options: argparse.Namespace, extra: list[str]
+    source: str, pairing: str, workers: int, out: Path, options: argparse.Namespace, extra: list[str]
 ) -> dict[str, Any]:
     """Run the command; return its report, and `peak_mib` of its processes. On CPUs it gets a core for each worker.
 
@@ -112,7 +118,7 @@ def generate(
     """
     command = [sys.executable, "-m", "distill", "generate", "--task", "style-mix", "--n", str(options.n)]
     command += ["--generator", source, "--workers", str(workers), "--shard-size", str(options.shard_size)]
-    command += ["--out", str(out), "--device", options.device, "--json", *extra]
+    command += ["--pairing", pairing, "--out", str(out), "--device", options.device, "--json", *extra]
     cores = sorted(os.sched_getaffinity(0))[: workers if options.device == "cpu" else None]
     run = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cores)
@@ -139,22 +145,28 @@ def note_memory(pid: int, peaks: dict[int, float]) -> None:
                 peaks[process.pid] = max(peaks.get(process.pid, 0.0), process.memory_info().rss / 2**20)
 
 
-def summary(workers: int, reports: list[dict[str, Any]], first: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the rounds; the speed-up is the median of the ratios within a round."""
-    rates = [report["rows_per_second"] for report in reports]
-    before = [report["rows_per_second"] for report in first]
-    speedup = statistics.median(a / b for a, b in zip(rates, before, strict=True))
+def summary(case: tuple[str, int], runs: dict[tuple[str, int], list[dict[str, Any]]]) -> dict[str, Any]:
+    """Medians over the rounds; ratios to the first case, and to the first number of workers, are of one round each."""
+
+    def rates(of: tuple[str, int]) -> list[float]:
+        return [report["rows_per_second"] for report in runs[of]]
+
+    def times(other: tuple[str, int]) -> float:
+        return statistics.median(a / b for a, b in zip(rates(case), rates(other), strict=True))
+
+    (pairing, workers), first, reports = case, next(iter(runs)), runs[case]
     seconds = {
         name: statistics.median(report["seconds"][name] for report in reports)
         for name in reports[0]["seconds"]
     }
     total = sum(seconds.values())
     return {
+        "pairing": pairing,
         "workers": workers,
-        "triplets_per_s": statistics.median(rates),
-        "rates": rates,
-        "speedup": speedup,
-        "efficiency": speedup / workers,
+        "triplets_per_s": statistics.median(rates(case)),
+        "rates": rates(case),
+        "speedup": times(first),
+        "scaling": times((pairing, first[1])),
         "shares": {name: value / total for name, value in seconds.items()},
     }
 

@@ -30,7 +30,7 @@ def main() -> int:
         for workers in options.workers:
             for n in options.sizes:
                 asked = argparse.Namespace(n=n, shard_size=options.shard_size, device=options.device)
-                report = generate(source, workers, folder / f"{workers}-{n}", asked, extra)
+                report = generate(source, "fresh", workers, folder / f"{workers}-{n}", asked, extra)
                 rows.append(
                     {
                         "n": n,
