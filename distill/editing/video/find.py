@@ -13,23 +13,9 @@ from distill.faces.photo_results import SkippedPhoto
 from distill.files import open_regular
 
 # The first bytes of some containers tell little, those of a damaged file nothing.
-SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".ogv",
-        ".3gp",
-        ".flv",
-    ]
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".wmv"),
+    *(".mpg", ".mpeg", ".mts", ".m2ts", ".ogv", ".flv"),
 )
 INSTALL = "pip install 'distill[video]'"
 

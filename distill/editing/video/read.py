@@ -81,7 +81,9 @@ class VideoReader:
         with ExitStack() as stack:
             try:
                 file = stack.enter_context(open_regular(self.path))
-                self.container = stack.enter_context(av.open(file, "r", options=dict(INSIDE)))
+                # Old files have titles that are no UTF-8.
+                opened = av.open(file, "r", options=dict(INSIDE), metadata_errors="replace")
+                self.container = stack.enter_context(opened)
             except av.FFmpegError as error:
                 raise PhotoError(self.path, "not a video", error.strerror or str(error)) from error
             except OSError as error:
@@ -95,7 +97,8 @@ class VideoReader:
 
     @property
     def sound(self) -> list[AudioStream]:
-        return list(self.container.streams.audio)
+        """The streams of sound, without those of a codec that is not known."""
+        return [stream for stream in self.container.streams.audio if _is_known(stream)]
 
     def facts(self) -> VideoFacts:
         """Decode the first frame, which `frames` then leaves out, and tell what it and the file say."""
@@ -153,6 +156,8 @@ class VideoReader:
         """The first video stream that is no picture of a cover."""
         for stream in self.container.streams.video:
             if not stream.disposition & Disposition.attached_pic:
+                if not _is_known(stream):
+                    raise PhotoError(self.path, "damaged", "how its pictures are stored cannot be told")
                 return stream
         raise PhotoError(
             self.path, "not a video", "it has sound alone" if self.sound else "nothing to see in it"
@@ -184,3 +189,9 @@ class VideoReader:
                 self.damaged += 1
                 continue
             yield from frames
+
+
+def _is_known(stream: AudioStream | VideoStream) -> bool:
+    """Tell whether there is a decoder, against what the types of PyAV say."""
+    context: object = stream.codec_context
+    return context is not None

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import av
+
 from distill.editing.translate import MOST_WAITING, TranslateRequest
 from distill.editing.translator import Translator
 from distill.editing.video.follow import follow_faces
@@ -18,7 +20,7 @@ from distill.editing.video.results import TranslatedVideo, VideoResults
 from distill.editing.video.smooth import QuadsByFrame, chosen_tracks, crops_of
 from distill.editing.video.write import CONTAINERS, VideoWriter, container_suffix
 from distill.errors import DistillError
-from distill.faces.alignment import Pixels, warp_quad
+from distill.faces.alignment import Floats, Pixels, warp_quad
 from distill.faces.decode import PhotoError
 from distill.faces.find import check_outputs
 from distill.faces.outputs import OutputFolder
@@ -84,24 +86,19 @@ def _translated(
         damaged = reader.damaged
     count = len(found.times)
     tracks = chosen_tracks(found, all_faces=request.all_faces, face_index=request.face_index)
-    crops = crops_of(found, tracks)
-    least = round(looks(*(round(side * scale) for side in (facts.height, facts.width)))[0].smallest / scale)
+    crops = {
+        index: [_enlarged(quad, scale) for quad in quads] for index, quads in crops_of(found, tracks).items()
+    }
+    least = _smallest(facts, scale)
     if not crops:
         raise PhotoError(
             video, "no face", f"in none of {plural(count, 'frame')} a frontal face of {least} px or more"
         )
     name = stem + container_suffix(video)
-    with (
-        _shown(count, video, "translating", quiet) as progress,
-        VideoReader(video) as reader,
-        outputs.writing(name) as file,
-        VideoWriter(file, Path(name).suffix, facts, reader.sound) as writer,
-    ):
-        frames = _counted(reader.frames(facts, heard=writer.hear), progress)
-        for pixels, pts in _pasted(frames, _scaled(crops, scale), translate):
-            writer.write(pixels, pts)
-        if writer.frames != count:
-            raise PhotoError(video, "changed", f"{count} frames at first, {writer.frames} now")
+    with _shown(count, video, "translating", quiet) as progress:
+        writer = _written(video, name, facts, crops, translate, outputs, progress)
+    if writer.frames != count:
+        raise PhotoError(video, "changed", f"{count} frames at first, {writer.frames} now")
     return TranslatedVideo(
         photo=video,
         output=outputs.folder / name,
@@ -110,8 +107,43 @@ def _translated(
         people=len(tracks),
         searched=least,
         seconds=time.monotonic() - started,
-        notes=(*_notes(facts, count, damaged), *_sound_notes(writer)),
+        notes=(*_notes(facts, count, damaged), *writer.notes()),
     )
+
+
+def _written(
+    video: Path,
+    name: str,
+    facts: VideoFacts,
+    crops: QuadsByFrame,
+    translate: Translator,
+    outputs: OutputFolder,
+    progress: Progress,
+) -> VideoWriter:
+    """Read a video again and write it with its faces translated; return what wrote it. Raises PhotoError."""
+    try:
+        with (
+            VideoReader(video) as reader,
+            outputs.writing(name) as file,
+            VideoWriter(file, Path(name).suffix, facts, reader.sound) as writer,
+        ):
+            frames = _counted(reader.frames(facts, heard=writer.hear), progress)
+            for pixels, pts in _pasted(frames, crops, translate):
+                writer.write(pixels, pts)
+    except av.FFmpegError as error:
+        raise PhotoError(video, "cannot be encoded", str(error)) from error
+    return writer
+
+
+def _smallest(facts: VideoFacts, scale: float) -> int:
+    """The side of the smallest face that a search of a whole frame sees, px."""
+    height, width = (round(side * scale) for side in (facts.height, facts.width))
+    return round(looks(height, width)[0].smallest / scale)
+
+
+def _enlarged(quad: Floats, scale: float) -> Floats:
+    """Bring a quad from the reduced frame that was searched to the frame itself."""
+    return (quad + 0.5) / scale - 0.5
 
 
 def _shown(frames: int, video: Path, doing: str, quiet: bool) -> Progress:
@@ -124,11 +156,6 @@ def _counted(frames: Iterable[Frame], progress: Progress) -> Iterator[Frame]:
     for frame in frames:
         yield frame
         progress.advance()
-
-
-def _scaled(crops: QuadsByFrame, scale: float) -> QuadsByFrame:
-    """Bring quads from the reduced frames that were searched to the frames themselves."""
-    return {index: [(quad + 0.5) / scale - 0.5 for quad in quads] for index, quads in crops.items()}
 
 
 def _pasted(
@@ -165,16 +192,10 @@ def _notes(facts: VideoFacts, frames: int, damaged: int) -> Iterator[str]:
     """What a person may not expect of the pictures."""
     if damaged:
         yield f"damaged: {plural(frames, 'frame')} could be read, {plural(damaged, 'packet')} could not"
-    elif frames < facts.announced:
+    elif frames + 1 < facts.announced:  # AVI counts one too many
         yield f"{plural(frames, 'frame')} could be read, {facts.announced} were announced"
     if facts.bits > 8:
         hdr = HDR.get(facts.transfer)
         yield f"8 bits a channel, of {facts.bits}" + (f"; its HDR ({hdr}) is left as it is" if hdr else "")
     if not facts.square:
         yield f"{facts.width}×{facts.height} square pixels: its own were not square"
-
-
-def _sound_notes(writer: VideoWriter) -> Iterator[str]:
-    for before, after in writer.sounds:
-        if before != after:
-            yield f"sound encoded anew, {before} to {after}: the container does not take it as it is"

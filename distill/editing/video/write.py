@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -30,7 +31,8 @@ def container_suffix(video: Path) -> str:
 class VideoWriter:
     """Writes frames and sound into an open file, as a context manager; complete only where it ends well.
 
-    `sounds` says what became of the sound streams: ("aac", "aac") was copied, ("vorbis", "aac") encoded anew.
+    `frames` were written. `sounds` says what became of each stream of sound: ("aac", "aac") was copied, ("vorbis",
+    "aac") encoded anew.
     """
 
     def __init__(self, file: BinaryIO, suffix: str, facts: VideoFacts, sound: list[AudioStream]) -> None:
@@ -51,6 +53,7 @@ class VideoWriter:
         context.colorspace, context.color_range = facts.matrix, ColorRange.MPEG
         context.color_primaries, context.color_trc = facts.primaries, facts.transfer
         self._sound = {stream.index: self._sound_stream(stream) for stream in sound}
+        self._heard: dict[int, int] = {}  # by a source's stream, the time of its last packet
         self.sounds = [(stream.name, self._sound[stream.index][0].name) for stream in sound]
 
     def write(self, pixels: Pixels, pts: int) -> None:
@@ -71,16 +74,25 @@ class VideoWriter:
 
     def hear(self, packet: Packet[AudioStream]) -> None:
         """Write a packet of sound: as it is, or encoded anew."""
-        stream, copied = self._sound[packet.stream.index]
+        index = packet.stream.index
+        stream, copied = self._sound[index]
         if copied:
-            if packet.dts is None:
-                return
+            if packet.dts is None or packet.dts <= self._heard.get(index, packet.dts - 1):
+                return  # damaged: a container takes packets at rising times alone
+            self._heard[index] = packet.dts
+            packet.pts = max(packet.dts, packet.dts if packet.pts is None else packet.pts)
             packet.stream = stream
             self.output.mux(packet)
             return
         with suppress(av.FFmpegError):  # damaged: a moment without sound
             for frame in packet.decode():
                 self.output.mux(stream.encode(frame))
+
+    def notes(self) -> Iterator[str]:
+        """What a person may not expect of the sound."""
+        for before, after in self.sounds:
+            if before != after:
+                yield f"sound encoded anew, {before} to {after}: the container does not take it as it is"
 
     def __enter__(self) -> Self:
         return self
