@@ -108,13 +108,13 @@ def main() -> None:
 
 def report(found: FollowedFaces, pictures: list[Pixels], maps: list[Floats], translate: Translator) -> None:
     as_found = crops_of(found, found.tracks, sigma=0)
-    place = np.mean([to_photo(as_found[number][0], map) for number, map in enumerate(maps)], axis=0)
+    place = np.mean([to_photo(as_found[number][0].quad, map) for number, map in enumerate(maps)], axis=0)
     true = np.array([to_frame(place, map) for map in maps])
     print(f"{len(found.tracks)} track, crop {np.hypot(*(true[0, 3] - true[0, 0])):.0f} px wide")
     print(f"input: flicker {flicker(pictures, maps, place):.2f} of 255")
     for sigma in (0.0, SIGMA):
         quads = np.array(
-            [quads[0] for _, quads in sorted(crops_of(found, found.tracks, sigma=sigma).items())]
+            [one.quad for _, (one,) in sorted(crops_of(found, found.tracks, sigma=sigma).items())]
         )
         error = quads - true
         faces = translate(

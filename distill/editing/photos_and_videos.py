@@ -13,9 +13,9 @@ from typing import Any
 from distill.editing.translate import TranslatedFace, TranslateRequest, translate_photos, translation_json
 from distill.editing.translator import Translator
 from distill.editing.video.find import split_videos
-from distill.editing.video.results import VideoResults
+from distill.editing.video.results import TranslatedVideo, VideoResults
 from distill.faces.find import FoundPhotos, find_photos
-from distill.faces.photo_results import PhotoResults, no_face
+from distill.faces.photo_results import PhotoResults, SkippedPhoto, no_face
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +33,14 @@ class Translations:
     photos: PhotoResults[TranslatedFace]
     videos: VideoResults
 
+    @property
+    def done(self) -> list[TranslatedFace | TranslatedVideo]:
+        return [*self.photos.done, *self.videos.done]
+
+    @property
+    def skipped(self) -> list[SkippedPhoto]:
+        return [*self.photos.skipped, *self.videos.skipped]
+
     def to_json(self, request: TranslateRequest, translate: Translator) -> dict[str, Any]:
         """Return what translated and what came of it, as plain values."""
         facts = translation_json(request, translate, self.photos)
@@ -44,12 +52,12 @@ class Translations:
 
     def check(self) -> None:
         """Raise NothingWorked where neither a photo nor a video gave a face."""
-        if self.photos.done or self.videos.done:
+        if self.done:
             return
         if not self.videos.results:
             self.photos.check()
         files = self.photos.photos + len(self.videos.results)
-        raise no_face(files, [*self.photos.skipped, *self.videos.skipped], of="file")
+        raise no_face(files, self.skipped, of="file")
 
 
 def split_files(request: TranslateRequest) -> PhotosAndVideos:

@@ -18,6 +18,7 @@ from distill.editing.video.follow import follow_faces
 from distill.editing.video.read import Frame, VideoReader
 from distill.editing.video.results import TranslatedVideo
 from distill.editing.video.smooth import bridged, chosen_tracks, crops_of, smooth
+from distill.faces.paste import FaceEdit, paste_back
 from distill.networks.pix2pixhd import Architecture
 from distill.networks.student import Student, StudentFacts
 
@@ -161,6 +162,23 @@ def test_a_face_that_comes_between_two_searches_is_followed_back(ready):
     assert [track.first for track in found.tracks] == [6]
 
 
+def test_an_edit_fades_where_a_face_turns_up_within_a_shot_and_not_at_a_cut():
+    face = frame_with(astronaut(), 30, -10)
+    found = followed([blurred(face)] * 4 + [face] * 20)
+    assert found.shots == [0]
+    opacity = [one.opacity for (one,) in crops_of(found, found.tracks).values()]
+    assert opacity[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
+    assert opacity[-1] == 1
+    whole = paste_back(
+        face, [FaceEdit(quad=found.tracks[0].seen[10].quad, pixels=np.zeros((64, 64, 3), np.uint8))]
+    )
+    half = paste_back(
+        face,
+        [FaceEdit(quad=found.tracks[0].seen[10].quad, pixels=np.zeros((64, 64, 3), np.uint8), opacity=0.5)],
+    )
+    assert np.abs((face.astype(int) + whole) / 2 - half).max() <= 1
+
+
 def test_a_cut_begins_new_tracks_and_nothing_is_smoothed_across_it():
     left, right = frame_with(astronaut(), 10, -10), brighter(frame_with(astronaut(), 40, 0))
     found = followed([left] * 8 + [right] * 8)
@@ -168,7 +186,13 @@ def test_a_cut_begins_new_tracks_and_nothing_is_smoothed_across_it():
     assert [(track.first, track.last) for track in found.tracks] == [(0, 7), (8, 15)]
     crops = crops_of(found, found.tracks)
     for first in (0, 8):
-        assert max(np.abs(crops[number][0] - crops[first][0]).max() for number in range(first, first + 8)) < 3
+        assert (
+            max(
+                np.abs(crops[number][0].quad - crops[first][0].quad).max()
+                for number in range(first, first + 8)
+            )
+            < 3
+        )
 
 
 def brighter(pixels):
@@ -186,7 +210,7 @@ def test_one_face_a_frame_or_all():
     (second,) = chosen_tracks(found, all_faces=False, face_index=1)
     assert first.seen[0].middle[0] < 240 < second.seen[0].middle[0]
     assert chosen_tracks(found, all_faces=False, face_index=2) == []
-    assert [len(quads) for quads in crops_of(found, found.tracks).values()] == [2] * 6
+    assert [len(several) for several in crops_of(found, found.tracks).values()] == [2] * 6
 
 
 def test_smoothing_takes_out_shaking_and_leaves_motion():
@@ -207,7 +231,7 @@ def test_smoothing_makes_crops_of_a_moving_face_steadier():
     true = np.array([[12 * np.sin(n / 6), 5 * np.cos(n / 7)] for n in range(40)])
 
     def shaking(sigma):
-        quads = np.array([quads[0] for quads in crops_of(found, [track], sigma=sigma).values()])
+        quads = np.array([one.quad for (one,) in crops_of(found, [track], sigma=sigma).values()])
         return np.diff(quads - true[:, None], axis=0).std()
 
     assert shaking(0.13) < 0.5 * shaking(0)

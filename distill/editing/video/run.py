@@ -17,10 +17,10 @@ from distill.editing.translator import Translator
 from distill.editing.video.follow import follow_faces
 from distill.editing.video.read import Frame, VideoFacts, VideoReader
 from distill.editing.video.results import TranslatedVideo, VideoResults
-from distill.editing.video.smooth import QuadsByFrame, chosen_tracks, crops_of
+from distill.editing.video.smooth import CropsByFrame, chosen_tracks, crops_of
 from distill.editing.video.write import CONTAINERS, VideoWriter, container_suffix
 from distill.errors import DistillError
-from distill.faces.alignment import Floats, Pixels, warp_quad
+from distill.faces.alignment import Pixels, warp_quad
 from distill.faces.decode import PhotoError
 from distill.faces.find import check_outputs
 from distill.faces.outputs import OutputFolder
@@ -86,9 +86,7 @@ def _translated(
         damaged = reader.damaged
     count = len(found.times)
     tracks = chosen_tracks(found, all_faces=request.all_faces, face_index=request.face_index)
-    crops = {
-        index: [_enlarged(quad, scale) for quad in quads] for index, quads in crops_of(found, tracks).items()
-    }
+    crops = _enlarged(crops_of(found, tracks), scale)
     least = _smallest(facts, scale)
     if not crops:
         raise PhotoError(
@@ -115,7 +113,7 @@ def _written(
     video: Path,
     name: str,
     facts: VideoFacts,
-    crops: QuadsByFrame,
+    crops: CropsByFrame,
     translate: Translator,
     outputs: OutputFolder,
     progress: Progress,
@@ -141,9 +139,12 @@ def _smallest(facts: VideoFacts, scale: float) -> int:
     return round(looks(height, width)[0].smallest / scale)
 
 
-def _enlarged(quad: Floats, scale: float) -> Floats:
-    """Bring a quad from the reduced frame that was searched to the frame itself."""
-    return (quad + 0.5) / scale - 0.5
+def _enlarged(crops: CropsByFrame, scale: float) -> CropsByFrame:
+    """Bring crops from the reduced frames that were searched to the frames themselves."""
+    return {
+        index: [crop._replace(quad=(crop.quad + 0.5) / scale - 0.5) for crop in several]
+        for index, several in crops.items()
+    }
 
 
 def _shown(frames: int, video: Path, doing: str, quiet: bool) -> Progress:
@@ -159,22 +160,25 @@ def _counted(frames: Iterable[Frame], progress: Progress) -> Iterator[Frame]:
 
 
 def _pasted(
-    frames: Iterable[Frame], crops: QuadsByFrame, translate: Translator
+    frames: Iterable[Frame], crops: CropsByFrame, translate: Translator
 ) -> Iterator[tuple[Pixels, int]]:
     """Yield each frame with its faces translated, and its time."""
     for some in _gathered(frames, crops, translate.batch):
         cut = [
-            warp_quad(frame.pixels, quad, translate.size)
+            warp_quad(frame.pixels, crop.quad, translate.size)
             for frame in some
-            for quad in crops.get(frame.index, ())
+            for crop in crops.get(frame.index, ())
         ]
         faces = iter(translate(cut))
         for frame in some:
-            edits = [FaceEdit(quad=quad, pixels=next(faces)) for quad in crops.get(frame.index, ())]
+            edits = [
+                FaceEdit(quad=crop.quad, pixels=next(faces), opacity=crop.opacity)
+                for crop in crops.get(frame.index, ())
+            ]
             yield paste_back(frame.pixels, edits) if edits else frame.pixels, frame.pts
 
 
-def _gathered(frames: Iterable[Frame], crops: QuadsByFrame, batch: int) -> Iterator[list[Frame]]:
+def _gathered(frames: Iterable[Frame], crops: CropsByFrame, batch: int) -> Iterator[list[Frame]]:
     """Gather frames until their faces fill a batch or they hold much memory."""
     waiting: list[Frame] = []
     faces = pixels = 0

@@ -8,6 +8,7 @@ left as they are; a mean would cut every turn short.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,20 +19,47 @@ SIGMA = 0.13  # s, of the Gaussian; least error of the corners, of 0.05 to 0.3, 
 REACH = 3  # sigmas
 LEAST_SEEN = 4  # frames: fewer sightings are a mistake of the detector, unless the shot is as short
 
-QuadsByFrame = dict[int, list[Floats]]
+FADE = 0.2  # s: an edit comes and goes so softly where a face turns up, or away, within a shot
 
 
-def crops_of(found: FollowedFaces, tracks: Sequence[FaceTrack], *, sigma: float = SIGMA) -> QuadsByFrame:
-    """Return the quads [4, 2] of each frame that shows one of the tracks; `sigma` 0 leaves them as they were seen."""
+class CropPlace(NamedTuple):
+    """Where the crop of a face lies in a frame, and how much of its edit is to be seen, 0 to 1."""
+
+    quad: Floats  # [4, 2]
+    opacity: float = 1.0
+
+
+CropsByFrame = dict[int, list[CropPlace]]
+
+
+def crops_of(found: FollowedFaces, tracks: Sequence[FaceTrack], *, sigma: float = SIGMA) -> CropsByFrame:
+    """Return the crops of each frame that shows one of the tracks; `sigma` 0 leaves them as they were seen."""
     times = np.array(found.times)
-    quads: QuadsByFrame = {}
+    crops: CropsByFrame = {}
     for track in tracks:
         numbers = np.arange(track.first, track.last + 1)
-        for number, quad in zip(
-            numbers.tolist(), smooth(bridged(track, times), times[numbers], sigma), strict=True
-        ):
-            quads.setdefault(number, []).append(quad)
-    return quads
+        quads = smooth(bridged(track, times), times[numbers], sigma)
+        for number, quad, opacity in zip(numbers.tolist(), quads, _fading(found, track, times), strict=True):
+            crops.setdefault(number, []).append(CropPlace(quad, float(opacity)))
+    return crops
+
+
+def _fading(found: FollowedFaces, track: FaceTrack, times: Floats) -> Floats:
+    """The opacity of each frame of a track; it does not fade at a cut."""
+    start, end = shot_frames(found, track.shot)
+    own = times[track.first : track.last + 1]
+    opacity = np.ones_like(own)
+    if track.first > start:
+        opacity = np.minimum(opacity, (own - times[track.first - 1]) / FADE)
+    if track.last < end - 1:
+        opacity = np.minimum(opacity, (times[track.last + 1] - own) / FADE)
+    return np.asarray(opacity)
+
+
+def shot_frames(found: FollowedFaces, shot: int) -> tuple[int, int]:
+    """Return the first frame of a shot, and the first after it."""
+    ends = [*found.shots[1:], len(found.times)]
+    return found.shots[shot], ends[shot]
 
 
 def chosen_tracks(found: FollowedFaces, *, all_faces: bool, face_index: int) -> list[FaceTrack]:
@@ -39,9 +67,11 @@ def chosen_tracks(found: FollowedFaces, *, all_faces: bool, face_index: int) -> 
 
     `face_index` K: the K-th in that order, from 0.
     """
-    ends = [*found.shots[1:], len(found.times)]
-    lengths = [end - start for start, end in zip(found.shots, ends, strict=True)]
-    left = [track for track in found.tracks if len(track.seen) >= min(LEAST_SEEN, lengths[track.shot])]
+    left = []
+    for track in found.tracks:
+        start, end = shot_frames(found, track.shot)
+        if len(track.seen) >= min(LEAST_SEEN, end - start):
+            left.append(track)
     if all_faces:
         return left
     chosen: list[FaceTrack] = []
