@@ -31,6 +31,7 @@ from distill.files import path_text
 from distill.progress import Progress, plural
 
 SEARCHED_SIDE = 1920  # px, long side: what larger frames are reduced to for the search
+EXPECTED = 0.9  # of the frames by length and rate: fewer are told, sound may be somewhat longer
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions
 
 
@@ -198,6 +199,8 @@ def _notes(facts: VideoFacts, frames: int, damaged: int) -> Iterator[str]:
         yield f"damaged: {plural(frames, 'frame')} could be read, {plural(damaged, 'packet')} could not"
     elif frames + 1 < facts.announced:  # AVI counts one too many
         yield f"{plural(frames, 'frame')} could be read, {facts.announced} were announced"
+    elif not facts.announced and frames < EXPECTED * facts.expected:
+        yield f"{plural(frames, 'frame')} could be read, about {facts.expected} were expected by its length"
     if facts.bits > 8:
         hdr = HDR.get(facts.transfer)
         yield f"8 bits a channel, of {facts.bits}" + (f"; its HDR ({hdr}) is left as it is" if hdr else "")
