@@ -203,8 +203,7 @@ def translate(
     """Run a student on the faces of photos and videos (files and folders) into `out`, as `distill translate` does.
 
     `align` "none" takes the middle of each picture. `edit`: see `load_student`. `strip` "age=-30:30:7": a row of each
-    face too. Of the result `done` lists files by face and by video, `skipped` what was left out, with the reason;
-    `check()` raises DistillError.
+    face too. Of the result `done` lists files, `skipped` what was left out and why; `check()` raises DistillError.
     """
     from distill.editing.photos_and_videos import split_files, translate_files
     from distill.editing.translate import TranslateRequest, open_translator
@@ -225,8 +224,7 @@ def translate(
         device=device,
         precision=precision,
     )
-    files = split_files(request)
-    return translate_files(request, files, open_translator(request))
+    return translate_files(request, split_files(request), open_translator(request))
 
 
 def project(

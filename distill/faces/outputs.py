@@ -29,6 +29,7 @@ from distill.files import (
     make_folder,
     missing_folders,
     read_regular,
+    sweep,
 )
 from distill.lock import FolderLock
 from distill.pixels import encode_png
@@ -153,9 +154,13 @@ class OutputFolder:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        """Open a file, whose NAME has its suffix; it is there, or replaces one, when the block ends well."""
+        """Open a file, whose NAME has its suffix; it is there, or replaces one, when the block ends well.
+
+        What a run that was killed left half written goes.
+        """
         path = self.folder / name
         self._open(path.parent)
+        sweep(path.parent)
         there = path.exists()
         try:
             with aside(path) as file:

@@ -91,12 +91,17 @@ def test_a_video_and_a_photo_of_one_name_both_have_a_place_and_a_second_run_repl
     clip = write_clip(folder / "clip.mp4", swaying(2))
     astronaut().save(folder / "clip.png")
     (folder / "broken.mp4").write_bytes(clip.read_bytes()[:-1000])
+    out.mkdir()
+    (out / ".clip.mp4.4194305-0a.tmp").write_bytes(
+        b"of a run that was killed"
+    )  # no process has such a number
     for again in (False, True):
         found = run(ready, out, folder)
         assert [face.output.name for face in found.photos.done] == ["clip.png"]
         assert [video.output.name for video in found.videos.done] == ["clip-2.mp4"]
         assert [skip.photo.name for skip in found.videos.skipped] == ["broken.mp4"]
         assert found.videos.replaced == again
+        assert not list(out.glob("*.tmp"))
     found = run(ready, tmp_path / "more", tmp_path)
     assert len(found.videos.done) == 1, "what the command made is no input"
 
