@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from distill.devices import Precision
+    from distill.editing.photos_and_videos import Translations
     from distill.editing.projected_photos import ProjectedPhoto
     from distill.editing.projections import read_projections
-    from distill.editing.translate import TranslatedFace
     from distill.evaluation.report import EvaluationReport
     from distill.faces.photo_results import PhotoResults
     from distill.generation.request import TaskChoices
@@ -199,14 +199,14 @@ def translate(
     strip: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
-) -> PhotoResults[TranslatedFace]:
-    """Run a student on the faces of photos (files and folders) into `out`: what `distill translate` does.
+) -> Translations:
+    """Run a student on the faces of photos and videos (files and folders) into `out`, as `distill translate` does.
 
     `align` "none" takes the middle of each picture. `edit`: see `load_student`. `strip` "age=-30:30:7": a row of each
-    face too. The result lists files by face, and photos skipped, with the reason; `check()` raises DistillError.
+    face too. Of the result `done` lists files, `skipped` what was left out and why; `check()` raises DistillError.
     """
-    from distill.editing.translate import TranslateRequest, open_translator, translate_photos
-    from distill.faces.find import find_photos
+    from distill.editing.photos_and_videos import split_files, translate_files
+    from distill.editing.translate import TranslateRequest, open_translator
     from distill.weights.by_name import path_by_name
 
     request = TranslateRequest(
@@ -224,7 +224,7 @@ def translate(
         device=device,
         precision=precision,
     )
-    return translate_photos(request, find_photos(request.photos, request.out), open_translator(request))
+    return translate_files(request, split_files(request), open_translator(request))
 
 
 def project(

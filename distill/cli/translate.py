@@ -73,36 +73,39 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
 
     A face is found, turned upright and cut out as by `distill align`. DIR/compare holds inputs and output side by
     side, DIR/sheet.png all of them together. Photos without a face are skipped and counted.
+
+    Videos (extra: pip install 'distill[video]') become DIR/NAME.mp4: the face is followed, each frame holds it
+    pasted back, and the sound stays as it was. With --all-faces every face.
+
+    \b
+    distill translate clip.mp4 --model gender-swap --out out
+    distill translate clip.mp4 holiday/ --model attributes --edit age=+20 --all-faces --out older
     """
     options.check_faces(all_faces, face_index)
     if given["align"] == "none" and (all_faces or face_index is not None):
         raise click.UsageError("--align none looks for no faces: leave out --all-faces and --face-index")
-    from distill.editing.translate import (
-        TranslateRequest,
-        change_lines,
-        open_translator,
-        translate_photos,
-        translation_json,
-    )
-    from distill.faces.find import find_photos
+    from distill.editing.photos_and_videos import split_files, translate_files
+    from distill.editing.translate import TranslateRequest, change_lines, open_translator
     from distill.progress import Progress
 
     request = TranslateRequest(all_faces=all_faces, face_index=face_index or 0, **given)
-    photos = find_photos(request.photos, request.out)
+    files = split_files(request)
     ready = open_translator(request)
     options.tell(ready.notes(chosen=request.size is not None))
     if ready.student.facts.task == "drawing-to-face" and request.align != "none":
         options.tell(
             ["faces are looked for; of drawings in which none is found take the middle by --align none"]
         )
-    with Progress(len(photos.files), noun="photo", keep=False) as progress:
-        found = translate_photos(request, photos, ready, advance=progress.advance)
+    with Progress(
+        len(files.photos.files), noun="photo", keep=False, quiet=not files.photos.files
+    ) as progress:
+        found = translate_files(request, files, ready, advance=progress.advance)
     if as_json:
-        click.echo(json.dumps(translation_json(request, ready, found), indent=2))
+        click.echo(json.dumps(found.to_json(request, ready), indent=2))
     else:
-        if found.done:
-            click.echo(f"{found.summary('translated')} {_where(request, ready)}")
-        for line in change_lines(found.done):
+        if found.photos.done:
+            click.echo(f"{found.photos.summary('translated')} {_where(request, ready)}")
+        for line in change_lines(found.photos.done):
             click.echo(line)
         for line in found.lines(all_faces=all_faces):
             click.echo(line)

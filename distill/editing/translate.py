@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from distill.devices import Precision
+from distill.devices import Precision, usable_cores
 from distill.editing.pictures import TILE, ContactSheet, labelled, scaled
 from distill.editing.translator import Translator, make_translator
 from distill.errors import DistillError
@@ -27,6 +27,7 @@ from distill.faces.photos import FaceCut, PhotoCuts, cut_middles, cut_photos, ph
 from distill.networks.student import NormStatistics, load_student
 from distill.progress import plural
 
+MOST_THREADS, PHOTOS_A_THREAD = 8, 4  # a detector takes as long to open as a photo or two to search
 MOST_WAITING = 200_000_000  # pixels of photos held at a time
 
 
@@ -160,6 +161,7 @@ def translate_photos(
                 all_faces=request.all_faces,
                 face_index=request.face_index,
                 stems=stems,
+                threads=min(usable_cores(), MOST_THREADS, len(found.files) // PHOTOS_A_THREAD),
             )
         writer = _Writer(outputs=outputs, translate=translate, sheet=sheet, paste=request.paste_back)
         results = collect(_translated(cuts, writer), advance)

@@ -7,8 +7,10 @@ are brought to sRGB by `colour`.
 from __future__ import annotations
 
 import struct
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
@@ -74,13 +76,38 @@ def photo_size(path: Path) -> tuple[int, int]:
 def open_photo(path: Path, take: Callable[[Image.Image], T]) -> T:
     """Take something from the open picture, not yet loaded. Raises PhotoError as `read_photo`."""
     try:
-        with open_regular(path) as file, warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow warns of oddities that do not matter here, and of large sizes
+        with open_regular(path) as file, _without_warnings():
             return _read(path, file, take)
     except OSError as error:
         raise PhotoError(path, "unreadable", error.strerror or str(error)) from error
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Silence Pillow, which warns of oddities that do not matter here and of large sizes, on any threads at once.
+
+    What Python has for that holds for all threads, so the first of them begins it and the last ends it.
+    """
+    with _silence.lock:
+        if not _silence.readers:
+            _silence.held.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        _silence.readers += 1
+    try:
+        yield
+    finally:
+        with _silence.lock:
+            _silence.readers -= 1
+            if not _silence.readers:
+                _silence.held.close()
+
+
+class _Silence:
+    def __init__(self) -> None:
+        self.lock, self.readers, self.held = threading.Lock(), 0, ExitStack()
+
+
+_silence = _Silence()
 
 
 def _read(path: Path, file: BufferedReader, take: Callable[[Image.Image], T]) -> T:

@@ -10,12 +10,13 @@ excludes commercial use. A model of your own goes in by path and sha256.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +35,8 @@ LANDMARKS = ModelFile(
     locate="pose_predictor_model_location",
 )
 FILLED_SIDE = 256  # px: a face that fills the picture is found as well at this size, and far sooner
+T = TypeVar("T")
+R = TypeVar("R")
 CHIP_STEPS = 64  # dlib takes whole-number landmarks: chips are planned on a grid this much finer than a pixel
 
 
@@ -129,6 +132,34 @@ def each(work: Callable[[int], None], numbers: Sequence[int], *, threads: int) -
         pass
 
 
+def ahead(
+    work: Callable[[T], R], items: Iterable[T], *, threads: int, weigh: Callable[[T], int], most: int
+) -> Iterator[R]:
+    """Yield work(item) for each item in order, done on `threads` while the caller works on what came.
+
+    Two items a thread are done or waiting at a time, and no more than `most` of what `weigh` says of them.
+    """
+    if threads < 2:
+        yield from map(work, items)
+        return
+    waiting: deque[tuple[Future[R], int]] = deque()
+    held = 0
+    try:
+        for item in items:
+            weight = weigh(item)
+            while waiting and (len(waiting) >= 2 * threads or held + weight > most):
+                future, done = waiting.popleft()
+                held -= done
+                yield future.result()
+            waiting.append((_pool(threads).submit(work, item), weight))
+            held += weight
+        while waiting:
+            yield waiting.popleft()[0].result()
+    finally:
+        for future, _ in waiting:
+            future.cancel()
+
+
 @lru_cache(maxsize=1)
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that live as long as the process: each has a detector of its own, which takes time to open."""
@@ -218,6 +249,7 @@ def predict(predictor: Any, image: Pixels, corners: Floats) -> NDArray[np.int64]
 
 
 _own = threading.local()
+_opening = threading.Lock()
 
 
 def _frontal_detector() -> Any:
@@ -227,9 +259,14 @@ def _frontal_detector() -> Any:
     return _own.detector
 
 
-@lru_cache(maxsize=2)
 def open_predictor(path: Path) -> Any:
     """Open a landmark model, once per process."""
+    with _opening:
+        return _opened(path)
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path) -> Any:
     try:
         return dlib_module().shape_predictor(str(path))
     except RuntimeError as error:

@@ -58,10 +58,10 @@ def find_photos(sources: Iterable[Path], out: Path | None) -> FoundPhotos:
     return FoundPhotos(files=list(photos.values()), left_out=left_out)
 
 
-def check_outputs(photos: Iterable[Path], folder: Path) -> None:
-    """Raise DistillError where a PNG written to `folder` could replace one of the photos."""
+def check_outputs(photos: Iterable[Path], folder: Path, *, suffixes: Sequence[str] = (".png",)) -> None:
+    """Raise DistillError where a file of these suffixes written to `folder` could replace one of the photos."""
     for path in photos:
-        if path.suffix.lower() == ".png" and _real(folder) in (_real(path).parent, _real(path.parent)):
+        if path.suffix.lower() in suffixes and _real(folder) in (_real(path).parent, _real(path.parent)):
             raise DistillError(
                 f"{path} lies in the output folder {folder} and could be replaced: choose another --out"
             )

@@ -13,7 +13,10 @@ from distill.files import open_regular
 
 HEAD = 32  # bytes that tell formats apart
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"miaf")
-VIDEO = (b"qt  ", b"isom", b"iso2", b"mp41", b"mp42", b"M4V ", b"avc1", b"3gp4", b"3gp5")
+VIDEO = (
+    *(b"qt  ", b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"M4V ", b"avc1", b"dash"),
+    *(b"MSNV", b"XAVC", b"3gp4", b"3gp5", b"3gp6", b"3g2a"),
+)
 BEGINNINGS = (
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
@@ -31,6 +34,15 @@ KNOWN = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000 and AVIF"
 
 def is_heic(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in HEIC
+
+
+def is_video_head(head: bytes) -> bool:
+    """Tell whether these are the first bytes of MP4 or MOV, Matroska or WebM, AVI, or Flash."""
+    return (
+        (head[4:8] == b"ftyp" and head[8:12] in VIDEO)
+        or head.startswith((b"\x1a\x45\xdf\xa3", b"FLV\x01"))
+        or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+    )
 
 
 def register_heic() -> None:
@@ -64,7 +76,7 @@ def refusal(path: Path, head: bytes) -> tuple[str, str]:
         if find_spec("pillow_heif"):
             return "damaged", "HEIC that cannot be read"
         return "format not read", "HEIC: pip install 'distill[heic]', or export it as JPEG"
-    if head[4:8] == b"ftyp" and head[8:12] in VIDEO:
+    if is_video_head(head):
         return "not an image", "a video"
     if head[4:12] == b"ftypcrx " or head[8:10] == b"CR":
         return "format not read", "a raw file of a camera: export it as JPEG or PNG"

@@ -10,18 +10,27 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, os_error
-from distill.files import atomic_write, check_folder, made_folder, make_folder, missing_folders, read_regular
+from distill.files import (
+    aside,
+    atomic_write,
+    check_folder,
+    made_folder,
+    make_folder,
+    missing_folders,
+    read_regular,
+    sweep,
+)
 from distill.lock import FolderLock
 from distill.pixels import encode_png
 from distill.schema import parse_json
@@ -30,8 +39,8 @@ STAMP = ".distill-outputs.json"
 # All pictures on one; inputs beside output; whole photos; several outputs of one face in a row.
 SHEET, COMPARE, PASTED, STRIP = "sheet", "compare", "pasted", "strip"
 FACE_NUMBER = re.compile(r"_\d{2,}$")
-# Pictures, the pages of an evaluation, and of a projection its latent and the weights tuned to it.
-SUFFIXES = (".png", ".json", ".md", ".html", ".npz", ".safetensors")
+# Pictures, the pages of an evaluation, of a projection its latent and the weights tuned to it, and videos.
+SUFFIXES = (".png", ".json", ".md", ".html", ".npz", ".safetensors", ".mp4", ".m4v", ".mov", ".mkv")
 DELTA = ".delta"  # before the suffix of such weights
 BELOW = (
     COMPARE,
@@ -142,6 +151,23 @@ class OutputFolder:
         _write(path, data)
         self._wrote = True
         return path
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file, whose NAME has its suffix; it is there, or replaces one, when the block ends well.
+
+        What a run that was killed left half written goes.
+        """
+        path = self.folder / name
+        self._open(path.parent)
+        sweep(path.parent)
+        there = path.exists()
+        try:
+            with aside(path) as file:
+                yield file
+        except OSError as error:
+            raise os_error(error) from error
+        self.written, self.replaced, self._wrote = self.written + 1, self.replaced + there, True
 
     def write(self, picture: NDArray[np.uint8] | bytes, name: str, *, below: str = "") -> Path:
         """Write a picture, pixels or an encoded PNG, as NAME.png into the folder or one below it; return its path."""

@@ -26,10 +26,14 @@ Mask = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FaceEdit:
-    """An edited crop [S, S, 3]; `quad` [4, 2] is what `warp_quad` was given to cut it, at the same S."""
+    """An edited crop [S, S, 3]; `quad` [4, 2] is what `warp_quad` was given to cut it, at the same S.
+
+    `opacity` 0 to 1: how much of the edit is to be seen.
+    """
 
     quad: Floats
     pixels: Pixels
+    opacity: float = 1.0
 
 
 class _Box(NamedTuple):
@@ -59,6 +63,7 @@ def paste_back(photo: Pixels, edits: Sequence[FaceEdit], *, feather: float = FEA
         rivals = [other.mask(box) for other in places if other is not place and _meet(other.box, box)]
         weight = own if not rivals else _share(own, rivals)
         where = np.s_[box.top : box.bottom, box.left : box.right]
+        weight = weight * np.float32(place.opacity)
         change = (place.moved().astype(np.float32) - source[where]) * weight[..., None]
         result[where] = np.clip(np.rint(result[where] + change), 0, 255).astype(np.uint8)
     return result
@@ -79,7 +84,7 @@ class _Place:
     """Where one edit goes in a photo of this size."""
 
     def __init__(self, edit: FaceEdit, height: int, width: int, feather: float) -> None:
-        self.pixels = as_rgb(edit.pixels)
+        self.pixels, self.opacity = as_rgb(edit.pixels), edit.opacity
         self.size = self.pixels.shape[0]
         if self.pixels.shape[1] != self.size:
             raise DistillError(f"an edited face is square, not {self.pixels.shape[1]}×{self.size} pixels")

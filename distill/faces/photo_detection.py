@@ -17,7 +17,11 @@ MIN_CONFIDENCE = 0.25  # dlib's spurious boxes stay below 0.2 on ordinary photos
 WINDOW = 80  # px: the smallest face that dlib sees in a picture as it is
 SMALL, MEDIUM = 512, 2048  # px, long side: enlarged for the first look; enlarged for the last one
 FIRST_SIDE, LAST_SIDE = 1024, 6144  # px: what larger photos are reduced to for the first and the last look
+MARGIN = 0.4  # of a face's side: how far from where it was it is looked for
+NEAR_SIDE = 104  # px: what a face is brought to for that, some more than the detector's window
 COVERED = 0.4  # of the smaller box: two boxes that share more show one face
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +93,32 @@ def search(image: Pixels, look: Look, min_confidence: float) -> list[Face]:
         landmarks = predict(predictor, image, corners).astype(np.float64)
         faces.append(Face(box=(left, top, right, bottom), confidence=score, landmarks=landmarks))
     return faces
+
+
+def search_near(image: Pixels, box: Box, *, min_confidence: float = 0.0) -> Face | None:
+    """Look for a face near where it was, `box` of an image [H, W, 3]; far sooner done than a search of all of it.
+
+    Found is what lies nearest to the box, within less than its side; None where nothing does.
+    """
+    side = max(box[2] - box[0], 1.0)
+    low = np.floor(np.array(box[:2]) - MARGIN * side).clip(min=0).astype(int)
+    high = np.ceil(np.array(box[2:]) + MARGIN * side).clip(max=image.shape[1::-1]).astype(int)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    if min(part.shape[:2]) < MARGIN * side:
+        return None  # it has left the image
+    reduced = resized(part, NEAR_SIDE / side)
+    found = [
+        (moved(corners, reduced, part) + low, score)
+        for corners, score in run_frontal(reduced, 0, min_confidence)
+    ]
+    if not found:
+        return None
+    middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
+    corners, score = min(found, key=lambda one: float(np.hypot(*(one[0].mean(axis=0) - middle))))
+    corners = np.rint(corners)
+    landmarks = predict(open_predictor(LANDMARKS.verified()[0]), image, corners).astype(np.float64)
+    left, top, right, bottom = corners.ravel().tolist()
+    return Face(box=(left, top, right, bottom), confidence=score, landmarks=landmarks)
 
 
 def one_face(a: Face, b: Face) -> bool:

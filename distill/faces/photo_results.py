@@ -110,8 +110,10 @@ def collect(
     return results
 
 
-def no_face(photos: int, skips: Iterable[SkippedPhoto], *, noun: str = "face") -> NothingWorked:
-    return NothingWorked(f"none of {plural(photos, 'photo')} gave a {noun} ({reason_counts(skips)})")
+def no_face(
+    photos: int, skips: Iterable[SkippedPhoto], *, noun: str = "face", of: str = "photo"
+) -> NothingWorked:
+    return NothingWorked(f"none of {plural(photos, of)} gave a {noun} ({reason_counts(skips)})")
 
 
 def count_reasons(skips: Iterable[SkippedPhoto]) -> dict[str, int]:

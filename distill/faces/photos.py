@@ -15,12 +15,13 @@ from PIL import Image
 
 from distill.errors import DistillError
 from distill.faces.alignment import Floats, Pixels, ffhq_quad, quad_cut, warp_quad
-from distill.faces.decode import PhotoError, read_photo
-from distill.faces.detection import Face, chip_quad, face_chip
+from distill.faces.decode import PhotoError, open_photo, read_photo
+from distill.faces.detection import Face, ahead, chip_quad, face_chip
 from distill.faces.photo_detection import PhotoDetector, smallest_searched
 from distill.faces.photo_results import SkippedPhoto
 
 Mode = Literal["ffhq", "chip"]
+MOST_AHEAD = 200_000_000  # pixels of photos that threads hold at a time
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,19 +62,21 @@ def cut_photos(
     all_faces: bool = False,
     face_index: int = 0,
     stems: Sequence[str] | None = None,
+    threads: int = 1,
 ) -> Iterator[PhotoCuts]:
     """Cut out each photo's largest face (or all, or the `face_index`-th in order of size), `size` px wide.
 
     Yields for each photo what came of it. Names are the `stems`, by default the photos' own; with `all_faces` they
-    end in _01, …, the largest first.
+    end in _01, …, the largest first. Several `threads` work ahead of the caller, on a few photos each.
     """
-    for photo, stem in zip(photos, stems or [photo.stem for photo in photos], strict=True):
+
+    def cut(named: tuple[Path, str]) -> PhotoCuts:
+        photo, stem = named
         try:
             image = read_photo(photo)
             faces = _chosen(photo, image, detector, all_faces=all_faces, face_index=face_index)
         except PhotoError as skip:
-            yield [SkippedPhoto.of(skip)]
-            continue
+            return [SkippedPhoto.of(skip)]
         names = [f"{stem}_{number:02d}" if all_faces else stem for number in range(1, len(faces) + 1)]
         found: PhotoCuts = []
         for face, name in zip(faces, names, strict=True):
@@ -81,7 +84,18 @@ def cut_photos(
                 found.append(_cut(photo, image, face, size=size, mode=mode, stem=stem, name=name))
             except PhotoError as skip:
                 found.append(SkippedPhoto.of(skip))
-        yield found
+        return found
+
+    named = zip(photos, stems or [photo.stem for photo in photos], strict=True)
+    yield from ahead(cut, named, threads=threads, weigh=_pixels, most=MOST_AHEAD)
+
+
+def _pixels(named: tuple[Path, str]) -> int:
+    """How many pixels a photo has, by its header; 0 where it cannot be read."""
+    try:
+        return open_photo(named[0], lambda picture: picture.width * picture.height)
+    except PhotoError:
+        return 0
 
 
 def cut_middles(

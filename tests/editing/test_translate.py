@@ -109,6 +109,20 @@ def test_a_batch_or_one_by_one_is_the_same(photos, tmp_path):
     assert not (tmp_path / "1" / "pasted").exists()
 
 
+def test_threads_ahead_of_the_student_change_nothing(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.editing.translate.PHOTOS_A_THREAD", 1)
+    monkeypatch.setattr("distill.editing.translate.usable_cores", lambda: 3)
+    found = {}
+    for threads in (1, 3):
+        monkeypatch.setattr("distill.editing.translate.MOST_THREADS", threads)
+        results = run(photos, tmp_path / str(threads), Translator(student=student(), size=64, batch=2))
+        found[threads] = [result.photo.name for result in results]
+    assert found[1] == found[3] == ["me.png", "sheet.png", "wall.png"]
+    files = [path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*.png")]
+    assert len(files) == 5
+    assert all((tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes() for name in files)
+
+
 @pytest.mark.parametrize(
     ("roles", "first", "shown"),
     [
