@@ -1,7 +1,8 @@
-"""The scripts in examples run as they stand, with small numbers, and leave what they say."""
+"""The scripts and the notebook in examples run as they stand, with small numbers, and leave what they say."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,19 @@ def test_translate_photos(student: Path, tmp_path: Path) -> None:
     said = run("translate_photos.py", student / "student", tmp_path / "out", photo, "--style", photo)
     assert said == f"{photo} -> {tmp_path / 'out' / 'astronaut.png'}\n"
     assert size(tmp_path / "out" / "astronaut.png") == (64, 64)
+
+
+def test_every_cell_of_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = json.loads((ROOT / "examples" / "distill.ipynb").read_text())["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    for long, short in {"N = 512 ": "N = 48 ", "MINUTES = 1.0": "MINUTES = 0.05"}.items():
+        assert code.count(long) == 1
+        code = code.replace(long, short)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "distill.ipynb", "exec"), {})
+    for made in ("swapped/astronaut.png", "older/astronaut.png"):
+        assert size(tmp_path / "runs" / "notebook" / made)
+    assert [*(tmp_path / "runs" / "notebook" / "mixed").glob("*.png")]
 
 
 def test_translate_photos_by_the_name_of_a_student(tmp_path: Path) -> None:
