@@ -54,6 +54,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys):
         (["3", "7", "--part", "hair", "--regions", str(small)], "80×80"),
         (["3", "7", "--part", "hair", "--generator", "avatars"], "no regions of the generator"),
         (["3", "7", "--part", "hair", "--regions", "no/such.png"], "no/such.png"),
+        (
+            ["3", "7", "--part", "hair", "--set", "garment=nan"],
+            "setting garment=nan: a number from 0 to 1,000,000 is needed",
+        ),
+        (
+            ["3", "7", "--part", "hair", "--set", "steps=2.5"],
+            "setting steps=2.5: a whole number from 1 to 100,000 is needed",
+        ),
     ):
         assert run(["region", *words, "--out", str(out), "--device", "cpu"]) == 2, words
         error = capsys.readouterr().err
