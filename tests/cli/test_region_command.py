@@ -71,6 +71,13 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys):
     assert not any("hair" in name for name in written)
 
 
+def test_a_file_as_out_is_refused_before_anything_is_looked_for(tmp_path, capsys, monkeypatch):
+    (tmp_path / "out").write_text("mine")
+    monkeypatch.setattr("distill.editing.region.find_people", None)  # to call it would be a fault of the program
+    assert run(["region", "3", "7", "--part", "hair", "--out", str(tmp_path / "out")]) == 2
+    assert "is a file, a folder is needed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("part", ["", "hair"])
 def test_what_is_missing_is_told(part, tmp_path, capsys):
     words = ["region", "3", "--part", part, "--out", str(tmp_path / "out")]
