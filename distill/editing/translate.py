@@ -125,7 +125,7 @@ def open_translator(request: TranslateRequest) -> Translator:
         strip=request.strip,
     )
     if request.paste_back and ready.width:
-        raise DistillError(f"{student.path}: only squares are pasted back: leave out --paste-back")
+        raise DistillError(f"{student.name}: only squares are pasted back: leave out --paste-back")
     return ready
 
 

@@ -29,7 +29,7 @@ from distill.networks.edits import (
 )
 from distill.networks.student_kinds import KINDS, RGB, StudentKind, kind_of_file, kind_of_network
 from distill.networks.student_shape import StudentShape
-from distill.weights.by_name import path_by_name
+from distill.weights.by_name import name_of, path_by_name
 from distill.weights.safe_pickle.machine import shown
 from distill.weights.state_files import read_state
 
@@ -109,6 +109,11 @@ class Student:
         return shape_of(self.network)
 
     @property
+    def name(self) -> str:
+        """What to call it: its name in the table of weights, else its path."""
+        return name_of(self.path)
+
+    @property
     def change(self) -> str | None:
         """What it does, for a person: the edit that it was told, else the task that it was taught."""
         return self.edit or self.facts.task
@@ -125,13 +130,13 @@ class Student:
     def edited(self, edit: str) -> Student:
         """Return the same network with another edit, such as "age=+20,smile=1"; its file is not read again.
 
-        Raises DistillError, starting with the path, for a student that makes one change alone, and as `parse_edit`
+        Raises DistillError, starting with the name, for a student that makes one change alone, and as `parse_edit`
         for what it does not know, or was not taught as much of.
         """
         try:
             other = _edited(self, kind_of_network(self.network), edit)
         except DistillError as error:
-            raise type(error)(f"{self.path}: {error}") from error
+            raise type(error)(f"{self.name}: {error}") from error
         return replace(other, network=other.network.to(self.device))
 
     def notes(self, size: int | None = None, *, chosen: bool = True) -> list[str]:
@@ -167,10 +172,10 @@ class Student:
         """Divide changes by their ranges. Raises DistillError where there are not as many as conditions."""
         highs = torch.tensor([condition.high for condition in self.facts.conditions])
         if not len(highs):
-            raise DistillError(f"{self.path}: this student makes no change of any strength")
+            raise DistillError(f"{self.name}: this student makes no change of any strength")
         if changes_NK.ndim != 2 or changes_NK.shape[1] != len(highs):
             raise DistillError(
-                f"{self.path}: changes [N, {len(highs)}] are needed, not {list(changes_NK.shape)}"
+                f"{self.name}: changes [N, {len(highs)}] are needed, not {list(changes_NK.shape)}"
             )
         return (changes_NK.cpu().float() / highs).to(self.device)
 
@@ -210,7 +215,7 @@ def load_student(
     `precision` "auto" is bfloat16 on GPUs that multiply it, float32 elsewhere. `norm_statistics` "batch" is for
     networks with batch normalisation alone. `edit`: of a student that makes several changes, which one, such as
     "gender=female"; None: the one that the file names.
-    Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the path.
+    Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the name or the path.
     """
     device = resolve_device(device)
     precise = resolve_student_precision(precision, device)
@@ -256,7 +261,7 @@ def _opened(path: Path, norm_statistics: NormStatistics, edit: str | None) -> St
         )
         return _edited(student, kind, edit)
     except DistillError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise type(error)(f"{name_of(path)}: {error}") from error
 
 
 def _edited(student: Student, kind: StudentKind, edit: str | None) -> Student:

@@ -40,6 +40,12 @@ def path_by_name(source: str | PathLike[str], kind: WeightsKind) -> Path:
     return path
 
 
+def name_of(path: Path) -> str:
+    """Return what to call a file: its name in the table where it came with the package, else its path."""
+    names = (entry.name for entry in weights_entries("student") if entry.path == path)
+    return next(names, path_text(path))
+
+
 def encoder_of(generator_sha256: str) -> Path | None:
     """Return the file of the first encoder in the table whose generator has this sha256; None where there is none."""
     for entry in weights_entries("encoder"):
