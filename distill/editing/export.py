@@ -122,7 +122,7 @@ def _texts(student: Student, conditions: Sequence[EditCondition]) -> dict[str, s
         **({"edit": student.edit} if student.edit else {}),
         **(_condition_texts(conditions) if conditions else {}),
         "student": json.dumps(
-            {name: value for name, value in asdict(student.facts).items() if value is not None}
+            {name: value for name, value in asdict(student.facts).items() if value not in (None, ())}
         ),
     }
 

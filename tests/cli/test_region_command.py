@@ -73,7 +73,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys):
 
 def test_a_file_as_out_is_refused_before_anything_is_looked_for(tmp_path, capsys, monkeypatch):
     (tmp_path / "out").write_text("mine")
-    monkeypatch.setattr("distill.editing.region.find_people", None)  # to call it would be a fault of the program
+    monkeypatch.setattr(
+        "distill.editing.region.find_people", None
+    )  # to call it would be a fault of the program
     assert run(["region", "3", "7", "--part", "hair", "--out", str(tmp_path / "out")]) == 2
     assert "is a file, a folder is needed" in capsys.readouterr().err
 
