@@ -101,7 +101,7 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
         click.echo(json.dumps(translation_json(request, ready, found), indent=2))
     else:
         if found.done:
-            click.echo(f"{found.summary('translated')} {_where(request, ready)}")
+            click.echo(f"{found.summary('translated')}{_where(request, ready)}")
         for line in change_lines(found.done):
             click.echo(line)
         for line in found.lines(all_faces=all_faces):
@@ -114,5 +114,7 @@ def _where(request: TranslateRequest, ready: Translator) -> str:
 
     height, width = ready.sides
     how = f"{width}×{height}, {ready.student.device.type}, {ready.student.precision}"
+    by = f" by {ready.student.edit}" if ready.student.edit else ""
     out, sheet = path_text(request.out), path_text(request.out / "sheet.png")
-    return f"({how}) into {out}; all on one sheet: {sheet}"
+    strips = f"strips: {path_text(request.out / 'strip' / 'NAME.png')}; " if request.strip else ""
+    return f"{by} ({how}) into {out}; {strips}all on one sheet: {sheet}"

@@ -140,7 +140,7 @@ def translate_photos(
 
     Written are NAME.png, compare/NAME.png (inputs | output), with `paste_back` also pasted/STEM.png (the photo with
     all its translated faces), and last sheet.png. Raises DiskFull, and DistillError where `out` cannot be written or
-    a photo would be replaced. Of a strip also strip/NAME.png, and the sheet shows them.
+    a photo would be replaced. Of a strip also strip/NAME.png, and the sheet shows them; an edit stands below them.
     """
     detector = photo_detector(all_faces=request.all_faces or request.face_index > 0)
     # A missing model shows before the first photo.
@@ -164,7 +164,7 @@ def translate_photos(
         writer = _Writer(outputs=outputs, translate=translate, sheet=sheet, paste=request.paste_back)
         results = collect(_translated(cuts, writer), advance)
         if sheet.count:
-            outputs.write(sheet.draw(), SHEET)
+            outputs.write(sheet.draw(translate.student.edit), SHEET)
     return PhotoResults(
         photos=len(found.files),
         results=[*found.left_out, *results],
