@@ -171,6 +171,14 @@ WORKER_JOBS = (
         "--queue-minutes", type=POSITIVE, help="Give up after so long without any worker at all.  [60]"
     ),
 )
+mark = click.option(
+    "--no-mark",
+    "mark",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Leave out the note in each PNG that says which network drew it.",
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -36,6 +36,7 @@ OPTIONS = (
         type=click.IntRange(1, 100_000),
         help="Most steps of looking for the latent of a photo.  [default: 300]",
     ),
+    options.mark,
 )
 
 

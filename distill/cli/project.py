@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 1024),
     help="Faces at a time.  [default: 4, or as many as there are photos]",
 )
+@options.mark
 @options.device
 @options.dry_run
 @options.as_json

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", default=8, show_default=True, type=click.IntRange(1, 1024), help="Faces translated at a time."
 )
+@options.mark
 @options.device
 @options.precision
 @options.norm_statistics

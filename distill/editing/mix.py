@@ -15,6 +15,7 @@ import torch
 
 from distill.editing.own_latents import OpenProgress, OwnLatents, OwnPhotos, find_latents, quiet
 from distill.editing.pictures import grid_sheet
+from distill.editing.project import generator_mark
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.outputs import SHEET, OutputFolder
@@ -108,7 +109,9 @@ def mix_photos(
     generator = contents.generator
     crossover = request.first_layer(generator)
     files: dict[str, list[Path]] = {}
-    with OutputFolder(request.contents.out, "mix") as outputs:
+    own = request.contents
+    mark = generator_mark(own.generator, generator) if own.mark else None
+    with OutputFolder(own.out, "mix", mark) as outputs:
         pairs = {
             (row, column): f"{content}+{style}"
             for row, content in enumerate(contents.names)

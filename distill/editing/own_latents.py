@@ -34,6 +34,7 @@ class OwnPhotos:
     projections: Path | None = None
     steps: int | None = None
     device: str = "auto"
+    mark: bool = True  # whether pictures say what drew them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,6 +80,7 @@ def find_latents(
                 spaces=("w+",),
                 steps=own.steps,
                 device=own.device,
+                mark=own.mark,
             )
         )
         check(job.embedder.generator)

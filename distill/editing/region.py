@@ -17,6 +17,7 @@ from torch import Tensor
 
 from distill.editing.own_latents import OpenProgress, quiet
 from distill.editing.pictures import grid_sheet
+from distill.editing.project import generator_mark
 from distill.editing.region_people import FoundPeople, TwoPeople, find_people
 from distill.faces.alignment import Pixels
 from distill.faces.outputs import OutputFolder
@@ -70,7 +71,8 @@ def move_region(request: RegionRequest, progress: OpenProgress = quiet) -> Regio
     generator = found.generator
     distance = open_distance(None, generator.device)
     pairs = region_pairs(generator, found.ws[:1], found.ws[1:], found.masks[:1], found.masks[1:])
-    with OutputFolder(request.people.out, "region") as outputs:
+    mark = generator_mark(request.people.generator, generator) if request.people.mark else None
+    with OutputFolder(request.people.out, "region", mark) as outputs:
         stem = "{}+{}_{}".format(*found.names, request.part)
         outputs.reserve([stem, f"{stem}_mask", f"{stem}_sheet"])
         outputs.reserve_files([f"{stem}.json", f"{stem}.safetensors"])

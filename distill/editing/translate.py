@@ -25,6 +25,7 @@ from distill.faces.paste import FaceEdit
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
 from distill.faces.photos import FaceCut, PhotoCuts, cut_middles, cut_photos, photo_detector
 from distill.networks.student import NormStatistics, load_student
+from distill.pixels import Mark
 from distill.progress import plural
 
 MOST_WAITING = 200_000_000  # pixels of photos held at a time
@@ -37,7 +38,7 @@ class TranslateRequest:
     `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time. `align` "none"
     looks for no face: the middle of each picture goes in, as of drawings. `reverse`: of a run of a CycleGAN,
     from the second domain to the first. `edit`: of a student that makes several changes, which one. `strip`: a row of
-    each face beside it, NAME=FROM:TO:COUNT.
+    each face beside it, NAME=FROM:TO:COUNT. `mark`: whether pictures say what drew them.
     """
 
     photos: tuple[Path, ...]
@@ -56,6 +57,7 @@ class TranslateRequest:
     reverse: bool = False
     edit: str | None = None
     strip: str | None = None
+    mark: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,8 @@ def translate_photos(
         check_outputs(found.files, folder)
     along = translate.along
     sheet = ContactSheet([*translate.roles, *(along.captions if along else ["output"])])
-    with OutputFolder(request.out, "translate") as outputs:
+    mark = Mark(by=translate.student.credit) if request.mark else None
+    with OutputFolder(request.out, "translate", mark) as outputs:
         stems = outputs.stems(found.files, sheet=True)
         cuts = cut_middles(found.files, sides=translate.sides, stems=stems)
         if request.align != "none":
@@ -251,7 +254,7 @@ class _Writer:
         """Write one photo with all its edits. Raises PhotoError where its file is gone."""
         cuts = [cut for cut in found if isinstance(cut, FaceCut)]
         edits = [FaceEdit(quad=cut.quad, pixels=edited[cut.name]) for cut in cuts]
-        data, changes = paste_into(cuts[0].photo, cuts[0].image, edits)
+        data, changes = paste_into(cuts[0].photo, cuts[0].image, edits, self.outputs.mark)
         return PastedPhoto(path=self.outputs.write(data, cuts[0].stem, below=PASTED), changes=changes)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.files import file_sha256
 from distill.networks.conditioned import ConditionedShape
 from distill.networks.edits import (
     EditAttribute,
@@ -29,7 +30,7 @@ from distill.networks.edits import (
 )
 from distill.networks.student_kinds import KINDS, RGB, StudentKind, kind_of_file, kind_of_network
 from distill.networks.student_shape import StudentShape
-from distill.weights.by_name import name_of, path_by_name
+from distill.weights.by_name import credit, name_of, path_by_name
 from distill.weights.safe_pickle.machine import shown
 from distill.weights.state_files import read_state
 
@@ -112,6 +113,12 @@ class Student:
     def name(self) -> str:
         """What to call it: its name in the table of weights, else its path."""
         return name_of(self.path)
+
+    @property
+    def credit(self) -> str:
+        """What the mark of its pictures says: which student it was, and which edit."""
+        by = f"the student {credit(self.path, file_sha256(self.path))}"
+        return f"{by}, {self.edit}" if self.edit else by
 
     @property
     def change(self) -> str | None:

@@ -46,6 +46,17 @@ def name_of(path: Path) -> str:
     return next(names, path_text(path))
 
 
+def credit(source: str | PathLike[str], sha256: str) -> str:
+    """Say whose a picture is to somebody who has it alone: the name in the table, else a file and its sha256."""
+    known = (
+        entry.name
+        for kind in ("generator", "student")
+        for entry in weights_entries(kind)
+        if expected_sha256(entry) == sha256
+    )
+    return next(known, f"{path_text(Path(source).name)} (sha256 {sha256[:12]})")
+
+
 def encoder_of(generator_sha256: str) -> Path | None:
     """Return the file of the first encoder in the table whose generator has this sha256; None where there is none."""
     for entry in weights_entries("encoder"):
