@@ -97,8 +97,7 @@ def edit_photos(
         )
 
     found = find_latents(own, progress, check)
-    mark = generator_mark(own.generator, found.generator) if own.mark else None
-    with OutputFolder(own.out, "edit", mark) as outputs:
+    with OutputFolder(own.out, "edit", generator_mark(own, found.generator)) as outputs:
         names = [
             [f"{name}_{strength_text(strength)}" for strength in request.strengths] for name in found.names
         ]

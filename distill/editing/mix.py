@@ -109,9 +109,7 @@ def mix_photos(
     generator = contents.generator
     crossover = request.first_layer(generator)
     files: dict[str, list[Path]] = {}
-    own = request.contents
-    mark = generator_mark(own.generator, generator) if own.mark else None
-    with OutputFolder(own.out, "mix", mark) as outputs:
+    with OutputFolder(request.contents.out, "mix", generator_mark(request.contents, generator)) as outputs:
         pairs = {
             (row, column): f"{content}+{style}"
             for row, content in enumerate(contents.names)

@@ -65,8 +65,7 @@ def find_latents(
     """
     skipped: Sequence[SkippedPhoto] = ()
     if own.projections is not None:
-        generator = load_generator(own.generator, device=own.device, precision="fp32")
-        check(generator)
+        check(generator := load_generator(own.generator, device=own.device, precision="fp32"))
         found = _named(read_projections(own.projections, generator), own)
     else:
         if not own.photos:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -129,9 +129,18 @@ def open_projection(request: ProjectRequest) -> ProjectionJob:
     return ProjectionJob(request=request, found=found, embedder=embedder, settings=settings)
 
 
-def generator_mark(source: str, generator: Generator) -> Mark:
-    """Return the mark of pictures that a generator draws, which was loaded from `source`."""
-    return Mark(by=f"the generator {credit(source, generator.sha256)}")
+class OfGenerator(Protocol):
+    """A request for pictures of a generator by name; `mark`: whether they shall say so."""
+
+    @property
+    def generator(self) -> str: ...
+    @property
+    def mark(self) -> bool: ...
+
+
+def generator_mark(request: OfGenerator, generator: Generator) -> Mark | None:
+    """Return the mark of the pictures that a generator draws for a request."""
+    return Mark(by=f"the generator {credit(request.generator, generator.sha256)}") if request.mark else None
 
 
 def plan_lines(job: ProjectionJob) -> list[str]:
@@ -195,8 +204,7 @@ def project_photos(
     job.embedder.advance = advance
     sheet = ContactSheet(["photo", *(TITLES[space] for space in job.spaces)])
     results: list[ProjectedPhoto | SkippedPhoto] = [*job.found.left_out]
-    mark = generator_mark(request.generator, job.embedder.generator) if request.mark else None
-    with OutputFolder(request.out, MADE_BY, mark) as outputs:
+    with OutputFolder(request.out, MADE_BY, generator_mark(request, job.embedder.generator)) as outputs:
         stems = outputs.stems(job.found.files, sheet=True)
         for group in _groups(job, stems):
             passed(sum(not isinstance(slot, FaceCut) for slot in group) * job.steps_of_a_face)

@@ -71,8 +71,7 @@ def move_region(request: RegionRequest, progress: OpenProgress = quiet) -> Regio
     generator = found.generator
     distance = open_distance(None, generator.device)
     pairs = region_pairs(generator, found.ws[:1], found.ws[1:], found.masks[:1], found.masks[1:])
-    mark = generator_mark(request.people.generator, generator) if request.people.mark else None
-    with OutputFolder(request.people.out, "region", mark) as outputs:
+    with OutputFolder(request.people.out, "region", generator_mark(request.people, generator)) as outputs:
         stem = "{}+{}_{}".format(*found.names, request.part)
         outputs.reserve([stem, f"{stem}_mask", f"{stem}_sheet"])
         outputs.reserve_files([f"{stem}.json", f"{stem}.safetensors"])
