@@ -89,7 +89,7 @@ _FACTS = TypeAdapter(StudentFacts)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Student:
-    """A loaded student: call it with images. `path` is the file it came from.
+    """A loaded student: call it with images. `path` is the file it came from, `sha256` of what was read.
 
     `norm_statistics`: what batch normalisation goes by, "running" means of training or, "batch", each image's own.
     `edit`: what it was told to change, as text; "" for a student that makes one change alone. `about_edit`: what its
@@ -104,6 +104,7 @@ class Student:
     norm_statistics: NormStatistics = "running"
     edit: str = ""
     about_edit: tuple[str, ...] = ()
+    sha256: str = ""
 
     @property
     def architecture(self) -> StudentShape:
@@ -117,7 +118,7 @@ class Student:
     @property
     def credit(self) -> str:
         """What the mark of its pictures says: which student it was, and which edit."""
-        by = f"the student {credit(self.path, file_sha256(self.path))}"
+        by = f"the student {credit(self.path, self.sha256)}"
         return f"{by}, {self.edit}" if self.edit else by
 
     @property
@@ -265,6 +266,7 @@ def _opened(path: Path, norm_statistics: NormStatistics, edit: str | None) -> St
             path=path,
             device=torch.device("cpu"),
             norm_statistics=norm_statistics,
+            sha256=file_sha256(path),
         )
         return _edited(student, kind, edit)
     except DistillError as error:

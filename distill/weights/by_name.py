@@ -48,13 +48,9 @@ def name_of(path: Path) -> str:
 
 def credit(source: str | PathLike[str], sha256: str) -> str:
     """Say whose a picture is to somebody who has it alone: the name in the table, else a file and its sha256."""
-    known = (
-        entry.name
-        for kind in ("generator", "student")
-        for entry in weights_entries(kind)
-        if expected_sha256(entry) == sha256
-    )
-    return next(known, f"{path_text(Path(source).name)} (sha256 {sha256[:12]})")
+    entries = [*weights_entries("generator"), *weights_entries("student")]
+    known = (entry.name for entry in entries if sha256 and expected_sha256(entry) == sha256)
+    return next(known, path_text(Path(source).name) + (f" (sha256 {sha256[:12]})" if sha256 else ""))
 
 
 def encoder_of(generator_sha256: str) -> Path | None:
