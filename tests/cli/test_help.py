@@ -42,7 +42,7 @@ def test_commands_stand_in_groups_each_once(capsys: pytest.CaptureFixture[str]) 
     places = [told.index(f"\n{title}:\n") for title in GROUPS]
     assert places == sorted(places)
     for name in all_commands():
-        assert told.count(f"\n  {name} ") == 1
+        assert told.count(f"\n  {name}  ") == 1
     assert told.index("\n  train-pix2pix ") > told.index("\nTrain:\n")
 
 
