@@ -220,12 +220,7 @@ WORKER_JOBS = (
     ),
 )
 mark = click.option(
-    "--no-mark",
-    "mark",
-    is_flag=True,
-    flag_value=False,
-    default=True,
-    help="Leave out the note in each PNG that says which network drew it.",
+    "--mark/--no-mark", default=True, help="Say in each PNG which network drew it.  [default: yes]"
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
