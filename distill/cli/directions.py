@@ -52,11 +52,11 @@ def directions() -> None:
 
     \b
     distill directions fit --generator portraits --attribute gender --attribute age --n 20000
-    distill directions show directions/portraits-gender.safetensors
+    distill directions show portraits-gender
     """
 
 
-@directions.command()
+@directions.command(short_help="Fit a direction to the scores of drawn faces.")
 @click.option("--attribute", "attributes", multiple=True, required=True, metavar="NAME",
               help="gender, age, smile, yaw, or a score of --scorer; several times, or with commas.")  # fmt: skip
 @click.option("--n", default=20_000, show_default=True, type=options.WholeRange(50, 10_000_000),
@@ -111,7 +111,7 @@ def fit(
     show_tried(tried, as_json=as_json)
 
 
-@directions.command()
+@directions.command(short_help="Factorise the style layers, without any scorer.")
 @click.option("--count", default=10, show_default=True, type=options.WholeRange(min=1),
               help="Directions to write, those that change most first.")  # fmt: skip
 @click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
@@ -143,7 +143,7 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
     click.echo("what each does is in the picture (.png) beside it")
 
 
-@directions.command("import")
+@directions.command("import", short_help="Read a published direction.")
 @click.argument("file", type=options.PATH)
 @click.option(
     "--attribute", required=True, metavar="NAME", help="A score of --scorer; any name with --no-orient."

@@ -146,14 +146,14 @@ seed = click.option(
     help="Another seed, other random draws.",
 )
 device = click.option(
-    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda or cuda:NUMBER."
+    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda or cuda:N."
 )
 precision = click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
-    help="Number format; auto: the fastest that is as good.",
+    help="Number format; auto: fastest that is as good.",
 )
 edit = click.option(
     "--edit",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PHOTOS = click.argument("photos", nargs=-1, metavar="[PHOTO|NAME]...")
 OPTIONS = (
-    click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Where the pictures go."),
+    click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Folder of the pictures."),
     click.option(
         "--generator",
         default="portraits",

@@ -16,10 +16,10 @@ lr = click.option(
 )
 epochs = (
     click.option(
-        "--constant-epochs", type=FROM_ZERO, help="At the full learning rate.  [default: by preset]"
+        "--constant-epochs", type=FROM_ZERO, help="Epochs at the full learning rate.  [default: by preset]"
     ),
     click.option(
-        "--decay-epochs", type=FROM_ZERO, help="Of linear decay to 0 after them.  [default: by preset]"
+        "--decay-epochs", type=FROM_ZERO, help="Epochs of decay to 0 after them.  [default: by preset]"
     ),
 )
 val_fraction = click.option(
@@ -33,7 +33,7 @@ PIX2PIX = (
     click.option(
         "--warm-up-epochs",
         type=FROM_ZERO,
-        help="Of all these, first on pixels alone.  [default: by preset]",
+        help="The first of them, on pixels alone.  [default: by preset]",
     ),
     click.option(
         "--resolution", type=COUNT, help="Side in px; divides the stored one.  [default: by preset]"
@@ -44,12 +44,12 @@ PIX2PIX = (
         "--reverse",
         is_flag=True,
         default=None,
-        help="Learn pairs the other way: their target goes in, their input is what to draw.",
+        help="Learn pairs the other way: from their target to their input.",
     ),
     click.option(
         "--identity-share",
         type=options.FiniteRange(0, 1, max_open=True),
-        help="Of data of --task attributes: part of the samples with nothing to change.  [default: 0.1]",
+        help="Of measured changes: share of samples without any.  [default: 0.1]",
     ),
     click.option(
         "--init",
@@ -62,18 +62,18 @@ PIX2PIX = (
     click.option(
         "--norm",
         type=click.Choice(["instance", "batch"]),
-        help="instance cannot see how bright an input is.  [default: by preset]",
+        help="instance does not see how bright an input is.  [default: by preset]",
     ),
     click.option(
         "--perceptual",
         type=click.Choice(["efficientnet_lite0", "vgg19", "none"]),
-        help="Features of that loss.  [default: efficientnet_lite0 where installed]",
+        help="Network of the perceptual loss.  [default: efficientnet_lite0 if installed]",
     ),
-    click.option("--vgg19", type=PATH, help="File of vgg19.  [default: distill weights fetch vgg19]"),
+    click.option("--vgg19", type=PATH, help="File of vgg19.  [default: the fetched one]"),
     click.option(
         "--augment",
         metavar="KIND,…",
-        help="Of flip, crop, geometry, colour, sharpness; or none.  [default: by preset]",
+        help="none, or of flip, crop, geometry, colour, sharpness.  [default: by preset]",
     ),
     click.option(
         "--val-fraction",
@@ -102,8 +102,8 @@ STYLEGAN2 = (
     click.option(
         "--critic",
         type=click.Choice(["stylegan2", "projected"]),
-        help="Judge by a discriminator of its own, or by heads on the frozen features of EfficientNet-Lite0:"
-        " good on few images much sooner.  [default: stylegan2]",
+        help="Its own discriminator, or heads on frozen EfficientNet-Lite0: sooner good on few"
+        " images.  [default: stylegan2]",
     ),
     click.option(
         "--init",
@@ -115,7 +115,7 @@ STYLEGAN2 = (
         "--child",
         is_flag=True,
         default=None,
-        help="Of the generator of --init: one w draws in both; coarse structure and colours are kept.",
+        help="Make a child of --init: one w draws in both, structure and colours stay.",
     ),
     click.option("--mirror", is_flag=True, default=None, help="Show half of the images mirrored."),
     batch,
@@ -185,7 +185,7 @@ CYCLEGAN = (
         type=click.Choice(["patch", "single"]),
         help="Scores of patches of 70 px, or their mean.  [default: by preset]",
     ),
-    click.option("--augment", metavar="KIND,…", help="Of flip, crop, rotate; or none.  [default: by preset]"),
+    click.option("--augment", metavar="KIND,…", help="none, or of flip, crop, rotate.  [default: by preset]"),
     click.option(
         "--val-fraction",
         type=options.FiniteRange(0, 1, max_open=True),
@@ -201,11 +201,13 @@ STARGAN = (
     click.option(
         "--resolution", type=COUNT, help="Height in px, a divisor of the stored one.  [default: theirs]"
     ),
-    click.option("--constant-updates", type=COUNT, help="At the full learning rate.  [default: by preset]"),
+    click.option(
+        "--constant-updates", type=COUNT, help="Updates at the full learning rate.  [default: by preset]"
+    ),
     click.option(
         "--decay-updates",
         type=options.WholeRange(0, options.MAX_COUNT),
-        help="Of linear decay to 0 after them.  [default: by preset]",
+        help="Updates of decay to 0 after them.  [default: by preset]",
     ),
     click.option(
         "--init",

@@ -29,11 +29,9 @@ if TYPE_CHECKING:
     "--strip",
     type=options.TEXT,
     metavar="NAME=FROM:TO:COUNT",
-    help="Also a row of each face, such as age=-30:30:7, as DIR/strip/NAME.png.",
+    help="Also a row of each face, as DIR/strip/NAME.png: age=-30:30:7.",
 )
-@click.option(
-    "--reverse", is_flag=True, help="Of a run of train-cyclegan: from the second domain to the first."
-)
+@click.option("--reverse", is_flag=True, help="Second domain to first, of a run of train-cyclegan.")
 @click.option(
     "--style",
     metavar="IMAGE",

@@ -48,7 +48,7 @@ def weights() -> None:
     """
 
 
-@weights.command("list")
+@weights.command("list", short_help="List all, and which of them are on this machine.")
 @options.as_json
 def list_(as_json: bool) -> None:
     """List generators, students, encoders, features and scorers, and which of them are on this machine.
@@ -72,7 +72,7 @@ def list_(as_json: bool) -> None:
                 click.echo(_row(entry, width))
 
 
-@weights.command()
+@weights.command(short_help="Say what is known of weights.")
 @click.argument("source", metavar="NAME|PATH")
 @options.as_json
 def info(source: str, as_json: bool) -> None:
@@ -92,7 +92,7 @@ def info(source: str, as_json: bool) -> None:
         click.echo(f"The file is not here yet: {command_text('distill', 'weights', 'fetch', source)}")
 
 
-@weights.command()
+@weights.command(short_help="Fetch weights into the cache.")
 @click.argument("source", metavar="NAME|features|URL")
 @click.option(
     "--max-bytes", type=options.WholeRange(min=1), default=MAX_BYTES, show_default=True, help="Size limit."
@@ -119,7 +119,7 @@ def fetch(source: str, max_bytes: int) -> None:
         click.echo(str(path))
 
 
-@weights.command()
+@weights.command(short_help="Convert weights to safetensors.")
 @click.argument("source", metavar="NAME|PATH|URL")
 @click.option("--out", required=True, type=options.FILE, help="The .safetensors file to write.")
 @click.option("--half", is_flag=True, help="Store float16: half the size, rounded weights.")
@@ -144,7 +144,7 @@ def convert(source: str, out: Path, half: bool, overwrite: bool) -> None:
     click.echo(f"{out}  {out.stat().st_size} bytes  sha256 {file_sha256(out)}")
 
 
-@weights.command()
+@weights.command(short_help="Check the sha256 of weights.")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @options.as_json
 def verify(names: Sequence[str], as_json: bool) -> None:
