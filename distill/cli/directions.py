@@ -222,6 +222,7 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
     distill directions list directions/ --json
     """
     from distill.directions.file import SUFFIX, directions_folder, read_direction
+    from distill.directions.report import direction_facts
 
     for folder in folders:
         if not folder.is_dir():
@@ -231,7 +232,7 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
     ]
     found = [(path, read_direction(path)) for path in places]
     if as_json:
-        click.echo(json.dumps([_facts(direction, path) for path, direction in found], indent=2))
+        click.echo(json.dumps([direction_facts(direction, path) for path, direction in found], indent=2))
         return
     width = max((len(path.stem) for path, _ in found), default=0)
     for path, direction in found:
@@ -254,29 +255,11 @@ def show(source: str, generator: str | None, as_json: bool) -> None:
     distill directions show age --generator portraits
     """
     from distill.directions.file import read_direction
+    from distill.directions.report import direction_facts, known_lines
 
     direction = read_direction(source, generator=generator)
-    facts = _facts(direction, Path(source))
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-        return
-    from distill.directions.report import how_found, recommendation
-
-    does = "is said to move" if direction.facts.get("oriented") is False else "raises"
-    lines = [
-        f"{direction.name}: {does} {direction.attribute}, of {direction.facts.get('teacher', 'a generator')}"
-    ]
-    lines.append(f"  shape {facts['shape']}, lengths {facts['lengths']}")
-    lines.append(f"  generator sha256 {direction.generator_sha256}")
-    if "layers" in direction.facts:
-        lines += [f"  {line}" for line in how_found(direction.facts)]
-        lines += [
-            f"  {name} {value:+.3f} per unit of strength"
-            for name, value in direction.facts.get("movement", {}).items()
-        ]
-    if "recommended_strength" in direction.facts:
-        lines.append(f"  {recommendation(direction.attribute, direction.facts)}")
-    click.echo("\n".join(lines))
+    facts = direction_facts(direction, Path(source))
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(known_lines(direction)))
 
 
 def split_names(values: Sequence[str]) -> list[str]:
@@ -301,17 +284,3 @@ def command_line(context: click.Context) -> str:
         for value in values if isinstance(values, tuple) else (values,):
             words += [param.opts[-1] if param.opts[-1].startswith("--") else param.opts[0], str(value)]
     return command_text(*words)
-
-
-def _facts(direction: Any, path: Path) -> dict[str, Any]:
-    lengths = direction.vector.norm(dim=1).tolist()
-    return {
-        "name": direction.name,
-        "attribute": direction.attribute,
-        "file": str(path),
-        "sha256": direction.sha256,
-        "generator_sha256": direction.generator_sha256,
-        "shape": list(direction.vector.shape),
-        "lengths": [round(length, 4) for length in lengths],
-        "facts": dict(direction.facts),
-    }
