@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format slow slurm browser check-weights install install-dev wheel clean
+.PHONY: help demo test lint format slow slurm browser check-weights docs install install-dev wheel clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -50,6 +50,9 @@ lint: $(VENV)/.installed-dev  ## Lint and types only
 format: $(VENV)/.installed-dev  ## Let ruff fix and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed  ## Write REFERENCE.md from the help of the commands
+	$(BIN)/python -m distill.cli.reference
 
 install: $(VENV)/.installed  ## Make .venv with the project in it
 install-dev: $(VENV)/.installed-dev  ## The same with the tools of a developer

@@ -146,7 +146,7 @@ def note_memory(pid: int, peaks: dict[int, float]) -> None:
 
 
 def summary(case: tuple[str, int], runs: dict[tuple[str, int], list[dict[str, Any]]]) -> dict[str, Any]:
-    """Medians over the rounds; ratios to the first case, and to the first number of workers, are of one round each."""
+    """Medians over the rounds; ratios to the first case and the first number of workers, each within a round."""
 
     def rates(of: tuple[str, int]) -> list[float]:
         return [report["rows_per_second"] for report in runs[of]]

@@ -27,18 +27,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "TaskChoices",
-    "TripletDataset",
-    "blend",
-    "evaluate",
-    "generate",
-    "load_generator",
-    "load_student",
-    "project",
-    "read_projections",
-    "train",
-    "translate",
-]
+    "TaskChoices", "TripletDataset", "blend", "evaluate", "generate", "load_generator", "load_student", "project",
+    "read_projections", "train", "translate",
+]  # fmt: skip
 
 AnyPath = str | PathLike[str]
 AS_THEY_ARE = {
@@ -197,13 +188,15 @@ def translate(
     reverse: bool = False,
     edit: str | None = None,
     strip: str | None = None,
+    mark: bool = True,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> Translations:
     """Run a student on the faces of photos and videos (files and folders) into `out`, as `distill translate` does.
 
     `align` "none" takes the middle of each picture. `edit`: see `load_student`. `strip` "age=-30:30:7": a row of each
-    face too. Of the result `done` lists files, `skipped` what was left out and why; `check()` raises DistillError.
+    face too. `mark`: PNGs say which network drew them. Of the result `done` lists files, `skipped` what was left
+    out and why; `check()` raises DistillError.
     """
     from distill.editing.photos_and_videos import split_files, translate_files
     from distill.editing.translate import TranslateRequest, open_translator
@@ -221,6 +214,7 @@ def translate(
         reverse=reverse,
         edit=edit,
         strip=strip,
+        mark=mark,
         device=device,
         precision=precision,
     )
@@ -238,12 +232,14 @@ def project(
     steps: int | None = None,
     tuning_steps: int = 350,
     batch: int | None = None,
+    mark: bool = True,
     device: str = "auto",
 ) -> PhotoResults[ProjectedPhoto]:
     """Put the faces of photos (files and folders) into the latent space of a generator: what `distill project` does.
 
     `space`: "w", "w+", "pti", "encoder", or several as "w,w+". `encoder`: a name or a file, by default the
-    generator's own. The same call resumes. The result tells how near each photo came; `read_projections` reads.
+    generator's own. `mark`: as of `translate`. The same call resumes. The result tells how near each photo came;
+    `read_projections` reads.
     """
     from distill.editing.project import ProjectRequest, chosen_spaces, open_projection, project_photos
     from distill.weights.by_name import path_by_name
@@ -258,6 +254,7 @@ def project(
         steps=steps,
         tuning_steps=tuning_steps,
         batch=batch,
+        mark=mark,
         device=device,
     )
     return project_photos(open_projection(request))

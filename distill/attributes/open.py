@@ -10,7 +10,7 @@ import torch
 from distill.attributes.builtin import DEFAULT, SCORES, BuiltinScorer
 from distill.attributes.face_api import NAME as FACE_API
 from distill.attributes.face_api import FaceApiScorer
-from distill.attributes.protocol import ChipScorer
+from distill.attributes.protocol import ChipScorer, main_scores
 from distill.attributes.scorer_files import read_scorer
 from distill.errors import DistillError
 from distill.files import user_path
@@ -37,7 +37,8 @@ def open_scorer(
     for attribute in wanted:
         if attribute not in scorer.names:
             raise DistillError(
-                f"unknown attribute {attribute!r}: the scorer {str(source)!r} gives {', '.join(scorer.names)}"
+                f"unknown attribute {attribute!r}: the scorer {str(source)!r} gives"
+                f" {', '.join(main_scores(scorer))}"
             )
     return scorer
 

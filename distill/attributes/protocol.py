@@ -59,6 +59,12 @@ class ChipScorer(AttributeScorer, Protocol):
     def score_chips(self, chips: Sequence[Mapping[str, Pixels]], /) -> dict[str, Scores]: ...
 
 
+def main_scores(scorer: AttributeScorer) -> list[str]:
+    """Return the scores that belong to no other: `age`, not `age_spread`, which says how sure `age` is."""
+    names = list(scorer.names)
+    return [name for name in names if not any(name.startswith(f"{other}_") for other in names)]
+
+
 def score_faces(
     scorer: ChipScorer, images: Sequence[Pixels] | Pixels, faces: Sequence[Face | None]
 ) -> dict[str, Scores]:

@@ -17,7 +17,7 @@ from distill.cli import options
     "--size",
     default=256,
     show_default=True,
-    type=click.IntRange(16, 2048),
+    type=options.WholeRange(16, 2048),
     help="Side of the output in pixels.",
 )
 @click.option(
@@ -35,6 +35,10 @@ def align(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) 
 
     What gave no face is listed with its reason. The 68-point landmark model was trained on iBUG 300-W, whose
     licence excludes commercial use; $DISTILL_LANDMARKS names a model of your own.
+
+    \b
+    distill align me.jpg --out faces
+    distill align holiday/ --all-faces --size 1024 --out faces
     """
     options.check_faces(all_faces, face_index)
     from distill.faces.align_photos import AlignRequest, align_photos

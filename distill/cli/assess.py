@@ -26,25 +26,25 @@ if TYPE_CHECKING:
               help="overview, and published measures: fid50k, kid50k, pr50k3, ppl_zfull, ppl_wfull, ppl_zend, "
               "ppl_wend, ppl2_wend, ls, with any count: fid5k, pr5k3, ppl_wend_5k, ls_20k.")  # fmt: skip
 @click.option("--samples", type=options.COUNT,
-              help="[1000 of the overview; of others by the name, or 50,000, of ls 200,000]")  # fmt: skip
-@click.option("--pictures", type=click.IntRange(2),
-              help="At most so many of --data, chosen by the seed.  [2000 of the overview, else all]")  # fmt: skip
+              help="Samples to draw.  [default: overview 1000; others by name, 50,000, ls 200,000]")  # fmt: skip
+@click.option("--pictures", type=options.WholeRange(2),
+              help="Pictures of --data, at most.  [default: overview 2000, else all]")  # fmt: skip
 @click.option("--truncation-psi", type=options.FiniteRange(0, 2), default=0.7, show_default=True,
-              help="Of the overview.")  # fmt: skip
+              help="Truncation of the overview.")  # fmt: skip
 @click.option("--psi", type=options.TEXT, default="1", show_default=True, metavar="ψ,…",
-              help="Of FID, KID, precision and recall; several make a sweep, such as 0.5,0.7,1.")  # fmt: skip
+              help="Truncations of FID, KID, precision and recall; several make a sweep.")  # fmt: skip
 @options.seed
-@click.option("--faces/--no-faces", default=None, help="Look for faces.  [where it draws faces]")
+@click.option("--faces/--no-faces", default=None, help="Look for faces.  [default: where it draws faces]")
 @click.option("--features", default="auto", show_default=True,
               help="Of score, FID and KID: auto, efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
 @click.option("--lpips", type=options.FILE, metavar="FILE",
-              help="VGG16 with LPIPS, for ppl and pr.  [that of distill weights fetch vgg16-lpips]")  # fmt: skip
+              help="VGG16 with LPIPS, for ppl and pr.  [default: fetched vgg16-lpips]")  # fmt: skip
 @click.option("--crop-form", type=click.Choice(["tf", "ada"]), default="tf", show_default=True,
-              help="Which public program path lengths follow above 256 px; the published ones are tf's.")  # fmt: skip
+              help="Public program that path lengths follow above 256 px; tf is published.")  # fmt: skip
 @click.option("--scorer", "scorers", type=options.TEXT, multiple=True, metavar="builtin|FILE",
-              help="Of ls, several times for several.  [builtin: gender and age]")  # fmt: skip
+              help="Scorer of ls; several times for several.  [default: builtin: gender and age]")  # fmt: skip
 @click.option("--out", type=options.PATH,
-              help="Folder for the results: new, empty, or of an earlier run.  [NAME-assessment]")  # fmt: skip
+              help="Folder for the results, new or of this command.  [default: NAME-assessment]")  # fmt: skip
 @click.option("--card", type=options.FILE, metavar="FILE.md",
               help="Also put the sections into this model card, and the grid beside it.")  # fmt: skip
 @click.option("--show-nearest", is_flag=True,
@@ -68,7 +68,7 @@ def assess_teacher(dry_run: bool, as_json: bool, metrics: str, samples: int | No
     \b
     distill assess-teacher runs/faces/generator.safetensors --data data/faces
     distill assess-teacher portraits --data faces/ --samples 200 --out look
-    distill assess-teacher portraits --data faces/ --metrics fid,kid,pr,ppl_wend,ls --samples 5000 --psi 0.5,0.7,1
+    distill assess-teacher portraits --data faces/ --metrics fid,kid,pr,ppl_wend,ls --psi 0.5,0.7,1
     """
     from distill.evaluation.generator_metrics.names import split_overview
 

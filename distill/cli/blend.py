@@ -37,8 +37,10 @@ def blend(
     mapping and the mean of w are those of --low: its latents draw the same faces, in other hands.
 
     \b
-    distill blend --low portraits --high runs/drawings/generator.safetensors --at 32 --out toonified.safetensors
-    distill blend --low runs/drawings/generator.safetensors --high portraits --at 16 --width 1 --out real.safetensors
+    distill blend --low portraits --high runs/drawings/generator.safetensors --at 32
+        --out toon.safetensors
+    distill blend --low runs/drawings/generator.safetensors --high portraits --at 16 --width 1
+        --out real.safetensors
     """
     from distill.files import path_text
     from distill.stylegan2 import blend as blending

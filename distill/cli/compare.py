@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--truth", type=options.PATH,
               help="Instead of PHOTOS: a folder of true pairs, with a CSV table that names them.")  # fmt: skip
 @click.option("--column", type=options.TEXT,
-              help="With --truth: the column of the edited pictures.  [--edit, or the only one]")  # fmt: skip
+              help="With --truth: column of edited pictures.  [default: --edit, or the only one]")  # fmt: skip
 @click.option("--edit", type=options.TEXT, metavar="ATTRIBUTE=VALUE",
               help="gender=female or male, age=older or younger, or ATTRIBUTE=yes|no of a --scorer. With --truth, of"
                    " pairs that change people both ways, one side.")  # fmt: skip
@@ -29,24 +29,30 @@ if TYPE_CHECKING:
                    " RUN:gender=female or RUN:age=+20 of one that makes several edits), a latent edit (portraits:w,"
                    " :w+, :pti, :encoder), or a folder of pictures.")  # fmt: skip
 @click.option(
-    "--labels", type=options.FILE, help="CSV of who has the attribute already.  [the scorer says so]"
+    "--labels", type=options.FILE, help="CSV of who has the attribute already.  [default: the scorer says so]"
 )
 @click.option("--real", type=options.PATH,
-              help="A folder of real pictures of the target.  [the photographs that have the value]")  # fmt: skip
+              help="Real pictures of the target.  [default: photographs that have the value]")  # fmt: skip
 @click.option("--out", required=True, type=options.PATH, metavar="DIR", help="Folder of the comparison.")
 @click.option("--align", type=click.Choice(["ffhq", "none"]), default="ffhq", show_default=True,
               help="none: the photographs are framed already, squares of one size.")  # fmt: skip
-@click.option("--size", type=click.IntRange(16, 2048), help="Side of the faces, px.  [the largest method's]")
+@click.option(
+    "--size",
+    type=options.WholeRange(16, 2048),
+    help="Side of the faces, px.  [default: the largest method's]",
+)
 @click.option(
     "--limit", type=options.COUNT, help="At most so many photographs on either side, evenly spread."
 )
-@click.option("--latent-limit", type=click.IntRange(4, options.MAX_COUNT), default=48, show_default=True,
+@click.option("--latent-limit", type=options.WholeRange(4, options.MAX_COUNT), default=48, show_default=True,
               help="Photographs for latent edits, evenly spread.")  # fmt: skip
 @click.option("--strength", type=options.FiniteRange(0, 100, min_open=True),
-              help="Of latent edits: how far along the direction.  [the task's]")  # fmt: skip
-@click.option("--in-page", type=click.IntRange(1, 1000), default=40, show_default=True,
+              help="Of latent edits: how far along the direction.  [default: the task's]")  # fmt: skip
+@click.option("--in-page", type=options.WholeRange(1, 1000), default=40, show_default=True,
               help="Photographs on the page for blind comparison.")  # fmt: skip
-@click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Images at once.")
+@click.option(
+    "--batch", type=options.WholeRange(1, 1024), default=8, show_default=True, help="Images at once."
+)
 @click.option("--features", type=options.TEXT, default="auto", show_default=True,
               help="Of set distances: auto, efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
 @click.option("--perceptual", type=options.TEXT, default="auto", show_default=True,

@@ -12,7 +12,12 @@ from click.shell_completion import get_completion_class
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script of SHELL: bash, zsh or fish.
 
-    For bash: distill completion bash > ~/.local/share/bash-completion/completions/distill
+    With it the Tab key completes commands and options. A new shell reads it, or source the file.
+
+    \b
+    distill completion bash > ~/.local/share/bash-completion/completions/distill
+    distill completion zsh > ~/.zfunc/_distill        # a folder of $fpath
+    distill completion fish > ~/.config/fish/completions/distill.fish
     """
     made_by = get_completion_class(shell)
     if made_by is None:

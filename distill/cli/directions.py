@@ -22,15 +22,16 @@ Command = Callable[..., Any]
 Options = Sequence[Callable[[Command], Command]]
 
 WHERE: Options = (
-    click.option("--generator", default="portraits", show_default=True, metavar="NAME|PATH|URL"),
+    click.option("--generator", default="portraits", show_default=True, metavar="NAME|PATH|URL",
+                 help="The teacher; see 'distill weights list'."),
     click.option("--truncation-psi", default=0.7, show_default=True, type=options.FiniteRange(0, 2),
-                 help="Of the faces that are drawn; strengths count deviations of untruncated w."),
+                 help="Truncation of the drawn faces; strengths count deviations of w."),
     options.seed, options.device, options.precision, options.overwrite, options.as_json,
 )  # fmt: skip
 SCORED: Options = (
     click.option("--scorer", default="builtin", show_default=True, metavar="builtin|FILE",
                  help="What reads the attribute off a face: builtin knows gender (of female) and age."),
-    click.option("--threads", type=click.IntRange(1, 256), help="Faces looked for at a time.  [cores]"),
+    click.option("--threads", type=options.WholeRange(1, 256), help="Faces looked for at a time.  [default: cores]"),
 )  # fmt: skip
 
 
@@ -51,14 +52,14 @@ def directions() -> None:
 
     \b
     distill directions fit --generator portraits --attribute gender --attribute age --n 20000
-    distill directions show directions/portraits-gender.safetensors
+    distill directions show portraits-gender
     """
 
 
-@directions.command()
+@directions.command(short_help="Fit a direction to the scores of drawn faces.")
 @click.option("--attribute", "attributes", multiple=True, required=True, metavar="NAME",
               help="gender, age, smile, yaw, or a score of --scorer; several times, or with commas.")  # fmt: skip
-@click.option("--n", default=20_000, show_default=True, type=click.IntRange(50, 10_000_000),
+@click.option("--n", default=20_000, show_default=True, type=options.WholeRange(50, 10_000_000),
               help="Samples to draw and score.")  # fmt: skip
 @click.option("--method", default="auto", show_default=True,
               help="centroid, logistic, svm or ridge; auto: logistic for a probability, else ridge.")  # fmt: skip
@@ -68,12 +69,12 @@ def directions() -> None:
               help="Take these out: attributes of the scorer (fitted too), or directions; with commas.")  # fmt: skip
 @click.option("--confidence", default=0.9, show_default=True, type=options.FiniteRange(0.5, 0.999),
               help="Of a probability: faces at least this sure are the ends that are told apart.")  # fmt: skip
-@click.option("--faces", default=96, show_default=True, type=click.IntRange(8, 10_000),
+@click.option("--faces", default=96, show_default=True, type=options.WholeRange(8, 10_000),
               help="Drawn faces that the direction is tried on.")  # fmt: skip
 @click.option("--out", type=options.PATH, metavar="NAME|FILE|DIR",
-              help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
+              help="File to write.  [default: directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @click.option("--work", type=options.PATH, metavar="DIR",
-              help="Where the scores of the samples are kept.  [beside --out]")  # fmt: skip
+              help="Where the scores of the samples are kept.  [default: beside --out]")  # fmt: skip
 @options_of(SCORED, WHERE)
 @options.dry_run
 @click.pass_context
@@ -86,6 +87,10 @@ def fit(
     Beside each direction stand a picture (.png), a card (.md) and all numbers (.json). Its sign is such that the
     score of edited faces rises; strength 1 is one standard deviation of w. The scores of the samples are kept: after
     Ctrl-C the same command goes on, and what these scores tell is fitted again without new samples.
+
+    \b
+    distill directions fit --attribute gender --attribute age --n 20000
+    distill directions fit --attribute smile --orthogonal-to gender,age --out smile.safetensors
     """
     from distill.cli.signals import stop_on_signals
     from distill.directions.fit_run import FitRun
@@ -106,16 +111,22 @@ def fit(
     show_tried(tried, as_json=as_json)
 
 
-@directions.command()
-@click.option("--count", default=10, show_default=True, type=click.IntRange(min=1))
+@directions.command(short_help="Factorise the style layers, without any scorer.")
+@click.option("--count", default=10, show_default=True, type=options.WholeRange(min=1),
+              help="Directions to write, those that change most first.")  # fmt: skip
 @click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
               help="Layers of w+ that are factorised, and moved.")  # fmt: skip
-@click.option("--out", required=True, type=options.NamedPath(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--out", required=True, type=options.NamedPath(path_type=Path, file_okay=False), metavar="DIR",
+              help="Folder of the directions.")  # fmt: skip
 @options_of(WHERE)
 def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **drawn: Any) -> None:
     """Factorise the style layers: the directions in w that change them most (Shen and Zhou 2021).
 
     No scorer and no samples are needed, and no attribute is known: look at the pictures. Their sign means nothing.
+
+    \b
+    distill directions sefa --generator portraits --out directions/sefa
+    distill directions sefa --generator ffhq-1024 --layers 0-7 --count 20 --out directions/coarse
     """
     from distill.cli.signals import stop_on_signals
     from distill.directions.import_run import factorise_styles
@@ -132,17 +143,17 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
     click.echo("what each does is in the picture (.png) beside it")
 
 
-@directions.command("import")
+@directions.command("import", short_help="Read a published direction.")
 @click.argument("file", type=options.PATH)
 @click.option(
     "--attribute", required=True, metavar="NAME", help="A score of --scorer; any name with --no-orient."
 )
 @click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
               help="Layers that take it, or keep their row of it.")  # fmt: skip
-@click.option("--samples", "faces", default=200, show_default=True, type=click.IntRange(8, 10_000),
+@click.option("--samples", "faces", default=200, show_default=True, type=options.WholeRange(8, 10_000),
               help="Drawn faces that tell its sign and what it does.")  # fmt: skip
 @click.option("--out", type=options.PATH, metavar="NAME|FILE|DIR",
-              help="[directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
+              help="File to write.  [default: directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @click.option("--no-orient", is_flag=True,
               help="Keep its own sign and length: for an attribute that no scorer at hand knows.")  # fmt: skip
 @options_of(SCORED, WHERE)
@@ -153,6 +164,10 @@ def import_(context: click.Context, /, as_json: bool, no_orient: bool, **given: 
     Published signs and lengths disagree, so it is turned by the scores of edited faces and scaled to the deviation
     of w; with --no-orient it is kept as it is, and strength 1 adds the published array. Nothing in the file is
     executed.
+
+    \b
+    distill directions import age.npy --generator ffhq-1024 --attribute age
+    distill directions import beard.pt --generator ffhq-1024 --attribute beard --no-orient
     """
     from distill.cli.signals import stop_on_signals
     from distill.directions.import_run import import_as_it_is, import_direction
@@ -200,8 +215,14 @@ def show_as_it_is(done: dict[str, Any], *, as_json: bool) -> None:
 @click.argument("folders", nargs=-1, type=options.PATH)
 @options.as_json
 def list_(folders: Sequence[Path], as_json: bool) -> None:
-    """List the shipped directions, and those in FOLDERS."""
+    """List the shipped directions, and those in FOLDERS.
+
+    \b
+    distill directions list
+    distill directions list directions/ --json
+    """
     from distill.directions.file import SUFFIX, directions_folder, read_direction
+    from distill.directions.report import direction_facts
 
     for folder in folders:
         if not folder.is_dir():
@@ -211,7 +232,7 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
     ]
     found = [(path, read_direction(path)) for path in places]
     if as_json:
-        click.echo(json.dumps([_facts(direction, path) for path, direction in found], indent=2))
+        click.echo(json.dumps([direction_facts(direction, path) for path, direction in found], indent=2))
         return
     width = max((len(path.stem) for path, _ in found), default=0)
     for path, direction in found:
@@ -227,31 +248,18 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
 @click.option("--generator", metavar="NAME", help="NAME is GENERATOR-NAME among the shipped ones.")
 @options.as_json
 def show(source: str, generator: str | None, as_json: bool) -> None:
-    """Say what is known of a direction."""
+    """Say what is known of a direction.
+
+    \b
+    distill directions show portraits-gender
+    distill directions show age --generator portraits
+    """
     from distill.directions.file import read_direction
+    from distill.directions.report import direction_facts, known_lines
 
     direction = read_direction(source, generator=generator)
-    facts = _facts(direction, Path(source))
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-        return
-    from distill.directions.report import how_found, recommendation
-
-    does = "is said to move" if direction.facts.get("oriented") is False else "raises"
-    lines = [
-        f"{direction.name}: {does} {direction.attribute}, of {direction.facts.get('teacher', 'a generator')}"
-    ]
-    lines.append(f"  shape {facts['shape']}, lengths {facts['lengths']}")
-    lines.append(f"  generator sha256 {direction.generator_sha256}")
-    if "layers" in direction.facts:
-        lines += [f"  {line}" for line in how_found(direction.facts)]
-        lines += [
-            f"  {name} {value:+.3f} per unit of strength"
-            for name, value in direction.facts.get("movement", {}).items()
-        ]
-    if "recommended_strength" in direction.facts:
-        lines.append(f"  {recommendation(direction.attribute, direction.facts)}")
-    click.echo("\n".join(lines))
+    facts = direction_facts(direction, Path(source))
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(known_lines(direction)))
 
 
 def split_names(values: Sequence[str]) -> list[str]:
@@ -276,17 +284,3 @@ def command_line(context: click.Context) -> str:
         for value in values if isinstance(values, tuple) else (values,):
             words += [param.opts[-1] if param.opts[-1].startswith("--") else param.opts[0], str(value)]
     return command_text(*words)
-
-
-def _facts(direction: Any, path: Path) -> dict[str, Any]:
-    lengths = direction.vector.norm(dim=1).tolist()
-    return {
-        "name": direction.name,
-        "attribute": direction.attribute,
-        "file": str(path),
-        "sha256": direction.sha256,
-        "generator_sha256": direction.generator_sha256,
-        "shape": list(direction.vector.shape),
-        "lengths": [round(length, 4) for length in lengths],
-        "facts": dict(direction.facts),
-    }

@@ -29,16 +29,18 @@ if TYPE_CHECKING:
 @click.option("--truth", type=options.PATH,
               help="Instead: a folder of true pairs, with a CSV table of sources and edited pictures.")  # fmt: skip
 @click.option("--column", type=options.TEXT, metavar="COLUMN",
-              help="With --truth: the column of the edited pictures.  [the only one]")  # fmt: skip
+              help="With --truth: the column of the edited pictures.  [default: the only one]")  # fmt: skip
 @options.edit
-@click.option("--out", type=options.PATH, help="Folder for the results.  [RUN/evaluation]")
+@click.option("--out", type=options.PATH, help="Folder for the results.  [default: RUN/evaluation]")
 @click.option("--limit", type=options.COUNT, help="At most so many rows or photos, evenly spread.")
-@click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Images at once.")
+@click.option(
+    "--batch", type=options.WholeRange(1, 1024), default=8, show_default=True, help="Images at once."
+)
 @click.option("--features", type=options.TEXT, default="auto", show_default=True,
               help="Of the Fréchet distance: auto, efficientnet_lite0, inception[=FILE], pixels8, none.")  # fmt: skip
 @click.option("--perceptual", type=options.TEXT, default="auto", show_default=True,
               help="Features of the perceptual distance: auto, efficientnet_lite0, vgg19 or none.")  # fmt: skip
-@click.option("--faces", type=click.IntRange(0, options.MAX_COUNT),
+@click.option("--faces", type=options.WholeRange(0, options.MAX_COUNT),
               help="With --data: rows whose faces are compared (0.8 s each on a CPU).  [default: 64]")  # fmt: skip
 @click.option("--scorer", type=options.TEXT, default="auto", show_default=True,
               help="Who judges attributes: face-api[=FILE], builtin, a file; auto: face-api if fetched.")  # fmt: skip
@@ -46,11 +48,11 @@ if TYPE_CHECKING:
               help="With --photos or --truth: also embed each face (of --truth 50) into the teacher and edit it"
                    " there, about 16 s a face on a CPU core at 64 px.")  # fmt: skip
 @click.option("--strength", type=options.FiniteRange(0, 100, min_open=True),
-              help="With --latent-edit: how far along the direction.  [the task's]")  # fmt: skip
+              help="With --latent-edit: how far along the direction.  [default: the task's]")  # fmt: skip
 @click.option("--style", metavar="IMAGE", type=options.PATH,
               help="With --photos: the second face, for students of two inputs.")  # fmt: skip
 @click.option("--teacher", type=options.TEXT, metavar="NAME|PATH",
-              help="The generator to time, and to edit in.  [the recipe's, where it is here]")  # fmt: skip
+              help="The generator to time, and to edit in.  [default: the recipe's, where it is here]")  # fmt: skip
 @options.device
 @options.precision
 @options.norm_statistics

@@ -16,7 +16,14 @@ from distill.cli import options
 )
 @click.option("--out", required=True, type=options.PATH, help="Folder; empty, new, or of this export.")
 @click.option("--limit", type=options.COUNT, help="Only the first so many samples.")
-@click.option("--format", "image_format", type=click.Choice(["png", "jpg"]), default="png", show_default=True)
+@click.option(
+    "--format",
+    "image_format",
+    type=click.Choice(["png", "jpg"]),
+    default="png",
+    show_default=True,
+    help="File format of images.",
+)
 @click.option("--phase", default="train", show_default=True, help="Prefix of the pix2pixHD folders.")
 def export(**given: Any) -> None:
     """Write the images of a complete data set for another program; the same command goes on where it stopped.
@@ -27,6 +34,10 @@ def export(**given: Any) -> None:
     pix2pixhd   OUT/train_A = first input, train_B = target, train_C = second input
     folders     OUT/<role>/000000.png and OUT/metadata.csv
     webdataset  OUT/distill-000000.tar, at most 1,000 samples each
+
+    \b
+    distill export data/mix --to pix2pixhd --out mix-pix2pixhd
+    distill export data/mix --to folders --format jpg --limit 100 --out look
     """
     from distill.progress import Progress
     from distill.shards.export import ExportRequest, export_dataset, samples_of

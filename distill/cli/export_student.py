@@ -49,6 +49,11 @@ def export_student(
 
     A page is a folder for any web server: it finds faces, translates them and pastes them back, all in the browser.
     It needs onnxruntime-web: distill weights fetch web-runtime.
+
+    \b
+    distill export-student runs/student --out student.onnx
+    distill export-student attributes --edit age=+20 --out older.onnx
+    distill export-student ageing --to web --out page
     """
     from distill.files import check_file, path_text
     from distill.networks.student import load_student

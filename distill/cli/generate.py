@@ -28,39 +28,43 @@ def above_0(most: float) -> click.FloatRange:
     help="style-mix, gender-swap, ageing, rejuvenation, attribute-swap, attributes, morph, region-swap,"
     " face-to-drawing, drawing-to-face.",
 )
-@click.option("--n", type=int, required=True, help="Accepted triplets (pairs) to make.")
-@click.option("--out", type=options.PATH, help="Folder  [default: data/TASK-GENERATOR-seedSEED]")
+@click.option(
+    "--n", type=int, required=True, metavar="N", help="Triplets or pairs to make: accepted ones count."
+)
+@click.option(
+    "--out", type=options.PATH, help="Folder of the data set.  [default: data/TASK-GENERATOR-seedSEED]"
+)
 @click.option(
     "--shards",
     type=options.Span("-"),
     metavar="FIRST-LAST",
-    help="Make these alone; others are made elsewhere, and distill merge joins them.  [all]",
+    help="Make these shards alone; distill merge joins all later.  [default: all]",
 )
 @click.option(
     "--generator",
     type=options.TEXT,
     default="portraits",
     show_default=True,
-    help="Registry name, file, or https URL.",
+    metavar="NAME|FILE|URL",
+    help="The teacher; see 'distill weights list'.",
 )
 @options.seed
 @click.option(
     "--crossover",
     type=options.TEXT,
-    help="style-mix: half, fine, an index, or LO-HI drawn per candidate.  [default: half]",
+    help="style-mix: first layer of the style: half, fine, N, or LO-HI.  [default: half]",
 )
 @click.option(
     "--attribute",
     type=options.TEXT,
     metavar="NAME",
-    help="attribute-swap: what to change, such as smile: the generator has a direction of it, or --direction, and the"
-    " scorer gives it.",
+    help="attribute-swap: what to change, such as smile.",
 )
 @click.option(
     "--direction",
     type=options.TEXT,
     metavar="NAME|FILE",
-    help="Where to move w; of attributes AGE=FILE,….  [default: the generator's own for the task]",
+    help="Where to move w; of several, age=FILE,….  [default: the generator's own]",
 )
 @click.option(
     "--attributes",
@@ -72,113 +76,128 @@ def above_0(most: float) -> click.FloatRange:
     "--min-change",
     type=options.TEXT,
     metavar="NAME=X,…",
-    help="attributes: the least that counts.  [default: a probability 0.25, age=6, yaw=8]",
+    help="attributes: the least change that counts.  [default: 0.25, age=6, yaw=8]",
 )
+@click.option("--strength", type=above_0(100), help="How far the outermost images are moved.  [default: 3]")
 @click.option(
-    "--strength", type=above_0(100), help="How far along it the outermost images lie.  [default: 3]"
-)
-@click.option(
-    "--scorer", type=options.TEXT, metavar="builtin|FILE", help="Who scores the images.  [default: builtin]"
+    "--scorer",
+    type=options.TEXT,
+    metavar="builtin|FILE",
+    help="What reads the attribute off images.  [default: builtin]",
 )
 @click.option(
     "--min-confidence",
     type=options.FiniteRange(0.5, 1),
-    help="gender-swap, attribute-swap of a probability: of both ends of a pair.  [default: 0.9]",
+    help="gender-swap, attribute-swap: how sure both ends are.  [default: 0.9]",
 )
-@click.option("--years", type=above_0(120), help="Of ages, as --min-gap.  [default: 20]")
+@click.option(
+    "--years",
+    type=above_0(120),
+    help="ageing, rejuvenation: years between the ends, as --min-gap.  [default: 20]",
+)
 @click.option(
     "--min-gap",
     type=above_0(1e9),
-    help="ageing, rejuvenation, attribute-swap of a value: between the ends, in its unit.  [default: age 20, yaw 15]",
+    help="Of values: least distance of the ends.  [default: 20 years, yaw 15 degrees]",
 )
 @click.option(
-    "--max-identity-distance", type=above_0(10), help="Of the dlib descriptors of a pair (0.6: one person)."
+    "--max-identity-distance",
+    type=above_0(10),
+    help="Drop pairs further apart by dlib's descriptors; 0.6: one person.",
 )
 @click.option(
     "--max-outside-change",
     type=above_0(255),
-    help="Grey levels, on the mean outside the face, or the --part.  [default: of region-swap by part]",
+    help="Mean change outside the face or part, grey levels.  [default: by --part]",
 )
 @click.option(
     "--part",
     type=options.TEXT,
     metavar="PART",
-    help="region-swap: what moves: eyes, nose, mouth, face, hair, background or clothes.",
+    help="region-swap: eyes, nose, mouth, face, hair, background or clothes.",
 )
 @click.option(
     "--regions",
     type=options.TEXT,
     metavar="FILE",
-    help="region-swap: where the part is, as for distill region.  [default: the generator's own]",
+    help="region-swap: as of distill region.  [default: the generator's own]",
 )
 @click.option(
     "--shares",
     type=options.TEXT,
     metavar="FILE",
-    help="region-swap: that distill region wrote, for all pairs: fast.  [default: looked for pair by pair]",
+    help="region-swap: shares of distill region, for all pairs.  [default: each pair's]",
 )
 @click.option(
     "--min-inside-change",
     type=options.FiniteRange(0, 255),
-    help="region-swap: grey levels, on the mean in the part.  [default: by part]",
+    help="region-swap: least mean change in the part.  [default: by --part]",
 )
 @click.option(
     "--second-generator",
     type=options.TEXT,
-    help="face-to-drawing, drawing-to-face: what draws the drawing, as --generator.  [default: drawings]",
+    metavar="NAME|FILE|URL",
+    help="Of faces and drawings: what draws the drawing.  [default: drawings]",
 )
 @click.option(
     "--pairing",
     type=click.Choice(["fresh", "ring", "shared", "embed"]),
-    help="Tasks of two faces: fresh ones for each triplet, or a ring of 16 that 16 triplets share, 1.5 times as fast."
-    " Of two generators: the same w in both, or each face embedded into the second.  [default: fresh; shared where"
-    " both map z to w alike, as a child does]",
+    help="Of two faces: fresh or ring; of two generators: shared or embed.  [default: fresh; by the two]",
 )
-@click.option("--space", type=click.Choice(["w", "w+"]), help="Of an embedding.  [default: w+]")
+@click.option("--space", type=click.Choice(["w", "w+"]), help="Latent space of an embedding.  [default: w+]")
 @click.option(
     "--steps",
-    type=click.IntRange(1, 10_000),
-    help="Of an embedding, at most; of the shares of region-swap.  [default: 1000; 20]",
+    type=options.WholeRange(1, 10_000),
+    help="Steps of an embedding; of region-swap.  [default: 1000; 20]",
 )
 @click.option(
     "--min-ssim",
     type=options.FiniteRange(-1, 1),
-    help="Of face and drawing; -1 keeps all.  [default: 0.6; of a shared w -1]",
+    help="Least SSIM of face and drawing.  [default: 0.6; of a shared w -1: all]",
 )
 @click.option(
     "--truncation-psi", type=options.FiniteRange(0, 2), help="Pull of w towards its mean.  [default: 0.7]"
 )
 @click.option(
-    "--truncation-cutoff", type=click.IntRange(1, 64), help="Layers that are pulled.  [default: all]"
+    "--truncation-cutoff",
+    type=options.WholeRange(1, 64),
+    help="Layers that are pulled, from the first on.  [default: all]",
 )
-@click.option("--noise", type=click.Choice(["const", "none"]), help="Of every layer.  [default: const]")
+@click.option("--noise", type=click.Choice(["const", "none"]), help="Noise of every layer.  [default: const]")
 @click.option(
     "--align",
     type=click.Choice(["gate", "ffhq", "chip", "none"]),
-    help="Of faces.  [default: gate; none where no faces are drawn]",
+    help="How faces are framed.  [default: gate; none where no faces are drawn]",
 )
 @click.option(
-    "--resolution", type=click.IntRange(4, 16384), help="Stored size in px.  [default: the generator's]"
+    "--resolution", type=options.WholeRange(4, 16384), help="Stored size in px.  [default: the generator's]"
 )
 @options.codec("raw up to 128 px, else jpeg")
-@click.option("--latents", type=click.Choice(["float16", "float32"]), help="As stored.  [default: float32]")
+@click.option(
+    "--latents",
+    type=click.Choice(["float16", "float32"]),
+    help="Number format of stored latents.  [default: float32]",
+)
 @click.option(
     "--shard-size",
-    type=click.IntRange(1, 100_000),
-    help="Triplets per shard.  [default: 256, of embeddings 8, of region-swap 32]",
+    type=options.WholeRange(1, 100_000),
+    help="Triplets per shard.  [default: 256; embeddings 8, region-swap 32]",
 )
 @click.option(
     "--batch-size",
-    type=click.IntRange(1, 1024),
-    help="Candidates drawn at once; kept with the data set.  [default: by device and size]",
+    type=options.WholeRange(1, 1024),
+    help="Candidates drawn at once.  [default: by device and size]",
 )
 @click.option(
-    "--max-candidates", type=options.COUNT, help="Give a shard up after so many.  [default: 20 a row]"
+    "--max-candidates",
+    type=options.COUNT,
+    help="Candidates after which a shard is given up.  [default: 20 a row]",
 )
 @options.workers
 @click.option(
     "--cluster",
-    help="none, local, tcp:// or tls://HOST:PORT, SCHEDULER.json; slurm, pbs, lsf, sge, htcondor submit worker jobs.",
+    metavar="WHERE",
+    help="none, local, tcp://HOST:PORT, tls://…, SCHEDULER.json, slurm, pbs, lsf, sge, htcondor.",
 )
 @options.cluster_options
 @options.device

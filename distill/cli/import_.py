@@ -31,7 +31,7 @@ from distill.cli import options
 @click.option(
     "--resolution",
     metavar="R",
-    type=click.IntRange(1, 16384),
+    type=options.WholeRange(1, 16384),
     help="Cut the middle square and resize it to R.  [default: all pixels, which must be square]",
 )
 @options.codec("raw", value="raw")
@@ -44,10 +44,14 @@ def import_command(dry_run: bool, as_json: bool, inputs: str | None, **given: An
 
     \b
     pix2pixhd  DIR/train_A = first input, DIR/train_B = target, DIR/train_C = second input, if there
-    folders    DIR/<role>/…, such as --inputs photo --target drawing; known where distill export wrote DIR
+    folders    DIR/<role>/…, by --inputs photo --target drawing; known where distill export wrote DIR
     pix2pix    input and target side by side in one picture, in DIR/train or DIR
 
     The same command resumes. What cannot be taken is named, and nothing is left out unless --max-skips allows it.
+
+    \b
+    distill import facades/ --from pix2pix --out data/facades
+    distill import pairs/ --from folders --inputs photo --target drawing --out data/drawn
     """
     from distill.cli.signals import stop_on_signals
     from distill.progress import Progress

@@ -14,7 +14,7 @@ from distill.cli import options
 @click.command("inspect", short_help="Make a page and a contact sheet of a data set.")
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
-    "--rows", type=click.IntRange(1, 1000), help="Samples to show.  [default: 24, of plain images 96]"
+    "--rows", type=options.WholeRange(1, 1000), help="Samples to show.  [default: 24, of plain images 96]"
 )
 @click.option("--out", type=options.FILE, help="The page.  [default: DIR/inspect.html]")
 @click.option("--sheet", type=options.FILE, help="The picture.  [default: DIR/contact_sheet.png]")
@@ -27,6 +27,10 @@ def inspect_command(
 
     The page shows samples with numbers and labels, the acceptance table and histograms. A data set that is
     not complete yet can be looked at too.
+
+    \b
+    distill inspect data/mix
+    distill inspect data/mix --rows 100 --out mix.html --sheet mix.png
     """
     from distill.files import check_file
     from distill.shards.change_counts import change_lines

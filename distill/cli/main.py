@@ -22,65 +22,101 @@ from distill.errors import DistillError, Interrupted
 from distill.files import path_text
 from distill.training.trainers import TRAINERS
 
-# Name: (where the click command is, one line of help). A command's module is imported when it is called.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "generate": ("distill.cli.generate:generate", "Make a data set of triplets from a generator."),
-    "prepare-images": (
-        "distill.cli.prepare_images:prepare_images",
-        "Put a folder of photographs into one file to train on.",
-    ),
-    "score-images": (
-        "distill.cli.score_images:score_images",
-        "Label photographs by apparent gender and age.",
-    ),
-    "train-classifier": (
-        "distill.cli.train_classifier:train_classifier",
-        "Train a scorer of your own on labelled pictures.",
-    ),
-    "render-avatars": ("distill.cli.render_avatars:render_avatars", "Draw a labelled set of cartoon faces."),
-    "assess-teacher": (
-        "distill.cli.assess:assess_teacher",
-        "Measure a trained generator: score, variety, faces, copies.",
-    ),
-    "align": ("distill.cli.align:align", "Crop the faces of photographs the way FFHQ is cropped."),
-    "evaluate": ("distill.cli.evaluate:evaluate", "Score a student beside two baselines, and time it."),
-    "compare": (
-        "distill.cli.compare:compare",
-        "Set methods of face editing beside each other in one table.",
-    ),
-    "plot": ("distill.cli.plot:plot", "Draw the losses and scores of training runs."),
-    "translate": ("distill.cli.translate:translate", "Run a student on photographs."),
-    "project": ("distill.cli.project:project", "Put photographs into the latent space of a generator."),
-    "mix": ("distill.cli.mix:mix", "Mix photographs in the latent space of a generator."),
-    "edit": ("distill.cli.edit:edit", "Move photographs along a direction of a generator."),
-    "region": ("distill.cli.region:region", "Move a part of one face onto another."),
-    "export-student": ("distill.cli.export_student:export_student", "Write a student as ONNX."),
-    "serve": ("distill.cli.serve:serve", "Open an app in the browser to try all this."),
-    "directions": ("distill.cli.directions:directions", "Find directions in w+ that change an attribute."),
-    "blend": ("distill.cli.blend:blend", "Put coarse and fine layers of two generators together."),
-    "regions": ("distill.cli.regions:regions", "Find hair, clothes and other parts of a generator's faces."),
-    "weights": ("distill.cli.weights:weights", "List, fetch, convert and check weights."),
-    "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),
-    "status": ("distill.cli.status:status", "Show how far a data set is."),
-    "inspect": ("distill.cli.inspect:inspect", "Make a page and a contact sheet of a data set."),
-    "refilter": (
-        "distill.cli.refilter:refilter",
-        "Keep the rows of a data set whose scores fit, as a new one.",
-    ),
-    "merge": ("distill.cli.merge:merge", "Join parts of one data set that were made at several places."),
-    "import": ("distill.cli.import_:import_command", "Make a data set of pairs or triplets of your own."),
-    "export": ("distill.cli.export:export", "Write a data set in the layout of another trainer."),
-    "completion": ("distill.cli.completion:completion", "Print the completion script of a shell."),
+# By what people do, name: (where the click command is, one line of help). A command's module is imported when it is
+# called. A command for each trainer of the table comes first in TRAIN.
+TRAIN = "Train"
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "Make data": {
+        "generate": ("distill.cli.generate:generate", "Make a data set of triplets from a generator."),
+        "import": ("distill.cli.import_:import_command", "Make a data set of pairs or triplets of your own."),
+        "prepare-images": (
+            "distill.cli.prepare_images:prepare_images",
+            "Put a folder of photographs into one data set to train on.",
+        ),
+        "score-images": (
+            "distill.cli.score_images:score_images",
+            "Label photographs by apparent gender and age.",
+        ),
+        "render-avatars": (
+            "distill.cli.render_avatars:render_avatars",
+            "Draw a labelled set of cartoon faces.",
+        ),
+    },
+    TRAIN: {
+        "train-classifier": (
+            "distill.cli.train_classifier:train_classifier",
+            "Train a scorer of your own on labelled pictures.",
+        ),
+        "plot": ("distill.cli.plot:plot", "Draw the losses and scores of training runs."),
+    },
+    "Use": {
+        "translate": ("distill.cli.translate:translate", "Run a student on photographs."),
+        "serve": ("distill.cli.serve:serve", "Open an app in the browser to try all this."),
+        "export-student": (
+            "distill.cli.export_student:export_student",
+            "Write a student as ONNX, at half size, or as a page.",
+        ),
+        "project": ("distill.cli.project:project", "Put photographs into the latent space of a generator."),
+        "mix": ("distill.cli.mix:mix", "Mix photographs in the latent space of a generator."),
+        "edit": ("distill.cli.edit:edit", "Move photographs along a direction of a generator."),
+        "region": ("distill.cli.region:region", "Move a part of one face onto another."),
+        "align": ("distill.cli.align:align", "Crop the faces of photographs the way FFHQ is cropped."),
+    },
+    "Judge": {
+        "evaluate": ("distill.cli.evaluate:evaluate", "Score a student beside two baselines, and time it."),
+        "compare": (
+            "distill.cli.compare:compare",
+            "Set methods of face editing beside each other in a table.",
+        ),
+        "assess-teacher": (
+            "distill.cli.assess:assess_teacher",
+            "Measure a generator: score, variety, faces, copies.",
+        ),
+    },
+    "Teachers": {
+        "weights": ("distill.cli.weights:weights", "List, fetch, convert and check weights."),
+        "directions": (
+            "distill.cli.directions:directions",
+            "Find directions in w+ that change an attribute.",
+        ),
+        "regions": ("distill.cli.regions:regions", "Find hair, clothes and other parts of drawn faces."),
+        "blend": ("distill.cli.blend:blend", "Put coarse and fine layers of two generators together."),
+    },
+    "Data sets": {
+        "inspect": ("distill.cli.inspect:inspect", "Make a page and a contact sheet of a data set."),
+        "status": ("distill.cli.status:status", "Show how far a data set is."),
+        "verify": ("distill.cli.verify:verify", "Check every shard of a data set."),
+        "refilter": ("distill.cli.refilter:refilter", "Keep the rows whose scores fit, as a new data set."),
+        "merge": (
+            "distill.cli.merge:merge",
+            "Join parts of a data set made at several places.",
+        ),
+        "export": ("distill.cli.export:export", "Write a data set in the layout of another trainer."),
+    },
+    "The shell": {
+        "completion": (
+            "distill.cli.completion:completion",
+            "Let the Tab key complete commands and options.",
+        ),
+    },
 }
+COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
 
 
-def all_commands() -> dict[str, tuple[str, str]]:
-    """Return the commands and one for each trainer of the table, in the order of `distill --help`."""
-    trainers = {f"train-{name}": ("", text) for name, (_, text) in TRAINERS.items()}
-    first = {"generate": COMMANDS["generate"]}
-    return first | trainers | COMMANDS
+def grouped_commands() -> dict[str, dict[str, str]]:
+    """Return what each command does, by group, with one for each trainer of the table."""
+    trainers = {f"train-{name}": text for name, (_, text) in TRAINERS.items()}
+    plain = {title: {name: text for name, (_, text) in rows.items()} for title, rows in GROUPS.items()}
+    return {title: (trainers if title == TRAIN else {}) | rows for title, rows in plain.items()}
 
 
+def all_commands() -> list[str]:
+    """Return the names of the commands, in the order of `distill --help`."""
+    return [name for rows in grouped_commands().values() for name in rows]
+
+
+WIDTH = 100  # columns that help fills at most; narrower where the terminal is
+WIDEST = max(map(len, all_commands()))  # of the names
 LONG_WORD = re.compile(r"\S{400,}")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -89,7 +125,7 @@ class LazyGroup(click.Group):
     """A group that reads names and help from `COMMANDS` and imports a command only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(all_commands())
+        return all_commands()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in all_commands():
@@ -110,16 +146,26 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in all_commands().items()])
+        for title, rows in grouped_commands().items():
+            with formatter.section(title):
+                formatter.write_dl(list(rows.items()), col_spacing=WIDEST - max(map(len, rows)) + 2)
 
 
-@click.group(cls=LazyGroup, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+)
 @click.version_option(__version__, prog_name="distill", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Turn a pretrained StyleGAN2 into paired data sets of HDF5 shards.
+    """Turn a pretrained StyleGAN2 into paired data sets, and train students on them that edit in one pass.
 
-    Start with: distill generate --task style-mix --n 256 --out runs/demo
+    \b
+    distill generate --task style-mix --n 256 --out runs/demo
+    distill train-pix2pix --data runs/demo --out runs/student
+    distill translate me.jpg --model gender-swap --out swapped
+
+    More of each, with examples: distill COMMAND --help. Tab completion: distill completion --help.
     """
 
 

@@ -23,14 +23,39 @@ MAX_WORKERS = 1024
 F = TypeVar("F", bound=Callable[..., object])
 
 
+class WholeRange(click.IntRange):
+    """A range of whole numbers; an end that nobody would reach is not told."""
+
+    name = "whole number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "N"
+
+    def _describe_range(self) -> str:
+        return range_text(self)
+
+
 class FiniteRange(click.FloatRange):
     """A range of numbers; nan and the infinities lie outside of each."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return range_text(self)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value} is no finite number.", param, ctx)
         return number
+
+
+def range_text(numbers: click.IntRange | click.FloatRange) -> str:
+    """Write the range as an inequality, without an end that nobody would reach: `x>=1`, `0<x<=2`."""
+    low, high = numbers.min, numbers.max
+    if high is None or high >= MAX_COUNT:
+        return f"x{'>' if numbers.min_open else '>='}{low:g}"
+    return f"{low:g}{'<' if numbers.min_open else '<='}x{'<' if numbers.max_open else '<='}{high:g}"
 
 
 class NamedPath(click.Path):
@@ -109,67 +134,93 @@ ENCODER = PathByName("encoder", dir_okay=False)
 FILE = NamedPath(path_type=Path, dir_okay=False)
 TEXT = FilledText()
 SIZE = Size()
-COUNT = click.IntRange(1, MAX_COUNT)
+COUNT = WholeRange(1, MAX_COUNT)
 FROM_ZERO = FiniteRange(0, MAX_COUNT)
 POSITIVE = FiniteRange(0, MAX_COUNT, min_open=True)
 
-seed = click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
-device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:NUMBER.")
+seed = click.option(
+    "--seed",
+    type=WholeRange(0, MAX_SEED),
+    default=0,
+    show_default=True,
+    help="Another seed, other random draws.",
+)
+device = click.option(
+    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda or cuda:N."
+)
 precision = click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
-    help="Number format; auto is the fastest that is as good here.",
+    help="Number format; auto: fastest that is as good.",
 )
 edit = click.option(
     "--edit",
     type=TEXT,
     metavar="NAME=VALUE[,…]",
-    help="Of a student that makes several changes: which, such as gender=female, or age=+20,smile=1 of any strength.",
+    help="What to change, where it knows several: gender=female or age=+20,smile=1.",
 )
 norm_statistics = click.option(
     "--norm-statistics",
     type=click.Choice(["running", "batch"]),
     default="running",
     show_default=True,
-    help="What a student's batch normalisation goes by: means of its training, or each image, as the public test.py.",
+    help="Batch normalisation by the means of training, or by each image, as the public test.py.",
 )
 workers = click.option(
-    "--workers", type=click.IntRange(1, MAX_WORKERS), help="Processes.  [default: one a GPU, else one a core]"
+    "--workers",
+    type=WholeRange(1, MAX_WORKERS),
+    help="Processes.  [default: one a GPU, else one a core]",
 )
 picture_workers = click.option(
     "--workers",
-    type=click.IntRange(1, MAX_WORKERS),
-    help="Processes.  [default: one a core for many pictures]",
+    type=WholeRange(1, MAX_WORKERS),
+    help="Processes.  [default: one a core, for few pictures one]",
 )
 WORKER_JOBS = (
-    click.option("--queue", type=TEXT, help="Of worker jobs: SLURM's partition.  [the site's]"),
-    click.option("--account", type=TEXT, help="That worker jobs are charged to.  [yours]"),
-    click.option("--walltime", type=TEXT, metavar="H:MM:SS", help="Of a worker job.  [1:00:00]"),
+    click.option("--queue", type=TEXT, help="Worker jobs: SLURM's partition.  [default: the site's]"),
+    click.option("--account", type=TEXT, help="Worker jobs: who is charged.  [default: you]"),
     click.option(
-        "--gpus-per-job", type=click.IntRange(0, 64), help="A process each.  [1; 0 with --device cpu]"
+        "--walltime",
+        type=TEXT,
+        metavar="H:MM:SS",
+        help="Worker jobs: the longest each runs.  [default: 1:00:00]",
     ),
     click.option(
-        "--cpus-per-job", type=click.IntRange(1, 1024), help="Without GPUs a process each.  [4 a GPU, else 1]"
+        "--gpus-per-job",
+        type=WholeRange(0, 64),
+        help="Worker jobs: GPUs, a process each.  [default: 1; 0 with --device cpu]",
     ),
-    click.option("--memory", type=TEXT, metavar="16GB", help="Of a worker job.  [8GB a process]"),
+    click.option(
+        "--cpus-per-job",
+        type=WholeRange(1, 1024),
+        help="Worker jobs: cores; without GPUs a process each.  [default: 4 a GPU, else 1]",
+    ),
+    click.option(
+        "--memory", type=TEXT, metavar="16GB", help="Worker jobs: memory.  [default: 8GB a process]"
+    ),
     click.option(
         "--job-extra",
         type=TEXT,
         multiple=True,
         metavar="OPTION",
-        help="One more option of the batch system, as its job scripts have it, such as --constraint=a100.",
+        help="Worker jobs: one more option of the batch system, such as --constraint=a100.",
     ),
     click.option(
         "--adapt",
         type=Span(),
         metavar="MIN:MAX",
-        help="So many worker jobs at once, by what is left to do.  [what --workers fill]",
+        help="Worker jobs: how many at once, by what is left.  [default: for --workers]",
     ),
     click.option(
-        "--queue-minutes", type=POSITIVE, help="Give up after so long without any worker at all.  [60]"
+        "--queue-minutes",
+        type=POSITIVE,
+        help="Worker jobs: give up after so long without any.  [default: 60]",
     ),
+)
+mark = click.option(
+    "--mark/--no-mark", default=True, help="Say in each PNG which network drew it.  [default: yes]"
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 dry_run = click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
@@ -177,12 +228,10 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 
 
 CLUSTER = (
-    click.option("--tls-ca", type=FILE, help="Of a tls:// scheduler: who signs its certificates."),
-    click.option("--tls-cert", type=FILE, help="The certificate of this process."),
-    click.option("--tls-key", type=FILE, help="The key of that certificate."),
-    click.option(
-        "--dashboard", is_flag=True, help="Show Dask's page, at an address of this machine that is printed."
-    ),
+    click.option("--tls-ca", type=FILE, help="Certificate authority of a tls:// scheduler."),
+    click.option("--tls-cert", type=FILE, help="Certificate of this process."),
+    click.option("--tls-key", type=FILE, help="Key of that certificate."),
+    click.option("--dashboard", is_flag=True, help="Show Dask's page; its address is printed."),
 )
 
 
@@ -209,14 +258,14 @@ def max_skips(default: str, what: str) -> Callable[[F], F]:
 
 
 photos = click.argument("photos", nargs=-1, required=True, type=PATH)
-photos_out = click.option("--out", required=True, metavar="DIR", type=PATH, help="Where the PNGs go.")
+photos_out = click.option("--out", required=True, metavar="DIR", type=PATH, help="Folder of the pictures.")
 all_faces = click.option(
     "--all-faces", is_flag=True, help="Every face of a photo, as NAME_01.png, … from the largest on."
 )
 face_index = click.option(
     "--face-index",
     metavar="K",
-    type=click.IntRange(min=0),
+    type=WholeRange(min=0),
     help="The K-th face in order of size instead of the largest (0).",
 )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PHOTOS = click.argument("photos", nargs=-1, metavar="[PHOTO|NAME]...")
 OPTIONS = (
-    click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Where the pictures go."),
+    click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Folder of the pictures."),
     click.option(
         "--generator",
         default="portraits",
@@ -29,13 +29,14 @@ OPTIONS = (
         "projections",
         metavar="DIR",
         type=options.PATH,
-        help="A folder of distill project: its names then stand for photos, all where none is given.",
+        help="A folder of distill project: names in it then stand for photos.",
     ),
     click.option(
         "--steps",
-        type=click.IntRange(1, 100_000),
-        help="Most steps of looking for the latent of a photo.  [default: 300]",
+        type=options.WholeRange(1, 100_000),
+        help="Steps of a projection, at most.  [default: 300]",
     ),
+    options.mark,
 )
 
 

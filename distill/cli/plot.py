@@ -11,7 +11,7 @@ from distill.cli import options
 
 @click.command("plot", short_help="Draw the losses and scores of training runs.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.PATH)
-@click.option("--out", type=options.FILE, help="A .png, .svg or .pdf.  [of one run: RUN/curves.png]")
+@click.option("--out", type=options.FILE, help="A .png, .svg or .pdf.  [default: of one run: RUN/curves.png]")
 @click.option(
     "--only", metavar="NAME,…", default="", help="Numbers to draw, or the beginnings of their names."
 )

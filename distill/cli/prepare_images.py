@@ -31,7 +31,7 @@ from distill.cli import options
     "--labels",
     metavar="FILE.csv",
     type=options.PATH,
-    help="A CSV: a column file, and one a label.",
+    help="Labels: a CSV with a column file, and one for each label.",
 )
 @click.option(
     "--balance",
@@ -52,6 +52,11 @@ def prepare_images(
     What is unreadable, animated or without a face is skipped and counted. Weights are relative to all pictures of
     DIR, skipped ones too; those without a class in COLUMN keep weight 1: their share of the draws stays, the rest is
     divided equally among the classes. The same command resumes.
+
+    \b
+    distill prepare-images photos/ --resolution 256 --align ffhq --out data/faces
+    distill prepare-images photos/ --resolution 64 --balance labels.csv:gender --out data/balanced
+    distill prepare-images clothes/ --size 128x256 --out data/clothes
     """
     from distill.cli.signals import stop_on_signals
     from distill.progress import Progress

@@ -47,21 +47,22 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--steps",
-    type=click.IntRange(1, 100_000),
+    type=options.WholeRange(1, 100_000),
     help="Most steps of looking for a latent.  [default: w and pti 450, w+ 300; with --lpips w 1000]",
 )
 @click.option(
     "--tuning-steps",
     default=350,
     show_default=True,
-    type=click.IntRange(1, 100_000),
+    type=options.WholeRange(1, 100_000),
     help="Most steps of tuning the generator (pti).",
 )
 @click.option(
     "--batch",
-    type=click.IntRange(1, 1024),
+    type=options.WholeRange(1, 1024),
     help="Faces at a time.  [default: 4, or as many as there are photos]",
 )
+@options.mark
 @options.device
 @options.dry_run
 @options.as_json
@@ -72,6 +73,11 @@ def project(space: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     says how near it came; NAME.png is drawn from it, DIR/compare/NAME.png beside the photo, and DIR/sheet.png shows
     all. With several spaces they lie in DIR/w, DIR/w+ and DIR/pti. A search ends early where it stalls. The same
     command goes on where one stopped: only what is missing is done.
+
+    \b
+    distill project me.jpg you.jpg --out projected
+    distill project holiday/ --space encoder --out projected
+    distill project me.jpg --generator ffhq-1024 --space w+,pti --out projected
     """
     from distill.editing.project import (
         ProjectRequest,

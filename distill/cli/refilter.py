@@ -33,7 +33,8 @@ def refilter(dry_run: bool, as_json: bool, **given: Any) -> None:
 
     \b
     distill refilter data/swap --where 'identity < 0.5' --out data/swap-same-person
-    distill refilter data/ageing --where 'span(age) > 25 and not 0.4 < gender[0] < 0.6' --out data/ageing-25
+    distill refilter data/ageing --where 'span(age) > 25 and not 0.4 < gender[0] < 0.6'
+        --out data/ageing-25
     distill refilter data/pairs --where 'ssim >= quantile(ssim, 0.6)' --out data/pairs-best-40
     """
     from distill.cli.signals import stop_on_signals

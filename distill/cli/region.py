@@ -27,8 +27,8 @@ from distill.cli.own_photos import own_latents, steps_shown
     "--regions",
     metavar="FILE",
     type=options.FILE,
-    help="Where the part is: a file of distill regions, the TOML of a face parser, or a picture of a mask. "
-    "[default: the regions that come with distill for the generator]",
+    help="Where the part is: a file of distill regions, the TOML of a face parser, or a picture of a mask."
+    "  [default: the generator's own]",
 )
 @click.option(
     "--set",

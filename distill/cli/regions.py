@@ -28,6 +28,7 @@ def regions(generator: str, out: Path, seed: int, device: str, overwrite: bool, 
 
     \b
     distill regions portraits --out regions/portraits.safetensors
+    distill regions runs/faces/generator.safetensors --out regions/faces.safetensors
     """
     from distill.faces.regions.run import RegionsRequest, make_regions
     from distill.progress import Progress

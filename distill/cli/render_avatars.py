@@ -14,13 +14,17 @@ from distill.cli import options
 @click.option(
     "--style", default="toon-head", show_default=True, help="A DiceBear style; a wrong name lists all."
 )
-@click.option("--n", required=True, type=click.IntRange(1, 10_000_000), help="How many avatars.")
+@click.option("--n", required=True, type=options.WholeRange(1, 10_000_000), help="How many avatars.")
 @click.option("--out", required=True, metavar="FOLDER", type=options.PATH, help="The data set to make.")
 @click.option(
     "--resolution", default=64, show_default=True, help="Side in pixels, a power of two from 4 to 1024."
 )
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another seed, other avatars."
+    "--seed",
+    default=0,
+    show_default=True,
+    type=options.WholeRange(min=0),
+    help="Another seed, other avatars.",
 )
 @options.picture_workers
 @options.codec("raw", value="raw")
@@ -31,6 +35,10 @@ def render_avatars(dry_run: bool, as_json: bool, **given: Any) -> None:
 
     Needs distill[avatars]. Each style has its own licence; it is printed, and recorded in the data set. The same
     command resumes.
+
+    \b
+    distill render-avatars --n 10000 --out data/avatars
+    distill render-avatars --style avataaars --n 2000 --resolution 128 --out data/avataaars
     """
     from distill.cli.signals import stop_on_signals
     from distill.progress import Progress

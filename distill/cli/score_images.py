@@ -47,6 +47,11 @@ def score_images(attributes: str | None, dry_run: bool, as_json: bool, **given: 
     FILE.csv:gender reads the table. What was scored is kept in FILE.csv.part until the table is complete: the same
     command goes on. Another --scorer gives a column for each of its scores, and NAME_label where they are
     probabilities; so do smile and yaw.
+
+    \b
+    distill score-images photos/ --out labels.csv
+    distill score-images photos/ --attributes gender,age,smile --min-confidence 0.8 --out labels.csv
+    distill score-images photos/ --scorer glasses.safetensors --out glasses.csv
     """
     from distill.attributes.score_images import ScoreRequest, plan_scoring, report_lines
     from distill.attributes.score_images import score_images as score

@@ -24,7 +24,7 @@ from distill.cli import options
     help="The address to listen on.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0: any free one."
+    "--port", type=options.WholeRange(0, 65535), default=7860, show_default=True, help="0: any free one."
 )
 @click.option(
     "--token",

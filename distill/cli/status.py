@@ -24,6 +24,10 @@ def status(folder: Path, as_json: bool) -> None:
     """Show how far the data set in DIR is: shards, accepted rows, drops by reason, the driver that runs.
 
     Reads the folder only, so it works from any machine that sees it.
+
+    \b
+    distill status data/mix
+    distill status data/mix --json
     """
     from distill.shards.status import folder_status
 

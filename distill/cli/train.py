@@ -26,7 +26,7 @@ PATH, POSITIVE = options.PATH, options.POSITIVE
 DATA = click.option("--data", type=PATH, required=True, help="What to train on.")
 FIRST = (
     click.option("--out", type=PATH, required=True, help="Folder of the run."),
-    click.option("--preset", help="Settings to begin with; a wrong name lists all.  [the model's choice]"),
+    click.option("--preset", help="Named settings; a wrong name lists all.  [default: the model's]"),
 )
 COMMON = (
     click.option(
@@ -37,32 +37,44 @@ COMMON = (
         help="Change any setting of the preset; --dry-run shows them all.",
     ),
     click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, where there is one."),
-    click.option("--minutes", type=POSITIVE, help="Save and stop after so long."),
+    click.option("--minutes", type=POSITIVE, help="Save and stop after so many minutes."),
     options.seed,
     click.option(
         "--features",
         default="auto",
         show_default=True,
-        help="Of the Fréchet or kernel score: auto, efficientnet_lite0, inception[=FILE] (FID's), pixels8, none.",
+        help="Features of the score: auto, efficientnet_lite0, inception[=FILE] (FID's), pixels8, none.",
     ),
     click.option(
         "--score-images",
-        type=click.IntRange(2, options.MAX_COUNT),
+        type=options.WholeRange(2, options.MAX_COUNT),
         default=1000,
         show_default=True,
-        help="Score at most so many.",
+        help="Images that a score takes, at most.",
     ),
-    click.option("--tick-kimg", type=POSITIVE, help="Thousand samples between lines of stats."),
-    click.option("--snapshot-kimg", type=POSITIVE, help="Between pictures."),
-    click.option("--save-kimg", type=POSITIVE, help="Between checkpoints."),
-    click.option("--score-kimg", type=POSITIVE, help="Between scores."),
     click.option(
-        "--log", type=click.Choice(["wandb"]), help="Log there too; TensorBoard is where installed."
+        "--tick-kimg",
+        type=POSITIVE,
+        help="Thousand samples between stats.  [default: by preset]",
+    ),
+    click.option(
+        "--snapshot-kimg", type=POSITIVE, help="Thousand samples between pictures.  [default: by preset]"
+    ),
+    click.option(
+        "--save-kimg", type=POSITIVE, help="Thousand samples between checkpoints.  [default: by preset]"
+    ),
+    click.option(
+        "--score-kimg", type=POSITIVE, help="Thousand samples between scores.  [default: by preset]"
+    ),
+    click.option(
+        "--log",
+        type=click.Choice(["wandb"]),
+        help="Log to Weights & Biases too, beside TensorBoard.",
     ),
     click.option(
         "--gpus",
-        type=click.IntRange(1, options.MAX_WORKERS),
-        help="GPUs of this machine, a process each.  [one]",
+        type=options.WholeRange(1, options.MAX_WORKERS),
+        help="GPUs of this machine, a process each.  [default: 1]",
     ),
     options.device,
     options.precision,

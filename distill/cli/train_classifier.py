@@ -17,27 +17,31 @@ SHARE = options.FiniteRange(0.05, 0.45)
               help="A folder with one folder a class, or a CSV with columns file and label.")  # fmt: skip
 @click.option("--out", required=True, metavar="FILE.safetensors", type=options.FILE,
               help="The scorer; its report (.json) and diagram (.png) go beside it.")  # fmt: skip
-@click.option("--name", help="Of the score.  [the CSV's label column, else that of FILE]")
+@click.option("--name", help="Name of the score.  [default: the CSV's label column, else FILE's]")
 @click.option("--positive", metavar="LABEL",
-              help="Of two classes, the one whose probability is the score.  [the last in the alphabet]")  # fmt: skip
+              help="Of two classes, the one that scores tell.  [default: the alphabet's last]")  # fmt: skip
 @click.option("--align", type=click.Choice(["ffhq", "chip", "none"]), default="none", show_default=True,
               help="Find the largest face: its FFHQ crop or dlib's chip; none is the picture's middle.")  # fmt: skip
-@click.option("--label", "column", metavar="COLUMN", help="Column of the CSV with the labels.  [label]")
+@click.option(
+    "--label", "column", metavar="COLUMN", help="Column of the CSV with the labels.  [default: label]"
+)
 @click.option("--group", metavar="COLUMN",
               help="Column of the CSV that says which pictures belong together, such as a person.")  # fmt: skip
 @click.option("--images", metavar="DIR", type=options.PATH,
-              help="Where the CSV's paths start.  [its own folder]")  # fmt: skip
+              help="Where the CSV's paths start.  [default: its own folder]")  # fmt: skip
 @click.option("--network", type=click.Choice(["auto", "efficientnet_lite0", "small_cnn"]), default="auto",
               show_default=True, help="auto: efficientnet_lite0 where installed.")  # fmt: skip
-@click.option("--size", type=click.IntRange(32, 512), help="Side of its input in px.  [128; small_cnn: 64]")
+@click.option(
+    "--size", type=options.WholeRange(32, 512), help="Side of its input in px.  [default: 128; small_cnn: 64]"
+)
 @click.option("--validation", type=SHARE, default=0.2, show_default=True,
               help="Share of the pictures that stops the training.")  # fmt: skip
 @click.option("--test", type=SHARE, default=0.2, show_default=True,
               help="Share that is looked at only in the end.")  # fmt: skip
 @click.option("--no-flip", is_flag=True, help="Left and right matter: learn no mirror images.")
 @options.seed
-@click.option("--max-skips", type=click.IntRange(min=0),
-              help="Give up when more pictures cannot be used.  [5 in 100, at least 10]")  # fmt: skip
+@click.option("--max-skips", type=options.WholeRange(min=0),
+              help="Give up when more pictures cannot be used.  [default: 5 in 100, at least 10]")  # fmt: skip
 @options.device
 @options.picture_workers
 @options.overwrite

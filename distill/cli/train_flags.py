@@ -8,18 +8,24 @@ from distill.cli import options
 
 PATH, COUNT, FROM_ZERO, POSITIVE = options.PATH, options.COUNT, options.FROM_ZERO, options.POSITIVE
 
-batch = click.option("--batch", type=COUNT, help="Samples of one update, all GPUs together.  [preset]")
+batch = click.option("--batch", type=COUNT, help="Samples of an update, all GPUs.  [default: by preset]")
 lr = click.option(
-    "--lr", type=options.FiniteRange(0, 1, min_open=True), help="Learning rate of Adam.  [preset]"
+    "--lr",
+    type=options.FiniteRange(0, 1, min_open=True),
+    help="Learning rate of Adam.  [default: by preset]",
 )
 epochs = (
-    click.option("--constant-epochs", type=FROM_ZERO, help="At the full learning rate.  [preset]"),
-    click.option("--decay-epochs", type=FROM_ZERO, help="Of linear decay to 0 after them.  [preset]"),
+    click.option(
+        "--constant-epochs", type=FROM_ZERO, help="Epochs at the full learning rate.  [default: by preset]"
+    ),
+    click.option(
+        "--decay-epochs", type=FROM_ZERO, help="Epochs of decay to 0 after them.  [default: by preset]"
+    ),
 )
 val_fraction = click.option(
     "--val-fraction",
     type=options.FiniteRange(0, 1, max_open=True),
-    help="Part of the pictures that is held out for scores.  [preset]",
+    help="Part held out for scores.  [default: by preset]",
 )
 
 PIX2PIX = (
@@ -27,21 +33,23 @@ PIX2PIX = (
     click.option(
         "--warm-up-epochs",
         type=FROM_ZERO,
-        help="The first of all these learn from the distance of pixels alone.  [preset]",
+        help="The first of them, on pixels alone.  [default: by preset]",
     ),
-    click.option("--resolution", type=COUNT, help="Side in px, a divisor of the stored one.  [preset]"),
-    click.option("--inputs", metavar="ROLE,…", help="Images that go in.  [the recipe's]"),
-    click.option("--target", metavar="ROLE", help="Image to learn.  [the recipe's]"),
+    click.option(
+        "--resolution", type=COUNT, help="Side in px; divides the stored one.  [default: by preset]"
+    ),
+    click.option("--inputs", metavar="ROLE,…", help="Images that go in.  [default: the recipe's]"),
+    click.option("--target", metavar="ROLE", help="Image to learn.  [default: the recipe's]"),
     click.option(
         "--reverse",
         is_flag=True,
         default=None,
-        help="Learn pairs the other way: their target goes in, their input is what to draw.",
+        help="Learn pairs the other way: from their target to their input.",
     ),
     click.option(
         "--identity-share",
         type=options.FiniteRange(0, 1, max_open=True),
-        help="Of data of --task attributes: part of the samples with nothing to change.  [0.1]",
+        help="Of measured changes: share of samples without any.  [default: 0.1]",
     ),
     click.option(
         "--init",
@@ -54,21 +62,23 @@ PIX2PIX = (
     click.option(
         "--norm",
         type=click.Choice(["instance", "batch"]),
-        help="Normalisation; instance cannot see how bright an input is.  [preset]",
+        help="instance does not see how bright an input is.  [default: by preset]",
     ),
     click.option(
         "--perceptual",
         type=click.Choice(["efficientnet_lite0", "vgg19", "none"]),
-        help="Features of that loss.  [efficientnet_lite0 where installed]",
+        help="Network of the perceptual loss.  [default: efficientnet_lite0 if installed]",
     ),
-    click.option("--vgg19", type=PATH, help="File of vgg19.  [distill weights fetch vgg19]"),
+    click.option("--vgg19", type=PATH, help="File of vgg19.  [default: the fetched one]"),
     click.option(
-        "--augment", metavar="KIND,…", help="Of flip, crop, geometry, colour, sharpness; or none.  [preset]"
+        "--augment",
+        metavar="KIND,…",
+        help="none, or of flip, crop, geometry, colour, sharpness.  [default: by preset]",
     ),
     click.option(
         "--val-fraction",
         type=options.FiniteRange(0, 1, max_open=True),
-        help="Part of the faces that is held out for scores.  [0.05]",
+        help="Part of the faces held out for scores.  [default: 0.05]",
     ),
     click.option(
         "--compile",
@@ -81,17 +91,19 @@ PIX2PIX = (
 STYLEGAN2 = (
     click.option(
         "--resolution",
-        type=click.IntRange(4, 1024),
+        type=options.WholeRange(4, 1024),
         help="Side in px; needed for images of several sizes.  [default: theirs]",
     ),
     click.option(
-        "--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [1000; a child: 20]"
+        "--kimg",
+        type=POSITIVE,
+        help="Thousand images to train on.  [default: 1000; a child: 20]",
     ),
     click.option(
         "--critic",
         type=click.Choice(["stylegan2", "projected"]),
-        help="Judge by a discriminator of its own, or by heads on the frozen features of EfficientNet-Lite0:"
-        " good on few images much sooner.  [stylegan2]",
+        help="Its own discriminator, or heads on frozen EfficientNet-Lite0: sooner good on few"
+        " images.  [default: stylegan2]",
     ),
     click.option(
         "--init",
@@ -103,33 +115,37 @@ STYLEGAN2 = (
         "--child",
         is_flag=True,
         default=None,
-        help="Of the generator of --init: one w draws in both; coarse structure and colours are kept.",
+        help="Make a child of --init: one w draws in both, structure and colours stay.",
     ),
     click.option("--mirror", is_flag=True, default=None, help="Show half of the images mirrored."),
     batch,
     lr,
-    click.option("--gamma", type=FROM_ZERO, help="Weight of R1.  [preset]"),
+    click.option("--gamma", type=FROM_ZERO, help="Weight of R1.  [default: by preset]"),
     click.option(
         "--augment",
         metavar="TARGET",
-        help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.  [0.6;"
+        help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.  [default: 0.6;"
         " projected: p=0.2]",
     ),
     click.option(
         "--held-out",
-        type=click.IntRange(0, options.MAX_COUNT),
-        help="Images kept for the score.  [10 %, up to 1000]",
+        type=options.WholeRange(0, options.MAX_COUNT),
+        help="Images kept for the score.  [default: 10 %, up to 1000]",
     ),
 )
 ENCODER = (
     click.option(
         "--generator", type=options.TEXT, help="Registry name, file, or https URL.  [default: portraits]"
     ),
-    click.option("--kimg", type=POSITIVE, help="Train until so many thousand images were seen.  [preset]"),
+    click.option(
+        "--kimg",
+        type=POSITIVE,
+        help="Thousand images to train on.  [default: by preset]",
+    ),
     click.option(
         "--rounds",
-        type=click.IntRange(1, 5),
-        help="In which the encoder looks at what it had drawn so far.  [preset]",
+        type=options.WholeRange(1, 5),
+        help="Times that it looks at what was drawn so far.  [default: by preset]",
     ),
     batch,
     lr,
@@ -144,7 +160,7 @@ CYCLEGAN = (
         "--data-b", type=PATH, metavar="FOLDER", help="Pictures of the second domain; --data are the first."
     ),
     click.option(
-        "--resolution", type=COUNT, help="Side in px; needed for folders of several sizes.  [theirs]"
+        "--resolution", type=COUNT, help="Side in px; needed for folders of several sizes.  [default: theirs]"
     ),
     *epochs,
     click.option(
@@ -156,20 +172,24 @@ CYCLEGAN = (
     click.option("--init-b", type=PATH, metavar="FILE", help="Start b → a from this one."),
     batch,
     lr,
-    click.option("--blocks", type=COUNT, help="Residual blocks of a generator.  [9 from 256 px on, else 6]"),
     click.option(
-        "--norm", type=click.Choice(["instance", "batch"]), help="Normalisation of all networks.  [preset]"
+        "--blocks", type=COUNT, help="Residual blocks of a generator.  [default: 9 from 256 px on, else 6]"
+    ),
+    click.option(
+        "--norm",
+        type=click.Choice(["instance", "batch"]),
+        help="Normalisation of all networks.  [default: by preset]",
     ),
     click.option(
         "--discriminator",
         type=click.Choice(["patch", "single"]),
-        help="Scores of patches of 70 px, or their mean.  [preset]",
+        help="Scores of patches of 70 px, or their mean.  [default: by preset]",
     ),
-    click.option("--augment", metavar="KIND,…", help="Of flip, crop, rotate; or none.  [preset]"),
+    click.option("--augment", metavar="KIND,…", help="none, or of flip, crop, rotate.  [default: by preset]"),
     click.option(
         "--val-fraction",
         type=options.FiniteRange(0, 1, max_open=True),
-        help="Part of either domain that is held out for scores.  [preset]",
+        help="Part of each held out for scores.  [default: by preset]",
     ),
 )
 STARGAN = (
@@ -178,12 +198,16 @@ STARGAN = (
         metavar="A,B,…",
         help="What to learn to change, by the labels of --data, such as gender=female or gender=female,age>=50.",
     ),
-    click.option("--resolution", type=COUNT, help="Height in px, a divisor of the stored one.  [theirs]"),
-    click.option("--constant-updates", type=COUNT, help="At the full learning rate.  [preset]"),
+    click.option(
+        "--resolution", type=COUNT, help="Height in px, a divisor of the stored one.  [default: theirs]"
+    ),
+    click.option(
+        "--constant-updates", type=COUNT, help="Updates at the full learning rate.  [default: by preset]"
+    ),
     click.option(
         "--decay-updates",
-        type=click.IntRange(0, options.MAX_COUNT),
-        help="Of linear decay to 0 after them.  [preset]",
+        type=options.WholeRange(0, options.MAX_COUNT),
+        help="Updates of decay to 0 after them.  [default: by preset]",
     ),
     click.option(
         "--init",
@@ -204,16 +228,24 @@ VAEGAN = (
     click.option(
         "--resolution",
         type=COUNT,
-        help="Side in px to bring pictures to: of a folder, the middle squares.  [theirs]",
+        help="Side in px to bring pictures to: of a folder, the middle squares.  [default: theirs]",
     ),
-    click.option("--kimg", type=POSITIVE, help="Train until so many thousand pictures were seen.  [preset]"),
+    click.option(
+        "--kimg",
+        type=POSITIVE,
+        help="Thousand pictures to train on.  [default: by preset]",
+    ),
     batch,
     click.option(
-        "--lr", type=options.FiniteRange(0, 1, min_open=True), help="Learning rate at the start.  [preset]"
+        "--lr",
+        type=options.FiniteRange(0, 1, min_open=True),
+        help="Learning rate at the start.  [default: by preset]",
     ),
-    click.option("--latent", type=COUNT, help="Numbers that a picture becomes (z).  [preset]"),
+    click.option("--latent", type=COUNT, help="Numbers that a picture becomes (z).  [default: by preset]"),
     click.option(
-        "--gamma", type=FROM_ZERO, help="Weight of likeness beside the judgement, for the decoder.  [preset]"
+        "--gamma",
+        type=FROM_ZERO,
+        help="Weight of likeness, for the decoder.  [default: by preset]",
     ),
     val_fraction,
 )
@@ -243,7 +275,7 @@ DATA_OF = {  # where --data is not needed, or more than one thing
         "--data",
         type=PATH,
         help="Photos to learn from beside samples of the generator, framed as it draws: a folder of images, or an"
-        " image set.  [none]",
+        " image set.  [default: none]",
     ),
     "vaegan": click.option(
         "--data",

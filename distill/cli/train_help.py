@@ -35,7 +35,7 @@ ABOUT = {
     distill train-pix2pix --data runs/faces --preset seed --gpus 2 --out runs/student256 --resume
     distill train-pix2pix --data runs/demo --set ngf=48 --set lean=true --out runs/wider
     distill train-pix2pix --data runs/drawings --reverse --out runs/drawing-to-face
-    distill train-pix2pix --data runs/attributes --out runs/edits     # many edits: translate --edit age=+20,smile=1
+    distill train-pix2pix --data runs/attributes --out runs/edits    # translate --edit age=+20
     """,
     "stargan": """Train a StarGAN: one network that puts several attributes of a picture on or off, from labels alone.
 
@@ -46,7 +46,8 @@ ABOUT = {
 
     \b
     distill train-stargan --data data/faces --attributes gender=female --out runs/gender
-    distill train-stargan --data data/faces128 --attributes 'gender=female,age>=50' --gpus 2 --out runs/both --resume
+    distill train-stargan --data data/faces128 --attributes 'gender=female,age>=50' --gpus 2
+        --out runs/both --resume
     """,
     "stylegan2": """Train a StyleGAN2 on a folder of images or an image set, with adaptive augmentation.
 
@@ -61,7 +62,8 @@ ABOUT = {
     \b
     distill train-stylegan2 --data faces/ --resolution 64 --mirror --out runs/faces --kimg 2000
     distill train-stylegan2 --data cats/ --resolution 64 --init portraits --out runs/cats
-    distill train-stylegan2 --data drawings/ --init portraits --child --critic projected --mirror --out runs/drawings
+    distill train-stylegan2 --data drawings/ --init portraits --child --critic projected --mirror
+        --out runs/drawings
     distill train-stylegan2 --data faces256/ --preset paper256 --gpus 4 --out runs/faces256 --resume
     """,
     "vaegan": """Train a VAE/GAN: an encoder to a small latent z, and a decoder whose pictures a discriminator judges.
@@ -73,7 +75,7 @@ ABOUT = {
     GPU), seed001 (128×256 px); by default demo, and seed001 for pictures of its size.
 
     \b
-    distill train-vaegan --data data/faces --attributes 'gender=female,age>=50' --preset demo --out runs/faces
+    distill train-vaegan --data data/faces --attributes 'gender=female,age>=50' --out runs/faces
     distill train-vaegan --data clothes/ --preset seed001 --gpus 2 --out runs/clothes --resume
     """,
 }

@@ -21,49 +21,51 @@ if TYPE_CHECKING:
     required=True,
     metavar="NAME|RUN|FILE",
     type=options.STUDENT,
-    help="A student of distill weights list, a run of distill train-pix2pix, train-cyclegan, train-stargan or"
-    " train-vaegan, a .safetensors file or a published generator of pix2pixHD, CycleGAN (*_net_G.pth, *_net_G_A.pth)"
-    " or StarGAN (*-G.ckpt).",
+    help="The student: a name of distill weights list, a run of distill train-…, or a file: .safetensors, or a"
+    " published generator of pix2pixHD, CycleGAN (*_net_G.pth) or StarGAN (*-G.ckpt).",
 )
 @options.edit
 @click.option(
     "--strip",
     type=options.TEXT,
     metavar="NAME=FROM:TO:COUNT",
-    help="Of a student of any strength, such as age=-30:30:7: also a row of each face, DIR/strip/NAME.png.",
+    help="Also a row of each face, as DIR/strip/NAME.png: age=-30:30:7.",
 )
-@click.option(
-    "--reverse", is_flag=True, help="Of a run of train-cyclegan: from the second domain to the first."
-)
+@click.option("--reverse", is_flag=True, help="Second domain to first, of a run of train-cyclegan.")
 @click.option(
     "--style",
     metavar="IMAGE",
     type=options.PATH,
-    help="The second face, for students of two inputs (6 channels), such as style-mix; of region-swap the reference.",
+    help="The second face, for students of two inputs: of style-mix the style, of region-swap the reference.",
 )
 @options.photos_out
 @click.option(
     "--size",
-    type=click.IntRange(16, 2048),
-    help="Side (height) of the student's images in pixels.  [default: what it was trained at, else 256]",
+    type=options.WholeRange(16, 2048),
+    help="Side (height) of the images in px.  [default: as trained, else 256]",
 )
 @click.option(
     "--align",
     default="ffhq",
     show_default=True,
     type=click.Choice(["ffhq", "none"]),
-    help="none: no face is looked for, the middle goes in; for drawings, clothes, and pictures framed already.",
+    help="none: the middle goes in: for drawings, clothes, and faces framed already.",
 )
 @click.option(
     "--paste-back",
     is_flag=True,
-    help="Also blend the result into the photo, all else as it was: DIR/pasted/NAME.png.",
+    help="Also blend the result into the photo, as DIR/pasted/NAME.png.",
 )
 @options.all_faces
 @options.face_index
 @click.option(
-    "--batch", default=8, show_default=True, type=click.IntRange(1, 1024), help="Faces translated at a time."
+    "--batch",
+    default=8,
+    show_default=True,
+    type=options.WholeRange(1, 1024),
+    help="Faces translated at a time.",
 )
+@options.mark
 @options.device
 @options.precision
 @options.norm_statistics
@@ -78,8 +80,11 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     pasted back, and the sound stays as it was. With --all-faces every face.
 
     \b
-    distill translate clip.mp4 --model gender-swap --out out
-    distill translate clip.mp4 holiday/ --model attributes --edit age=+20 --all-faces --out older
+    distill translate me.jpg --model gender-swap --out swapped
+    distill translate holiday/ --model attributes --edit age=+20,smile=1 --paste-back --out older
+    distill translate me.jpg --model style-mix --style you.jpg --out mixed
+    distill translate clip.mp4 --model gender-swap --out swapped
+    distill translate me.jpg --model attributes --strip age=-30:30:7 --out ages
     """
     options.check_faces(all_faces, face_index)
     if given["align"] == "none" and (all_faces or face_index is not None):
@@ -104,7 +109,7 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
         click.echo(json.dumps(found.to_json(request, ready), indent=2))
     else:
         if found.photos.done:
-            click.echo(f"{found.photos.summary('translated')} {_where(request, ready)}")
+            click.echo(f"{found.photos.summary('translated')}{_where(request, ready)}")
         for line in change_lines(found.photos.done):
             click.echo(line)
         for line in found.lines(all_faces=all_faces):
@@ -117,5 +122,7 @@ def _where(request: TranslateRequest, ready: Translator) -> str:
 
     height, width = ready.sides
     how = f"{width}×{height}, {ready.student.device.type}, {ready.student.precision}"
+    by = f" by {ready.student.edit}" if ready.student.edit else ""
     out, sheet = path_text(request.out), path_text(request.out / "sheet.png")
-    return f"({how}) into {out}; all on one sheet: {sheet}"
+    strips = f"strips: {path_text(request.out / 'strip' / 'NAME.png')}; " if request.strip else ""
+    return f"{by} ({how}) into {out}; {strips}all on one sheet: {sheet}"

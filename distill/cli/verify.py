@@ -26,6 +26,10 @@ def verify(folder: Path, full: bool, as_json: bool) -> None:
 
     Without --full: names, sidecars, manifest, sizes and the structure of every file. Prints a line for each
     problem and ends with exit code 2 when there is any.
+
+    \b
+    distill verify data/mix
+    distill verify data/mix --full --json
     """
     from tqdm import tqdm
 

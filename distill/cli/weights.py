@@ -40,13 +40,23 @@ def weights() -> None:
     """List, fetch, convert and check weights: generators, students, encoders, features that compare images, scorers.
 
     Fetched files and converted copies lie in the cache: $DISTILL_CACHE, or the user's cache folder.
+
+    \b
+    distill weights list
+    distill weights fetch features
+    distill weights info portraits
     """
 
 
-@weights.command("list")
+@weights.command("list", short_help="List all, and which of them are on this machine.")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List generators, students, encoders, features and scorers, and which of them are on this machine."""
+    """List generators, students, encoders, features and scorers, and which of them are on this machine.
+
+    \b
+    distill weights list
+    distill weights list --json
+    """
     entries = list_weights()
     if as_json:
         click.echo(json.dumps(entries, indent=2))
@@ -62,11 +72,16 @@ def list_(as_json: bool) -> None:
                 click.echo(_row(entry, width))
 
 
-@weights.command()
+@weights.command(short_help="Say what is known of weights.")
 @click.argument("source", metavar="NAME|PATH")
 @options.as_json
 def info(source: str, as_json: bool) -> None:
-    """Say what is known of weights: from the table and, but for features and scorers, from the file if it is here."""
+    """Say what is known of weights: from the table and, but for features and scorers, from the file if it is here.
+
+    \b
+    distill weights info ageing
+    distill weights info runs/faces/generator.safetensors --json
+    """
     facts = describe_weights(source)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -77,16 +92,21 @@ def info(source: str, as_json: bool) -> None:
         click.echo(f"The file is not here yet: {command_text('distill', 'weights', 'fetch', source)}")
 
 
-@weights.command()
+@weights.command(short_help="Fetch weights into the cache.")
 @click.argument("source", metavar="NAME|features|URL")
 @click.option(
-    "--max-bytes", type=click.IntRange(min=1), default=MAX_BYTES, show_default=True, help="Size limit."
+    "--max-bytes", type=options.WholeRange(min=1), default=MAX_BYTES, show_default=True, help="Size limit."
 )
 def fetch(source: str, max_bytes: int) -> None:
     """Fetch the weights NAME, or an https address, into the cache and print where they are.
 
     The name `features` stands for all networks that compare images: those of FID, of LPIPS, path lengths, precision
     and recall, and of the perceptual loss. One that cannot be fetched does not stop the others.
+
+    \b
+    distill weights fetch ffhq-1024
+    distill weights fetch features
+    distill weights fetch https://example.com/generator.pkl --max-bytes 2000000000
     """
     entries = entries_to_fetch(source)
     if not entries and "://" not in source:
@@ -99,13 +119,18 @@ def fetch(source: str, max_bytes: int) -> None:
         click.echo(str(path))
 
 
-@weights.command()
+@weights.command(short_help="Convert weights to safetensors.")
 @click.argument("source", metavar="NAME|PATH|URL")
 @click.option("--out", required=True, type=options.FILE, help="The .safetensors file to write.")
 @click.option("--half", is_flag=True, help="Store float16: half the size, rounded weights.")
 @options.overwrite
 def convert(source: str, out: Path, half: bool, overwrite: bool) -> None:
-    """Convert any readable weights to a safetensors file of tensors and plain facts."""
+    """Convert any readable weights to a safetensors file of tensors and plain facts.
+
+    \b
+    distill weights convert ffhq-1024 --out ffhq.safetensors
+    distill weights convert network-snapshot-025000.pkl --half --out mine.safetensors
+    """
     import torch
 
     from distill.weights.checkpoint import file_sha256, read_checkpoint, save_safetensors
@@ -119,11 +144,16 @@ def convert(source: str, out: Path, half: bool, overwrite: bool) -> None:
     click.echo(f"{out}  {out.stat().st_size} bytes  sha256 {file_sha256(out)}")
 
 
-@weights.command()
+@weights.command(short_help="Check the sha256 of weights.")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @options.as_json
 def verify(names: Sequence[str], as_json: bool) -> None:
-    """Check the sha256 of the named weights; without a name, of all that are on this machine."""
+    """Check the sha256 of the named weights; without a name, of all that are on this machine.
+
+    \b
+    distill weights verify
+    distill weights verify portraits ageing
+    """
     results = verify_weights(names)
     if as_json:
         click.echo(json.dumps(results, indent=2))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distill.directions.file import Direction
 from distill.directions.summary import APART
 from distill.directions.workflow import Facts, Judged, cosines
 from distill.progress import plural
@@ -49,6 +50,40 @@ def direction_lines(judged: Judged, path: Path) -> list[str]:
     lines += [f"  {line}" for line in how_found(direction.facts)]
     lines += [f"  {line}" for line in aligned(curve_rows(judged.drawn, direction.attribute, whole=True))]
     return [*lines, f"  {recommendation(direction.attribute, direction.facts)}"]
+
+
+def direction_facts(direction: Direction, path: Path) -> Facts:
+    """Return what is known of a direction, as plain values."""
+    lengths = direction.vector.norm(dim=1).tolist()
+    return {
+        "name": direction.name,
+        "attribute": direction.attribute,
+        "file": str(path),
+        "sha256": direction.sha256,
+        "generator_sha256": direction.generator_sha256,
+        "shape": list(direction.vector.shape),
+        "lengths": [round(length, 4) for length in lengths],
+        "facts": dict(direction.facts),
+    }
+
+
+def known_lines(direction: Direction) -> list[str]:
+    """Say the same in lines: what it moves, of which generator, its shape, how it was found, how far to go."""
+    facts, known = direction.facts, direction_facts(direction, Path())
+    does = "is said to move" if facts.get("oriented") is False else "raises"
+    found = [f"{direction.name}: {does} {direction.attribute}, of {facts.get('teacher', 'a generator')}"]
+    about = [
+        f"shape {known['shape']}, lengths {known['lengths']}",
+        f"generator sha256 {direction.generator_sha256}",
+    ]
+    if "layers" in facts:
+        about += how_found(facts)
+        about += [
+            f"{name} {value:+.3f} per unit of strength" for name, value in facts.get("movement", {}).items()
+        ]
+    if "recommended_strength" in facts:
+        about.append(recommendation(direction.attribute, facts))
+    return [*found, *(f"  {line}" for line in about)]
 
 
 def how_found(facts: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from distill.attributes import open as scorers
 from distill.attributes.builtin import DEFAULT
 from distill.attributes.open import BUILTIN
-from distill.attributes.protocol import AttributeScorer
+from distill.attributes.protocol import AttributeScorer, main_scores
 from distill.errors import DistillError
 
 
@@ -32,17 +32,14 @@ def open_scorer(
 def check_known(attributes: Sequence[str], scorer: AttributeScorer, *, otherwise: str = "") -> None:
     """Raise DistillError for an attribute that the scorer does not give (`otherwise`: what to do), and for none."""
     if not attributes:
-        raise DistillError(f"no attribute is named; known are {', '.join(scorer.names)}")
+        raise DistillError(f"no attribute is named; known are {', '.join(main_scores(scorer))}")
     for name in attributes:
         if name not in scorer.names:
             raise DistillError(
-                f"unknown attribute {name!r}; this scorer knows {', '.join(scorer.names)}{otherwise}"
+                f"unknown attribute {name!r}; this scorer knows {', '.join(main_scores(scorer))}{otherwise}"
             )
 
 
 def told(scorer: AttributeScorer, asked: Sequence[str]) -> list[str]:
     """Return the scores that a report shows: those asked for, and all that belong to no other (age_spread to age)."""
-    names = list(scorer.names)
-    return [
-        name for name in names if name in asked or not any(name.startswith(f"{other}_") for other in names)
-    ]
+    return [name for name in scorer.names if name in (*asked, *main_scores(scorer))]

@@ -12,6 +12,7 @@ import numpy as np
 from distill.directions.file import read_direction
 from distill.editing.own_latents import OpenProgress, OwnPhotos, find_latents, quiet
 from distill.editing.pictures import grid_sheet
+from distill.editing.project import generator_mark
 from distill.errors import DistillError
 from distill.faces.outputs import SHEET, OutputFolder
 from distill.faces.photo_results import SkippedPhoto
@@ -96,7 +97,7 @@ def edit_photos(
         )
 
     found = find_latents(own, progress, check)
-    with OutputFolder(own.out, "edit") as outputs:
+    with OutputFolder(own.out, "edit", generator_mark(own, found.generator)) as outputs:
         names = [
             [f"{name}_{strength_text(strength)}" for strength in request.strengths] for name in found.names
         ]

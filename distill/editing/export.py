@@ -90,7 +90,7 @@ def export_student(student: Student, path: Path, *, half: bool = False) -> Expor
     difference = _difference(student, network, run, conditions)
     if not half and not difference <= TOLERANCE:
         raise DistillError(
-            f"{student.path}: as ONNX its pixels differ from PyTorch's by {difference:.2g}, "
+            f"{student.name}: as ONNX its pixels differ from PyTorch's by {difference:.2g}, "
             f"more than {TOLERANCE:g}: not written"
         )
     write_result(path, data)
@@ -101,7 +101,7 @@ def _check_edit(student: Student) -> None:
     """Raise DistillError for an edit that leaves something to a critic, which is not in the file."""
     if isinstance(student.network, EditedStarGAN) and student.network.critic is not None:
         raise DistillError(
-            f"{student.path}: {student.about_edit[-1]}; an exported file has no critic: name all attributes in --edit"
+            f"{student.name}: {student.about_edit[-1]}; an exported file has no critic: name all attributes in --edit"
         )
 
 
@@ -109,7 +109,7 @@ def _check_half(student: Student, network: nn.Module) -> None:
     """Raise DistillError for a weight that is too large."""
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and not tensor.half().isfinite().all():
-            raise DistillError(f"{student.path}: {name} is beyond what float16 holds: not written")
+            raise DistillError(f"{student.name}: {name} is beyond what float16 holds: not written")
 
 
 def _texts(student: Student, conditions: Sequence[EditCondition]) -> dict[str, str]:
@@ -122,7 +122,7 @@ def _texts(student: Student, conditions: Sequence[EditCondition]) -> dict[str, s
         **({"edit": student.edit} if student.edit else {}),
         **(_condition_texts(conditions) if conditions else {}),
         "student": json.dumps(
-            {name: value for name, value in asdict(student.facts).items() if value is not None}
+            {name: value for name, value in asdict(student.facts).items() if value not in (None, ())}
         ),
     }
 

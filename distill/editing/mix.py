@@ -15,6 +15,7 @@ import torch
 
 from distill.editing.own_latents import OpenProgress, OwnLatents, OwnPhotos, find_latents, quiet
 from distill.editing.pictures import grid_sheet
+from distill.editing.project import generator_mark
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.outputs import SHEET, OutputFolder
@@ -108,7 +109,7 @@ def mix_photos(
     generator = contents.generator
     crossover = request.first_layer(generator)
     files: dict[str, list[Path]] = {}
-    with OutputFolder(request.contents.out, "mix") as outputs:
+    with OutputFolder(request.contents.out, "mix", generator_mark(request.contents, generator)) as outputs:
         pairs = {
             (row, column): f"{content}+{style}"
             for row, content in enumerate(contents.names)

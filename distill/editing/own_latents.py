@@ -34,6 +34,7 @@ class OwnPhotos:
     projections: Path | None = None
     steps: int | None = None
     device: str = "auto"
+    mark: bool = True  # whether pictures say what drew them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,8 +65,7 @@ def find_latents(
     """
     skipped: Sequence[SkippedPhoto] = ()
     if own.projections is not None:
-        generator = load_generator(own.generator, device=own.device, precision="fp32")
-        check(generator)
+        check(generator := load_generator(own.generator, device=own.device, precision="fp32"))
         found = _named(read_projections(own.projections, generator), own)
     else:
         if not own.photos:
@@ -79,6 +79,7 @@ def find_latents(
                 spaces=("w+",),
                 steps=own.steps,
                 device=own.device,
+                mark=own.mark,
             )
         )
         check(job.embedder.generator)

@@ -64,7 +64,7 @@ class ContactSheet:
     def draw(self, note: str = "") -> Pixels:
         """Draw the sheet [H, W, 3], the rows in the order they came, with a note below."""
         left_out = self.count - len(self._shown)
-        foot = f"and {left_out} more" if left_out else note
+        foot = "; ".join(filter(None, (f"and {left_out} more" if left_out else "", note)))
         caption = CAPTION if any(name for name, _ in self._shown) else GAP
         block = len(self.roles) * (self.tile + GAP) - GAP
         columns = min(max(1, (self.width - 2 * MARGIN + GUTTER) // (block + GUTTER)), len(self._shown))

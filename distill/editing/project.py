@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,12 +26,12 @@ from distill.faces.photos import FaceCut, cut_photos, photo_detector
 from distill.files import path_text, sweep
 from distill.networks.encoder_files import Encoder, load_encoder
 from distill.networks.image_distance import open_distance
-from distill.pixels import to_float, to_numpy, to_uint8
+from distill.pixels import Mark, to_float, to_numpy, to_uint8
 from distill.progress import command_text, plural
 from distill.stylegan2 import tuning
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
-from distill.weights.by_name import encoder_of
+from distill.weights.by_name import credit, encoder_of
 from distill.weights.checkpoint import file_sha256
 
 BATCH = 4  # faces at a time; on a CPU eight take twice as long as four
@@ -45,7 +45,8 @@ class ProjectRequest:
 
     `lpips`: a file of VGG16 with the weights of LPIPS. `encoder`: of the space of this name; None is the one that
     comes with distill for the generator. `steps` None is the default of each space, `batch` None that of the folder,
-    else BATCH, or as many as there are photos. `spaces` as `chosen_spaces` gives them.
+    else BATCH, or as many as there are photos. `spaces` as `chosen_spaces` gives them. `mark`: whether pictures say
+    what drew them.
     """
 
     photos: tuple[Path, ...]
@@ -58,6 +59,7 @@ class ProjectRequest:
     tuning_steps: int = tuning.STEPS
     batch: int | None = None
     device: str = "auto"
+    mark: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,6 +129,20 @@ def open_projection(request: ProjectRequest) -> ProjectionJob:
     return ProjectionJob(request=request, found=found, embedder=embedder, settings=settings)
 
 
+class OfGenerator(Protocol):
+    """A request for pictures of a generator by name; `mark`: whether they shall say so."""
+
+    @property
+    def generator(self) -> str: ...
+    @property
+    def mark(self) -> bool: ...
+
+
+def generator_mark(request: OfGenerator, generator: Generator) -> Mark | None:
+    """Return the mark of the pictures that a generator draws for a request."""
+    return Mark(by=f"the generator {credit(request.generator, generator.sha256)}") if request.mark else None
+
+
 def plan_lines(job: ProjectionJob) -> list[str]:
     """Say what would be done, and what is done already."""
     request, generator = job.request, job.embedder.generator
@@ -188,7 +204,7 @@ def project_photos(
     job.embedder.advance = advance
     sheet = ContactSheet(["photo", *(TITLES[space] for space in job.spaces)])
     results: list[ProjectedPhoto | SkippedPhoto] = [*job.found.left_out]
-    with OutputFolder(request.out, MADE_BY) as outputs:
+    with OutputFolder(request.out, MADE_BY, generator_mark(request, job.embedder.generator)) as outputs:
         stems = outputs.stems(job.found.files, sheet=True)
         for group in _groups(job, stems):
             passed(sum(not isinstance(slot, FaceCut) for slot in group) * job.steps_of_a_face)

@@ -17,9 +17,11 @@ from torch import Tensor
 
 from distill.editing.own_latents import OpenProgress, quiet
 from distill.editing.pictures import grid_sheet
+from distill.editing.project import generator_mark
 from distill.editing.region_people import FoundPeople, TwoPeople, find_people
 from distill.faces.alignment import Pixels
 from distill.faces.outputs import OutputFolder
+from distill.files import check_folder
 from distill.networks.image_distance import open_distance
 from distill.pixels import to_numpy, to_uint8
 from distill.stylegan2.interpolation.change import region_change
@@ -64,11 +66,12 @@ def move_region(request: RegionRequest, progress: OpenProgress = quiet) -> Regio
     DistillError as `find_people`, for settings that cannot be, and where nothing can be written.
     """
     settings = read_settings(request.part, request.changes)
+    check_folder(request.people.out)
     found = find_people(request.people, request.part, progress)
     generator = found.generator
     distance = open_distance(None, generator.device)
     pairs = region_pairs(generator, found.ws[:1], found.ws[1:], found.masks[:1], found.masks[1:])
-    with OutputFolder(request.people.out, "region") as outputs:
+    with OutputFolder(request.people.out, "region", generator_mark(request.people, generator)) as outputs:
         stem = "{}+{}_{}".format(*found.names, request.part)
         outputs.reserve([stem, f"{stem}_mask", f"{stem}_sheet"])
         outputs.reserve_files([f"{stem}.json", f"{stem}.safetensors"])

@@ -31,7 +31,8 @@ class TwoPeople:
     """Person and reference, each a seed (digits: the first face that `generate` draws by it) or a photo.
 
     With `projections` photos are names in that folder; new ones go into `out`, see `OwnPhotos`. `regions`: see
-    `open_regions`. `steps`: of looking for the latent of a photo.
+    `open_regions`. `steps`: of looking for the latent of a photo. `mark`: whether pictures say what drew
+    them.
     """
 
     person: str
@@ -42,6 +43,7 @@ class TwoPeople:
     regions: Path | None = None
     steps: int | None = None
     device: str = "auto"
+    mark: bool = True
 
     @property
     def both(self) -> tuple[str, str]:
@@ -120,6 +122,7 @@ def _latents(
         projections=two.projections,
         steps=two.steps,
         device=two.device,
+        mark=two.mark,
     )
     try:
         found = find_latents(own, progress, check)

@@ -35,7 +35,7 @@ def open_strip(text: str, student: Student) -> StripStudents:
     for value in (values[0], values[-1]):
         if not condition.low <= value <= condition.high:
             raise DistillError(
-                f"{student.path}: --strip {text}: {name} was taught from {condition.range_text}: stay within"
+                f"{student.name}: --strip {text}: {name} was taught from {condition.range_text}: stay within"
             )
     terms = list(map(str, parse_edit(student.edit))) if student.edit else []
     if any(term.startswith(f"{name}=") for term in terms):
@@ -66,11 +66,11 @@ def _condition(name: str, text: str, student: Student) -> EditCondition:
     known = {condition.name: condition for condition in student.facts.conditions}
     if not known:
         raise DistillError(
-            f"{student.path}: --strip is for students of measured changes (train-pix2pix on a data set of --task"
+            f"{student.name}: --strip is for students of measured changes (train-pix2pix on a data set of --task"
             " attributes); this one makes no change of any strength"
         )
     if name not in known:
         raise DistillError(
-            f"{student.path}: --strip {text}: this student does not know {name}; it knows {', '.join(known)}"
+            f"{student.name}: --strip {text}: this student does not know {name}; it knows {', '.join(known)}"
         )
     return known[name]

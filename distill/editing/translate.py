@@ -25,6 +25,7 @@ from distill.faces.paste import FaceEdit
 from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
 from distill.faces.photos import FaceCut, PhotoCuts, cut_middles, cut_photos, photo_detector
 from distill.networks.student import NormStatistics, load_student
+from distill.pixels import Mark
 from distill.progress import plural
 
 MOST_THREADS, PHOTOS_A_THREAD = 8, 4  # a detector takes as long to open as a photo or two to search
@@ -38,7 +39,7 @@ class TranslateRequest:
     `size` None is what the student was trained at, else 256 px. `batch` faces go through at a time. `align` "none"
     looks for no face: the middle of each picture goes in, as of drawings. `reverse`: of a run of a CycleGAN,
     from the second domain to the first. `edit`: of a student that makes several changes, which one. `strip`: a row of
-    each face beside it, NAME=FROM:TO:COUNT.
+    each face beside it, NAME=FROM:TO:COUNT. `mark`: whether pictures say what drew them.
     """
 
     photos: tuple[Path, ...]
@@ -57,6 +58,7 @@ class TranslateRequest:
     reverse: bool = False
     edit: str | None = None
     strip: str | None = None
+    mark: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,7 @@ def open_translator(request: TranslateRequest) -> Translator:
         strip=request.strip,
     )
     if request.paste_back and ready.width:
-        raise DistillError(f"{student.path}: only squares are pasted back: leave out --paste-back")
+        raise DistillError(f"{student.name}: only squares are pasted back: leave out --paste-back")
     return ready
 
 
@@ -141,7 +143,7 @@ def translate_photos(
 
     Written are NAME.png, compare/NAME.png (inputs | output), with `paste_back` also pasted/STEM.png (the photo with
     all its translated faces), and last sheet.png. Raises DiskFull, and DistillError where `out` cannot be written or
-    a photo would be replaced. Of a strip also strip/NAME.png, and the sheet shows them.
+    a photo would be replaced. Of a strip also strip/NAME.png, and the sheet shows them; an edit stands below them.
     """
     detector = photo_detector(all_faces=request.all_faces or request.face_index > 0)
     # A missing model shows before the first photo.
@@ -150,7 +152,8 @@ def translate_photos(
         check_outputs(found.files, folder)
     along = translate.along
     sheet = ContactSheet([*translate.roles, *(along.captions if along else ["output"])])
-    with OutputFolder(request.out, "translate") as outputs:
+    mark = Mark(by=translate.student.credit) if request.mark else None
+    with OutputFolder(request.out, "translate", mark) as outputs:
         stems = outputs.stems(found.files, sheet=True)
         cuts = cut_middles(found.files, sides=translate.sides, stems=stems)
         if request.align != "none":
@@ -166,7 +169,7 @@ def translate_photos(
         writer = _Writer(outputs=outputs, translate=translate, sheet=sheet, paste=request.paste_back)
         results = collect(_translated(cuts, writer), advance)
         if sheet.count:
-            outputs.write(sheet.draw(), SHEET)
+            outputs.write(sheet.draw(translate.student.edit), SHEET)
     return PhotoResults(
         photos=len(found.files),
         results=[*found.left_out, *results],
@@ -253,7 +256,7 @@ class _Writer:
         """Write one photo with all its edits. Raises PhotoError where its file is gone."""
         cuts = [cut for cut in found if isinstance(cut, FaceCut)]
         edits = [FaceEdit(quad=cut.quad, pixels=edited[cut.name]) for cut in cuts]
-        data, changes = paste_into(cuts[0].photo, cuts[0].image, edits)
+        data, changes = paste_into(cuts[0].photo, cuts[0].image, edits, self.outputs.mark)
         return PastedPhoto(path=self.outputs.write(data, cuts[0].stem, below=PASTED), changes=changes)
 
 

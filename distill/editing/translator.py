@@ -124,12 +124,12 @@ def make_translator(
     if max(height, width) > MOST_SIZE:
         said = "" if size else "the file says that it was trained at "
         raise DistillError(
-            f"{student.path}: {said}{max(height, width)} px, and faces have {MOST_SIZE} at most: translate takes"
+            f"{student.name}: {said}{max(height, width)} px, and faces have {MOST_SIZE} at most: translate takes"
             " another by --size"
         )
     if width != height and not whole:
         raise DistillError(
-            f"{student.path}: the student takes pictures of {width}×{height} px, and faces are squares: give it whole"
+            f"{student.name}: the student takes pictures of {width}×{height} px, and faces are squares: give it whole"
             " pictures, distill translate --align none"
         )
     student.architecture.check_sides(height, width)
@@ -154,17 +154,17 @@ def _check_style(student: Student, style: Path | None) -> None:
     """Raise DistillError for a style image that is missing or superfluous."""
     wanted = student.input_count
     if wanted > 2:
-        raise DistillError(f"{student.path}: the student takes {wanted} images; 1 or 2 can be given")
+        raise DistillError(f"{student.name}: the student takes {wanted} images; 1 or 2 can be given")
     if wanted == 2 and style is None:
         first, second = input_roles(student)
         wanted_role = first if first in SECOND_FACES else second
         raise DistillError(
-            f"{student.path}: the student takes 2 images (6 channels), a {first} and a {second}: add --style IMAGE,"
+            f"{student.name}: the student takes 2 images (6 channels), a {first} and a {second}: add --style IMAGE,"
             f" the {wanted_role}"
         )
     if wanted == 1 and style is not None:
         raise DistillError(
-            f"{student.path}: the student takes 1 image (3 channels): leave out {command_text('--style', style)}"
+            f"{student.name}: the student takes 1 image (3 channels): leave out {command_text('--style', style)}"
         )
 
 

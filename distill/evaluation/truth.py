@@ -243,7 +243,7 @@ def prepare(request: EvaluateTruthRequest, recipes: Mapping[str, TaskRecipe]) ->
         edit=request.edit,
     )
     if student.input_count > 1:
-        raise DistillError(f"{student.path}: the student takes two faces; --truth is for edits of one")
+        raise DistillError(f"{student.name}: the student takes two faces; --truth is for edits of one")
     translate = make_translator(student, style=None, size=None, batch=request.batch)
     conditions = student.facts.conditions
     asked = changes_of_pairs(found, conditions) if conditions and not student.edit else None

@@ -6,9 +6,8 @@ pixels. Kept are transparency, colour profile, EXIF and resolution; the picture 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from distill.faces.alignment import Pixels
 from distill.faces.colour import from_srgb, in_srgb, is_of_rgb
 from distill.faces.decode import PhotoError, eight_bits, in_mode, open_photo, pixels_of, upright
 from distill.faces.paste import FaceEdit, paste_back
+from distill.pixels import Mark, encode_png
 
 OF_TIFF = (  # what tells of the photo; the rest of a TIFF's tags tells how its pixels are stored
     *(ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software),
@@ -43,9 +43,12 @@ class Original:
     changes: tuple[str, ...]
 
 
-def paste_into(photo: Path, seen: Pixels, edits: Sequence[FaceEdit]) -> tuple[bytes, tuple[str, ...]]:
+def paste_into(
+    photo: Path, seen: Pixels, edits: Sequence[FaceEdit], mark: Mark | None = None
+) -> tuple[bytes, tuple[str, ...]]:
     """Return the photo with its faces edited as a PNG, and what else changed; `seen` is what `read_photo` returned.
 
+    `mark` says who drew the faces.
     Raises PhotoError where the file is another one by now.
     """
     original = open_photo(photo, read_original)
@@ -54,10 +57,9 @@ def paste_into(photo: Path, seen: Pixels, edits: Sequence[FaceEdit]) -> tuple[by
     pixels = with_change(original, seen, paste_back(seen, edits))
     if original.alpha is not None:
         pixels = np.concatenate([pixels, original.alpha[..., None]], axis=2)
-    data = io.BytesIO()
     facts = {"icc_profile": original.profile, "exif": original.exif, "dpi": original.dpi}
-    Image.fromarray(pixels).save(data, "PNG", **{name: fact for name, fact in facts.items() if fact})
-    return data.getvalue(), original.changes
+    given = {name: fact for name, fact in facts.items() if fact}
+    return encode_png(pixels, mark and replace(mark, partly=True), **given), original.changes
 
 
 def with_change(original: Original, before: Pixels, after: Pixels) -> Pixels:

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -32,7 +32,7 @@ from distill.files import (
     sweep,
 )
 from distill.lock import FolderLock
-from distill.pixels import encode_png
+from distill.pixels import Mark, encode_png
 from distill.schema import parse_json
 
 STAMP = ".distill-outputs.json"
@@ -89,13 +89,13 @@ class OutputFolder:
     """Gives photos their file stems in a folder and writes pictures there; what fails at once leaves nothing.
 
     Used as a context manager around the writing, in which no other run writes there (see `FolderLock`); names are
-    asked for in it. `replaced` counts pictures of the same photos from earlier runs.
+    asked for in it. `replaced` counts pictures of the same photos from earlier runs. Pictures carry the `mark`.
     """
 
-    def __init__(self, folder: Path, made_by: str) -> None:
+    def __init__(self, folder: Path, made_by: str, mark: Mark | None = None) -> None:
         """Raise DistillError where no folder can be, or be written to."""
         check_folder(folder)
-        self.folder, self.made_by = folder, made_by
+        self.folder, self.made_by, self.mark = folder, made_by, mark
         self.before = read_stamp(folder)
         self.photos = dict(self.before.photos) if self.before else {}
         self.written = self.replaced = 0
@@ -173,8 +173,10 @@ class OutputFolder:
         """Write a picture, pixels or an encoded PNG, as NAME.png into the folder or one below it; return its path."""
         path = self.folder / below / f"{name}.png"
         self._open(path.parent)
-        there = path.exists()
-        _write(path, picture if isinstance(picture, bytes) else encode_png(picture))
+        there, mark = path.exists(), self.mark
+        if mark and (name == SHEET or below in (COMPARE, PASTED, STRIP)):
+            mark = replace(mark, partly=True)
+        _write(path, picture if isinstance(picture, bytes) else encode_png(picture, mark))
         self.written, self.replaced, self._wrote = self.written + 1, self.replaced + there, True
         return path
 

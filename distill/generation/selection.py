@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from distill.attributes.protocol import AttributeScorer
+from distill.attributes.protocol import AttributeScorer, main_scores
 from distill.errors import DistillError
 from distill.generation.batch import Batch
 from distill.schema import Frozen
@@ -57,7 +57,7 @@ def check_scorer(selection: Selection, scorer: AttributeScorer | None) -> Attrib
         if attribute not in scorer.names:
             raise DistillError(
                 f"unknown attribute {attribute!r}: the scorer {selection.scorer!r} gives"
-                f" {', '.join(scorer.names)}"
+                f" {', '.join(main_scores(scorer))}"
             )
     return scorer
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from distill.devices import DTYPES, Format, resolve_device
 from distill.errors import DistillError, UnsupportedCheckpoint
+from distill.files import file_sha256
 from distill.networks.conditioned import ConditionedShape
 from distill.networks.edits import (
     EditAttribute,
@@ -29,7 +30,7 @@ from distill.networks.edits import (
 )
 from distill.networks.student_kinds import KINDS, RGB, StudentKind, kind_of_file, kind_of_network
 from distill.networks.student_shape import StudentShape
-from distill.weights.by_name import path_by_name
+from distill.weights.by_name import credit, name_of, path_by_name
 from distill.weights.safe_pickle.machine import shown
 from distill.weights.state_files import read_state
 
@@ -88,7 +89,7 @@ _FACTS = TypeAdapter(StudentFacts)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Student:
-    """A loaded student: call it with images. `path` is the file it came from.
+    """A loaded student: call it with images. `path` is the file it came from, `sha256` of what was read.
 
     `norm_statistics`: what batch normalisation goes by, "running" means of training or, "batch", each image's own.
     `edit`: what it was told to change, as text; "" for a student that makes one change alone. `about_edit`: what its
@@ -103,10 +104,22 @@ class Student:
     norm_statistics: NormStatistics = "running"
     edit: str = ""
     about_edit: tuple[str, ...] = ()
+    sha256: str = ""
 
     @property
     def architecture(self) -> StudentShape:
         return shape_of(self.network)
+
+    @property
+    def name(self) -> str:
+        """What to call it: its name in the table of weights, else its path."""
+        return name_of(self.path)
+
+    @property
+    def credit(self) -> str:
+        """What the mark of its pictures says: which student it was, and which edit."""
+        by = f"the student {credit(self.path, self.sha256)}"
+        return f"{by}, {self.edit}" if self.edit else by
 
     @property
     def change(self) -> str | None:
@@ -125,13 +138,13 @@ class Student:
     def edited(self, edit: str) -> Student:
         """Return the same network with another edit, such as "age=+20,smile=1"; its file is not read again.
 
-        Raises DistillError, starting with the path, for a student that makes one change alone, and as `parse_edit`
+        Raises DistillError, starting with the name, for a student that makes one change alone, and as `parse_edit`
         for what it does not know, or was not taught as much of.
         """
         try:
             other = _edited(self, kind_of_network(self.network), edit)
         except DistillError as error:
-            raise type(error)(f"{self.path}: {error}") from error
+            raise type(error)(f"{self.name}: {error}") from error
         return replace(other, network=other.network.to(self.device))
 
     def notes(self, size: int | None = None, *, chosen: bool = True) -> list[str]:
@@ -167,10 +180,10 @@ class Student:
         """Divide changes by their ranges. Raises DistillError where there are not as many as conditions."""
         highs = torch.tensor([condition.high for condition in self.facts.conditions])
         if not len(highs):
-            raise DistillError(f"{self.path}: this student makes no change of any strength")
+            raise DistillError(f"{self.name}: this student makes no change of any strength")
         if changes_NK.ndim != 2 or changes_NK.shape[1] != len(highs):
             raise DistillError(
-                f"{self.path}: changes [N, {len(highs)}] are needed, not {list(changes_NK.shape)}"
+                f"{self.name}: changes [N, {len(highs)}] are needed, not {list(changes_NK.shape)}"
             )
         return (changes_NK.cpu().float() / highs).to(self.device)
 
@@ -210,7 +223,7 @@ def load_student(
     `precision` "auto" is bfloat16 on GPUs that multiply it, float32 elsewhere. `norm_statistics` "batch" is for
     networks with batch normalisation alone. `edit`: of a student that makes several changes, which one, such as
     "gender=female"; None: the one that the file names.
-    Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the path.
+    Raises DistillError, UnsafePickle, UnsupportedCheckpoint: one line that starts with the name or the path.
     """
     device = resolve_device(device)
     precise = resolve_student_precision(precision, device)
@@ -253,10 +266,11 @@ def _opened(path: Path, norm_statistics: NormStatistics, edit: str | None) -> St
             path=path,
             device=torch.device("cpu"),
             norm_statistics=norm_statistics,
+            sha256=file_sha256(path),
         )
         return _edited(student, kind, edit)
     except DistillError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise type(error)(f"{name_of(path)}: {error}") from error
 
 
 def _edited(student: Student, kind: StudentKind, edit: str | None) -> Student:

@@ -51,7 +51,8 @@ class EditSlider:
 class FaceEditor(Protocol):
     """Turns aligned faces [size, size, 3] into others. `edit` is text as `--edit` takes it, "" for none.
 
-    `sliders` and `choices` are what an edit may say: so much of something, or words such as gender=female.
+    `sliders` and `choices` are what an edit may say: so much of something, or words such as gender=female. `credit`:
+    how the marks of its pictures name it.
     """
 
     @property
@@ -66,6 +67,8 @@ class FaceEditor(Protocol):
     def sliders(self) -> Sequence[EditSlider]: ...
     @property
     def choices(self) -> Sequence[str]: ...
+    @property
+    def credit(self) -> str: ...
     def __call__(self, faces: Sequence[Pixels], style: Pixels | None, edit: str) -> list[Pixels]: ...
 
 
@@ -91,6 +94,10 @@ class StudentEditor:
         attributes = self.student.facts.attributes
         return list(dict.fromkeys(choice for attribute in attributes for choice in attribute.choices))
 
+    @property
+    def credit(self) -> str:
+        return self.student.credit
+
     def __call__(self, faces: Sequence[Pixels], style: Pixels | None, edit: str) -> list[Pixels]:
         """Raise DistillError for an edit that the student does not know, and a style that is missing."""
         if self.takes_style and style is None:
@@ -98,7 +105,7 @@ class StudentEditor:
         try:
             student = self.student.edited(edit) if edit else self.student
         except DistillError as error:
-            raise DistillError(str(error).replace(str(self.student.path), self.name)) from error
+            raise DistillError(str(error).replace(self.student.name, self.name)) from error
         return Translator(student=student, size=self.size, style=style if self.takes_style else None)(faces)
 
 
@@ -128,6 +135,11 @@ class LatentEditor:
     @property
     def sliders(self) -> Sequence[EditSlider]:
         return direction_sliders(self.directions)
+
+    @property
+    def credit(self) -> str:
+        sha256 = self.generator.sha256
+        return f"the generator {generator_name(sha256) or f'of sha256 {sha256[:12]}'}"
 
     @torch.inference_mode()
     def __call__(self, faces: Sequence[Pixels], style: Pixels | None, edit: str) -> list[Pixels]:

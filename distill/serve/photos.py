@@ -20,6 +20,7 @@ from distill.faces.photos import (
     middle_cut,
     photo_detector,
 )
+from distill.pixels import Mark
 from distill.progress import plural
 from distill.serve.editors import FaceEditor
 from distill.serve.uploads import RefusedUpload, check_upload, refused
@@ -30,13 +31,17 @@ MOST_FACES = 50
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditedUpload:
-    """A photo with its faces edited: `cuts` as they were found, `outputs` [size, size, 3] in their order."""
+    """A photo with its faces edited: `cuts` as they were found, `outputs` [size, size, 3] in their order.
+
+    `mark`: of the pictures that a visitor gets as files.
+    """
 
     photo: Path
     cuts: Sequence[FaceCut]
     outputs: Sequence[Pixels]
     style: Pixels | None
     note: str
+    mark: Mark
 
     @property
     def before(self) -> Pixels:
@@ -50,7 +55,7 @@ class EditedUpload:
     def png(self) -> bytes:
         """Return the same as a file that keeps the photo's own colours, transparency and EXIF."""
         try:
-            return paste_into(self.photo, self.before, self._edits)[0]
+            return paste_into(self.photo, self.before, self._edits, self.mark)[0]
         except PhotoError as error:
             raise refused(error) from error
 
@@ -84,7 +89,8 @@ def edit_upload(
         note += " Nothing is changed yet: move a slider."
     if skipped:
         note += f" Left out: {plural(skipped, 'face')}."
-    return EditedUpload(photo=checked, cuts=cuts, outputs=outputs, style=second, note=note)
+    mark = Mark(by=", ".join(filter(None, [editor.credit, edit])))
+    return EditedUpload(photo=checked, cuts=cuts, outputs=outputs, style=second, note=note, mark=mark)
 
 
 def _cuts(photo: Path, size: int, faces: Faces) -> tuple[list[FaceCut], int]:

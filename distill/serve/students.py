@@ -22,13 +22,13 @@ def face_side(student: Student) -> int:
     height, width = student.architecture.sides or (height, width)
     if width != height:
         raise DistillError(
-            f"{student.path}: the student takes pictures of {width}×{height} px, and the page cuts out squares"
+            f"{student.name}: the student takes pictures of {width}×{height} px, and the page cuts out squares"
         )
     if height > MOST_SIZE:
-        raise DistillError(f"{student.path}: trained at {height} px, and faces have {MOST_SIZE} at most")
+        raise DistillError(f"{student.name}: trained at {height} px, and faces have {MOST_SIZE} at most")
     if student.input_count > 2:
         raise DistillError(
-            f"{student.path}: the student takes {student.input_count} images; the page gives 1 or 2"
+            f"{student.name}: the student takes {student.input_count} images; the page gives 1 or 2"
         )
     student.architecture.check_sides(height, width)
     return height

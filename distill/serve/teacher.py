@@ -15,10 +15,12 @@ from distill.directions.file import Direction
 from distill.editing.pictures import grid_sheet
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
+from distill.pixels import Mark
 from distill.serve.editors import direction_sliders, offset_of
 from distill.stylegan2 import mixing
 from distill.stylegan2.generator import Generator, Noise
 from distill.stylegan2.sampling import CONTENT, MAX_SEED, sample_z
+from distill.weights.by_name import credit
 
 MOST_PARENTS = 12  # contents, and styles, of a grid
 MOST_PSI = 2.0
@@ -37,6 +39,11 @@ class TeacherView:
     @property
     def sliders(self) -> list[str]:
         return [slider.name for slider in direction_sliders(self.directions)]
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of its pictures, which lie beside each other with names."""
+        return Mark(by=f"the generator {credit(self.name, self.generator.sha256)}")
 
     @property
     def noises(self) -> list[Noise]:

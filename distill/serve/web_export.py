@@ -19,6 +19,7 @@ from distill.errors import DistillError, os_error
 from distill.files import check_folder, made_folder, open_regular, read_regular
 from distill.networks.edits import EditCondition
 from distill.networks.student import Student
+from distill.pixels import Mark
 from distill.serve.students import ENDS, about_student, entry_of_student, face_side
 from distill.weights.registry import entry_of, resolve_entry
 
@@ -86,7 +87,7 @@ def export_page(student: Student, folder: Path, *, overwrite: bool = False) -> E
 
 
 def page_facts(student: Student, size: int, done: ExportedStudent, folder: Path) -> dict[str, Any]:
-    """Return what the page knows of its student: texts, inputs in order, changes, and files with their bytes."""
+    """Return what the page knows of its student: texts, inputs in order, changes, files with bytes, marks."""
     entry = entry_of_student(student)
     title = entry.name if entry else student.change or "student"
     style_first = Translator(student=student, size=size).style_first
@@ -99,6 +100,9 @@ def page_facts(student: Student, size: int, done: ExportedStudent, folder: Path)
         "conditions": [_condition(condition) for condition in done.conditions],
         "files": {
             name: {"path": path, "bytes": (folder / path).stat().st_size} for name, path in LOADED.items()
+        },
+        "marks": {
+            view: Mark(by=student.credit, partly=view == "photo").texts() for view in ("face", "photo")
         },
         "made_by": f"distill {distill.__version__}",
     }

@@ -6,6 +6,7 @@ File names are made from a shard's index; no path is ever taken from a file's co
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -257,7 +258,8 @@ def read_goal(folder: Path) -> int | None:
 def require_data_set(folder: Path) -> None:
     """Raise `DistillError` unless the folder exists and holds a recipe."""
     if not folder.is_dir():
-        raise DistillError(f"{folder}: no such folder; give a data set folder")
+        what = "a file, not a folder" if os.path.lexists(folder) else "no such folder"
+        raise DistillError(f"{folder}: {what}; give a data set folder")
     if not (folder / RECIPE_FILE).is_file():
         raise DistillError(f"{folder}: no {RECIPE_FILE} in it, so it is not a data set folder")
 

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 # Name: (where its `Trainer` is, one line of help). It is imported when it is used.
 TRAINERS: dict[str, tuple[str, str]] = {
-    "stylegan2": ("distill.training.stylegan2.trainer:STYLEGAN2", "Train a StyleGAN2 generator on images."),
-    "encoder": ("distill.training.encoder.trainer:ENCODER", "Train an encoder: from an image to w+."),
+    "pix2pix": ("distill.training.pix2pix.trainer:PIX2PIX", "Train a student (Pix2PixHD) on a data set."),
     "cyclegan": ("distill.training.cyclegan.trainer:CYCLEGAN", "Train a CycleGAN on two sets of pictures."),
-    "vaegan": ("distill.training.vaegan.trainer:VAEGAN", "Train a VAE/GAN on pictures and their labels."),
     "stargan": (
         "distill.training.stargan.trainer:STARGAN",
         "Train a StarGAN on pictures with attributes.",
     ),
-    "pix2pix": ("distill.training.pix2pix.trainer:PIX2PIX", "Train a student (Pix2PixHD) on a data set."),
+    "vaegan": ("distill.training.vaegan.trainer:VAEGAN", "Train a VAE/GAN on pictures and their labels."),
+    "stylegan2": ("distill.training.stylegan2.trainer:STYLEGAN2", "Train a StyleGAN2 generator on images."),
+    "encoder": ("distill.training.encoder.trainer:ENCODER", "Train an encoder: from an image to w+."),
 }
 
 

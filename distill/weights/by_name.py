@@ -40,6 +40,19 @@ def path_by_name(source: str | PathLike[str], kind: WeightsKind) -> Path:
     return path
 
 
+def name_of(path: Path) -> str:
+    """Return what to call a file: its name in the table where it came with the package, else its path."""
+    names = (entry.name for entry in weights_entries("student") if entry.path == path)
+    return next(names, path_text(path))
+
+
+def credit(source: str | PathLike[str], sha256: str) -> str:
+    """Say whose a picture is to somebody who has it alone: the name in the table, else a file and its sha256."""
+    entries = [*weights_entries("generator"), *weights_entries("student")]
+    known = (entry.name for entry in entries if sha256 and expected_sha256(entry) == sha256)
+    return next(known, path_text(Path(source).name) + (f" (sha256 {sha256[:12]})" if sha256 else ""))
+
+
 def encoder_of(generator_sha256: str) -> Path | None:
     """Return the file of the first encoder in the table whose generator has this sha256; None where there is none."""
     for entry in weights_entries("encoder"):

@@ -54,6 +54,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys):
         (["3", "7", "--part", "hair", "--regions", str(small)], "80×80"),
         (["3", "7", "--part", "hair", "--generator", "avatars"], "no regions of the generator"),
         (["3", "7", "--part", "hair", "--regions", "no/such.png"], "no/such.png"),
+        (
+            ["3", "7", "--part", "hair", "--set", "garment=nan"],
+            "setting garment=nan: a number from 0 to 1,000,000 is needed",
+        ),
+        (
+            ["3", "7", "--part", "hair", "--set", "steps=2.5"],
+            "setting steps=2.5: a whole number from 1 to 100,000 is needed",
+        ),
     ):
         assert run(["region", *words, "--out", str(out), "--device", "cpu"]) == 2, words
         error = capsys.readouterr().err
@@ -61,6 +69,15 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys):
         assert error.count("\n") == 1, error
     written = {path.name for path in out.rglob("*")} if out.exists() else set()
     assert not any("hair" in name for name in written)
+
+
+def test_a_file_as_out_is_refused_before_anything_is_looked_for(tmp_path, capsys, monkeypatch):
+    (tmp_path / "out").write_text("mine")
+    monkeypatch.setattr(
+        "distill.editing.region.find_people", None
+    )  # to call it would be a fault of the program
+    assert run(["region", "3", "7", "--part", "hair", "--out", str(tmp_path / "out")]) == 2
+    assert "is a file, a folder is needed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("part", ["", "hair"])

@@ -61,6 +61,13 @@ def test_names_are_told_where_one_is_wrong(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_a_student_does_not_know_is_told_under_its_name(tmp_path, capsys):
+    words = ["translate", str(PHOTO), "--model", "attributes", "--out", str(tmp_path / "out")]
+    for wish in (["--edit", "hat=1"], ["--strip", "hat=0:1:3"]):
+        assert run([*words, *wish]) == 2
+        assert capsys.readouterr().err.startswith("distill: error: attributes: --")
+
+
 def test_a_generator_is_no_student(tmp_path, capsys):
     assert run(["translate", str(PHOTO), "--model", "portraits", "--out", str(tmp_path)]) == 2
     assert "'portraits' is no student but generator" in capsys.readouterr().err

@@ -138,11 +138,15 @@ def test_a_foreign_or_missing_folder_is_one_line_and_exit_code_2(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"")
-    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "holiday.jpg"):
+    for folder, what in (
+        (tmp_path, "no recipe.json in it"),
+        (tmp_path / "nowhere", "no such folder"),
+        (tmp_path / "holiday.jpg", "a file, not a folder"),
+    ):
         assert run([command, str(folder)]) == 2
         out, err = capsys.readouterr()
         assert out == ""
-        assert str(folder) in err
+        assert f"{folder}: {what}" in err
         assert err.count("\n") == 1
 
 

@@ -55,6 +55,7 @@ def test_the_file_says_what_its_condition_is(student: Student, tmp_path: Path) -
     texts = {entry.key: entry.value for entry in onnx.load(tmp_path / "student.onnx").metadata_props}
     assert texts["format"] == "conditioned-pix2pixhd"
     assert "age (-30 to +30 years)" in texts["condition"]
+    assert "attributes" not in json.loads(texts["student"])  # it has conditions
     assert json.loads(texts["conditions"])[1] == {
         "name": "age", "kind": "value", "unit": "years", "low": -30.0, "high": 30.0
     }  # fmt: skip

@@ -117,9 +117,9 @@ def test_a_seed_is_the_first_content_of_its_data_set(tiny_teacher):
         ({"projections": Path("none")}, (), "--from names photos, but person and reference are both seeds"),
         ({}, ("garment",), "--set garment: NAME=NUMBER is needed, such as garment=4"),
         ({}, ("speed=3",), "unknown setting speed of how a part is moved; there are rho"),
-        ({}, ("steps=0",), "steps: Input should be greater than or equal to 1"),
-        ({}, ("garment=nan",), "garment: "),
-        ({}, ("steps=2.5",), "steps: "),
+        ({}, ("steps=0",), "setting steps=0: a whole number from 1 to 100,000 is needed"),
+        ({}, ("garment=nan",), "setting garment=nan: a number from 0 to"),
+        ({}, ("steps=2.5",), "setting steps=2.5: a whole number"),
     ],
 )
 def test_bad_requests_are_told_in_a_line_and_leave_nothing(

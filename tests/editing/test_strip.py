@@ -49,6 +49,24 @@ def test_a_strip_of_each_face_stands_beside_the_original(model: Path, tmp_path: 
     assert pixels(tmp_path / "sheet.png").shape[1] >= 4 * TILE
 
 
+def test_the_edit_and_the_strips_are_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["translate", str(PHOTO), "--model", str(model), "--size", "64", "--device", "cpu"]
+    out = tmp_path / "out"
+    assert run([*words, "--edit", "smile=1", "--strip", "age=-30:30:3", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "translated 1 face from 1 of 1 photo by smile=1 (" in said
+    assert f"strips: {out}/strip/NAME.png" in said
+    assert run([*words, "--edit", "smile=1", "--out", str(tmp_path / "one")]) == 0
+    assert run([*words, "--out", str(tmp_path / "none")]) == 0
+    assert " by " not in capsys.readouterr().out.splitlines()[-1]
+    named, plain = (pixels(tmp_path / name / "sheet.png") for name in ("one", "none"))
+    below = named[plain.shape[0] - 10 :]
+    assert below.shape[0] > 20  # room for a line
+    assert below.min() < 150  # and text in it
+
+
 def test_captions_are_values_with_units(model: Path) -> None:
     student = load_student(model)
     assert open_strip("age=-30:30:5", student).captions == (

@@ -61,7 +61,7 @@ def test_folders_are_made_when_the_first_picture_is(tmp_path):
 
 def test_what_fails_before_the_first_picture_leaves_nothing(tmp_path, monkeypatch):
     write = "distill.faces.outputs.encode_png"
-    monkeypatch.setattr(write, lambda pixels: (_ for _ in ()).throw(DistillError("no space")))
+    monkeypatch.setattr(write, lambda pixels, mark: (_ for _ in ()).throw(DistillError("no space")))
     for out in (tmp_path / "not" / "there", tmp_path):
         outputs = OutputFolder(out, "align")
         outputs.stems([Path("a.jpg")])

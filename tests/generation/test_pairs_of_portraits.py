@@ -92,7 +92,7 @@ def test_the_scorer_is_asked_for_what_the_task_edits() -> None:
     assert list(open_scorer("builtin", ("yaw", "age")).names) == ["gender", "age", "age_spread", "yaw"]
     with pytest.raises(
         DistillError,
-        match="unknown attribute 'hat': the scorer 'builtin' gives gender, age, age_spread, smile, yaw",
+        match="unknown attribute 'hat': the scorer 'builtin' gives gender, age, smile, yaw",
     ):
         open_scorer("builtin", "hat")
     with pytest.raises(DistillError, match="nobody"):

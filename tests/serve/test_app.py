@@ -94,6 +94,10 @@ def test_a_script_translates_a_photo(app: Served, astronaut: Path, tmp_path: Pat
     assert note == done.note
     assert (np.asarray(Image.open(photo)) == done.after()).all()
     assert (np.asarray(Image.open(faces[0])) == done.outputs[0]).all()
+    note = "rawn by a neural network: the student attributes, age=+20"
+    for path, start in ((faces[0], "D"), (photo, "Partly d")):
+        with Image.open(path) as picture:
+            assert picture.info["Comment"] == start + note
     client.close()
 
 
@@ -135,7 +139,10 @@ def test_numbers_of_a_data_set_for_a_script(app: Served) -> None:
 
 
 def test_samples_and_mixes_for_a_script(app: Served) -> None:
-    assert app.call("sample", 3, 0.7, "age=+2", "none")[0] == "complete"
+    end, (sample,) = app.call("sample", 3, 0.7, "age=+2", "none")
+    assert end == "complete"
+    picture = Image.open(io.BytesIO(requests.get(sample["url"], timeout=60).content))
+    assert picture.info["Comment"].startswith("Drawn by a neural network: the generator ")
     assert app.call("mix", "0-1", "2", 0.7, 5)[0] == "complete"
     end, said = app.call("mix", "0-99", "2", 0.7, 5)
     assert end == "error"

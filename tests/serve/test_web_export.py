@@ -53,6 +53,7 @@ def test_a_page_is_written_whole(runtime: Path, tmp_path: Path, capsys: pytest.C
     assert f"http.server --directory {page}" in capsys.readouterr().out
     facts = json.loads((page / "student.json").read_text())
     assert (facts["title"], facts["size"], facts["inputs"]) == ("style-mix", 64, ["photo", "style"])
+    assert facts["marks"]["face"]["Comment"] == "Drawn by a neural network: the student style-mix"
     for file in facts["files"].values():
         assert (page / file["path"]).stat().st_size == file["bytes"]
     assert {"LICENSE", "ort.js", "ort.wasm"} == {path.name for path in (page / "runtime").iterdir()}

@@ -120,7 +120,10 @@ def test_the_astronaut_is_dropped_and_translated(
         visit.page.click("#download")
     assert download.value.suggested_filename == "astronaut-ageing.png"
     download.value.save_as(tmp_path / "photo.png")
-    assert (np.asarray(Image.open(tmp_path / "photo.png").convert("RGB")) == pasted).all()
+    with Image.open(tmp_path / "photo.png") as saved:
+        assert (np.asarray(saved.convert("RGB")) == pasted).all()
+        assert saved.info["Comment"] == "Partly drawn by a neural network: the student ageing"
+        assert "compositeWithTrainedAlgorithmicMedia" in saved.info["XML:com.adobe.xmp"]
 
 
 def test_its_own_landmarks_are_near_those_of_dlib(visit: Visit, astronaut: Pixels, landmarks: Any) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.attributes.open import open_scorer
-from distill.attributes.protocol import AttributeScorer
+from distill.attributes.protocol import AttributeScorer, main_scores
 from distill.errors import DistillError
 from distill.faces.detection import FILLED_SIDE, FaceDetector
 from distill.files import file_sha256
@@ -129,8 +129,7 @@ class FaceReader:
     @property
     def columns(self) -> list[str]:
         """Name the scores; those that belong to another (age_spread to age) are left out."""
-        names = list(self.scorer.names)
-        return [name for name in names if not any(name.startswith(f"{other}_") for other in names)]
+        return main_scores(self.scorer)
 
     def __call__(self, images_NHWC: Tensor) -> Floats:
         images = images_NHWC.cpu().numpy()

@@ -11,7 +11,7 @@ import numpy as np
 from distill.attributes.builtin import SCORES, network_sha256
 from distill.attributes.judge import Judge, open_judge
 from distill.attributes.open import BUILTIN, open_scorer
-from distill.attributes.protocol import Kind
+from distill.attributes.protocol import Kind, main_scores
 from distill.errors import DistillError
 from distill.evaluation.faces import judge_note
 from distill.faces.alignment import Floats, Pixels
@@ -90,7 +90,7 @@ def open_response_judges(source: str, conditions: Sequence[EditCondition], *, de
     unknown = [name for name in left if name not in known]
     if len(unknown) == len(conditions):
         raise DistillError(
-            f"the scorer {first.name} reads {', '.join(first.scorer.names)}, and the student changes"
+            f"the scorer {first.name} reads {', '.join(main_scores(first.scorer))}, and the student changes"
             f" {', '.join(unknown)}: name a --scorer that reads one of them"
         )
     asked = [condition.name for condition in conditions if condition.name in by_score]

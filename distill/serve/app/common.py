@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -81,6 +82,15 @@ def warning(error: DistillError) -> str:
 def plain(text: str) -> str:
     """Let Markdown show a text as it is."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>#|~$" else letter for letter in text)
+
+
+def written(folder: Path, png: bytes) -> str:
+    """Write a PNG for a visitor, in a folder of its own in `folder`; return its path."""
+    place = folder / secrets.token_hex(8)
+    place.mkdir()
+    path = place / "distill.png"
+    path.write_bytes(png)
+    return str(path)
 
 
 def enlarged(picture: Pixels, least: int = 320) -> Pixels:

@@ -39,7 +39,7 @@ def build_page(offer: Offer, folder: Path, stop: threading.Event) -> gr.Blocks:
             photo_tab(offer, folder)
         if offer.teacher:
             with gr.Tab("Teacher") as tab:
-                teacher_tab(offer.teacher, tab)
+                teacher_tab(offer.teacher, folder, tab)
         if offer.data:
             with gr.Tab("Data") as tab:
                 data_tab(offer, tab, stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from PIL import Image
 from distill.editing.pictures import side_by_side
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
-from distill.serve.app.common import QUEUE, QUIET, enlarged, plain, told, upload, warning, worked
+from distill.pixels import encode_png
+from distill.serve.app.common import QUEUE, QUIET, enlarged, plain, told, upload, warning, worked, written
 from distill.serve.editors import FaceEditor, edit_of_sliders
 from distill.serve.photos import EditedUpload, edit_upload
 from distill.serve.request import Offer
@@ -104,8 +104,8 @@ class _PhotoTab:
             raise DistillError(f"faces {faces[:80]!r} is none of {', '.join(FACES.values())}")
         editor = self.offer.editor(student)
         done = edit_upload(_path(photo), editor, style=_path(style), edit=edit or "", faces=faces)  # type: ignore[arg-type]
-        outputs = [self._file("png", picture) for picture in done.outputs]
-        return self._file("png", done.png()), outputs, done.note
+        outputs = [written(self.folder, encode_png(picture, done.mark)) for picture in done.outputs]
+        return written(self.folder, done.png()), outputs, done.note
 
     def _choose(self, name: str) -> list[Any]:
         """Show the fields of a student."""
@@ -140,7 +140,7 @@ class _PhotoTab:
 
     def _write(self, *given: Any) -> list[Any]:
         try:
-            path = self._file("png", self._edited(*given).png())
+            path = written(self.folder, self._edited(*given).png())
         except DistillError as error:
             return [warning(error), gr.update(visible=False)]
         return [gr.skip(), gr.update(value=path, visible=True)]
@@ -155,17 +155,6 @@ class _PhotoTab:
                 edit = _edit(editor, values[at : at + len(fields)])
             at += len(fields)
         return edit_upload(_path(photo), editor, style=_path(style), edit=edit, faces=faces)
-
-    def _file(self, suffix: str, content: bytes | Pixels) -> str:
-        """Write a file for a visitor."""
-        place = self.folder / secrets.token_hex(8)
-        place.mkdir()
-        path = place / f"distill.{suffix}"
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        else:
-            Image.fromarray(content).save(path)
-        return str(path)
 
 
 def _fields(editor: FaceEditor, *, shown: bool) -> tuple[gr.Column, list[Any]]:

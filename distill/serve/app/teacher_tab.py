@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -9,7 +11,8 @@ import gradio as gr
 from distill.editing.pictures import side_by_side
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
-from distill.serve.app.common import QUEUE, QUIET, enlarged, told, warning, worked
+from distill.pixels import encode_png
+from distill.serve.app.common import QUEUE, QUIET, enlarged, told, warning, worked, written
 from distill.serve.editors import direction_sliders, edit_of_sliders, strengths_of
 from distill.serve.teacher import MOST_PSI, TeacherView, read_seeds
 
@@ -19,15 +22,19 @@ MIXED = "A row for each content, a column for each style."
 BUTTONS = ["download", "fullscreen"]
 
 
-def teacher_tab(view: TeacherView, outer: gr.Tab) -> None:
-    """Lay the tab out, in `outer`; what is opened draws its first picture."""
+def teacher_tab(view: TeacherView, folder: Path, outer: gr.Tab) -> None:
+    """Lay the tab out, in `outer`; what is opened draws its first picture. Files are made in `folder`."""
+
+    def file(picture: Pixels) -> str:
+        return written(folder, encode_png(picture, view.mark))
+
     with gr.Tab("Samples"):
-        _samples(view, outer)
+        _samples(view, file, outer)
     with gr.Tab("Style mixing") as inner:
-        _mixes(view, inner)
+        _mixes(view, file, inner)
 
 
-def _samples(view: TeacherView, tab: gr.Tab) -> None:
+def _samples(view: TeacherView, file: Callable[[Pixels], str], tab: gr.Tab) -> None:
     directions = direction_sliders(view.directions)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -48,7 +55,7 @@ def _samples(view: TeacherView, tab: gr.Tab) -> None:
             pair = view.sample(int(seed or 0), psi, strengths_of(edit_of_sliders(directions, values)), noise)
         except DistillError as error:
             return [warning(error), None]
-        return [f"Seed {int(seed or 0)} at ψ {psi:g}.", _shown(pair)]
+        return [f"Seed {int(seed or 0)} at ψ {psi:g}.", file(_shown(pair))]
 
     inputs, shown = [seed, psi, noise, *sliders], [note, picture]
     quiet: dict[str, Any] = {**QUIET, "show_progress_on": picture}
@@ -59,8 +66,8 @@ def _samples(view: TeacherView, tab: gr.Tab) -> None:
     for slider in (psi, *sliders):
         slider.release(draw, inputs, shown, **quiet)
 
-    def sample(seed: float, psi: float, edit: str, noise: Any) -> Pixels:
-        return view.sample(int(seed), psi, strengths_of(edit), noise)[1]
+    def sample(seed: float, psi: float, edit: str, noise: Any) -> str:
+        return file(view.sample(int(seed), psi, strengths_of(edit), noise)[1])
 
     edit, result = gr.Textbox("", visible=False, label="edit"), gr.Image(visible=False, format="png")
     gr.Button(visible=False).click(
@@ -73,7 +80,7 @@ def _samples(view: TeacherView, tab: gr.Tab) -> None:
     )
 
 
-def _mixes(view: TeacherView, tab: gr.Tab) -> None:
+def _mixes(view: TeacherView, file: Callable[[Pixels], str], tab: gr.Tab) -> None:
     layers = view.generator.num_ws
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -93,8 +100,8 @@ def _mixes(view: TeacherView, tab: gr.Tab) -> None:
                 elem_classes="sheet",
             )
 
-    def mix(contents: str, styles: str, psi: float, crossover: float) -> Pixels:
-        return view.grid(read_seeds(contents), read_seeds(styles), psi, int(crossover))
+    def mix(contents: str, styles: str, psi: float, crossover: float) -> str:
+        return file(view.grid(read_seeds(contents), read_seeds(styles), psi, int(crossover)))
 
     @worked
     def show(*given: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 import { hasCamera, takePhoto } from "./camera.js";
 import { Compare, imageData } from "./compare.js";
 import { Engine } from "./engine.js";
+import { withTexts } from "./mark.js";
 import { UserError } from "./messages.js";
 import { readPhoto } from "./photo.js";
 import { makeSliders } from "./sliders.js";
@@ -156,7 +157,8 @@ async function useCamera() {
 
 async function download() {
   const ending = shown === "photo" ? "" : `-face${shown + 1}`;
-  const address = URL.createObjectURL(await compare.file());
+  const texts = facts.marks[shown === "photo" ? "photo" : "face"];
+  const address = URL.createObjectURL(await withTexts(await compare.file(), texts));
   const name = `${photo.name.replace(/\.[^.]*$/, "")}-${facts.title}${ending}.png`;
   Object.assign(document.createElement("a"), { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from distill.errors import DistillError
-from distill.schema import Frozen, validated
+from distill.schema import Frozen
 from distill.weights.safe_pickle.machine import shown
 
 COARSE_TOO = ("hair",)  # parts that the coarsest layers belong to, as in RetrieveInStyle (Chong et al. 2021)
+LIMITS = ("ge", "gt", "le")  # of a field, as pydantic names them
 
 
 class InterpolationSettings(Frozen):
@@ -45,7 +46,20 @@ def settings_for(part: str, **chosen: float) -> InterpolationSettings:
         known = ", ".join(InterpolationSettings.model_fields)
         raise DistillError(f"unknown setting {shown(unknown[0])} of how a part is moved; there are {known}")
     coarse = {"first_layer": 0} if part in COARSE_TOO else {}
-    return validated(InterpolationSettings, {**coarse, **chosen})
+    try:
+        return InterpolationSettings.model_validate({**coarse, **chosen})
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise DistillError(f"setting {name}={chosen[name]:g}: {_range_text(name)} is needed") from error
+
+
+def _range_text(name: str) -> str:
+    """Say what a setting may be: "a whole number from 1 to 100,000"."""
+    field = InterpolationSettings.model_fields[name]
+    limits = {key: getattr(limit, key) for limit in field.metadata for key in LIMITS if hasattr(limit, key)}
+    kind = "a whole number" if field.annotation is int else "a number"
+    least = f"from {limits['ge']:,g} to" if "ge" in limits else f"above {limits['gt']:,g}, at most"
+    return f"{kind} {least} {limits['le']:,.10g}"
 
 
 def read_settings(part: str, changes: Sequence[str]) -> InterpolationSettings:
