@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -83,6 +84,8 @@ def test_the_face_of_every_frame_is_translated_and_the_sound_stays(clip, ready, 
             "away from the face it is the same picture"
         )
     assert sound_packets(video.output) == sound_packets(clip) != []
+    with av.open(video.output) as container:
+        assert container.metadata["comment"].startswith("Partly drawn by a neural network: ")
 
 
 def test_a_video_and_a_photo_of_one_name_both_have_a_place_and_a_second_run_replaces_them(ready, tmp_path):

@@ -124,7 +124,7 @@ def _written(
         with (
             VideoReader(video) as reader,
             outputs.writing(name) as file,
-            VideoWriter(file, Path(name).suffix, facts, reader.sound) as writer,
+            VideoWriter(file, Path(name).suffix, facts, reader.sound, outputs.mark) as writer,
         ):
             frames = _counted(reader.frames(facts, heard=writer.hear), progress)
             for pixels, pts in _pasted(frames, crops, translate):

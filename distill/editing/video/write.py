@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -14,6 +15,7 @@ from av.video.reformatter import ColorRange
 from distill.editing.video.read import VideoFacts
 from distill.errors import DistillError
 from distill.faces.alignment import Pixels
+from distill.pixels import Mark
 
 if TYPE_CHECKING:
     from av import AudioStream, Packet
@@ -35,10 +37,14 @@ class VideoWriter:
     "aac") encoded anew.
     """
 
-    def __init__(self, file: BinaryIO, suffix: str, facts: VideoFacts, sound: list[AudioStream]) -> None:
+    def __init__(
+        self, file: BinaryIO, suffix: str, facts: VideoFacts, sound: list[AudioStream], mark: Mark | None
+    ) -> None:
         """Raises DistillError where PyAV has no encoder for it."""
         self.facts, self.frames = facts, 0
         self.output = av.open(file, "w", format=CONTAINERS[suffix])
+        if mark:
+            self.output.metadata["comment"] = replace(mark, partly=True).texts()["Comment"]
         try:
             self.video = self.output.add_stream("libx264", rate=facts.rate, options=dict(QUALITY))
         except av.FFmpegError as error:
