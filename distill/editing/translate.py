@@ -132,6 +132,11 @@ def open_translator(request: TranslateRequest) -> Translator:
     return ready
 
 
+def mark_of(request: TranslateRequest, translate: Translator) -> Mark | None:
+    """Return the note that outputs carry, where it is wanted."""
+    return Mark(by=translate.student.credit) if request.mark else None
+
+
 def translate_photos(
     request: TranslateRequest,
     found: FoundPhotos,
@@ -152,8 +157,7 @@ def translate_photos(
         check_outputs(found.files, folder)
     along = translate.along
     sheet = ContactSheet([*translate.roles, *(along.captions if along else ["output"])])
-    mark = Mark(by=translate.student.credit) if request.mark else None
-    with OutputFolder(request.out, "translate", mark) as outputs:
+    with OutputFolder(request.out, "translate", mark_of(request, translate)) as outputs:
         stems = outputs.stems(found.files, sheet=True)
         cuts = cut_middles(found.files, sides=translate.sides, stems=stems)
         if request.align != "none":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 
-from distill.editing.translate import MOST_WAITING, TranslateRequest
+from distill.editing.translate import MOST_WAITING, TranslateRequest, mark_of
 from distill.editing.translator import Translator
 from distill.editing.video.follow import follow_faces
 from distill.editing.video.read import Frame, VideoFacts, VideoReader
@@ -58,7 +58,7 @@ def translate_videos(
     if not videos:
         return VideoResults()
     results: list[TranslatedVideo | SkippedPhoto] = []
-    with OutputFolder(request.out, "translate") as outputs:
+    with OutputFolder(request.out, "translate", mark_of(request, translate)) as outputs:
         for video, stem in zip(videos, outputs.stems(videos), strict=True):
             try:
                 results.append(_translated(request, video, stem, translate, outputs, quiet=quiet))
