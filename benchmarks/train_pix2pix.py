@@ -41,10 +41,10 @@ from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.networks.perceptual import default_perceptual, load_perceptual
 from distill.shards.dataset import TripletDataset
 from distill.training.pix2pix.data import TripletBatch, TripletReader
-from distill.training.schedule import Schedule
 from distill.training.pix2pix.settings import PRESETS, Pix2PixSettings
 from distill.training.pix2pix.step import Pix2PixHDStep
 from distill.training.position import RunPosition
+from distill.training.schedule import Schedule
 from distill.training.settings import changed
 
 SEED = 0
