@@ -57,7 +57,11 @@ class EncoderStep:
         wanted_BLD = self._samples(batch)
         with torch.no_grad():
             samples = self.generator.network.synthesis(wanted_BLD)
-            images = torch.cat([samples, batch.photos.to(self.device)]) if len(batch.photos) else samples
+            images = (
+                torch.cat([samples, batch.photos.to(self.device, non_blocking=True)])
+                if len(batch.photos)
+                else samples
+            )
             features = self.features(images)
         self.e_adam.zero_grad(set_to_none=True)
         found: dict[str, Tensor] = {}
@@ -79,7 +83,7 @@ class EncoderStep:
         """w+ [B, L, D] of the samples: of one w, or from a layer on of a second."""
         layers = torch.arange(self.generator.num_ws)
         first, second = (self.generator.map(z).clone() for z in batch.z)
-        upper = (layers[None] >= batch.cut[:, None]).to(self.device)
+        upper = (layers[None] >= batch.cut[:, None]).to(self.device, non_blocking=True)
         return torch.where(upper[:, :, None], second, first)
 
     def _losses(

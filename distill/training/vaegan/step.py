@@ -64,7 +64,7 @@ class VAEGANStep:
 
     def update(self, images: Tensor, position: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with pictures [B, 3, H, W] in [-1, 1]; return each loss by name."""
-        found = processes.average_losses(self._gather(images.to(self.device), position))
+        found = processes.average_losses(self._gather(images.to(self.device, non_blocking=True), position))
         moved = {"encoder": True, **self._who_moves(found)}
         lr = self.settings.rate(position.samples)
         for name, optimiser in self.optimisers.items():
@@ -137,7 +137,7 @@ class VAEGANStep:
         """Noise of the encoder's z [B, D], and samples of the prior [B, D]: this process's part."""
         everyone = share * processes.world_size()
         drawn = torch.randn(2, everyone, self.settings.latent, generator=position.generator("latents"))
-        noise, prior = drawn.narrow(1, processes.rank() * share, share).to(self.device)
+        noise, prior = drawn.narrow(1, processes.rank() * share, share).to(self.device, non_blocking=True)
         return noise, prior
 
     def _who_moves(self, found: Mapping[str, Tensor]) -> dict[str, bool]:
