@@ -48,8 +48,11 @@ class EncoderStep:
         self.encoder = create_encoder(shape, seed=stream_seed(seed, 0, "encoder")).to(self.device)
         self.average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
         self.critic = LatentCritic(generator.w_dim, seed=stream_seed(seed, 0, "critic")).to(self.device)
-        self.e_adam = torch.optim.Adam(self.encoder.parameters(), lr=settings.lr, betas=BETAS)
-        self.c_adam = torch.optim.Adam(self.critic.parameters(), lr=settings.critic_lr, betas=CRITIC_BETAS)
+        fused = self.device.type in ("cpu", "cuda")
+        self.e_adam = torch.optim.Adam(self.encoder.parameters(), lr=settings.lr, betas=BETAS, fused=fused)
+        self.c_adam = torch.optim.Adam(
+            self.critic.parameters(), lr=settings.critic_lr, betas=CRITIC_BETAS, fused=fused
+        )
         self.start: EncodingStart = start_of(generator)
 
     def update(self, batch: EncoderBatch, position: RunPosition) -> Mapping[str, Tensor | float]:
