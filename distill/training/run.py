@@ -6,10 +6,11 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from distill.devices import resolve_device
 from distill.files import atomic_write
@@ -172,7 +173,7 @@ def make_run(training: Training, events: RunEvents) -> Run[Any]:
     return Run(
         folder=plan.out,
         step=training.step,
-        draw=plan.data.draw,
+        draw=pinned(plan.data.draw) if plan.device.startswith("cuda") else plan.data.draw,
         batch=plan.settings.batch,
         samples=plan.samples,
         settings=training.shared(),
@@ -187,6 +188,21 @@ def make_run(training: Training, events: RunEvents) -> Run[Any]:
         seconds=60 * request.minutes if request.minutes else math.inf,
         log=request.log,
     )
+
+
+def pinned(draw: Callable[[RunPosition], Any]) -> Callable[[RunPosition], Any]:
+    """Draw batches into memory that a GPU copies from while it computes."""
+
+    def pin(batch: Any) -> Any:
+        if isinstance(batch, Tensor):
+            return batch.pin_memory()
+        if isinstance(batch, tuple):
+            return tuple(map(pin, batch))
+        if is_dataclass(batch) and not isinstance(batch, type):
+            return replace(batch, **{part.name: pin(getattr(batch, part.name)) for part in fields(batch)})
+        return batch
+
+    return lambda position: pin(draw(position))
 
 
 class RunEvents:

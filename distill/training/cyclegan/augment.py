@@ -60,7 +60,7 @@ def draw_views(count: int, kinds: Collection[str], random: torch.Generator) -> V
 def apply_views(images_BCHW: Tensor, views: Views) -> Tensor:
     """Show pictures [B, 3, H, W] so, at the same size; what comes into view is reflected."""
     device, (H, W) = images_BCHW.device, images_BCHW.shape[2:]
-    mirrored = views.mirrored.to(device)[:, None, None, None]
+    mirrored = views.mirrored.to(device, non_blocking=True)[:, None, None, None]
     images = torch.where(mirrored, images_BCHW.flip(3), images_BCHW)
     if views.side == 1 and not views.turn.any():
         return images
@@ -68,7 +68,7 @@ def apply_views(images_BCHW: Tensor, views: Views) -> Tensor:
     # Places run from -1 to 1 on both sides: a turn of an oblong picture is one of pixels, not of these.
     across = torch.stack([cos, -sin * H / W, views.shift[:, 0]], dim=1)
     down = torch.stack([sin * W / H, cos, views.shift[:, 1]], dim=1)
-    affine = torch.stack([across, down], dim=1).to(device)
+    affine = torch.stack([across, down], dim=1).to(device, non_blocking=True)
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)
     seen = F.grid_sample(images, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
     return seen.clamp(-1, 1)

@@ -48,8 +48,11 @@ class EncoderStep:
         self.encoder = create_encoder(shape, seed=stream_seed(seed, 0, "encoder")).to(self.device)
         self.average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
         self.critic = LatentCritic(generator.w_dim, seed=stream_seed(seed, 0, "critic")).to(self.device)
-        self.e_adam = torch.optim.Adam(self.encoder.parameters(), lr=settings.lr, betas=BETAS)
-        self.c_adam = torch.optim.Adam(self.critic.parameters(), lr=settings.critic_lr, betas=CRITIC_BETAS)
+        fused = self.device.type in ("cpu", "cuda")
+        self.e_adam = torch.optim.Adam(self.encoder.parameters(), lr=settings.lr, betas=BETAS, fused=fused)
+        self.c_adam = torch.optim.Adam(
+            self.critic.parameters(), lr=settings.critic_lr, betas=CRITIC_BETAS, fused=fused
+        )
         self.start: EncodingStart = start_of(generator)
 
     def update(self, batch: EncoderBatch, position: RunPosition) -> Mapping[str, Tensor | float]:
@@ -57,7 +60,11 @@ class EncoderStep:
         wanted_BLD = self._samples(batch)
         with torch.no_grad():
             samples = self.generator.network.synthesis(wanted_BLD)
-            images = torch.cat([samples, batch.photos.to(self.device)]) if len(batch.photos) else samples
+            images = (
+                torch.cat([samples, batch.photos.to(self.device, non_blocking=True)])
+                if len(batch.photos)
+                else samples
+            )
             features = self.features(images)
         self.e_adam.zero_grad(set_to_none=True)
         found: dict[str, Tensor] = {}
@@ -79,7 +86,7 @@ class EncoderStep:
         """w+ [B, L, D] of the samples: of one w, or from a layer on of a second."""
         layers = torch.arange(self.generator.num_ws)
         first, second = (self.generator.map(z).clone() for z in batch.z)
-        upper = (layers[None] >= batch.cut[:, None]).to(self.device)
+        upper = (layers[None] >= batch.cut[:, None]).to(self.device, non_blocking=True)
         return torch.where(upper[:, :, None], second, first)
 
     def _losses(

@@ -96,16 +96,18 @@ def _colour_matrices(hue_N: Tensor, saturation_N: Tensor) -> Tensor:
 def apply_changes(images_BRCHW: Tensor, changes: Changes) -> Tensor:
     """Change triplets [B, R, 3, H, W] in [-1, 1], all roles of one alike; what comes into view is reflected."""
     B, R, C, H, W = images_BRCHW.shape
-    device = images_BRCHW.device
-    grid = F.affine_grid(changes.affine.to(device), [B, R * C, H, W], align_corners=False)
+    affine, colour, gamma, sharpness = (
+        x.to(images_BRCHW.device, non_blocking=True)
+        for x in (changes.affine, changes.colour, changes.gamma, changes.sharpness)
+    )
+    grid = F.affine_grid(affine, [B, R * C, H, W], align_corners=False)
     flat = images_BRCHW.flatten(1, 2)
     # Bicubic, since a student learns to blur from targets that were blurred.
     flat = F.grid_sample(flat, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
-    pixels = changes.colour.to(device)[:, None] @ flat.view(B, R, C, H * W)
-    light = ((pixels + 1) / 2).clamp(0, 1) ** changes.gamma.to(device)[:, None, None, None]
+    pixels = colour[:, None] @ flat.view(B, R, C, H * W)
+    light = ((pixels + 1) / 2).clamp(0, 1) ** gamma[:, None, None, None]
     images = (light * 2 - 1).view(B, R, C, H, W)
-    sharpness = changes.sharpness.to(device)
-    if sharpness.any():
+    if changes.sharpness.any():  # asked of the host's copy: the device is not waited for
         inputs = sharpened(images[:, :-1].reshape(-1, C, H, W), sharpness.repeat_interleave(R - 1))
         images = torch.cat([inputs.view(B, R - 1, C, H, W), images[:, -1:]], dim=1)
     return images
@@ -113,7 +115,7 @@ def apply_changes(images_BRCHW: Tensor, changes: Changes) -> Tensor:
 
 def sharpened(images_NCHW: Tensor, amount_N: Tensor) -> Tensor:
     """Add to each image so much of what a small blur takes from it; below 0 it is taken away. Stays in [-1, 1]."""
-    kernel = torch.tensor(BLUR).to(images_NCHW)
+    kernel = torch.tensor(BLUR).to(images_NCHW.device, images_NCHW.dtype, non_blocking=True)
     kernel = torch.outer(kernel, kernel).expand(images_NCHW.shape[1], 1, -1, -1)
     padded = F.pad(images_NCHW, (1, 1, 1, 1), mode="reflect")
     detail = images_NCHW - F.conv2d(padded, kernel, groups=images_NCHW.shape[1])

@@ -100,11 +100,6 @@ class TripletBatch:
     images: Tensor
     conditions: Tensor | None = None
 
-    def pinned(self) -> TripletBatch:
-        """The same in memory that a GPU copies from while it computes."""
-        conditions = None if self.conditions is None else self.conditions.pin_memory()
-        return TripletBatch(images=self.images.pin_memory(), conditions=conditions)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Triplets:
@@ -117,7 +112,6 @@ class Triplets:
     batch: int  # of all processes
     rank: int = 0
     world: int = 1
-    pinned: bool = False  # in memory that a GPU copies from while it computes
     changes: RowConditions | None = None
 
     @property
@@ -147,7 +141,7 @@ class Triplets:
                 whole=self.batch,
             )
             batch = TripletBatch(images=images, conditions=conditions)
-        return batch.pinned() if self.pinned else batch
+        return batch
 
     def shared(self) -> dict[str, Any]:
         changes = self.changes
@@ -222,6 +216,5 @@ def open_triplets(
         batch=settings.batch,
         rank=processes.rank(),
         world=processes.world_size(),
-        pinned=device.startswith("cuda"),
         changes=changes,
     )

@@ -70,7 +70,7 @@ class Pix2PixSettings(TrainerSettings):
     # the machine
     accumulate: Count = 1  # parts of a batch: less memory, the same result with norm instance
     lean: bool = False  # compute residual blocks twice: less memory, more time
-    compiled: bool = False  # through torch.compile: minutes at first
+    compiled: bool = False  # through torch.compile: minutes at first; on CPUs no gain was seen
 
     free: ClassVar = frozenset(
         {

@@ -91,7 +91,7 @@ class StarGANStep:
         """Labels to translate to: those of the batch of all processes in another order; this process's part."""
         everyone = processes.gather(labels_BA)
         order = torch.randperm(len(everyone), generator=position.generator("targets"))
-        return self._own(everyone[order.to(everyone.device)], len(labels_BA))
+        return self._own(everyone[order.to(everyone.device, non_blocking=True)], len(labels_BA))
 
     def _own(self, everyone_NX: Tensor, share: int) -> Tensor:
         """Of rows of all processes, those of this one."""
@@ -119,8 +119,8 @@ class StarGANStep:
     def _penalty(self, real: Tensor, fake: Tensor, position: RunPosition) -> Tensor:
         """The mean of (|dD/dx| - 1)^2 between pictures and outputs (Gulrajani et al. 2017), in float32."""
         random = position.generator("penalty")
-        places = torch.rand(len(real) * processes.world_size(), 1, 1, 1, generator=random).to(self.device)
-        share = self._own(places, len(real))
+        places = torch.rand(len(real) * processes.world_size(), 1, 1, 1, generator=random)
+        share = self._own(places.to(self.device, non_blocking=True), len(real))
         between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
         scores, _ = self.critic(between)
         (slope,) = torch.autograd.grad(scores.sum(), between, create_graph=True)

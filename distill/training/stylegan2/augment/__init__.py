@@ -31,7 +31,7 @@ def apply_changes(images_NCHW: Tensor, draw: Draw) -> Tensor:
         if len(which) == len(images):
             images = change(images, draw)
         elif len(which):
-            there = which.to(images.device)
+            there = which.to(images.device, non_blocking=True)
             changed = change(images.index_select(0, there), draw[which])
             images = images.index_copy(0, there, changed.to(images.dtype))
     return images

@@ -29,7 +29,7 @@ class AdaptiveProbability:
     def observe(self, real_logits_N: Tensor) -> None:
         """Take note of one batch of D(real)."""
         signs = real_logits_N.detach().sign().double()
-        self.signs += torch.stack([signs.sum(), signs.new_tensor(float(len(signs)))])
+        self.signs += torch.stack([signs.sum(), signs.new_full((), float(len(signs)))])
         self.updates += 1
         if self.updates % self.interval == 0:
             self._adjust()

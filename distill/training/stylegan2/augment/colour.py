@@ -17,7 +17,7 @@ _CHROMA = torch.eye(3) - _LUMA  # keeps what is colourful
 def recolour(images_NCHW: Tensor, draw: Draw) -> Tensor:
     """Apply the drawn changes of colour to images [N, 3, H, W] around 0 = middle grey."""
     n, c, h, w = images_NCHW.shape
-    matrix, offset = (part.to(images_NCHW.device) for part in colour_matrices(draw))
+    matrix, offset = (part.to(images_NCHW.device, non_blocking=True) for part in colour_matrices(draw))
     flat = torch.baddbmm(offset[:, :, None], matrix, images_NCHW.float().reshape(n, c, h * w))
     return flat.reshape(n, c, h, w)
 

@@ -42,7 +42,8 @@ def blit(images_NCHW: Tensor, draw: Draw) -> Tensor:
         )
     x = x * draw.flip[:, None, None]
     index = ((y + size - 1) // 2) * size + (x + size - 1) // 2
-    index = index.reshape(n, 1, size * size).to(images_NCHW.device).expand(n, c, size * size)
+    index = index.reshape(n, 1, size * size).to(images_NCHW.device, non_blocking=True)
+    index = index.expand(n, c, size * size)
     return images_NCHW.reshape(n, c, size * size).gather(2, index).reshape(n, c, size, size)
 
 
@@ -61,7 +62,7 @@ def warp(images_NCHW: Tensor, draw: Draw) -> Tensor:
     # A fine pixel p of the result shows the place (p - DELAY) / 2, in pixels; the filter reads 2H + TAPS - 2.
     place = (torch.arange(2 * size + TAPS - 2, device=device) - DELAY) / 2 - (size - 1) / 2
     y, x = torch.meshgrid(place, place, indexing="ij")
-    inverse = inverse_affine(draw, size).to(device)
+    inverse = inverse_affine(draw, size).to(device, non_blocking=True)
     target = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(1, -1, 3)
     source = (target.expand(n, -1, -1) @ inverse.transpose(1, 2)) + (size - 1) / 2
     fine_place = 2 * (reflected(source, size) + MARGIN) + DELAY  # pixel centres at whole numbers
@@ -113,5 +114,5 @@ def halving(size: int) -> Tensor:
 
 def resample(images_NCHW: Tensor, matrix: Tensor) -> Tensor:
     """Apply one matrix [out, in] to the rows and to the columns: [N, C, in, in] -> [N, C, out, out]."""
-    matrix = matrix.to(images_NCHW)
+    matrix = matrix.to(images_NCHW.device, images_NCHW.dtype, non_blocking=True)
     return matrix @ (images_NCHW @ matrix.t())
