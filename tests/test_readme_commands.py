@@ -15,9 +15,7 @@ from skimage import data as pictures
 from distill.cli.main import cli, run
 
 ROOT = Path(__file__).parents[1]
-PAGES = [
-    path for path in subprocess.check_output(["git", "-C", ROOT, "ls-files", "*.md"], text=True).splitlines()
-]
+PAGES = subprocess.check_output(["git", "-C", ROOT, "ls-files", "*.md"], text=True).splitlines()
 
 # What README.md tells to run and no test does, with the reason.
 NOT_RUN = {
