@@ -51,9 +51,10 @@ def build_generator(
         mapping_lr_multiplier=float(checkpoint.facts.get("mapping_lr_multiplier", 0.01)),
         conv_clamp=None if clamp in (None, "None", "") else float(clamp),
     )
-    network = GeneratorNetwork(shape)
+    with torch.device("meta"):  # no random weights are drawn that these would replace
+        network = GeneratorNetwork(shape)
     try:
-        network.load_state_dict(checkpoint.state, strict=True)
+        network.load_state_dict(checkpoint.state, strict=True, assign=True)
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise UnsupportedCheckpoint(
