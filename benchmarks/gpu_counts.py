@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from side_by_side import print_table, write_json
@@ -29,6 +29,7 @@ from triplets import BATCHES, CROSSOVER, build
 
 from distill.pixels import to_uint8
 from distill.stylegan2.fused import FusedSynthesis
+from distill.stylegan2.fused.upsampling import UpForm
 
 # NVIDIA's data sheet of the H100 SXM: operations a second without sparsity, bytes a second.
 HALF, SINGLE, MEMORY = 989e12, 67e12, 3.35e12
@@ -154,11 +155,11 @@ def drawing(net: FusedSynthesis, batch: int, width: int, *, ring: bool) -> Calla
     return draw
 
 
-def measure(name: str, batch: int | None) -> list[dict[str, Any]]:
+def measure(name: str, batch: int | None, up_form: UpForm) -> list[dict[str, Any]]:
     """Count what a batch takes, fresh and in a ring; print the table by kinds of kernels."""
     network = build(name)
     batch = batch or BATCHES["cuda"][network.shape.resolution]
-    net = without_numbers(FusedSynthesis(network, "fp16", up_form="folded"))
+    net = without_numbers(FusedSynthesis(network, "fp16", up_form=up_form))
     found = []
     for pairing in ("fresh", "ring"):
         with Counter() as counter:
@@ -188,11 +189,12 @@ def main() -> int:
         "networks", nargs="*", default=["256", "512", "1024"], help="portraits, 256, 512, 1024"
     )
     parser.add_argument("--batch", type=int, help="triplets at once; default: that of a GPU, by resolution")
+    parser.add_argument("--up-form", choices=get_args(UpForm), default="folded", help="of up-convolutions")
     parser.add_argument("--json", type=Path, help="write all numbers here")
     options = parser.parse_args()
     if unknown := set(options.networks) - {"portraits", "256", "512", "1024"}:
         parser.error(f"unknown network {sorted(unknown)[0]!r}: take portraits, 256, 512 or 1024")
-    rows = [row for name in options.networks for row in measure(name, options.batch)]
+    rows = [row for name in options.networks for row in measure(name, options.batch, options.up_form)]
     write_json(options.json, {"command": sys.argv, "rows": rows})
     return 0
 

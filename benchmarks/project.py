@@ -8,10 +8,11 @@
 - "published, together": the same search by `project_as_published`, all images at once.
 - "w+, together": `distill project` by default, one w for each layer, the noise maps of the checkpoint.
 
-All use the same network in float32, the same perceptual features (EfficientNet-Lite0) and number of steps; no search
-ends early. Before anything is timed, the loop and `project_as_published` must find the same w. Networks by number are
-config F with random weights. The images are drawn by the network itself. Rates count the steps, not the 10,000
-z that are mapped for the mean w.
+All use the same network in float32 (on a GPU convolutions may use TF32, as in `distill project`; the published code
+draws its four largest resolutions in float16), the same perceptual features (EfficientNet-Lite0) and number of steps;
+no search ends early. Before anything is timed, the loop and `project_as_published` must find the same w. Networks by
+number are config F with random weights. The images are drawn by the network itself. Rates count the steps, not the
+10,000 z that are mapped for the mean w.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from typing import Any
 
 import torch
 from project_plain_loop import plain_loop
-from side_by_side import as_in_a_run, print_table, race, write_json
+from side_by_side import machine, print_table, race, sentence, write_json
 from torch import Tensor
 from triplets import build
 
+from distill.devices import keep_freed_memory
 from distill.networks.image_distance import FeatureDistance, open_distance
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.projection import project
@@ -43,7 +45,11 @@ MAPPED = 1000  # z for the mean w: it is not measured
 
 def main() -> int:
     options = parse()
-    device, facts = as_in_a_run(options.device, options.threads)
+    device = torch.device(options.device)
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    facts = machine(device)
+    print(sentence(facts), end="\n\n", flush=True)
     results = [measure(name, options, device) for name in options.networks]
     write_json(options.json, {"machine": facts, "command": sys.argv, "networks": results})
     return 0

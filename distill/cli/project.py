@@ -73,6 +73,7 @@ def project(space: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     all. With several spaces they lie in DIR/w, DIR/w+ and DIR/pti. A search ends early where it stalls. The same
     command goes on where one stopped: only what is missing is done.
     """
+    from distill.devices import keep_freed_memory
     from distill.editing.project import (
         ProjectRequest,
         chosen_spaces,
@@ -84,6 +85,7 @@ def project(space: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     from distill.editing.project_report import table, warnings
     from distill.progress import Progress
 
+    keep_freed_memory()  # before any thread begins
     job = open_projection(ProjectRequest(spaces=chosen_spaces(space), **given))
     if dry_run:
         click.echo("\n".join([*plan_lines(job), "dry run: nothing was written"]))
