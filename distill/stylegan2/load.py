@@ -51,10 +51,9 @@ def build_generator(
         mapping_lr_multiplier=float(checkpoint.facts.get("mapping_lr_multiplier", 0.01)),
         conv_clamp=None if clamp in (None, "None", "") else float(clamp),
     )
-    with torch.device("meta"):  # no random weights are drawn that these would replace
-        network = GeneratorNetwork(shape)
+    network = GeneratorNetwork(shape)
     try:
-        network.load_state_dict(checkpoint.state, strict=True, assign=True)
+        network.load_state_dict(checkpoint.state, strict=True)
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise UnsupportedCheckpoint(
