@@ -145,6 +145,8 @@ def all_ways(network: GeneratorNetwork, options: argparse.Namespace) -> dict[str
         for precision in options.precision:
             name = f"fused {precision} compiled" if compiled else f"fused {precision}"
             ways[name] = sharing(FusedSynthesis(network, precision, compiled=compiled))
+    if options.device.startswith("cuda"):  # a quarter of the products, but a filter for each channel
+        ways["fused fp16 by phases"] = sharing(FusedSynthesis(network, "fp16", up_form="phases"))
     return ways
 
 

@@ -6,8 +6,11 @@
 # Parts, in this order; all of them where none is named:
 #   tests      the tests that need a GPU
 #   precision  fp16 and bf16 against fp32 at 64 to 1024 px: PSNR, mean and largest difference
-#   rates      triplets/s against the grouped formulation, share of the peak, kernels, `generate` from end to end
-#   student    steps/s of a student against the plain order
+#   rates      triplets/s against the grouped formulation, share of the peak, kernels, `generate` from end to end, on
+#              `portraits` with its search for faces on the CPU; fresh and in a ring where pipeline.py knows pairings
+#   project    images/s put into w and w+ against the loop of the published projector
+#   student    steps/s of a student against the plain order, compiled too
+#   baselines  steps/s of the other trainers against their public loops
 #   teacher    what is left of M minutes (8): train-stylegan2 on DIR/faces, from --init where it is given
 #
 # DIR is what gpu_pack.sh made; without it the packages must be there, and teacher trains on random pictures. OUT
@@ -23,15 +26,15 @@ while [ $# -gt 0 ]; do
     --pack | --out | --minutes | --init)
       [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }
       declare "${1#--}=$2"; shift ;;
-    tests | precision | rates | student | teacher) parts+=("$1") ;;
-    *) echo "unknown part or option $1: tests, precision, rates, student, teacher, --tiny, --pack, --out, --minutes, --init" >&2
+    tests | precision | rates | project | student | baselines | teacher) parts+=("$1") ;;
+    *) echo "unknown part or option $1: tests, precision, rates, project, student, baselines, teacher, --tiny, --pack, --out, --minutes, --init" >&2
       exit 2 ;;
   esac
   shift
 done
 [[ $minutes =~ ^[0-9]+$ ]] || { echo "--minutes $minutes: a whole number is needed" >&2; exit 2; }
 [ -z "$pack" ] || [ -d "$pack/wheels" ] || { echo "--pack $pack: there is no $pack/wheels; gpu_pack.sh makes it" >&2; exit 2; }
-[ ${#parts[@]} -gt 0 ] || parts=(tests precision rates student teacher)
+[ ${#parts[@]} -gt 0 ] || parts=(tests precision rates project student baselines teacher)
 mkdir -p "$out"
 out=$(cd "$out" && pwd) end=$((SECONDS + 60 * minutes))
 export PYTHONPATH=$here:$here/tests:$here/benchmarks${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
@@ -67,8 +70,9 @@ part_precision() {
 }
 
 part_rates() {
-  local networks=(256 1024) n=(512 256) rounds=3
-  [ -z "$tiny" ] || { networks=(portraits); n=(8); rounds=1; }
+  local networks=(256 1024) n=(512 256) rounds=3 faces=8192 pairings=()
+  [ -z "$tiny" ] || { networks=(portraits); n=(8); rounds=1; faces=16; }
+  ! grep -q -e --pairings benchmarks/pipeline.py || pairings=(--pairings fresh ring)
   step rates 45 python3 benchmarks/generate.py "${networks[@]}" --rounds $rounds --json "$json/generate.json"
   step rates-compiled 100 python3 benchmarks/generate.py "${networks[@]}" --rounds $rounds --compiled --json "$json/compiled.json"
   [ -n "$tiny" ] || step floor 45 python3 benchmarks/floor.py "${networks[@]}" --json "$json/floor.json"
@@ -76,14 +80,30 @@ part_rates() {
   step kernels 30 python3 benchmarks/kernels.py "${networks[@]}" --repeats 1 --json "$json/kernels.json"
   for i in "${!networks[@]}"; do
     step "pipeline-${networks[i]}" 60 python3 benchmarks/pipeline.py --network "${networks[i]}" --n "${n[i]}" --codec jpeg \
-      --align none --rounds 1 --workers 1 --json "$json/pipeline-${networks[i]}.json"
+      --align none --rounds 1 --workers 1 "${pairings[@]}" --json "$json/pipeline-${networks[i]}.json"
   done
+  step pipeline-faces 60 python3 benchmarks/pipeline.py --network portraits --n $faces --codec jpeg --rounds 1 --workers 1 \
+    "${pairings[@]}" --json "$json/pipeline-faces.json"
+}
+
+part_project() {
+  local networks=(portraits 256 1024) work=(--images 8 --steps 10 --rounds 2)
+  [ -z "$tiny" ] || { networks=(portraits); work=(--images 2 --steps 2 --rounds 1); }
+  step project 60 python3 benchmarks/project.py "${networks[@]}" "${work[@]}" --json "$json/project.json"
 }
 
 part_student() {
   local case=paper@256 seconds=10
   [ -z "$tiny" ] || { case=demo@64; seconds=2; }
   step student 60 python3 benchmarks/train_pix2pix.py $case --seconds $seconds --rounds 2 --loader-seconds 1 --json "$json/student.json"
+  step student-compiled 120 python3 benchmarks/train_pix2pix.py $case --seconds $seconds --rounds 2 --loader-seconds 1 --compiled \
+    --json "$json/student-compiled.json"
+}
+
+part_baselines() {
+  local script=benchmarks/train_baselines.py work=(--seconds 5 --rounds 2)
+  [ -z "$tiny" ] || work=(--seconds 1 --rounds 1)
+  [ ! -e $script ] || step baselines 60 python3 $script "${work[@]}" --json "$json/baselines.json"
 }
 
 part_teacher() {

@@ -79,6 +79,7 @@ def project(space: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     distill project holiday/ --space encoder --out projected
     distill project me.jpg --generator ffhq-1024 --space w+,pti --out projected
     """
+    from distill.devices import keep_freed_memory
     from distill.editing.project import (
         ProjectRequest,
         chosen_spaces,
@@ -90,6 +91,7 @@ def project(space: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     from distill.editing.project_report import table, warnings
     from distill.progress import Progress
 
+    keep_freed_memory()  # before any thread begins
     job = open_projection(ProjectRequest(spaces=chosen_spaces(space), **given))
     if dry_run:
         click.echo("\n".join([*plan_lines(job), "dry run: nothing was written"]))

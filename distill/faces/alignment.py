@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from distill.errors import DistillError
 
@@ -172,6 +171,8 @@ def _pad(picture: Image.Image, quad: Floats) -> tuple[Image.Image, Floats]:
     missing = _missing(quad, *picture.size)
     if not _leaves(quad, missing):
         return picture, quad
+    from scipy.ndimage import gaussian_filter
+
     (left, top), (right, bottom) = _padding(quad, missing).tolist()
     width, height = picture.width + left + right, picture.height + top + bottom
     if width * height > LARGEST_PADDED:

@@ -9,6 +9,7 @@ excludes commercial use. A model of your own goes in by path and sha256.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -249,24 +250,30 @@ def predict(predictor: Any, image: Pixels, corners: Floats) -> NDArray[np.int64]
 
 
 _own = threading.local()
-_opening = threading.Lock()
+_opening = threading.Lock()  # each model takes 0.6 s to open: threads that begin together wait for the first
 
 
 def _frontal_detector() -> Any:
     """The detector of this thread: one must not search two images at once."""
     if not hasattr(_own, "detector"):
-        _own.detector = dlib_module().get_frontal_face_detector()
+        with _opening:
+            _own.detector = copy.deepcopy(_opened_detector())
     return _own.detector
+
+
+@lru_cache(maxsize=1)
+def _opened_detector() -> Any:
+    return dlib_module().get_frontal_face_detector()
 
 
 def open_predictor(path: Path) -> Any:
     """Open a landmark model, once per process."""
     with _opening:
-        return _opened(path)
+        return _opened_predictor(path)
 
 
 @lru_cache(maxsize=2)
-def _opened(path: Path) -> Any:
+def _opened_predictor(path: Path) -> Any:
     try:
         return dlib_module().shape_predictor(str(path))
     except RuntimeError as error:

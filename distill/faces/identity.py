@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.distance import cdist
 
 from distill.errors import DistillError
 from distill.faces.alignment import Floats, Pixels
@@ -51,6 +50,8 @@ def describe(image: Pixels, landmarks: ArrayLike, *, mirrored: bool = False) -> 
 
 def descriptor_distances(a_ND: Floats, b_MD: Floats) -> Floats:
     """Return the Euclidean distances [N, M] of descriptors: 0 for equal ones, SAME_PERSON parts people."""
+    from scipy.spatial.distance import cdist
+
     distances: Floats = cdist(a_ND, b_MD)
     return distances
 

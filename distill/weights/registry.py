@@ -271,6 +271,8 @@ def cached_checkpoint(path: Path) -> Checkpoint:
     """
     from distill.weights.checkpoint import read_checkpoint, save_safetensors
 
+    if path.suffix == ".safetensors":  # is hashed as it is read, and needs no copy
+        return read_checkpoint(path)
     copy = cache_dir() / "converted" / f"{_sha256(path)}.safetensors"
     if copy.is_file():
         try:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
 from pathlib import Path
 
 import dlib
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from distill.errors import DistillError
+from distill.faces import detection
 from distill.faces.alignment import align, framing_error, warp_quad
 from distill.faces.detection import (
     LANDMARKS_SHA256,
@@ -38,6 +40,38 @@ def test_one_face_with_its_landmarks():
     assert left < 220 < right
     assert top < 120 < bottom
     assert face.area == pytest.approx((right - left) * (bottom - top))
+
+
+class CountedDlib:
+    """dlib, noting which models are opened."""
+
+    def __init__(self):
+        self.opened = []
+
+    def __getattr__(self, name):
+        if name in ("get_frontal_face_detector", "shape_predictor"):
+            self.opened.append(name)
+        return getattr(dlib, name)
+
+
+def test_threads_that_begin_together_open_each_model_once_and_see_the_same(monkeypatch):
+    counted, image, found, start = CountedDlib(), portrait(), [], threading.Barrier(3)
+    monkeypatch.setattr(detection, "dlib_module", lambda: counted)
+    detection._opened_detector.cache_clear()
+    detection._opened_predictor.cache_clear()
+
+    def look():
+        start.wait()
+        found.append(FaceDetector()(image))
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counted.opened) == ["get_frontal_face_detector", "shape_predictor"]
+    boxes = {(face.box, face.confidence, face.landmarks.tobytes()) for (face,) in found}
+    assert (len(found), len(boxes)) == (3, 1)
 
 
 @pytest.mark.parametrize("side", [256, 1500])

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
 
 from distill.errors import DistillError
 from distill.faces.alignment import LEFT_EYE, RIGHT_EYE, Floats, as_points
@@ -115,10 +114,10 @@ def hull_distance(points: Floats, height: int, width: int) -> Mask:
     Beyond a corner it is the distance from the nearer of the two lines that meet there, so that grown corners stay
     sharp. Raises DistillError for points on one line.
     """
-    try:
-        lines = ConvexHull(points).equations.astype(
-            np.float32
-        )  # x·a + y·b + c, of unit normals that look outwards
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:  # x·a + y·b + c, of unit normals that look outwards
+        lines = ConvexHull(points).equations.astype(np.float32)
     except (QhullError, ValueError) as error:
         raise DistillError("landmarks: those of one part lie on one line") from error
     x = np.arange(width, dtype=np.float32)

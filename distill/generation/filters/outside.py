@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydantic import Field
-from scipy.spatial import ConvexHull
 
 from distill.faces.alignment import Floats, Pixels
 from distill.generation.batch import Batch
@@ -57,6 +56,8 @@ def change_outside(before: Pixels, after: Pixels, faces: Sequence[Floats]) -> fl
 
 def face_mask(faces: Sequence[Floats], height: int, width: int) -> NDArray[np.bool_]:
     """Return where an image [H, W] shows one of the faces: the hull of its landmarks, widened about its middle."""
+    from scipy.spatial import ConvexHull
+
     canvas = Image.new("1", (width, height))
     for landmarks in faces:
         rim = landmarks[ConvexHull(landmarks).vertices]

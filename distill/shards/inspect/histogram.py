@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from distill.shards.inspect.page_style import ACCEPTED, DROPPED, FAINT, GRID, THRESHOLD
@@ -121,6 +118,10 @@ def draw_svg(histogram: Histogram) -> bytes:
 
     The same histogram gives the same bytes. Its words stand in the page, where they are escaped.
     """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     figure: Any = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     left, widths = histogram.edges[:-1], np.diff(histogram.edges)
