@@ -7,7 +7,7 @@
 #   tests      the tests that need a GPU
 #   precision  fp16 and bf16 against fp32 at 64 to 1024 px: PSNR, mean and largest difference
 #   rates      triplets/s against the grouped formulation, share of the peak, kernels, `generate` from end to end, on
-#              `portraits` with its search for faces on the CPU; fresh and in a ring where pipeline.py knows pairings
+#              `portraits` with its search for faces on the CPU; fresh and in a ring
 #   project    images/s put into w and w+ against the loop of the published projector
 #   student    steps/s of a student against the plain order, compiled too
 #   baselines  steps/s of the other trainers against their public loops
@@ -70,9 +70,8 @@ part_precision() {
 }
 
 part_rates() {
-  local networks=(256 1024) n=(512 256) rounds=3 faces=8192 pairings=()
+  local networks=(256 1024) n=(512 256) rounds=3 faces=8192
   [ -z "$tiny" ] || { networks=(portraits); n=(8); rounds=1; faces=16; }
-  ! grep -q -e --pairings benchmarks/pipeline.py || pairings=(--pairings fresh ring)
   step rates 45 python3 benchmarks/generate.py "${networks[@]}" --rounds $rounds --json "$json/generate.json"
   step rates-compiled 100 python3 benchmarks/generate.py "${networks[@]}" --rounds $rounds --compiled --json "$json/compiled.json"
   [ -n "$tiny" ] || step floor 45 python3 benchmarks/floor.py "${networks[@]}" --json "$json/floor.json"
@@ -80,10 +79,10 @@ part_rates() {
   step kernels 30 python3 benchmarks/kernels.py "${networks[@]}" --repeats 1 --json "$json/kernels.json"
   for i in "${!networks[@]}"; do
     step "pipeline-${networks[i]}" 60 python3 benchmarks/pipeline.py --network "${networks[i]}" --n "${n[i]}" --codec jpeg \
-      --align none --rounds 1 --workers 1 "${pairings[@]}" --json "$json/pipeline-${networks[i]}.json"
+      --align none --rounds 1 --workers 1 --pairings fresh ring --json "$json/pipeline-${networks[i]}.json"
   done
   step pipeline-faces 60 python3 benchmarks/pipeline.py --network portraits --n $faces --codec jpeg --rounds 1 --workers 1 \
-    "${pairings[@]}" --json "$json/pipeline-faces.json"
+    --pairings fresh ring --json "$json/pipeline-faces.json"
 }
 
 part_project() {
@@ -101,9 +100,9 @@ part_student() {
 }
 
 part_baselines() {
-  local script=benchmarks/train_baselines.py work=(--seconds 5 --rounds 2)
+  local work=(--seconds 5 --rounds 2)
   [ -z "$tiny" ] || work=(--seconds 1 --rounds 1)
-  [ ! -e $script ] || step baselines 60 python3 $script "${work[@]}" --json "$json/baselines.json"
+  step baselines 60 python3 benchmarks/train_baselines.py "${work[@]}" --json "$json/baselines.json"
 }
 
 part_teacher() {
