@@ -24,13 +24,15 @@ NOT_RUN = {
     ". .venv/bin/activate": "the tests run in it",
     "--cluster slurm": "needs a batch system: tests/jobs, with the marker slurm",
     "--cluster tls://": "needs a scheduler: tests/generation/test_cluster_tls.py",
-    "torchrun": "tests/training run two processes by it",
+    "--gpus": "needs GPUs: tests/training run two processes on CPUs",
+    "distill weights fetch": "needs a network",
 }
 # Smaller numbers in the same commands, and quick features.
 SMALLER = {
     r"--n \d+": "--n 16",
+    r" --scorer face-api": "",
     r"(distill train-pix2pix .*)": r"\1 --minutes 0.03 --features pixels8 --val-fraction 0.3",
-    r"(distill evaluate .*)": r"\1 --faces 2 --features pixels8 --perceptual none",
+    r"(distill evaluate .* --data .*)": r"\1 --faces 2 --features pixels8 --perceptual none",
 }
 
 
@@ -55,7 +57,8 @@ def test_the_commands_of_the_readme_run_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("photo.jpg", "style.jpg"):
+    Path("photos").mkdir()
+    for name in ("photo.jpg", "style.jpg", "photos/one.png"):
         Image.fromarray(pictures.astronaut()).save(name)
     ran = []
     for command in commands_of("README.md"):
@@ -66,7 +69,7 @@ def test_the_commands_of_the_readme_run_in_their_order(
         assert run(words) == 0, command
         ran.append(command)
     assert len(ran) >= 11
-    for made in ("swapped/photo.png", "older/pasted/photo.png", "swapped-too/photo.png", "mixed/photo.png"):
+    for made in ("swapped/photo.png", "older/pasted/one.png", "swapped-too/photo.png", "mixed/photo.png"):
         assert (tmp_path / made).is_file(), made
 
 
