@@ -34,7 +34,8 @@ WIDTH = 118  # of prose
 
 def reference() -> str:
     """Return the whole text."""
-    root = click.Context(cli, info_name="distill")
+    names = cli.context_settings["help_option_names"]  # which click keeps from the first context that asks
+    root = click.Context(cli, info_name="distill", help_option_names=names)
     groups = grouped_commands()
     parts = [HEAD, "\n".join(_filled(f"- {title}: {_links(rows)}") for title, rows in groups.items())]
     for title, rows in groups.items():

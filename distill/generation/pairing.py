@@ -39,8 +39,6 @@ def with_second_generator(base: TaskRecipe, choices: TaskChoices, *, first: str,
     edit = base.edit
     assert isinstance(edit, SecondGenerator)
     pairing = choices.pairing or ("shared" if share_mapping(first, second) else "embed")
-    if pairing not in PAIRINGS:
-        raise DistillError(f"pairing {pairing!r} is none of {', '.join(PAIRINGS)}")
     changes = {"second_generator": teacher_facts(second).model_dump()}
     if pairing == "shared":
         refuse_search(choices)

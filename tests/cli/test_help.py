@@ -18,7 +18,11 @@ EXAMPLE = re.compile(r"^  (distill .*(?:\n      .*)*)$", re.MULTILINE)
 def walk(
     command: click.Command, name: str = "distill", parent: click.Context | None = None
 ) -> Iterator[Found]:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
+    # click keeps the names of a command's help option from the first context that asks for them.
+    names = cli.context_settings["help_option_names"]
+    context = click.Context(
+        command, info_name=name, parent=parent, terminal_width=WIDTH, help_option_names=names
+    )
     yield context, command
     if isinstance(command, click.Group):
         for part in command.list_commands(context):
