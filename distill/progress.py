@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -20,7 +21,8 @@ class Progress:
     """Counts work towards a total and shows rate and time left; shows nothing where it is `quiet`.
 
     `done` was finished before the start: it moves the bar, not the rate. `keep` leaves the bar standing at the end.
-    Work beyond the total, as of a last batch that is larger than what is missing, is not counted.
+    Work beyond the total, as of a last batch that is larger than what is missing, is not counted. A total of `inf` is
+    one that nobody knows.
     """
 
     def __init__(
@@ -92,9 +94,11 @@ class Progress:
 
     def line(self) -> str:
         at = self.done + self.count
+        facts = f", {self.facts}" if self.facts else ""
+        if self.total == math.inf:
+            return f"{at:.0f} {self.noun}s, {rate_text(self.rate)}{facts}"
         left = f"{clock((self.total - at) / self.rate)} left" if self.count else "no estimate yet"
         share = at / self.total if self.total else 1.0
-        facts = f", {self.facts}" if self.facts else ""
         return (
             f"{at:.0f} of {self.total:.0f} {self.noun}s ({share:.0%}), {rate_text(self.rate)}, {left}{facts}"
         )

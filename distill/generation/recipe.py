@@ -274,6 +274,8 @@ class Recipe(Frozen):
         """
         fields = self.model_dump(mode="json")
         edit = fields["edit"]
+        if hasattr(self.edit, "pairing"):
+            edit.setdefault("pairing", self.edit.pairing.model_dump())  # left out where it is the default
         if "directions" in edit:
             edit["directions"] = {item["attribute"]: item for item in edit["directions"]}
         return flat({**fields, "filters": {item["name"]: item for item in fields["filters"]}})

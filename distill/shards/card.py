@@ -182,7 +182,7 @@ def _how_to_read(recipe: Mapping[str, Any], reports: Sequence[ShardReport]) -> s
     example = reading_example(codec=str(recipe.get("codec", "raw")), shard=f"shard-{first:05d}.h5")
     return (
         f"## Reading it\n\nWith h5py alone, in this folder:\n\n```python\n{example}\n```\n\n"
-        "Besides `images/` a shard may hold `name`, `weight`, `labels/`, `latents/`, `params/`, `scores/`, "
+        "Besides `images/` a shard may hold `ring`, `name`, `weight`, `labels/`, `latents/`, `params/`, `scores/`, "
         "`landmarks/` and `quads/`, one entry a row, and under `tried/` the fate of every candidate. "
         "`distill verify . --full` checks all checksums."
     )

@@ -163,7 +163,7 @@ def test_a_recipe_of_fresh_faces_says_nothing_about_pairing(tiny_weights: Path) 
     assert "pairing" not in silent.to_json()
     assert '"pairing":{"length":16,"name":"ring"}' in ring.to_json()
     assert Recipe.from_json(ring.to_json()) == ring
-    assert str(ring.difference(silent)).startswith("--pairing is ")
+    assert silent.difference(ring) == "--pairing is 'ring' there and 'fresh' here"
     assert folder_of(request(tiny_weights, pairing="ring"), ring) != folder_of(request(tiny_weights), fresh)
 
 

@@ -111,7 +111,8 @@ class VideoReader:
             raise PhotoError(self.path, "damaged" if self.damaged else "empty", "no frame can be read")
         aspect = self.stream.sample_aspect_ratio or Fraction(1)
         height, width = frame.height, max(1, round(frame.width * aspect))
-        turned = round(frame.rotation / 90) % 4
+        # What a file says may be no turn at all, such as a matrix of zeros.
+        turned = round(frame.rotation / 90) % 4 if abs(frame.rotation) <= 360 else 0
         unknown = Colorspace.ITU709 if height >= HD else Colorspace.ITU601
         return VideoFacts(
             height=width if turned % 2 else height,

@@ -6,6 +6,7 @@ frames ─► warp_quad ─► Translator (batches) ─► paste_back ─► Vid
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -81,7 +82,10 @@ def _translated(
     with VideoReader(video) as reader:
         facts = reader.facts()
     scale = min(1.0, SEARCHED_SIDE / max(facts.height, facts.width))
-    with VideoReader(video) as reader, _shown(facts.expected, video, "looking for faces", quiet) as progress:
+    with (
+        VideoReader(video) as reader,
+        _shown(facts.expected or math.inf, video, "looking for faces", quiet) as progress,
+    ):
         frames = _counted(reader.frames(facts, scale=scale), progress)
         found = follow_faces(frames, seconds=float(facts.time_base))
         damaged = reader.damaged
@@ -90,9 +94,7 @@ def _translated(
     crops = _enlarged(crops_of(found, tracks), scale)
     least = _smallest(facts, scale)
     if not crops:
-        raise PhotoError(
-            video, "no face", f"in none of {plural(count, 'frame')} a frontal face of {least} px or more"
-        )
+        raise _no_face(video, request, count=count, least=least, others=bool(found.tracks))
     name = stem + container_suffix(video)
     with _shown(count, video, "translating", quiet) as progress:
         writer = _written(video, name, facts, crops, translate, outputs, progress)
@@ -107,6 +109,14 @@ def _translated(
         searched=least,
         seconds=time.monotonic() - started,
         notes=(*_notes(facts, count, damaged), *writer.notes()),
+    )
+
+
+def _no_face(video: Path, request: TranslateRequest, *, count: int, least: int, others: bool) -> PhotoError:
+    if others and request.face_index:
+        return PhotoError(video, "no such face", f"face {request.face_index}, counted from 0")
+    return PhotoError(
+        video, "no face", f"in none of {plural(count, 'frame')} a frontal face of {least} px or more"
     )
 
 
@@ -148,7 +158,7 @@ def _enlarged(crops: CropsByFrame, scale: float) -> CropsByFrame:
     }
 
 
-def _shown(frames: int, video: Path, doing: str, quiet: bool) -> Progress:
+def _shown(frames: float, video: Path, doing: str, quiet: bool) -> Progress:
     progress = Progress(frames, noun="frame", keep=False, quiet=quiet)
     progress.beside(f"{doing}: {path_text(video.name)}")
     return progress

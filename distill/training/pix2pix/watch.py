@@ -52,6 +52,7 @@ class StudentWatch:
         self.batch, self.facts = plan.settings.batch, student_facts(plan, step)
         self.noun = sample_word(plan.data.dataset.roles)
         self.rows = spread(plan.data.held_out, plan.request.score_images)
+        self.wants_scores = plan.settings.val_fraction > 0
         self.features: Features | None = None
         if plan.request.features != "none" and len(self.rows):
             self.features = load_features(plan.request.features, device=plan.device)
@@ -64,6 +65,8 @@ class StudentWatch:
 
     @property
     def caution(self) -> str:
+        if self.wants_scores and not len(self.rows):
+            return "nothing fell to what is held out, so there are no scores: raise --val-fraction, or take more data"
         return few_scored(len(self.rows), self.noun, "--val-fraction")
 
     @property
