@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from side_by_side import wait_for
+from updates import Operations, peak
 
 from distill.devices import DTYPES, resolve_device, resolve_training_precision
 from distill.errors import DistillError
@@ -45,8 +45,6 @@ PARTS = {  # method of the step: what the table calls it
 }
 REST = "rest"
 FLOAT32_PARTS = ("R1", "path length")
-PEAK_SIDES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
-PEAK_SECONDS = 0.5  # for each side
 SEED = 0
 
 
@@ -94,24 +92,6 @@ class Parts:
         return call
 
 
-class Operations(TorchDispatchMode):
-    """Counts those of matrix products and convolutions, two for a multiplication with its addition.
-
-    torch's own FlopCounterMode follows modules too, which second derivatives do not allow.
-    """
-
-    total = 0.0
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        out = function(*args, **(kwargs or {}))
-        count = flop_registry.get(function._overloadpacket)
-        if count is not None:
-            self.total += count(*args, **(kwargs or {}), out_val=out)
-        return out
-
-
 class Case:
     """A preset at a resolution, ready to update."""
 
@@ -131,11 +111,11 @@ class Case:
 
     def periods(self, seconds: float) -> tuple[float, int]:
         """Run whole periods for so long, one at least; return seconds and updates."""
-        wait(self.device)
+        wait_for(torch.device(self.device))
         since, count, took = time.perf_counter(), 0, 0.0
         while not count or took < seconds:
             self.update(self.period)
-            wait(self.device)
+            wait_for(torch.device(self.device))
             count, took = count + self.period, time.perf_counter() - since
         return took, count
 
@@ -165,7 +145,7 @@ def main() -> int:
         precision = resolve_training_precision(options.precision, device)
         wanted = [(name, *preset_of(name, options, precision)) for name in options.cases]
         facts = {"device": named(device), "torch": torch.__version__, "precision": precision, "p": options.p}
-        peaks = {name: matmul_peak(device, name) for name in dict.fromkeys([precision, "fp32"])}
+        peaks = {name: peak(torch.device(device), name) for name in dict.fromkeys([precision, "fp32"])}
         print(f"{facts['device']}, torch {torch.__version__}")
         print("matrix products: " + ", ".join(f"{peak / 1e12:.2f} TFLOP/s {n}" for n, peak in peaks.items()))
         results = []
@@ -202,44 +182,12 @@ def named(device: str) -> str:
     return f"{(models or [platform.machine()])[0]}, threads: {torch.get_num_threads()}"
 
 
-def wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-
-
-def matmul_peak(device: str, precision: str) -> float:
-    """Return the best FLOP/s of square matrix products; in float32 with what convolutions may use (TF32)."""
-    before = torch.get_float32_matmul_precision()
-    if device.startswith("cuda") and torch.backends.cudnn.allow_tf32:
-        torch.set_float32_matmul_precision("high")
-    try:
-        sides = PEAK_SIDES[device.partition(":")[0]]
-        return max(rate_of_product(side, device, DTYPES[precision]) for side in sides)
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def rate_of_product(side: int, device: str, dtype: torch.dtype) -> float:
-    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    out = a @ b
-    wait(device)
-    best, since = math.inf, time.perf_counter()
-    repeats = 16 if device.startswith("cuda") else 1  # a product takes less than it costs to wait for it
-    while time.perf_counter() < since + PEAK_SECONDS:
-        start = time.perf_counter()
-        for _ in range(repeats):
-            torch.matmul(a, b, out=out)
-        wait(device)
-        best = min(best, (time.perf_counter() - start) / repeats)
-    return 2 * side**3 / best
-
-
 def measure(case: Case, seconds: float, peaks: dict[str, float], precision: str) -> dict[str, Any]:
     """Time a case as a whole and in parts, count its operations; all numbers are per update."""
     flops = count_operations(case)
     case.update(1)
     took, updates = case.periods(seconds)
-    clock = Parts(lambda: (wait(case.device), time.perf_counter())[1])
+    clock = Parts(lambda: (wait_for(torch.device(case.device)), time.perf_counter())[1])
     with clock.watching(case.step):
         _, watched = case.periods(seconds)
     whole, batch = took / updates, case.preset.batch

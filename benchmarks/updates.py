@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -19,11 +20,15 @@ from distill.training.position import RunPosition
 SEED = 0
 LEAST = 3  # updates a round
 AGREE = 1e-3  # of the first losses, relative
-PEAK_SIDES, PEAK_SECONDS = {"cpu": 2048, "cuda": 8192}, 2.0
+PEAK_SIDES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
+PEAK_SECONDS = 0.5  # for each side
 
 
 class Operations(TorchDispatchMode):
-    """Counts those of matrix products and convolutions, two for a multiplication with its addition."""
+    """Counts those of matrix products and convolutions, two for a multiplication with its addition.
+
+    torch's own FlopCounterMode follows modules too, which second derivatives do not allow.
+    """
 
     total = 0.0
 
@@ -138,14 +143,26 @@ def plain_autocast(device: str, half: torch.dtype) -> torch.autocast:
 
 
 def peak(device: torch.device, precision: Format) -> float:
-    """Operations a second of a large matrix product in this format: the best of a few."""
-    side = PEAK_SIDES[device.type]
-    a = torch.randn(side, side, device=device).to(DTYPES[precision])
-    best, began = 0.0, time.perf_counter()
-    while time.perf_counter() - began < PEAK_SECONDS:
+    """Operations a second of square matrix products, the best; in float32 with what convolutions may use (TF32)."""
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+        torch.set_float32_matmul_precision("high")
+    try:
+        return max(rate_of_product(side, device, DTYPES[precision]) for side in PEAK_SIDES[device.type])
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def rate_of_product(side: int, device: torch.device, dtype: torch.dtype) -> float:
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    out = a @ b
+    wait_for(device)
+    best, since = math.inf, time.perf_counter()
+    repeats = 16 if device.type == "cuda" else 1  # a product takes less than it costs to wait for it
+    while time.perf_counter() < since + PEAK_SECONDS:
+        start = time.perf_counter()
+        for _ in range(repeats):
+            torch.matmul(a, b, out=out)
         wait_for(device)
-        since = time.perf_counter()
-        a @ a
-        wait_for(device)
-        best = max(best, 2 * side**3 / (time.perf_counter() - since))
-    return best
+        best = min(best, (time.perf_counter() - start) / repeats)
+    return 2 * side**3 / best
