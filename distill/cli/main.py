@@ -50,7 +50,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "plot": ("distill.cli.plot:plot", "Draw the losses and scores of training runs."),
     },
     "Use": {
-        "translate": ("distill.cli.translate:translate", "Run a student on photographs."),
+        "translate": ("distill.cli.translate:translate", "Run a student on photographs and videos."),
         "serve": ("distill.cli.serve:serve", "Open an app in the browser to try all this."),
         "export-student": (
             "distill.cli.export_student:export_student",
