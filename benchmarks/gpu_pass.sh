@@ -15,8 +15,9 @@
 #
 # DIR is what gpu_pack.sh made; without it the packages must be there, and teacher trains on random pictures. OUT
 # ($OUT or gpu-pass) gets a log for each part, the numbers as JSON in one file, and the newest generator with a grid.
-# A part that has its log there is left out, so that the same command goes on; one that fails says so in
-# OUT/summary.txt and the others still run. --tiny tries every part with the smallest sizes, on a CPU too.
+# A part that has its log there is not run again, so the same command goes on with the parts for which there was no
+# time; one that fails says so in OUT/summary.txt and the others still run. --tiny tries every part with the smallest
+# sizes, on a CPU too.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=${OUT:-gpu-pass} pack="" minutes=8 tiny="" init="" parts=()
@@ -48,12 +49,18 @@ fi
 [ -z "$init" ] || init=$(realpath "$init")
 cd "$here"
 
+# left_out NAME WHY: say so; its part runs again in the next pass.
+left_out() {
+  whole=""
+  echo "$1: left out, $2" | tee -a "$out/summary.txt"
+}
+
 # step NAME SECONDS COMMAND…: run it with a limit; its output goes into the part's log, one line into the summary.
 step() {
   local name=$1 limit=$2 started=$SECONDS left=$((end - SECONDS)); shift 2
   [ -z "$tiny" ] || limit=600
   [ "$limit" -le "$left" ] || limit=$left
-  if [ "$limit" -lt 5 ]; then echo "$name: left out, the time is over" | tee -a "$out/summary.txt"; return; fi
+  if [ "$limit" -lt 5 ]; then left_out "$name" "the time is over"; return; fi
   echo "== $name: $*" >>"$log"
   timeout -k 10 "$limit" "$@" >>"$log" 2>&1
   echo "$name: exit code $?, $((SECONDS - started)) s" | tee -a "$out/summary.txt"
@@ -125,7 +132,7 @@ PY
     data=$data-set
   fi
   [ -z "$tiny" ] || { kimg=0.1; size=(--preset tiny); }
-  [ "$left" -ge 30 ] || { echo "teacher: left out, $left s are too few" | tee -a "$out/summary.txt"; return; }
+  [ "$left" -ge 30 ] || { left_out teacher "$left s are too few"; return; }
   local run=$out/teacher
   step teacher $((left + 15)) python3 -m distill train-stylegan2 --data "$data" --out "$run" --resume "${size[@]}" --mirror \
     --kimg $kimg --minutes "$(python3 -c "print($left / 60)")" --features none --tick-kimg 4 --snapshot-kimg 40 ${init:+--init "$init"}
@@ -141,8 +148,9 @@ for part in "${parts[@]}"; do
   log=$out/$part.log
   if [ -e "$log" ]; then echo "$part: done before" | tee -a "$out/summary.txt"; continue; fi
   log=$log.part
+  whole=1
   : >"$log"
   "part_$part"
-  mv "$log" "$out/$part.log"
+  [ -z "$whole" ] || mv "$log" "$out/$part.log"
 done
 tar -C "$out" -czf "$out/results.tgz" --exclude=teacher --exclude='*.tgz' --exclude='*.safetensors' --exclude='*.png' .
