@@ -25,7 +25,7 @@ from distill.cli import options
     default="ffhq",
     show_default=True,
     type=click.Choice(["ffhq", "chip"]),
-    help="ffhq: what face generators and students expect. chip: dlib's tighter get_face_chip.",
+    help="ffhq: for generators and students; chip: dlib's, tighter.",
 )
 @options.all_faces
 @options.face_index
@@ -33,8 +33,9 @@ from distill.cli import options
 def align(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) -> None:
     """Find the face in each of PHOTOS (files and folders), turn it upright and cut it out as DIR/NAME.png.
 
-    What gave no face is listed with its reason. The 68-point landmark model was trained on iBUG 300-W, whose
-    licence excludes commercial use; $DISTILL_LANDMARKS names a model of your own.
+    ffhq is the crop of FFHQ, which face generators and students expect; chip is dlib's get_face_chip. Photos that
+    gave no face are listed with the reason. The 68-point landmark model was trained on iBUG 300-W, whose licence
+    excludes commercial use; $DISTILL_LANDMARKS names a model of your own.
 
     \b
     distill align me.jpg --out faces

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from distill.cli import options
+from distill.cli import help_texts, options
 
 if TYPE_CHECKING:
     from distill.evaluation.generator_metrics.names import MetricName
@@ -19,57 +19,44 @@ if TYPE_CHECKING:
     from distill.evaluation.teacher import AssessRequest
 
 
-@click.command("assess-teacher", short_help="Measure a generator; write pictures and a card.")
+@click.command(
+    "assess-teacher", help=help_texts.ASSESS, short_help="Measure a generator; write pictures and a card."
+)
 @click.argument("source", metavar="NAME|PATH")
 @click.option("--data", type=options.PATH, help="Its training pictures: a folder, or a data set.")
 @click.option("--metrics", type=options.TEXT, default="overview", show_default=True, metavar="NAME,…",
-              help="overview, and published measures: fid50k, kid50k, pr50k3, ppl_zfull, ppl_wfull, ppl_zend, "
-              "ppl_wend, ppl2_wend, ls, with any count: fid5k, pr5k3, ppl_wend_5k, ls_20k.")  # fmt: skip
+              help="overview, and published measures: see above.")  # fmt: skip
 @click.option("--samples", type=options.COUNT,
-              help="Samples to draw.  [default: overview 1000; others by name, 50,000, ls 200,000]")  # fmt: skip
+              help="Samples to draw.  [default: overview 1000, else by name]")  # fmt: skip
 @click.option("--pictures", type=options.WholeRange(2),
-              help="Pictures of --data, at most.  [default: overview 2000, else all]")  # fmt: skip
+              help="Most pictures of --data.  [default: overview 2000, else all]")  # fmt: skip
 @click.option("--truncation-psi", type=options.FiniteRange(0, 2), default=0.7, show_default=True,
               help="Truncation of the overview.")  # fmt: skip
 @click.option("--psi", type=options.TEXT, default="1", show_default=True, metavar="ψ,…",
-              help="Truncations of FID, KID, precision and recall; several make a sweep.")  # fmt: skip
+              help="Truncations of fid, kid and pr; several make a sweep.")  # fmt: skip
 @options.seed
 @click.option("--faces/--no-faces", default=None, help="Look for faces.  [default: where it draws faces]")
 @click.option("--features", default="auto", show_default=True,
-              help="Of score, FID and KID: auto, efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
+              help="efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
 @click.option("--lpips", type=options.FILE, metavar="FILE",
               help="VGG16 with LPIPS, for ppl and pr.  [default: fetched vgg16-lpips]")  # fmt: skip
 @click.option("--crop-form", type=click.Choice(["tf", "ada"]), default="tf", show_default=True,
-              help="Public program that path lengths follow above 256 px; tf is published.")  # fmt: skip
+              help="Program that path lengths follow above 256 px.")  # fmt: skip
 @click.option("--scorer", "scorers", type=options.TEXT, multiple=True, metavar="builtin|FILE",
-              help="Scorer of ls; several times for several.  [default: builtin: gender and age]")  # fmt: skip
+              help="Scorer of ls; repeatable.  [default: builtin: gender and age]")  # fmt: skip
 @click.option("--out", type=options.PATH,
-              help="Folder for the results, new or of this command.  [default: NAME-assessment]")  # fmt: skip
+              help="Folder of the results.  [default: NAME-assessment]")  # fmt: skip
 @click.option("--card", type=options.FILE, metavar="FILE.md",
               help="Also put the sections into this model card, and the grid beside it.")  # fmt: skip
 @click.option("--show-nearest", is_flag=True,
               help="Write nearest.png, which shows training pictures: mind whom they show.")  # fmt: skip
 @options.workers
-@click.option(
-    "--cluster", help="none, local, tcp:// or tls://HOST:PORT, or SCHEDULER.json; of published measures."
-)
+@click.option("--cluster", help="For published measures: none, local or an address; see above.")
 @options.device
-@click.option("--dry-run", is_flag=True, help="Print the plan; draw and write nothing.")
+@options.dry_run
 @options.as_json
 def assess_teacher(dry_run: bool, as_json: bool, metrics: str, samples: int | None, **given: Any) -> None:
-    """Draw samples of a generator and measure them.
-
-    The overview is a score, variety, faces and likeness to the training pictures; --out gets samples.png,
-    samples-psi1.png, truncation.png, report.json and assessment.md. The descriptors of faces take most of the time:
-    about 0.2 s a face. Published measures go by their exact protocols, over worker processes, and are resumed by the
-    same command; --out gets metrics.json, metrics.md and their pictures. Without the networks that FID and PPL are
-    defined by (distill weights fetch features) others stand in, under names of their own.
-
-    \b
-    distill assess-teacher runs/faces/generator.safetensors --data data/faces
-    distill assess-teacher portraits --data faces/ --samples 200 --out look
-    distill assess-teacher portraits --data faces/ --metrics fid,kid,pr,ppl_wend,ls --psi 0.5,0.7,1
-    """
+    """Prepare what is asked for, then print the plans or measure."""
     from distill.evaluation.generator_metrics.names import split_overview
 
     overview, names = split_overview(metrics)

@@ -12,10 +12,10 @@ from distill.cli import options
 
 @click.command()
 @click.option(
-    "--low", required=True, type=options.TEXT, metavar="FILE|NAME", help="Generator of the coarse layers."
+    "--low", required=True, type=options.TEXT, metavar="NAME|FILE", help="Generator of the coarse layers."
 )
 @click.option(
-    "--high", required=True, type=options.TEXT, metavar="FILE|NAME", help="Generator of the fine layers."
+    "--high", required=True, type=options.TEXT, metavar="NAME|FILE", help="Generator of the fine layers."
 )
 @click.option(
     "--at", required=True, type=int, metavar="PX", help="Layers of this resolution and up come from --high."
@@ -23,7 +23,7 @@ from distill.cli import options
 @click.option(
     "--width",
     type=options.POSITIVE,
-    help="Change over softly instead, the larger the softer; halfway is then at half of --at.",
+    help="Change over softly; the larger, the softer.",
 )
 @click.option("--out", required=True, type=options.FILE, help="The .safetensors file to write.")
 @options.overwrite
@@ -34,7 +34,8 @@ def blend(
     """Put two generators of one shape together: shapes of the first, textures of the second, or the other way round.
 
     It makes sense of a generator and one fine-tuned from it (distill train-stylegan2 --child), or of two such. The
-    mapping and the mean of w are those of --low: its latents draw the same faces, in other hands.
+    mapping and the mean of w are those of --low: its latents draw the same faces, in other hands. With --width the
+    change is soft, and halfway at half of --at.
 
     \b
     distill blend --low portraits --high runs/drawings/generator.safetensors --at 32

@@ -8,57 +8,56 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distill.cli import options
+from distill.cli import help_texts, options
 from distill.cli.tasks import all_recipes
 
 if TYPE_CHECKING:
     from distill.evaluation.comparison.run import Comparison
 
 
-@click.command("compare", short_help="Set methods of face editing beside each other in one table.")
+@click.command(
+    "compare",
+    help=help_texts.COMPARE,
+    short_help="Set methods of face editing beside each other in one table.",
+)
 @click.argument("photos", metavar="[PHOTOS]", required=False, type=options.PATH)
 @click.option("--truth", type=options.PATH,
-              help="Instead of PHOTOS: a folder of true pairs, with a CSV table that names them.")  # fmt: skip
+              help="Instead: a folder of true pairs, with a CSV that names them.")  # fmt: skip
 @click.option("--column", type=options.TEXT,
-              help="With --truth: column of edited pictures.  [default: --edit, or the only one]")  # fmt: skip
+              help="With --truth: the edited pictures.  [default: --edit, or the only one]")  # fmt: skip
 @click.option("--edit", type=options.TEXT, metavar="ATTRIBUTE=VALUE",
-              help="gender=female or male, age=older or younger, or ATTRIBUTE=yes|no of a --scorer. With --truth, of"
-                   " pairs that change people both ways, one side.")  # fmt: skip
+              help="gender=female|male, age=older|younger, or NAME=yes|no.")  # fmt: skip
 @click.option("--method", "methods", multiple=True, type=options.TEXT, metavar="NAME=WHAT",
-              help="A student (name, run or file; of a CycleGAN's run the translator that fits the edit, or RUN:b2a;"
-                   " RUN:gender=female or RUN:age=+20 of one that makes several edits), a latent edit (portraits:w,"
-                   " :w+, :pti, :encoder), or a folder of pictures.")  # fmt: skip
+              help="A method, as above; repeatable.")  # fmt: skip
 @click.option(
-    "--labels", type=options.FILE, help="CSV of who has the attribute already.  [default: the scorer says so]"
+    "--labels", type=options.FILE, help="CSV of who has the attribute already.  [default: by --scorer]"
 )
 @click.option("--real", type=options.PATH,
-              help="Real pictures of the target.  [default: photographs that have the value]")  # fmt: skip
+              help="Real pictures of the target.  [default: photos that have the value]")  # fmt: skip
 @click.option("--out", required=True, type=options.PATH, metavar="DIR", help="Folder of the comparison.")
 @click.option("--align", type=click.Choice(["ffhq", "none"]), default="ffhq", show_default=True,
-              help="none: the photographs are framed already, squares of one size.")  # fmt: skip
+              help="none: photos are framed already, squares of one size.")  # fmt: skip
 @click.option(
     "--size",
     type=options.WholeRange(16, 2048),
-    help="Side of the faces, px.  [default: the largest method's]",
+    help="Side of faces in px.  [default: the largest method's]",
 )
-@click.option(
-    "--limit", type=options.COUNT, help="At most so many photographs on either side, evenly spread."
-)
+@click.option("--limit", type=options.COUNT, help="At most so many photos on either side, evenly spread.")
 @click.option("--latent-limit", type=options.WholeRange(4, options.MAX_COUNT), default=48, show_default=True,
-              help="Photographs for latent edits, evenly spread.")  # fmt: skip
+              help="Photos for latent edits, evenly spread.")  # fmt: skip
 @click.option("--strength", type=options.FiniteRange(0, 100, min_open=True),
-              help="Of latent edits: how far along the direction.  [default: the task's]")  # fmt: skip
+              help="Of latent edits: how far.  [default: the task's]")  # fmt: skip
 @click.option("--in-page", type=options.WholeRange(1, 1000), default=40, show_default=True,
-              help="Photographs on the page for blind comparison.")  # fmt: skip
+              help="Photos on the page for blind comparison.")  # fmt: skip
 @click.option(
     "--batch", type=options.WholeRange(1, 1024), default=8, show_default=True, help="Images at once."
 )
 @click.option("--features", type=options.TEXT, default="auto", show_default=True,
-              help="Of set distances: auto, efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
+              help="efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
 @click.option("--perceptual", type=options.TEXT, default="auto", show_default=True,
-              help="Features of the perceptual distance: auto, efficientnet_lite0, vgg19 or none.")  # fmt: skip
+              help="Perceptual distance: efficientnet_lite0, vgg19, none.")  # fmt: skip
 @click.option("--scorer", type=options.TEXT, default="auto", show_default=True,
-              help="Who judges attributes: face-api[=FILE], builtin, a file; auto: face-api if fetched.")  # fmt: skip
+              help="Judge of faces: face-api[=FILE], builtin or a file.")  # fmt: skip
 @options.seed
 @options.device
 @options.precision
@@ -66,20 +65,7 @@ if TYPE_CHECKING:
 @options.dry_run
 @options.as_json
 def compare(dry_run: bool, as_json: bool, methods: tuple[str, ...], **given: Any) -> None:
-    """Run methods of face editing on the same photographs, and put what they score into one table.
-
-    Photographs without the edit's value are edited, those that have it are the real pictures of the target. Two rows
-    are always there: copy the input, and real against real. --out gets comparison.md, comparison.json, sheet.png and
-    ab.html, a page on which a person chooses blindly; photos.json, the frozen list; aligned/, the faces that every
-    method gets; methods/, what they made. The same command goes on where it was; one more --method adds a row.
-
-    \b
-    distill compare portraits/ --edit gender=female --labels labels.csv --method student=gender-swap
-        --method 'encoder=portraits:encoder' --method other=made-elsewhere/ --out table
-    distill compare --truth people/pairs --column older --method student=ageing --out truth
-    distill compare --truth people/pairs --column sex_changed --method CycleGAN=runs/cyclegan
-        --method StarGAN=runs/stargan --out swaps
-    """
+    """Prepare the comparison, then print the plan or run it."""
     from distill.evaluation.comparison.report import FILES, MADE_BY
     from distill.evaluation.comparison.run import prepare
     from distill.faces.outputs import OutputFolder

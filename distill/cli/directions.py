@@ -22,15 +22,15 @@ Command = Callable[..., Any]
 Options = Sequence[Callable[[Command], Command]]
 
 WHERE: Options = (
-    click.option("--generator", default="portraits", show_default=True, metavar="NAME|PATH|URL",
+    click.option("--generator", default="portraits", show_default=True, metavar="NAME|FILE|URL",
                  help="The teacher; see 'distill weights list'."),
     click.option("--truncation-psi", default=0.7, show_default=True, type=options.FiniteRange(0, 2),
-                 help="Truncation of the drawn faces; strengths count deviations of w."),
+                 help="Truncation of the drawn faces."),
     options.seed, options.device, options.precision, options.overwrite, options.as_json,
 )  # fmt: skip
 SCORED: Options = (
     click.option("--scorer", default="builtin", show_default=True, metavar="builtin|FILE",
-                 help="What reads the attribute off a face: builtin knows gender (of female) and age."),
+                 help="What reads the attribute off a face."),
     click.option("--threads", type=options.WholeRange(1, 256), help="Faces looked for at a time.  [default: cores]"),
 )  # fmt: skip
 
@@ -58,21 +58,21 @@ def directions() -> None:
 
 @directions.command(short_help="Fit a direction to the scores of drawn faces.")
 @click.option("--attribute", "attributes", multiple=True, required=True, metavar="NAME",
-              help="gender, age, smile, yaw, or a score of --scorer; several times, or with commas.")  # fmt: skip
+              help="gender, age, smile, yaw or another score; repeatable.")  # fmt: skip
 @click.option("--n", default=20_000, show_default=True, type=options.WholeRange(50, 10_000_000),
               help="Samples to draw and score.")  # fmt: skip
 @click.option("--method", default="auto", show_default=True,
-              help="centroid, logistic, svm or ridge; auto: logistic for a probability, else ridge.")  # fmt: skip
+              help="auto, centroid, logistic, svm or ridge.")  # fmt: skip
 @click.option("--layers", default="0-7", show_default=True, metavar="LO-HI|all",
               help="Layers of w+ that the direction moves.")  # fmt: skip
-@click.option("--orthogonal-to", multiple=True, metavar="NAME|FILE",
-              help="Take these out: attributes of the scorer (fitted too), or directions; with commas.")  # fmt: skip
+@click.option("--orthogonal-to", multiple=True, metavar="NAME|FILE,…",
+              help="Take these out: attributes (fitted too) or directions.")  # fmt: skip
 @click.option("--confidence", default=0.9, show_default=True, type=options.FiniteRange(0.5, 0.999),
-              help="Of a probability: faces at least this sure are the ends that are told apart.")  # fmt: skip
+              help="How sure faces at the ends are.")  # fmt: skip
 @click.option("--faces", default=96, show_default=True, type=options.WholeRange(8, 10_000),
-              help="Drawn faces that the direction is tried on.")  # fmt: skip
+              help="Drawn faces to try the direction on.")  # fmt: skip
 @click.option("--out", type=options.PATH, metavar="NAME|FILE|DIR",
-              help="File to write.  [default: directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
+              help="The file.  [default: directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @click.option("--work", type=options.PATH, metavar="DIR",
               help="Where the scores of the samples are kept.  [default: beside --out]")  # fmt: skip
 @options_of(SCORED, WHERE)
@@ -85,8 +85,9 @@ def fit(
     """Fit a direction to the scores of many drawn faces, try it on others, and say what else it moves.
 
     Beside each direction stand a picture (.png), a card (.md) and all numbers (.json). Its sign is such that the
-    score of edited faces rises; strength 1 is one standard deviation of w. The scores of the samples are kept: after
-    Ctrl-C the same command goes on, and what these scores tell is fitted again without new samples.
+    score of edited faces rises (gender is the probability of female); strength 1 is one standard deviation of w.
+    --method auto is logistic for a probability, else ridge. The scores of the samples are kept: after Ctrl-C the same
+    command goes on, and what these scores tell is fitted again without new samples.
 
     \b
     distill directions fit --attribute gender --attribute age --n 20000
@@ -113,7 +114,7 @@ def fit(
 
 @directions.command(short_help="Factorise the style layers, without any scorer.")
 @click.option("--count", default=10, show_default=True, type=options.WholeRange(min=1),
-              help="Directions to write, those that change most first.")  # fmt: skip
+              help="Directions to write, the largest change first.")  # fmt: skip
 @click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
               help="Layers of w+ that are factorised, and moved.")  # fmt: skip
 @click.option("--out", required=True, type=options.NamedPath(path_type=Path, file_okay=False), metavar="DIR",
@@ -122,7 +123,8 @@ def fit(
 def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **drawn: Any) -> None:
     """Factorise the style layers: the directions in w that change them most (Shen and Zhou 2021).
 
-    No scorer and no samples are needed, and no attribute is known: look at the pictures. Their sign means nothing.
+    No scorer and no samples are needed, and no attribute is known: look at the pictures. Their sign means nothing;
+    strength 1 is one standard deviation of w.
 
     \b
     distill directions sefa --generator portraits --out directions/sefa
@@ -151,19 +153,19 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
 @click.option("--layers", default="all", show_default=True, metavar="LO-HI|all",
               help="Layers that take it, or keep their row of it.")  # fmt: skip
 @click.option("--samples", "faces", default=200, show_default=True, type=options.WholeRange(8, 10_000),
-              help="Drawn faces that tell its sign and what it does.")  # fmt: skip
+              help="Drawn faces to try the direction on.")  # fmt: skip
 @click.option("--out", type=options.PATH, metavar="NAME|FILE|DIR",
-              help="File to write.  [default: directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
+              help="The file.  [default: directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @click.option("--no-orient", is_flag=True,
-              help="Keep its own sign and length: for an attribute that no scorer at hand knows.")  # fmt: skip
+              help="Keep its own sign and length; no scorer is needed.")  # fmt: skip
 @options_of(SCORED, WHERE)
 @click.pass_context
 def import_(context: click.Context, /, as_json: bool, no_orient: bool, **given: Any) -> None:
     """Read a published direction: FILE.npy, .npz, .pt or .safetensors of shape [D], [1, D] or [L, D].
 
-    Published signs and lengths disagree, so it is turned by the scores of edited faces and scaled to the deviation
-    of w; with --no-orient it is kept as it is, and strength 1 adds the published array. Nothing in the file is
-    executed.
+    Published signs and lengths disagree. So it is turned such that the score of edited faces rises, and scaled to the
+    deviation of w. With --no-orient, for what no scorer knows, strength 1 adds the published array. Nothing in the
+    file is executed.
 
     \b
     distill directions import age.npy --generator ffhq-1024 --attribute age

@@ -17,14 +17,14 @@ from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
     "--direction",
     required=True,
     metavar="NAME|FILE",
-    help="Such as gender or age of the generator; see distill directions list.",
+    help="Such as gender or age; see distill directions list.",
 )
 @click.option(
     "--strengths",
     default="-3:3:7",
     show_default=True,
-    metavar="FROM:TO:COUNT|A,B,…",
-    help="How far along it.",
+    metavar="FROM:TO:COUNT|A,…",
+    help="How far along the direction.",
 )
 @options.device
 @options.as_json

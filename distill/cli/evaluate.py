@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distill.cli import options
+from distill.cli import help_texts, options
 from distill.cli.tasks import all_recipes
 
 if TYPE_CHECKING:
@@ -22,59 +22,45 @@ if TYPE_CHECKING:
     AnyEvaluation = StudentEvaluation | PhotosEvaluation | ResponseEvaluation | TruthEvaluation
 
 
-@click.command("evaluate", short_help="Score a student beside two baselines, and time it.")
+@click.command(
+    "evaluate", help=help_texts.EVALUATE, short_help="Score a student beside two baselines, and time it."
+)
 @click.argument("source", metavar="NAME|RUN|FILE", type=options.STUDENT)
 @click.option("--data", type=options.PATH, help="The data set: a folder of shards.")
 @click.option("--photos", type=options.PATH, help="Instead: a folder of photos of faces.")
 @click.option("--truth", type=options.PATH,
-              help="Instead: a folder of true pairs, with a CSV table of sources and edited pictures.")  # fmt: skip
+              help="Instead: a folder of true pairs, with a CSV that names them.")  # fmt: skip
 @click.option("--column", type=options.TEXT, metavar="COLUMN",
-              help="With --truth: the column of the edited pictures.  [default: the only one]")  # fmt: skip
+              help="With --truth: column of the edited pictures.  [default: the only one]")  # fmt: skip
 @options.edit
-@click.option("--out", type=options.PATH, help="Folder for the results.  [default: RUN/evaluation]")
+@click.option("--out", type=options.PATH, help="Folder of the results.  [default: RUN/evaluation]")
 @click.option("--limit", type=options.COUNT, help="At most so many rows or photos, evenly spread.")
 @click.option(
     "--batch", type=options.WholeRange(1, 1024), default=8, show_default=True, help="Images at once."
 )
 @click.option("--features", type=options.TEXT, default="auto", show_default=True,
-              help="Of the Fréchet distance: auto, efficientnet_lite0, inception[=FILE], pixels8, none.")  # fmt: skip
+              help="efficientnet_lite0, inception[=FILE] or pixels8.")  # fmt: skip
 @click.option("--perceptual", type=options.TEXT, default="auto", show_default=True,
-              help="Features of the perceptual distance: auto, efficientnet_lite0, vgg19 or none.")  # fmt: skip
+              help="Perceptual distance: efficientnet_lite0, vgg19, none.")  # fmt: skip
 @click.option("--faces", type=options.WholeRange(0, options.MAX_COUNT),
-              help="With --data: rows whose faces are compared (0.8 s each on a CPU).  [default: 64]")  # fmt: skip
+              help="With --data: rows whose faces are compared.  [default: 64]")  # fmt: skip
 @click.option("--scorer", type=options.TEXT, default="auto", show_default=True,
-              help="Who judges attributes: face-api[=FILE], builtin, a file; auto: face-api if fetched.")  # fmt: skip
+              help="Judge of faces: face-api[=FILE], builtin or a file.")  # fmt: skip
 @click.option("--latent-edit", is_flag=True,
-              help="With --photos or --truth: also embed each face (of --truth 50) into the teacher and edit it"
-                   " there, about 16 s a face on a CPU core at 64 px.")  # fmt: skip
+              help="With --photos or --truth: edit the faces in the teacher too.")  # fmt: skip
 @click.option("--strength", type=options.FiniteRange(0, 100, min_open=True),
-              help="With --latent-edit: how far along the direction.  [default: the task's]")  # fmt: skip
+              help="Of latent edits: how far.  [default: the task's]")  # fmt: skip
 @click.option("--style", metavar="IMAGE", type=options.PATH,
               help="With --photos: the second face, for students of two inputs.")  # fmt: skip
 @click.option("--teacher", type=options.TEXT, metavar="NAME|PATH",
-              help="The generator to time, and to edit in.  [default: the recipe's, where it is here]")  # fmt: skip
+              help="The generator to time and edit in.  [default: the recipe's]")  # fmt: skip
 @options.device
 @options.precision
 @options.norm_statistics
-@click.option("--dry-run", is_flag=True, help="Print what would be measured; measure and write nothing.")
+@options.dry_run
 @options.as_json
 def evaluate(dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Compare a student's images with their targets: L1, SSIM, perceptual and Fréchet distance, faces, time.
-
-    Two baselines stand beside it: copying the content, and the mean of the inputs; for faces also the target itself.
-    Of faces: is it the same person, how many change class (gender), how many years does the age move. Where --data is
-    what the student was trained on, the rows held out from training count. --out gets evaluation.md, evaluation.json,
-    samples.png. --photos measures faces alone, on photos (no target is needed): photos.md, photos.json, photos.png.
-    A student of measured changes that gets no --edit is asked for each attribute by seven amounts over its range,
-    and what a scorer sees change stands beside what was asked: response.md, response.json, response.png, strips.png.
-    --truth measures the distance to true edits of the same faces: truth.md, truth.json, truth.png.
-
-    \b
-    distill evaluate runs/student --data runs/demo
-    distill evaluate runs/student --photos holidays --scorer face-api --latent-edit
-    distill evaluate runs/student --truth people/pairs --column older
-    distill evaluate latest_net_G.pth --data runs/demo --limit 500 --features inception
-    """
+    """Prepare the evaluation, then print the plan or run it."""
     from distill.evaluation.report import check_report_folder, report_folder
     from distill.files import path_text
 

@@ -12,7 +12,11 @@ from distill.cli import options
 @click.command(short_help="Write a data set in the layout of another trainer.")
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
-    "--to", required=True, type=click.Choice(["pix2pixhd", "folders", "webdataset"]), help="Layout."
+    "--to",
+    required=True,
+    type=click.Choice(["pix2pixhd", "folders", "webdataset"]),
+    metavar="LAYOUT",
+    help="pix2pixhd, folders or webdataset.",
 )
 @click.option("--out", required=True, type=options.PATH, help="Folder; empty, new, or of this export.")
 @click.option("--limit", type=options.COUNT, help="Only the first so many samples.")

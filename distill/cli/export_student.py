@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     type=click.Choice(["onnx", "float16", "web"]),
     default="onnx",
     show_default=True,
-    help="onnx, for other runtimes; float16, a .safetensors of half the size; web, a page that runs it in a browser.",
+    help="ONNX, half the size, or a page for browsers.",
 )
 @click.option(
     "--out",
@@ -41,14 +41,14 @@ def export_student(
     norm_statistics: NormStatistics,
     overwrite: bool,
 ) -> None:
-    """Write the student of a run, or a published generator, as ONNX in float32 or as a smaller student.
+    """Write a student for other programs: as ONNX, as a smaller .safetensors, or as a web page.
 
-    It is compared with the student before it is written: ONNX may be 1e-4 off at most; how far float16 is, is told.
-    As ONNX, batch size and image size stay free. With --edit, ONNX makes this edit alone; without, a student of any
-    strength gets a second input, condition. A smaller student makes the edit where it is told no other.
+    onnx is float32; batch size and image size stay free. With --edit it makes this edit alone; without, a student of
+    any strength gets a second input, condition. float16 has half the size, and makes the edit where it is told no
+    other. What is written is compared with the student first: ONNX may be 1e-4 off, how far float16 is, is told.
 
-    A page is a folder for any web server: it finds faces, translates them and pastes them back, all in the browser.
-    It needs onnxruntime-web: distill weights fetch web-runtime.
+    web is a folder for any web server: the page finds faces, translates them and pastes them back, all in the
+    browser. It needs onnxruntime-web: distill weights fetch web-runtime.
 
     \b
     distill export-student runs/student --out student.onnx

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distill.cli import options
+from distill.cli import help_texts, options
 from distill.cli.tasks import task_recipe
 
 if TYPE_CHECKING:
@@ -20,17 +20,14 @@ def above_0(most: float) -> click.FloatRange:
     return options.FiniteRange(0, most, min_open=True)
 
 
-@click.command(short_help="Make a data set of triplets from a generator.")
+@click.command(help=help_texts.GENERATE, short_help="Make a data set of triplets from a generator.")
 @click.option(
     "--task",
     type=options.TEXT,
     required=True,
-    help="style-mix, gender-swap, ageing, rejuvenation, attribute-swap, attributes, morph, region-swap,"
-    " face-to-drawing, drawing-to-face.",
+    help="What kind of data set: a task of the list above.",
 )
-@click.option(
-    "--n", type=int, required=True, metavar="N", help="Triplets or pairs to make: accepted ones count."
-)
+@click.option("--n", type=int, required=True, metavar="N", help="Accepted triplets or pairs to make.")
 @click.option(
     "--out", type=options.PATH, help="Folder of the data set.  [default: data/TASK-GENERATOR-seedSEED]"
 )
@@ -38,7 +35,7 @@ def above_0(most: float) -> click.FloatRange:
     "--shards",
     type=options.Span("-"),
     metavar="FIRST-LAST",
-    help="Make these shards alone; distill merge joins all later.  [default: all]",
+    help="Make these shards only; see distill merge.  [default: all]",
 )
 @click.option(
     "--generator",
@@ -52,7 +49,8 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--crossover",
     type=options.TEXT,
-    help="style-mix: first layer of the style: half, fine, N, or LO-HI.  [default: half]",
+    metavar="half|fine|N|LO-HI",
+    help="style-mix: first layer with the style's w.  [default: half]",
 )
 @click.option(
     "--attribute",
@@ -64,7 +62,7 @@ def above_0(most: float) -> click.FloatRange:
     "--direction",
     type=options.TEXT,
     metavar="NAME|FILE",
-    help="Where to move w; of several, age=FILE,….  [default: the generator's own]",
+    help="Where to move w; several: age=FILE,….  [default: the teacher's]",
 )
 @click.option(
     "--attributes",
@@ -76,84 +74,85 @@ def above_0(most: float) -> click.FloatRange:
     "--min-change",
     type=options.TEXT,
     metavar="NAME=X,…",
-    help="attributes: the least change that counts.  [default: 0.25, age=6, yaw=8]",
+    help="attributes: least change to keep.  [default: 0.25, age=6, yaw=8]",
 )
-@click.option("--strength", type=above_0(100), help="How far the outermost images are moved.  [default: 3]")
+@click.option("--strength", type=above_0(100), help="How far the outermost images move.  [default: 3]")
 @click.option(
     "--scorer",
     type=options.TEXT,
     metavar="builtin|FILE",
-    help="What reads the attribute off images.  [default: builtin]",
+    help="What reads the attribute off a face.  [default: builtin]",
 )
 @click.option(
     "--min-confidence",
     type=options.FiniteRange(0.5, 1),
-    help="gender-swap, attribute-swap: how sure both ends are.  [default: 0.9]",
+    help="Of classes: how sure both ends are.  [default: 0.9]",
 )
 @click.option(
     "--years",
     type=above_0(120),
-    help="ageing, rejuvenation: years between the ends, as --min-gap.  [default: 20]",
+    help="ageing, rejuvenation: as --min-gap.  [default: 20]",
 )
 @click.option(
     "--min-gap",
     type=above_0(1e9),
-    help="Of values: least distance of the ends.  [default: 20 years, yaw 15 degrees]",
+    help="Of values: least gap.  [default: 20 years, 15° of yaw]",
 )
 @click.option(
     "--max-identity-distance",
     type=above_0(10),
-    help="Drop pairs further apart by dlib's descriptors; 0.6: one person.",
+    help="Drop pairs further apart (dlib; 0.6: one person).",
 )
 @click.option(
     "--max-outside-change",
     type=above_0(255),
-    help="Mean change outside the face or part, grey levels.  [default: by --part]",
+    help="Most change outside the part.  [default: by --part]",
 )
 @click.option(
     "--part",
     type=options.TEXT,
     metavar="PART",
-    help="region-swap: eyes, nose, mouth, face, hair, background or clothes.",
+    help="region-swap: eyes, nose, mouth, face, hair, background, clothes.",
 )
 @click.option(
     "--regions",
     type=options.TEXT,
     metavar="FILE",
-    help="region-swap: as of distill region.  [default: the generator's own]",
+    help="region-swap: file of distill regions.  [default: the teacher's]",
 )
 @click.option(
     "--shares",
     type=options.TEXT,
     metavar="FILE",
-    help="region-swap: shares of distill region, for all pairs.  [default: each pair's]",
+    help="region-swap: file of distill region.  [default: each pair's own]",
 )
 @click.option(
     "--min-inside-change",
     type=options.FiniteRange(0, 255),
-    help="region-swap: least mean change in the part.  [default: by --part]",
+    help="Least change in the part.  [default: by --part]",
 )
 @click.option(
     "--second-generator",
     type=options.TEXT,
-    metavar="NAME|FILE|URL",
-    help="Of faces and drawings: what draws the drawing.  [default: drawings]",
+    metavar="NAME|FILE",
+    help="What draws the drawings.  [default: drawings]",
 )
 @click.option(
     "--pairing",
     type=click.Choice(["fresh", "ring", "shared", "embed"]),
-    help="Of two faces: fresh or ring; of two generators: shared or embed.  [default: fresh; by the two]",
+    metavar="HOW",
+    help="fresh or ring; of drawings shared or embed.  [default: by task]",
 )
 @click.option("--space", type=click.Choice(["w", "w+"]), help="Latent space of an embedding.  [default: w+]")
 @click.option(
     "--steps",
     type=options.WholeRange(1, 10_000),
-    help="Steps of an embedding; of region-swap.  [default: 1000; 20]",
+    help="Search steps.  [default: 1000; region-swap 20]",
 )
 @click.option(
     "--min-ssim",
     type=options.FiniteRange(-1, 1),
-    help="Least SSIM of face and drawing.  [default: 0.6; of a shared w -1: all]",
+    help="Least SSIM of a pair.  [default: 0.6; shared: -1]",
 )
 @click.option(
     "--truncation-psi", type=options.FiniteRange(0, 2), help="Pull of w towards its mean.  [default: 0.7]"
@@ -161,18 +160,18 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--truncation-cutoff",
     type=options.WholeRange(1, 64),
-    help="Layers that are pulled, from the first on.  [default: all]",
+    help="Pull only the first so many layers.  [default: all]",
 )
 @click.option("--noise", type=click.Choice(["const", "none"]), help="Noise of every layer.  [default: const]")
 @click.option(
     "--align",
     type=click.Choice(["gate", "ffhq", "chip", "none"]),
-    help="How faces are framed.  [default: gate; none where no faces are drawn]",
+    help="How faces are framed.  [default: gate; without faces none]",
 )
 @click.option(
     "--resolution", type=options.WholeRange(4, 16384), help="Stored size in px.  [default: the generator's]"
 )
-@options.codec("raw up to 128 px, else jpeg")
+@options.codec("raw; jpeg >128 px")
 @click.option(
     "--latents",
     type=click.Choice(["float16", "float32"]),
@@ -181,23 +180,23 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--shard-size",
     type=options.WholeRange(1, 100_000),
-    help="Triplets per shard.  [default: 256; embeddings 8, region-swap 32]",
+    help="Triplets in a shard.  [default: by task]",
 )
 @click.option(
     "--batch-size",
     type=options.WholeRange(1, 1024),
-    help="Candidates drawn at once.  [default: by device and size]",
+    help="Candidates at once.  [default: by device and size]",
 )
 @click.option(
     "--max-candidates",
     type=options.COUNT,
-    help="Candidates after which a shard is given up.  [default: 20 a row]",
+    help="Most candidates of a shard.  [default: 20 a row]",
 )
 @options.workers
 @click.option(
     "--cluster",
     metavar="WHERE",
-    help="none, local, tcp://HOST:PORT, tls://…, SCHEDULER.json, slurm, pbs, lsf, sge, htcondor.",
+    help="none, local, an address, or a batch system: see above.",
 )
 @options.cluster_options
 @options.device
@@ -206,25 +205,12 @@ def above_0(most: float) -> click.FloatRange:
     "--compile/--no-compile",
     "compiled",
     default=None,
-    help="Compile the generator: minutes at first, kept on disk.  [default: no]",
+    help="Compile the generator: minutes, once.  [default: no]",
 )
 @options.dry_run
 @options.as_json
 def generate(task: str, dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Make a data set of accepted triplets from a StyleGAN2 generator, as a folder of HDF5 shards.
-
-    The same command resumes an interrupted run; a larger --n adds to it. The result does not depend on the number
-    of workers.
-
-    \b
-    distill generate --task style-mix --n 256
-    distill generate --task style-mix --n 25000 --generator ffhq-1024 --resolution 256 --out data/mix
-    distill generate --task gender-swap --n 2000 --max-identity-distance 0.6
-    distill generate --task attributes --attributes gender,age --n 5000
-    distill generate --task attribute-swap --attribute smile --n 2000
-    distill generate --task face-to-drawing --n 26000
-    distill generate --task region-swap --part hair --n 1000
-    """
+    """Prepare the request, then print the plan or make the data set."""
     from distill.cli.report import opening_line, print_plan, print_result
     from distill.cli.signals import stop_on_signals
     from distill.devices import keep_freed_memory

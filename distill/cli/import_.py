@@ -17,12 +17,12 @@ from distill.cli import options
     "layout",
     required=True,
     metavar="LAYOUT",
-    help="How the pictures lie in DIR: pix2pixhd, folders or pix2pix.",
+    help="How pictures lie in DIR: pix2pixhd, folders or pix2pix.",
 )
 @click.option("--out", required=True, metavar="FOLDER", type=options.PATH, help="The data set to make.")
 @click.option("--inputs", metavar="A[,B]", help="Names of the inputs; of folders, which they are.")
 @click.option("--target", metavar="NAME", help="Name of the target; of folders, which it is.")
-@click.option("--phase", help="pix2pixhd: prefix of the folders; pix2pix: the folder.  [default: train]")
+@click.option("--phase", help="pix2pixhd: prefix of folders; pix2pix: the folder.  [default: train]")
 @click.option(
     "--input-side",
     type=click.Choice(["left", "right"]),
@@ -32,22 +32,24 @@ from distill.cli import options
     "--resolution",
     metavar="R",
     type=options.WholeRange(1, 16384),
-    help="Cut the middle square and resize it to R.  [default: all pixels, which must be square]",
+    help="Bring the middle square to R px.  [default: none]",
 )
 @options.codec("raw", value="raw")
-@options.max_skips("0", "How many rows may be left out: without a partner, unreadable, of another size.")
+@options.max_skips("0", "Rows")
 @options.picture_workers
 @options.dry_run
 @options.as_json
 def import_command(dry_run: bool, as_json: bool, inputs: str | None, **given: Any) -> None:
-    """Make shards of pairs or triplets of pictures, for train-pix2pix; partners have the same file name.
+    """Make a data set of your own pairs or triplets, for train-pix2pix; partners have the same file name.
 
     \b
     pix2pixhd  DIR/train_A = first input, DIR/train_B = target, DIR/train_C = second input, if there
     folders    DIR/<role>/…, by --inputs photo --target drawing; known where distill export wrote DIR
     pix2pix    input and target side by side in one picture, in DIR/train or DIR
 
-    The same command resumes. What cannot be taken is named, and nothing is left out unless --max-skips allows it.
+    Pictures must be square unless --resolution is given. A row without a partner, unreadable or of another size stops
+    the import; --max-skips leaves so many rows, or such a share, out. What is left out is named. The same command
+    resumes.
 
     \b
     distill import facades/ --from pix2pix --out data/facades

@@ -19,7 +19,7 @@ from distill.cli import options
 @click.option("--out", type=options.FILE, help="The page.  [default: DIR/inspect.html]")
 @click.option("--sheet", type=options.FILE, help="The picture.  [default: DIR/contact_sheet.png]")
 @options.overwrite
-@click.option("--json", "as_json", is_flag=True, help="Print the counts and the paths as JSON.")
+@options.as_json
 def inspect_command(
     folder: Path, rows: int | None, out: Path | None, sheet: Path | None, overwrite: bool, as_json: bool
 ) -> None:

@@ -18,13 +18,14 @@ from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
     "styles",
     multiple=True,
     metavar="PHOTO|NAME",
-    help="Whose colours; may be given several times.  [default: the second of two photos, else all]",
+    help="Whose colours; repeatable.  [default: the second of two, else all]",
 )
 @click.option(
     "--crossover",
     default="half",
     show_default=True,
-    help="First layer that takes the style's w: half, fine, or an index.",
+    metavar="half|fine|N",
+    help="First layer that takes the style's w.",
 )
 @click.option("--interpolate", type=int, metavar="N", help="Also N pictures from each content to each style.")
 @click.option(

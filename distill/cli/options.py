@@ -153,20 +153,22 @@ precision = click.option(
     type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
-    help="Number format; auto: fastest that is as good.",
+    metavar="FORMAT",
+    help="fp32, bf16, fp16, or auto: the fastest as good.",
 )
 edit = click.option(
     "--edit",
     type=TEXT,
     metavar="NAME=VALUE[,…]",
-    help="What to change, where it knows several: gender=female or age=+20,smile=1.",
+    help="Of a student of several edits: gender=female or age=+20,smile=1.",
 )
 norm_statistics = click.option(
     "--norm-statistics",
     type=click.Choice(["running", "batch"]),
     default="running",
     show_default=True,
-    help="Batch normalisation by the means of training, or by each image, as the public test.py.",
+    metavar="WHICH",
+    help="Batch norm: running means, or batch (own means).",
 )
 workers = click.option(
     "--workers",
@@ -176,7 +178,7 @@ workers = click.option(
 picture_workers = click.option(
     "--workers",
     type=WholeRange(1, MAX_WORKERS),
-    help="Processes.  [default: one a core, for few pictures one]",
+    help="Processes.  [default: one a core; few pictures: one]",
 )
 WORKER_JOBS = (
     click.option("--queue", type=TEXT, help="Worker jobs: SLURM's partition.  [default: the site's]"),
@@ -190,12 +192,12 @@ WORKER_JOBS = (
     click.option(
         "--gpus-per-job",
         type=WholeRange(0, 64),
-        help="Worker jobs: GPUs, a process each.  [default: 1; 0 with --device cpu]",
+        help="Worker jobs: GPUs.  [default: 1; on the CPU 0]",
     ),
     click.option(
         "--cpus-per-job",
         type=WholeRange(1, 1024),
-        help="Worker jobs: cores; without GPUs a process each.  [default: 4 a GPU, else 1]",
+        help="Worker jobs: cores.  [default: 4 a GPU, else 1]",
     ),
     click.option(
         "--memory", type=TEXT, metavar="16GB", help="Worker jobs: memory.  [default: 8GB a process]"
@@ -205,18 +207,18 @@ WORKER_JOBS = (
         type=TEXT,
         multiple=True,
         metavar="OPTION",
-        help="Worker jobs: one more option of the batch system, such as --constraint=a100.",
+        help="Worker jobs: one more option, such as --constraint=a100.",
     ),
     click.option(
         "--adapt",
         type=Span(),
         metavar="MIN:MAX",
-        help="Worker jobs: how many at once, by what is left.  [default: for --workers]",
+        help="Worker jobs: how many at once.  [default: as --workers needs]",
     ),
     click.option(
         "--queue-minutes",
         type=POSITIVE,
-        help="Worker jobs: give up after so long without any.  [default: 60]",
+        help="Worker jobs: longest wait for one.  [default: 60]",
     ),
 )
 mark = click.option(
@@ -248,13 +250,14 @@ def codec(default: str, *, value: str | None = None) -> Callable[[F], F]:
         "--codec",
         type=click.Choice(CODECS),
         default=value,
-        help=f"raw, jpeg (quality 95) or webp (lossless).  [default: {default}]",
+        help=f"jpeg: quality 95; webp: lossless.  [default: {default}]",
     )
 
 
 def max_skips(default: str, what: str) -> Callable[[F], F]:
-    """How many pictures may be left out."""
-    return click.option("--max-skips", default=default, show_default=True, metavar="N|N%", help=what)
+    """How many of `what` may be left out."""
+    text = f"{what} that may be left out."
+    return click.option("--max-skips", default=default, show_default=True, metavar="N|N%", help=text)
 
 
 photos = click.argument("photos", nargs=-1, required=True, type=PATH)

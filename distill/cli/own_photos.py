@@ -22,7 +22,7 @@ OPTIONS = (
         default="portraits",
         show_default=True,
         metavar="NAME|FILE|URL",
-        help="See 'distill weights list'.",
+        help="The teacher; see 'distill weights list'.",
     ),
     click.option(
         "--from",
@@ -34,7 +34,7 @@ OPTIONS = (
     click.option(
         "--steps",
         type=options.WholeRange(1, 100_000),
-        help="Steps of a projection, at most.  [default: 300]",
+        help="Steps of a search, at most.  [default: 300]",
     ),
     options.mark,
 )

@@ -18,14 +18,14 @@ from distill.cli import options
     "--size",
     type=options.SIZE,
     metavar="WxH",
-    help="Width and height in pixels instead, such as 128x256: for trainers that take oblong pictures.",
+    help="Width and height in pixels instead, such as 128x256.",
 )
 @click.option(
     "--align",
     default="none",
     show_default=True,
     type=click.Choice(["none", "ffhq"]),
-    help="ffhq: cut out the largest face as FFHQ does. none: the middle.",
+    help="Cut out the largest face; none: the middle.",
 )
 @click.option(
     "--labels",
@@ -36,11 +36,11 @@ from distill.cli import options
 @click.option(
     "--balance",
     metavar="FILE.csv:COLUMN",
-    help="Labels, and sampling weights that make the classes of COLUMN equally likely.",
+    help="Labels, and weights that make the classes of COLUMN even.",
 )
 @click.option("--drop-grey", is_flag=True, help="Leave out pictures without colour.")
 @options.codec("raw", value="raw")
-@options.max_skips("10%", "How many pictures may be unreadable, animated or without a face.")
+@options.max_skips("10%", "Pictures")
 @options.picture_workers
 @options.dry_run
 @options.as_json
@@ -49,9 +49,12 @@ def prepare_images(
 ) -> None:
     """Cut all pictures below DIR to one size and store them as shards, in the order of their names.
 
-    What is unreadable, animated or without a face is skipped and counted. Weights are relative to all pictures of
-    DIR, skipped ones too; those without a class in COLUMN keep weight 1: their share of the draws stays, the rest is
-    divided equally among the classes. The same command resumes.
+    Pictures that are unreadable, animated or without a face are skipped and counted; more than --max-skips stop it.
+    --align ffhq cuts a face out as FFHQ does. --size is for trainers that take oblong pictures. The same command
+    resumes.
+
+    Weights of --balance make the classes of COLUMN equally likely. They are relative to all pictures of DIR, skipped
+    ones too; those without a class keep weight 1: their share of the draws stays, the rest is divided equally.
 
     \b
     distill prepare-images photos/ --resolution 256 --align ffhq --out data/faces

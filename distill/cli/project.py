@@ -7,78 +7,64 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distill.cli import options
+from distill.cli import help_texts, options
 
 if TYPE_CHECKING:
     from distill.editing.project import ProjectionJob
 
 
-@click.command("project")
+@click.command("project", help=help_texts.PROJECT)
 @options.photos
 @click.option(
     "--generator",
     default="portraits",
     show_default=True,
     metavar="NAME|FILE|URL",
-    help="See 'distill weights list'.",
+    help="The teacher; see 'distill weights list'.",
 )
 @click.option(
     "--space",
     default="w+",
     show_default=True,
     metavar="w|w+|pti|encoder",
-    help="w: one latent, edits best. w+: one a layer, comes nearer. pti: w, and the generator tuned to the photo, "
-    "nearest. encoder: w+ by --encoder, in milliseconds. Several: w,w+,pti.",
+    help="Latent spaces: one or several of those above.",
 )
-@click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Where the results go.")
+@click.option("--out", required=True, metavar="DIR", type=options.PATH, help="Folder of the results.")
 @click.option(
     "--lpips",
     metavar="FILE",
     type=options.FILE,
-    help="Compare by LPIPS: VGG16 with its weights, as of the package lpips; of a TorchScript archive only tensors "
-    "are read. W is then looked for as NVIDIA's projector does.  [default: EfficientNet-Lite0]",
+    help="VGG16 with LPIPS, to compare by.  [default: EfficientNet-Lite0]",
 )
 @click.option(
     "--encoder",
     metavar="NAME|FILE",
     type=options.ENCODER,
-    help="For --space encoder: one of distill weights list, or a file of distill train-encoder.  [default: the one "
-    "that comes with distill for the generator]",
+    help="Of --space encoder.  [default: the generator's]",
 )
 @click.option(
     "--steps",
     type=options.WholeRange(1, 100_000),
-    help="Most steps of looking for a latent.  [default: w and pti 450, w+ 300; with --lpips w 1000]",
+    help="Steps of a search, at most.  [default: by space]",
 )
 @click.option(
     "--tuning-steps",
     default=350,
     show_default=True,
     type=options.WholeRange(1, 100_000),
-    help="Most steps of tuning the generator (pti).",
+    help="Steps of tuning, at most (pti).",
 )
 @click.option(
     "--batch",
     type=options.WholeRange(1, 1024),
-    help="Faces at a time.  [default: 4, or as many as there are photos]",
+    help="Faces at a time.  [default: up to 4]",
 )
 @options.mark
 @options.device
 @options.dry_run
 @options.as_json
 def project(space: str, dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Find the latent of the largest face in each of PHOTOS (files and folders), as DIR/NAME.npz.
-
-    A face is found, turned upright and cut out as by `distill align`. NAME.npz holds w, [1, layers, width]; NAME.json
-    says how near it came; NAME.png is drawn from it, DIR/compare/NAME.png beside the photo, and DIR/sheet.png shows
-    all. With several spaces they lie in DIR/w, DIR/w+ and DIR/pti. A search ends early where it stalls. The same
-    command goes on where one stopped: only what is missing is done.
-
-    \b
-    distill project me.jpg you.jpg --out projected
-    distill project holiday/ --space encoder --out projected
-    distill project me.jpg --generator ffhq-1024 --space w+,pti --out projected
-    """
+    """Open the generator, then print the plan or put photos into its latent space."""
     from distill.devices import keep_freed_memory
     from distill.editing.project import (
         ProjectRequest,

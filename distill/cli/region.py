@@ -27,15 +27,14 @@ from distill.cli.own_photos import own_latents, steps_shown
     "--regions",
     metavar="FILE",
     type=options.FILE,
-    help="Where the part is: a file of distill regions, the TOML of a face parser, or a picture of a mask."
-    "  [default: the generator's own]",
+    help="Where the part is: see above.  [default: the generator's own]",
 )
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="NAME=NUMBER",
-    help="Change a weight or another setting: garment=4 moves more of the part, identity_pixels=40 less of the rest.",
+    help="Change a setting: garment=5 moves more of the part.",
 )
 @options.device
 @options.as_json
@@ -51,8 +50,10 @@ def region(
     """Move a part of REFERENCE onto PERSON: their eyes, nose, mouth, hair or clothes.
 
     Each is a number, the seed of a sample of the generator, or a photo, which is first put into the latent space (W+)
-    and kept in DIR/projections. For each channel of the generator's styles it is looked for how far it goes from the
-    one to the other, so that the part comes and the rest stays.
+    and kept in DIR/projections. For each channel of the generator's styles a search finds how far it goes from the
+    one to the other, so that the part comes and the rest stays. --set garment=5 moves more of the part,
+    --set identity_pixels=40 less of the rest. --regions is a file of distill regions, the TOML of a face parser, or a
+    picture of a mask.
 
     DIR/PERSON+REFERENCE_PART.png is the result, with _sheet.png beside both, .json what changed inside and outside of
     the part, and .safetensors the shares of the channels.

@@ -22,9 +22,8 @@ from distill.cli import options
 def regions(generator: str, out: Path, seed: int, device: str, overwrite: bool, as_json: bool) -> None:
     """Find the regions of the faces that GENERATOR (a name, file or URL) draws: hair, background, clothes and more.
 
-    What it computes while it draws is clustered, and each cluster named by the landmarks of the faces and by its
-    place. FILE belongs to this generator alone. A picture beside it, FILE with the ending .png, shows every region of
-    16 samples.
+    Clusters of the generator's activations are named by the landmarks of the faces and by their place. FILE belongs
+    to this generator alone. A picture beside it, FILE with the ending .png, shows every region of 16 samples.
 
     \b
     distill regions portraits --out regions/portraits.safetensors

@@ -31,10 +31,10 @@ from distill.cli import options
 @options.dry_run
 @options.as_json
 def render_avatars(dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Draw N avatars and store them as shards: offline, the same for the same seed, with their attributes.
+    """Draw N avatars and store them as shards, with their attributes as labels; the same seed gives the same.
 
-    Needs distill[avatars]. Each style has its own licence; it is printed, and recorded in the data set. The same
-    command resumes.
+    Nothing is fetched. Needs distill[avatars]. Each style has its own licence; it is printed, and recorded in the
+    data set. The same command resumes.
 
     \b
     distill render-avatars --n 10000 --out data/avatars

@@ -18,7 +18,7 @@ from distill.cli import options
     default="builtin",
     show_default=True,
     metavar="FILE",
-    help="Other scores: face-api, a TOML that names a network, a file of train-classifier, or a CSV made elsewhere.",
+    help="face-api, or a file: see above.",
 )
 @click.option("--attributes", help="What builtin scores: gender, age, smile, yaw.  [default: gender,age]")
 @click.option(
@@ -32,8 +32,7 @@ from distill.cli import options
     "--labels",
     metavar="FILE.csv",
     type=options.PATH,
-    help="Known labels, columns file and gender (F, M) or age, of another scorer those of its table: they replace "
-    "the scores, and judge them.",
+    help="Known labels, which replace the scores and judge them.",
 )
 @options.device
 @options.picture_workers
@@ -44,9 +43,11 @@ def score_images(attributes: str | None, dry_run: bool, as_json: bool, **given: 
     """Read apparent gender and age, smile or yaw off the largest face in each of PHOTOS, into FILE.csv.
 
     PHOTOS are files and folders. Every picture gets a row; one without a face has a reason. prepare-images --balance
-    FILE.csv:gender reads the table. What was scored is kept in FILE.csv.part until the table is complete: the same
-    command goes on. Another --scorer gives a column for each of its scores, and NAME_label where they are
-    probabilities; so do smile and yaw.
+    FILE.csv:gender reads the table. The same command goes on where it stopped; FILE.csv.part keeps what was scored.
+
+    Other scores come by --scorer: face-api, a TOML that names a network, a file of train-classifier, or a CSV made
+    elsewhere. Each score gets a column, and NAME_label where it is a probability; so do smile and yaw. --labels has
+    the columns file and gender (F, M) or age; of another scorer, those of its table.
 
     \b
     distill score-images photos/ --out labels.csv

@@ -29,14 +29,15 @@ from distill.cli import options
 @click.option(
     "--token",
     type=options.TEXT,
-    help="What visitors must know, 16 letters or more.  [default: none; with --host one is drawn and printed]",
+    help="What visitors must know, 16 letters or more; see above.",
 )
 @options.device
 @options.dry_run
 def serve(students: tuple[str, ...], data: tuple[Path, ...], dry_run: bool, **given: Any) -> None:
     """Open an app in the browser: photos through students, a generator, and data sets. It needs gradio.
 
-    Students are those that come with the package, or the runs, files and names that are given. Ctrl-C ends it.
+    Students are those that come with the package, or the runs, files and names that are given. An address that others
+    can reach (--host) asks visitors for a token: --token, or one that is drawn and printed. Ctrl-C ends it.
 
     \b
     distill serve

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=options.PATH)
-@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@options.as_json
 def status(folder: Path, as_json: bool) -> None:
     """Show how far the data set in DIR is: shards, accepted rows, drops by reason, the driver that runs.
 

@@ -43,7 +43,7 @@ COMMON = (
         "--features",
         default="auto",
         show_default=True,
-        help="Features of the score: auto, efficientnet_lite0, inception[=FILE] (FID's), pixels8, none.",
+        help="Features of the score; see above.",
     ),
     click.option(
         "--score-images",

@@ -14,34 +14,40 @@ SHARE = options.FiniteRange(0.05, 0.45)
 
 @click.command("train-classifier", short_help="Train a scorer on labelled pictures.")
 @click.option("--data", required=True, metavar="FOLDER|CSV", type=options.PATH,
-              help="A folder with one folder a class, or a CSV with columns file and label.")  # fmt: skip
+              help="Folders by class, or a CSV of file and label.")  # fmt: skip
 @click.option("--out", required=True, metavar="FILE.safetensors", type=options.FILE,
-              help="The scorer; its report (.json) and diagram (.png) go beside it.")  # fmt: skip
+              help="The scorer; .json and .png go beside it.")  # fmt: skip
 @click.option("--name", help="Name of the score.  [default: the CSV's label column, else FILE's]")
 @click.option("--positive", metavar="LABEL",
-              help="Of two classes, the one that scores tell.  [default: the alphabet's last]")  # fmt: skip
+              help="Of two: the class of high scores.  [default: the alphabet's last]")  # fmt: skip
 @click.option("--align", type=click.Choice(["ffhq", "chip", "none"]), default="none", show_default=True,
-              help="Find the largest face: its FFHQ crop or dlib's chip; none is the picture's middle.")  # fmt: skip
+              help="Cut out the largest face; none: the middle.")  # fmt: skip
 @click.option(
     "--label", "column", metavar="COLUMN", help="Column of the CSV with the labels.  [default: label]"
 )
 @click.option("--group", metavar="COLUMN",
-              help="Column of the CSV that says which pictures belong together, such as a person.")  # fmt: skip
+              help="CSV column that says which belong together, as by person.")  # fmt: skip
 @click.option("--images", metavar="DIR", type=options.PATH,
               help="Where the CSV's paths start.  [default: its own folder]")  # fmt: skip
-@click.option("--network", type=click.Choice(["auto", "efficientnet_lite0", "small_cnn"]), default="auto",
-              show_default=True, help="auto: efficientnet_lite0 where installed.")  # fmt: skip
 @click.option(
-    "--size", type=options.WholeRange(32, 512), help="Side of its input in px.  [default: 128; small_cnn: 64]"
+    "--network",
+    type=click.Choice(["auto", "efficientnet_lite0", "small_cnn"]),
+    default="auto",
+    show_default=True,
+    metavar="NETWORK",
+    help="efficientnet_lite0 (if installed) or small_cnn.",
+)
+@click.option(
+    "--size", type=options.WholeRange(32, 512), help="Side of its input in px.  [default: 128; small_cnn 64]"
 )
 @click.option("--validation", type=SHARE, default=0.2, show_default=True,
-              help="Share of the pictures that stops the training.")  # fmt: skip
+              help="Share that decides when to stop.")  # fmt: skip
 @click.option("--test", type=SHARE, default=0.2, show_default=True,
-              help="Share that is looked at only in the end.")  # fmt: skip
+              help="Share for the test at the end.")  # fmt: skip
 @click.option("--no-flip", is_flag=True, help="Left and right matter: learn no mirror images.")
 @options.seed
 @click.option("--max-skips", type=options.WholeRange(min=0),
-              help="Give up when more pictures cannot be used.  [default: 5 in 100, at least 10]")  # fmt: skip
+              help="Pictures that may be left out.  [default: 5 %, at least 10]")  # fmt: skip
 @options.device
 @options.picture_workers
 @options.overwrite
@@ -50,8 +56,10 @@ SHARE = options.FiniteRange(0.05, 0.45)
 def train_classifier(no_flip: bool, dry_run: bool, as_json: bool, **given: Any) -> None:
     """Train a small network to tell classes apart, calibrate it, and test it on pictures that it has never seen.
 
-    The file is a scorer: score-images --scorer FILE takes it, as all commands do that need scores. Ctrl-C leaves
-    nothing behind. At least 10 pictures of each class are needed; some hundreds give a result to rely on.
+    --data has a folder for each class, or is a CSV with the columns file and label. The result is a scorer:
+    score-images --scorer FILE takes it, as all commands that need scores. Its report (.json) and reliability diagram
+    (.png) lie beside it. --align cuts the largest face out as FFHQ or as dlib's chip. At least 10 pictures of each
+    class are needed; some hundreds give a result to rely on. Ctrl-C leaves nothing behind.
 
     \b
     distill train-classifier --data smiles/ --align ffhq --out smile.safetensors

@@ -49,31 +49,32 @@ PIX2PIX = (
     click.option(
         "--identity-share",
         type=options.FiniteRange(0, 1, max_open=True),
-        help="Of measured changes: share of samples without any.  [default: 0.1]",
+        help="attributes: share of samples unchanged.  [default: 0.1]",
     ),
     click.option(
         "--init",
         type=PATH,
         metavar="FILE",
-        help="Start from this generator: .pth as published, or safetensors.",
+        help="Start from this generator: published .pth, or safetensors.",
     ),
     batch,
     lr,
     click.option(
         "--norm",
         type=click.Choice(["instance", "batch"]),
-        help="instance does not see how bright an input is.  [default: by preset]",
+        help="instance is blind to an input's brightness.  [default: by preset]",
     ),
     click.option(
         "--perceptual",
         type=click.Choice(["efficientnet_lite0", "vgg19", "none"]),
-        help="Network of the perceptual loss.  [default: efficientnet_lite0 if installed]",
+        metavar="NETWORK",
+        help="Perceptual loss: efficientnet_lite0, vgg19, none.  [default: first]",
     ),
     click.option("--vgg19", type=PATH, help="File of vgg19.  [default: the fetched one]"),
     click.option(
         "--augment",
-        metavar="KIND,…",
-        help="none, or of flip, crop, geometry, colour, sharpness.  [default: by preset]",
+        metavar="none|KIND,…",
+        help="flip, crop, geometry, colour, sharpness.  [default: by preset]",
     ),
     click.option(
         "--val-fraction",
@@ -92,7 +93,7 @@ STYLEGAN2 = (
     click.option(
         "--resolution",
         type=options.WholeRange(4, 1024),
-        help="Side in px; needed for images of several sizes.  [default: theirs]",
+        help="Side in px; needed if sizes differ.  [default: theirs]",
     ),
     click.option(
         "--kimg",
@@ -102,20 +103,20 @@ STYLEGAN2 = (
     click.option(
         "--critic",
         type=click.Choice(["stylegan2", "projected"]),
-        help="Its own discriminator, or heads on frozen EfficientNet-Lite0: sooner good on few"
-        " images.  [default: stylegan2]",
+        metavar="KIND",
+        help="projected: good sooner on few images.  [default: stylegan2]",
     ),
     click.option(
         "--init",
         type=options.TEXT,
-        metavar="FILE|NAME",
-        help="Start from this generator, of the preset's shape; one of lower resolution is grown.",
+        metavar="NAME|FILE",
+        help="Start from this generator; a smaller resolution is grown.",
     ),
     click.option(
         "--child",
         is_flag=True,
         default=None,
-        help="Make a child of --init: one w draws in both, structure and colours stay.",
+        help="Make a child of --init: one w draws the same in both.",
     ),
     click.option("--mirror", is_flag=True, default=None, help="Show half of the images mirrored."),
     batch,
@@ -123,9 +124,8 @@ STYLEGAN2 = (
     click.option("--gamma", type=FROM_ZERO, help="Weight of R1.  [default: by preset]"),
     click.option(
         "--augment",
-        metavar="TARGET",
-        help="Target of adaptive augmentation (0 to 1), p=NUMBER for a fixed one, or none.  [default: 0.6;"
-        " projected: p=0.2]",
+        metavar="TARGET|p=P|none",
+        help="Adapt to TARGET (0 to 1), or fix p.  [default: 0.6; projected p=0.2]",
     ),
     click.option(
         "--held-out",
@@ -135,7 +135,10 @@ STYLEGAN2 = (
 )
 ENCODER = (
     click.option(
-        "--generator", type=options.TEXT, help="Registry name, file, or https URL.  [default: portraits]"
+        "--generator",
+        type=options.TEXT,
+        metavar="NAME|FILE|URL",
+        help="The teacher; see 'distill weights list'.  [default: portraits]",
     ),
     click.option(
         "--kimg",
@@ -145,7 +148,7 @@ ENCODER = (
     click.option(
         "--rounds",
         type=options.WholeRange(1, 5),
-        help="Times that it looks at what was drawn so far.  [default: by preset]",
+        help="Rounds of refinement.  [default: by preset]",
     ),
     batch,
     lr,
@@ -154,27 +157,23 @@ CYCLEGAN = (
     click.option(
         "--domains",
         metavar="A,B",
-        help="Pictures of --data by their labels, such as gender=male,gender=female or age<30,age>50.",
+        help="By labels: gender=male,gender=female or age<30,age>50.",
     ),
     click.option(
         "--data-b", type=PATH, metavar="FOLDER", help="Pictures of the second domain; --data are the first."
     ),
-    click.option(
-        "--resolution", type=COUNT, help="Side in px; needed for folders of several sizes.  [default: theirs]"
-    ),
+    click.option("--resolution", type=COUNT, help="Side in px; needed if sizes differ.  [default: theirs]"),
     *epochs,
     click.option(
         "--init",
         type=PATH,
         metavar="FILE",
-        help="Start a → b from this generator: *_net_G_A.pth as published, or safetensors.",
+        help="Start a → b from it: published *_net_G_A.pth, or safetensors.",
     ),
     click.option("--init-b", type=PATH, metavar="FILE", help="Start b → a from this one."),
     batch,
     lr,
-    click.option(
-        "--blocks", type=COUNT, help="Residual blocks of a generator.  [default: 9 from 256 px on, else 6]"
-    ),
+    click.option("--blocks", type=COUNT, help="Residual blocks.  [default: 9 from 256 px on, else 6]"),
     click.option(
         "--norm",
         type=click.Choice(["instance", "batch"]),
@@ -183,9 +182,10 @@ CYCLEGAN = (
     click.option(
         "--discriminator",
         type=click.Choice(["patch", "single"]),
-        help="Scores of patches of 70 px, or their mean.  [default: by preset]",
+        metavar="KIND",
+        help="patch: scores of patches (70 px); single: one.  [default: by preset]",
     ),
-    click.option("--augment", metavar="KIND,…", help="none, or of flip, crop, rotate.  [default: by preset]"),
+    click.option("--augment", metavar="none|KIND,…", help="flip, crop, rotate.  [default: by preset]"),
     click.option(
         "--val-fraction",
         type=options.FiniteRange(0, 1, max_open=True),
@@ -196,11 +196,9 @@ STARGAN = (
     click.option(
         "--attributes",
         metavar="A,B,…",
-        help="What to learn to change, by the labels of --data, such as gender=female or gender=female,age>=50.",
+        help="What to change, by label, such as gender=female,age>=50.",
     ),
-    click.option(
-        "--resolution", type=COUNT, help="Height in px, a divisor of the stored one.  [default: theirs]"
-    ),
+    click.option("--resolution", type=COUNT, help="Height in px; divides the stored one.  [default: theirs]"),
     click.option(
         "--constant-updates", type=COUNT, help="Updates at the full learning rate.  [default: by preset]"
     ),
@@ -213,7 +211,7 @@ STARGAN = (
         "--init",
         type=PATH,
         metavar="FILE",
-        help="Start from this generator: *-G.ckpt as published, or safetensors; its critic is read beside it.",
+        help="Start from this generator: published *-G.ckpt, or safetensors.",
     ),
     batch,
     lr,
@@ -223,17 +221,17 @@ VAEGAN = (
     click.option(
         "--attributes",
         metavar="A,…",
-        help="By labels of an image set, such as gender=female,age>=50: what translate --edit can change.",
+        help="What to change, by label, such as gender=female,age>=50.",
     ),
     click.option(
         "--resolution",
         type=COUNT,
-        help="Side in px to bring pictures to: of a folder, the middle squares.  [default: theirs]",
+        help="Side in px; folders give middle squares.  [default: theirs]",
     ),
     click.option(
         "--kimg",
         type=POSITIVE,
-        help="Thousand pictures to train on.  [default: by preset]",
+        help="Thousand images to train on.  [default: by preset]",
     ),
     batch,
     click.option(
@@ -262,25 +260,23 @@ DATA_OF = {  # where --data is not needed, or more than one thing
         "--data",
         type=PATH,
         required=True,
-        help="A labelled image set (with --domains), pictures of the first domain (with --data-b), or a folder with"
-        " trainA and trainB.",
+        help="Pictures of both domains or of the first: see above.",
     ),
     "stargan": click.option(
         "--data",
         type=PATH,
         required=True,
-        help="A labelled image set, as distill prepare-images --labels makes it.",
+        help="A labelled image set, of prepare-images --labels.",
     ),
     "encoder": click.option(
         "--data",
         type=PATH,
-        help="Photos to learn from beside samples of the generator, framed as it draws: a folder of images, or an"
-        " image set.  [default: none]",
+        help="Photos to learn from too: a folder or an image set.  [default: none]",
     ),
     "vaegan": click.option(
         "--data",
         type=PATH,
         required=True,
-        help="A folder of pictures, or an image set; --attributes needs one with labels.",
+        help="A folder of pictures, or an image set.",
     ),
 }

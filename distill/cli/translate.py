@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distill.cli import options
+from distill.cli import help_texts, options
 
 if TYPE_CHECKING:
     from distill.editing.translate import TranslateRequest
     from distill.editing.translator import Translator
 
 
-@click.command("translate")
+@click.command("translate", help=help_texts.TRANSLATE)
 @options.photos
 @click.option(
     "--model",
     required=True,
     metavar="NAME|RUN|FILE",
     type=options.STUDENT,
-    help="The student: a name of distill weights list, a run of distill train-…, or a file: .safetensors, or a"
-    " published generator of pix2pixHD, CycleGAN (*_net_G.pth) or StarGAN (*-G.ckpt).",
+    help="A student: a name, a run or a file; see above.",
 )
 @options.edit
 @click.option(
@@ -36,20 +35,20 @@ if TYPE_CHECKING:
     "--style",
     metavar="IMAGE",
     type=options.PATH,
-    help="The second face, for students of two inputs: of style-mix the style, of region-swap the reference.",
+    help="Second input: style of style-mix, reference of region-swap.",
 )
 @options.photos_out
 @click.option(
     "--size",
     type=options.WholeRange(16, 2048),
-    help="Side (height) of the images in px.  [default: as trained, else 256]",
+    help="Height in px.  [default: as trained, else 256]",
 )
 @click.option(
     "--align",
     default="ffhq",
     show_default=True,
     type=click.Choice(["ffhq", "none"]),
-    help="none: the middle goes in: for drawings, clothes, and faces framed already.",
+    help="none: take the middle, as of drawings or clothes.",
 )
 @click.option(
     "--paste-back",
@@ -63,7 +62,7 @@ if TYPE_CHECKING:
     default=8,
     show_default=True,
     type=options.WholeRange(1, 1024),
-    help="Faces translated at a time.",
+    help="Faces at a time.",
 )
 @options.mark
 @options.device
@@ -71,21 +70,7 @@ if TYPE_CHECKING:
 @options.norm_statistics
 @options.as_json
 def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: Any) -> None:
-    """Turn the face of each of PHOTOS (files and folders) into what a student makes of it, as DIR/NAME.png.
-
-    A face is found, turned upright and cut out as by `distill align`. DIR/compare holds inputs and output side by
-    side, DIR/sheet.png all of them together. Photos without a face are skipped and counted.
-
-    Videos (extra: pip install 'distill[video]') become DIR/NAME.mp4: the face is followed, each frame holds it
-    pasted back, and the sound stays as it was. With --all-faces every face.
-
-    \b
-    distill translate me.jpg --model gender-swap --out swapped
-    distill translate holiday/ --model attributes --edit age=+20,smile=1 --paste-back --out older
-    distill translate me.jpg --model style-mix --style you.jpg --out mixed
-    distill translate clip.mp4 --model gender-swap --out swapped
-    distill translate me.jpg --model attributes --strip age=-30:30:7 --out ages
-    """
+    """Find the faces, then translate photos and videos."""
     options.check_faces(all_faces, face_index)
     if given["align"] == "none" and (all_faces or face_index is not None):
         raise click.UsageError("--align none looks for no faces: leave out --all-faces and --face-index")

@@ -20,7 +20,7 @@ UNSIGNED = "unsigned, so accidents are ruled out, not forgery"
 @click.command()
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--full", is_flag=True, help="Also compare every sha256, read every column and image.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@options.as_json
 def verify(folder: Path, full: bool, as_json: bool) -> None:
     """Check every shard of the data set in DIR.
 

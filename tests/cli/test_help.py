@@ -12,6 +12,7 @@ import pytest
 from distill.cli.main import GROUPS, WIDTH, all_commands, cli, run
 
 Found = tuple[click.Context, click.Command]
+MOST_LONGER = 0.05  # of all options: the share that may take more than one line of help at full width
 EXAMPLE = re.compile(r"^  (distill .*(?:\n      .*)*)$", re.MULTILINE)
 
 
@@ -38,6 +39,22 @@ PATHS = [context.command_path for context, _ in EVERY]
 def examples(text: str) -> list[str]:
     """The command lines in a help text; one that goes on is indented."""
     return [" ".join(found.split()) for found in EXAMPLE.findall(text)]
+
+
+def option_lines(context: click.Context) -> list[list[str]]:
+    """The lines that each option of a command takes in a terminal of 100 columns."""
+    params = context.command.get_params(context)
+    records = [option.get_help_record(context) for option in params if isinstance(option, click.Option)]
+    formatter = click.HelpFormatter(width=WIDTH - 2)  # click keeps two columns of the terminal free
+    with formatter.section("Options"):
+        formatter.write_dl([record for record in records if record is not None])
+    found: list[list[str]] = []
+    for line in formatter.getvalue().splitlines()[1:]:
+        if line.startswith("  -"):
+            found.append([line.strip()])
+        else:
+            found[-1].append(line.strip())
+    return found
 
 
 def test_commands_stand_in_groups_each_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,6 +107,16 @@ def test_every_option_is_said_in_words() -> None:
         if isinstance(option, click.Option) and not (option.help or "").strip()
     ]
     assert silent == []
+
+
+def test_nearly_every_option_is_said_in_one_line() -> None:
+    """What takes more lines than one belongs above the options."""
+    known = [(context, option) for context, _ in EVERY for option in option_lines(context)]
+    longer = [
+        f"{context.command_path} {option[0].split()[0]}" for context, option in known if len(option) > 1
+    ]
+    assert len(known) > 500
+    assert len(longer) <= MOST_LONGER * len(known), longer
 
 
 def test_help_is_no_wider_than_a_narrow_terminal(

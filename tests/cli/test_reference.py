@@ -23,8 +23,8 @@ def test_every_command_and_default_stands_in_it() -> None:
     text = reference.reference()
     for name in (*all_commands(), "weights fetch", "directions sefa"):
         assert f"\n### distill {name}\n" in text
-    assert "| `--n N` | Triplets or pairs to make: accepted ones count. | required |  |" in text
-    assert "| `--strength NUMBER` | How far the outermost images are moved. | 3 | `0<x<=100` |" in text
+    assert "| `--n N` | Accepted triplets or pairs to make. | required |  |" in text
+    assert "| `--strength NUMBER` | How far the outermost images move. | 3 | `0<x<=100` |" in text
     assert r"| `--align [ffhq\|none]` |" in text
     assert "distill translate me.jpg --model gender-swap --out swapped" in text
     assert text.count("\n```") % 2 == 0
