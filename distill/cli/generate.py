@@ -160,7 +160,7 @@ def above_0(most: float) -> click.FloatRange:
 @click.option(
     "--truncation-cutoff",
     type=options.WholeRange(1, 64),
-    help="Pull only the first so many layers.  [default: all]",
+    help="Pull only the first N layers.  [default: all]",
 )
 @click.option("--noise", type=click.Choice(["const", "none"]), help="Noise of every layer.  [default: const]")
 @click.option(
