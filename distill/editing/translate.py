@@ -22,7 +22,14 @@ from distill.faces.find import FoundPhotos, check_outputs
 from distill.faces.original import paste_into
 from distill.faces.outputs import COMPARE, PASTED, SHEET, STRIP, OutputFolder
 from distill.faces.paste import FaceEdit
-from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
+from distill.faces.photo_results import (
+    PhotoResults,
+    SkippedPhoto,
+    collect,
+    json_paths,
+    place_json,
+    with_earlier,
+)
 from distill.faces.photos import FaceCut, PhotoCuts, cut_middles, cut_photos, photo_detector
 from distill.networks.student import NormStatistics, load_student
 from distill.pixels import Mark
@@ -171,7 +178,7 @@ def translate_photos(
                 threads=min(usable_cores(), MOST_THREADS, len(found.files) // PHOTOS_A_THREAD),
             )
         writer = _Writer(outputs=outputs, translate=translate, sheet=sheet, paste=request.paste_back)
-        results = collect(_translated(cuts, writer), advance)
+        results = with_earlier(collect(_translated(cuts, writer), advance), outputs.earlier)
         if sheet.count:
             outputs.write(sheet.draw(translate.student.edit), SHEET)
     return PhotoResults(

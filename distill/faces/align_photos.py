@@ -11,7 +11,14 @@ from distill.faces.alignment import Floats
 from distill.faces.detection import Face
 from distill.faces.find import FoundPhotos
 from distill.faces.outputs import OutputFolder
-from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
+from distill.faces.photo_results import (
+    PhotoResults,
+    SkippedPhoto,
+    collect,
+    json_paths,
+    place_json,
+    with_earlier,
+)
 from distill.faces.photos import FaceCut, Mode, cut_photos, photo_detector
 
 
@@ -63,7 +70,8 @@ def align_photos(
             face_index=request.face_index,
             stems=outputs.stems(found.files),
         )
-        results = collect(([_written(cut, outputs) for cut in several] for several in cuts), advance)
+        written = ([_written(cut, outputs) for cut in several] for several in cuts)
+        results = with_earlier(collect(written, advance), outputs.earlier)
     return PhotoResults(
         photos=len(found.files),
         results=[*found.left_out, *results],

@@ -143,6 +143,37 @@ def test_a_bad_video_does_not_stop_the_others(place, tmp_path, call):
     assert (tmp_path / "out" / "b.mp4").is_file()
 
 
+def test_json_counts_videos_by_themselves(place, tmp_path, call):
+    (tmp_path / "in").mkdir()
+    bad_cut(tmp_path / "in" / "a.mp4", place / "clip.mp4")
+    shutil.copy(place / "clip.mp4", tmp_path / "in" / "b.mp4")
+    astronaut().save(tmp_path / "in" / "me.png")
+    _, text, _ = call(tmp_path / "in", "--json")
+    report = json.loads(text)
+    assert (report["translated"], report["skipped"], len(report["results"])) == (1, {}, 1)
+    videos = report["videos"]
+    assert (videos["translated"], videos["skipped"]) == (1, {"damaged": 1})
+    assert [one["video"] for one in videos["results"]] == [
+        str(tmp_path / "in" / name) for name in ("a.mp4", "b.mp4")
+    ]
+    _, text, _ = call(tmp_path / "in" / "me.png", "--json")
+    assert json.loads(text)["videos"]["translated"] == 0
+
+
+def test_what_a_run_cannot_do_again_is_told_to_be_of_an_earlier_run(place, tmp_path, call):
+    (tmp_path / "in").mkdir()
+    shutil.copy(place / "clip.mp4", tmp_path / "in" / "clip.mp4")
+    astronaut().save(tmp_path / "in" / "me.png")
+    code, text, _ = call(tmp_path / "in")
+    assert (code, "earlier run" in text) == (0, False)
+    bad_cut(tmp_path / "in" / "clip.mp4", place / "clip.mp4")
+    bad_text(tmp_path / "in" / "me.png", None)
+    code, text, _ = call(tmp_path / "in")
+    assert code == 1
+    assert "; clip.mp4 there is of an earlier run)" in text
+    assert "; me.png there is of an earlier run)" in text
+
+
 def test_without_pyav_the_command_to_install_it_is_told(place, tmp_path, call, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(

@@ -210,12 +210,12 @@ def _orientation(frame: VideoFrame) -> tuple[bool, int]:
     A stored point (x, y) is shown at (a x + c y, b x + d y).
     """
     try:
-        data = frame.side_data.get("DISPLAYMATRIX")
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # another kind of data beside the frame, of which PyAV does not know
         return False, round(frame.rotation / 90) % 4 if abs(frame.rotation) <= 360 else 0
     if data is None:
         return False, 0
-    (a, b, _), (c, d, _), _ = np.frombuffer(bytes(data), np.int32).reshape(3, 3).astype(float).tolist()
+    (a, b, _), (c, d, _), _ = np.frombuffer(data, np.int32).reshape(3, 3).astype(float).tolist()
     if a * d == b * c:
         return False, 0  # such as zeros
     mirrored = a * d < b * c

@@ -27,7 +27,7 @@ from distill.faces.find import check_outputs
 from distill.faces.outputs import OutputFolder
 from distill.faces.paste import FaceEdit, paste_back
 from distill.faces.photo_detection import looks
-from distill.faces.photo_results import SkippedPhoto
+from distill.faces.photo_results import SkippedPhoto, with_earlier
 from distill.files import path_text
 from distill.progress import Progress, plural
 
@@ -65,6 +65,7 @@ def translate_videos(
                 results.append(_translated(request, video, stem, translate, outputs, quiet=quiet))
             except PhotoError as error:
                 results.append(SkippedPhoto.of(error))
+        results = with_earlier(results, outputs.earlier)
     return VideoResults(results=results, replaced=outputs.replaced)
 
 
