@@ -11,14 +11,7 @@ from distill.faces.alignment import Floats
 from distill.faces.detection import Face
 from distill.faces.find import FoundPhotos
 from distill.faces.outputs import OutputFolder
-from distill.faces.photo_results import (
-    PhotoResults,
-    SkippedPhoto,
-    collect,
-    json_paths,
-    place_json,
-    with_earlier,
-)
+from distill.faces.photo_results import PhotoResults, SkippedPhoto, collect, json_paths, place_json
 from distill.faces.photos import FaceCut, Mode, cut_photos, photo_detector
 
 
@@ -71,7 +64,7 @@ def align_photos(
             stems=outputs.stems(found.files),
         )
         written = ([_written(cut, outputs) for cut in several] for several in cuts)
-        results = with_earlier(collect(written, advance), outputs.earlier)
+        results = collect(written, advance, outputs.earlier)
     return PhotoResults(
         photos=len(found.files),
         results=[*found.left_out, *results],

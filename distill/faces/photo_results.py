@@ -100,14 +100,16 @@ class PhotoResults(Generic[R]):
 
 
 def collect(
-    outcomes: Iterable[Sequence[R | SkippedPhoto]], advance: Callable[[int], object]
+    outcomes: Iterable[Sequence[R | SkippedPhoto]],
+    advance: Callable[[int], object],
+    earlier: Callable[[Path], str | None],
 ) -> list[R | SkippedPhoto]:
-    """Gather what came of each photo; `advance` hears of photos done."""
+    """Gather what came of each photo; `advance` hears of photos done, `earlier` as in `with_earlier`."""
     results: list[R | SkippedPhoto] = []
     for outcome in outcomes:
         results += outcome
         advance(1)
-    return results
+    return with_earlier(results, earlier)
 
 
 def with_earlier(

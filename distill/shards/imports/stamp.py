@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
 
 from distill.errors import DistillError
+from distill.files import read_regular
 from distill.schema import Frozen
 from distill.shards.export import STAMP, TABLE
 from distill.shards.folder import read_json
@@ -45,7 +47,7 @@ def read_rings(folder: Path) -> dict[str, int]:
     if not path.is_file():
         return {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return {row["sample"]: int(row["ring"]) for row in csv.DictReader(file) if "ring" in row}
+        rows = csv.DictReader(io.StringIO(read_regular(path).decode(), newline=""))
+        return {row["sample"]: int(row["ring"]) for row in rows if "ring" in row}
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         raise DistillError(f"{path} is not as distill export wrote it ({error}): export again") from error
