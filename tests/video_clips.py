@@ -56,9 +56,11 @@ def write_clip(
     pixel_format: str = "yuv420p",
     sounds: Sequence[str] = ("aac",),
     turned: int = 0,
+    mirrored: bool = False,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Write frames as a video; `times` in milliseconds, of frames at no steady rate."""
-    with av.open(path, "w") as output:
+    with av.open(path, "w", options=options or {}) as output:
         video = output.add_stream(codec, rate=rate, options={"crf": "15"} if codec == "libx264" else {})
         streams = [output.add_stream(name, rate=SECOND) for name in sounds]
         started = False
@@ -68,8 +70,8 @@ def write_clip(
                 video.height, video.width, video.pix_fmt = *pixels.shape[:2], pixel_format
                 if times is not None:
                     video.codec_context.time_base = Fraction(1, 1000)
-                if turned:
-                    video.set_display_rotation(turned)
+                if turned or mirrored:
+                    video.set_display_rotation(turned, hflip=mirrored)
                 started = True
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             if times is not None:

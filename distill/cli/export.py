@@ -35,7 +35,7 @@ def export(**given: Any) -> None:
     An export grows with its data set or a larger --limit: what is there stays.
 
     \b
-    pix2pixhd   OUT/train_A = first input, train_B = target, train_C = second input
+    pix2pixhd   OUT/train_A = first input, train_B = target, train_C = second input; metadata.csv
     folders     OUT/<role>/000000.png and OUT/metadata.csv
     webdataset  OUT/distill-000000.tar, at most 1,000 samples each
 

@@ -42,9 +42,8 @@ class Translations:
         return [*self.photos.skipped, *self.videos.skipped]
 
     def to_json(self, request: TranslateRequest, translate: Translator) -> dict[str, Any]:
-        """Return what translated and what came of it, as plain values."""
-        facts = translation_json(request, translate, self.photos)
-        return {**facts, "videos": self.videos.to_json()} if self.videos.results else facts
+        """Return what translated and what came of it, as plain values: counts of photos, and those of `videos`."""
+        return {**translation_json(request, translate, self.photos), "videos": self.videos.to_json()}
 
     def lines(self, *, all_faces: bool) -> Iterator[str]:
         yield from self.photos.lines(all_faces=all_faces)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from distill.errors import DistillError
 from distill.networks.edits import EditCondition, parse_edit
-from distill.networks.student import Student
+from distill.networks.student import Student, needed_edit
+from distill.weights.by_name import name_of
 from distill.weights.safe_pickle.machine import shown
 
 MOST = 25  # pictures of a strip
+OTHERS = (
+    "--strip is for students of measured changes (train-pix2pix on a data set of --task attributes); this one makes"
+    " no change of any strength"
+)
 STRIP = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)=([+-]?\d+(?:\.\d+)?):([+-]?\d+(?:\.\d+)?):(\d{1,3})")
 
 
@@ -22,6 +28,12 @@ class StripStudents:
 
     students: tuple[Student, ...]
     captions: tuple[str, ...]
+
+
+def check_strips(model: Path) -> None:
+    """Raise DistillError for a student that makes no strips, and nothing at all without an edit (StarGAN)."""
+    if needed_edit(model):
+        raise DistillError(f"{name_of(model)}: {OTHERS}")
 
 
 def open_strip(text: str, student: Student) -> StripStudents:
@@ -65,10 +77,7 @@ def read_strip(text: str) -> tuple[str, tuple[float, ...]]:
 def _condition(name: str, text: str, student: Student) -> EditCondition:
     known = {condition.name: condition for condition in student.facts.conditions}
     if not known:
-        raise DistillError(
-            f"{student.name}: --strip is for students of measured changes (train-pix2pix on a data set of --task"
-            " attributes); this one makes no change of any strength"
-        )
+        raise DistillError(f"{student.name}: {OTHERS}")
     if name not in known:
         raise DistillError(
             f"{student.name}: --strip {text}: this student does not know {name}; it knows {', '.join(known)}"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from distill.devices import Precision, usable_cores
 from distill.editing.pictures import TILE, ContactSheet, labelled, scaled
+from distill.editing.strip import check_strips
 from distill.editing.translator import Translator, make_translator
 from distill.errors import DistillError
 from distill.faces.alignment import Floats, Pixels
@@ -111,6 +112,8 @@ def open_translator(request: TranslateRequest) -> Translator:
 
     Raises DistillError for what does not fit, see `make_translator`.
     """
+    if request.strip and request.edit is None:
+        check_strips(request.model)
     student = load_student(
         request.model,
         device=request.device,
@@ -171,7 +174,7 @@ def translate_photos(
                 threads=min(usable_cores(), MOST_THREADS, len(found.files) // PHOTOS_A_THREAD),
             )
         writer = _Writer(outputs=outputs, translate=translate, sheet=sheet, paste=request.paste_back)
-        results = collect(_translated(cuts, writer), advance)
+        results = collect(_translated(cuts, writer), advance, outputs.earlier)
         if sheet.count:
             outputs.write(sheet.draw(translate.student.edit), SHEET)
     return PhotoResults(

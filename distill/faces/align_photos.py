@@ -63,7 +63,8 @@ def align_photos(
             face_index=request.face_index,
             stems=outputs.stems(found.files),
         )
-        results = collect(([_written(cut, outputs) for cut in several] for several in cuts), advance)
+        written = ([_written(cut, outputs) for cut in several] for several in cuts)
+        results = collect(written, advance, outputs.earlier)
     return PhotoResults(
         photos=len(found.files),
         results=[*found.left_out, *results],

@@ -180,6 +180,15 @@ class OutputFolder:
         self.written, self.replaced, self._wrote = self.written + 1, self.replaced + there, True
         return path
 
+    def earlier(self, photo: Path) -> str | None:
+        """Return the name of a file that an earlier run made of a photo, in the folder itself; None where none is."""
+        key = _key(photo)
+        for stem in [stem for stem, of in self.before.photos.items() if of == key] if self.before else []:
+            for ending in (*SUFFIXES, "_01.png"):
+                if (self.folder / (stem + ending)).exists():
+                    return stem + ending
+        return None
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(made_folder(self.folder))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -32,8 +32,8 @@ class SkippedPhoto:
     def of(cls, error: PhotoError) -> SkippedPhoto:
         return cls(photo=error.path, reason=error.reason, detail=error.detail)
 
-    def to_json(self) -> dict[str, Any]:
-        return {**json_paths(photo=self.photo), "reason": self.reason, "detail": self.detail}
+    def to_json(self, *, kind: str = "photo") -> dict[str, Any]:
+        return {**json_paths(**{kind: self.photo}), "reason": self.reason, "detail": self.detail}
 
 
 class PhotoResult(Protocol):
@@ -100,14 +100,33 @@ class PhotoResults(Generic[R]):
 
 
 def collect(
-    outcomes: Iterable[Sequence[R | SkippedPhoto]], advance: Callable[[int], object]
+    outcomes: Iterable[Sequence[R | SkippedPhoto]],
+    advance: Callable[[int], object],
+    earlier: Callable[[Path], str | None],
 ) -> list[R | SkippedPhoto]:
-    """Gather what came of each photo; `advance` hears of photos done."""
+    """Gather what came of each photo; `advance` hears of photos done, `earlier` as in `with_earlier`."""
     results: list[R | SkippedPhoto] = []
     for outcome in outcomes:
         results += outcome
         advance(1)
-    return results
+    return with_earlier(results, earlier)
+
+
+def with_earlier(
+    results: Iterable[R | SkippedPhoto], earlier: Callable[[Path], str | None]
+) -> list[R | SkippedPhoto]:
+    """Say of each photo that gave nothing which file an earlier run made of it, by `earlier`: it stays there."""
+    results = list(results)
+    done = {result.photo for result in results if not isinstance(result, SkippedPhoto)}
+    return [_with_earlier(result, done, earlier) for result in results]
+
+
+def _with_earlier(
+    result: R | SkippedPhoto, done: set[Path], earlier: Callable[[Path], str | None]
+) -> R | SkippedPhoto:
+    if not isinstance(result, SkippedPhoto) or result.photo in done or not (name := earlier(result.photo)):
+        return result
+    return replace(result, detail=f"{result.detail}; {name} there is of an earlier run")
 
 
 def no_face(

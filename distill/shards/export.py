@@ -1,4 +1,4 @@
-"""Hand a data set to other programs: pix2pixHD's folders, plain folders with a table, WebDataset archives."""
+"""Hand a data set to other programs: pix2pixHD's or plain folders with a table, WebDataset archives."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from distill.shards.summary import roles_of
 LAYOUTS = ("pix2pixhd", "folders", "webdataset")
 IMAGE_FORMATS = ("png", "jpg")
 PER_TAR = 1000  # samples
-STAMP = "export.json"
+STAMP, TABLE = "export.json", "metadata.csv"
 Advance = Callable[[int], object]  # called with the number of samples done since the last call
 
 
@@ -230,10 +230,9 @@ def _write(job: Export) -> Iterator[tuple[bool, int]]:
     for place in job.places.values():
         _make_folder(job.out / place)
     yield from _write_images(job)
-    if job.to == "folders":
-        rows = job.rows(0, job.samples)
-        write_table(job.out / "metadata.csv", (table_row(job.key(n), shard, row) for n, shard, row in rows))
-        yield True, 0
+    rows = job.rows(0, job.samples)
+    write_table(job.out / TABLE, (table_row(job.key(n), shard, row) for n, shard, row in rows))
+    yield True, 0
 
 
 def _make_folder(path: Path) -> None:

@@ -90,7 +90,7 @@ def test_export_says_what_it_did_and_how_to_train(tmp_path, capsys):
         run(["export", str(tmp_path / "data"), "--to", "pix2pixhd", "--out", str(out), "--limit", "4"]) == 0
     )
     text = capsys.readouterr().out
-    assert f"{out}: 4 samples, 12 files written, 0 were there already" in text
+    assert f"{out}: 4 samples, 13 files written, 0 were there already" in text
     assert f"--dataroot '{out}' --label_nc 0 --no_instance --input_nc 6" in text
     assert sorted(path.name for path in (out / "train_C").iterdir()) == [f"{k:06d}.png" for k in range(4)]
 

@@ -98,6 +98,10 @@ def bad_cut(path, clip):
     path.write_bytes(clip.read_bytes()[:-900])
 
 
+def bad_photo(path, clip):
+    astronaut().save(path, "JPEG")
+
+
 def bad_sound(path, clip):
     write_sound(path)
 
@@ -107,22 +111,23 @@ def bad_faces(path, clip):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("spoil", "reason", "detail"),
     [
-        (bad_text, "not a video"),
-        (bad_list, "not a video"),
-        (bad_empty, "not a video"),
-        (bad_cut, "not a video"),
-        (bad_sound, "not a video"),
-        (bad_faces, "no face"),
+        (bad_text, "not a video", "its content is none that is read: MP4, "),
+        (bad_list, "not a video", "its content is none that is read: MP4, "),
+        (bad_empty, "not a video", "the file is empty"),
+        (bad_photo, "not a video", "it is a picture (JPEG)"),
+        (bad_cut, "damaged", "it begins as a video, but is cut short or broken"),
+        (bad_sound, "not a video", "it has sound alone"),
+        (bad_faces, "no face", "in none of 3 frames"),
     ],
 )
-def test_a_bad_video_is_one_line_and_leaves_nothing(place, tmp_path, call, spoil, reason):
+def test_a_bad_video_is_one_line_and_leaves_nothing(place, tmp_path, call, spoil, reason, detail):
     spoil(tmp_path / "bad.mp4", place / "clip.mp4")
     code, text, err = call(tmp_path / "bad.mp4")
     assert code == 1
     assert f"none of 1 file gave a face ({reason} 1)" in err
-    assert f"  {reason}: {tmp_path / 'bad.mp4'} (" in text
+    assert f"  {reason}: {tmp_path / 'bad.mp4'} ({detail}" in text
     assert not (tmp_path / "out").exists()
 
 
@@ -134,8 +139,39 @@ def test_a_bad_video_does_not_stop_the_others(place, tmp_path, call):
     code, text, _ = call(tmp_path / "in")
     assert code == 0
     assert "translated 1 face from 1 of 1 photo" in text
-    assert "skipped 1 video: not a video 1" in text
+    assert "skipped 1 video: damaged 1" in text
     assert (tmp_path / "out" / "b.mp4").is_file()
+
+
+def test_json_counts_videos_by_themselves(place, tmp_path, call):
+    (tmp_path / "in").mkdir()
+    bad_cut(tmp_path / "in" / "a.mp4", place / "clip.mp4")
+    shutil.copy(place / "clip.mp4", tmp_path / "in" / "b.mp4")
+    astronaut().save(tmp_path / "in" / "me.png")
+    _, text, _ = call(tmp_path / "in", "--json")
+    report = json.loads(text)
+    assert (report["translated"], report["skipped"], len(report["results"])) == (1, {}, 1)
+    videos = report["videos"]
+    assert (videos["translated"], videos["skipped"]) == (1, {"damaged": 1})
+    assert [one["video"] for one in videos["results"]] == [
+        str(tmp_path / "in" / name) for name in ("a.mp4", "b.mp4")
+    ]
+    _, text, _ = call(tmp_path / "in" / "me.png", "--json")
+    assert json.loads(text)["videos"]["translated"] == 0
+
+
+def test_what_a_run_cannot_do_again_is_told_to_be_of_an_earlier_run(place, tmp_path, call):
+    (tmp_path / "in").mkdir()
+    shutil.copy(place / "clip.mp4", tmp_path / "in" / "clip.mp4")
+    astronaut().save(tmp_path / "in" / "me.png")
+    code, text, _ = call(tmp_path / "in")
+    assert (code, "earlier run" in text) == (0, False)
+    bad_cut(tmp_path / "in" / "clip.mp4", place / "clip.mp4")
+    bad_text(tmp_path / "in" / "me.png", None)
+    code, text, _ = call(tmp_path / "in")
+    assert code == 1
+    assert "; clip.mp4 there is of an earlier run)" in text
+    assert "; me.png there is of an earlier run)" in text
 
 
 def test_without_pyav_the_command_to_install_it_is_told(place, tmp_path, call, monkeypatch):

@@ -14,10 +14,13 @@ import distill
 from distill.cli.main import run
 from distill.editing.pictures import TILE, tiles_of
 from distill.editing.strip import open_strip, read_strip
+from distill.editing.translate import TranslateRequest, open_translator
 from distill.errors import DistillError
+from distill.networks.edits import EditAttribute
 from distill.networks.pix2pixhd import Architecture, create
 from distill.networks.pix2pixhd_files import save_pth
-from distill.networks.student import load_student
+from distill.networks.stargan import StarGANArchitecture, create_generator
+from distill.networks.student import StudentFacts, load_student, save_student
 
 PHOTO = Path(__file__).parents[1] / "golden" / "alignment" / "astronaut.png"
 
@@ -107,6 +110,18 @@ def test_a_student_of_one_change_has_no_strip(tmp_path: Path) -> None:
     save_pth(tmp_path / "one.pth", create(Architecture(inputs=3, ngf=2, downsamplings=2, blocks=1), seed=0))
     with pytest.raises(DistillError, match="--strip is for students of measured changes"):
         open_strip("age=-30:30:7", load_student(tmp_path / "one.pth"))
+
+
+def test_a_stargan_without_an_edit_has_no_strip(tmp_path: Path) -> None:
+    generator = create_generator(StarGANArchitecture(attributes=1, width=4, blocks=1), seed=0)
+    attribute = EditAttribute(label="gender", value="female", values=("female", "male"))
+    facts = StudentFacts(inputs=("image",), target="edited", attributes=(attribute,))
+    save_student(tmp_path / "stargan.safetensors", generator, facts)
+    request = TranslateRequest(
+        photos=(PHOTO,), model=tmp_path / "stargan.safetensors", out=tmp_path / "out", strip="age=-30:30:7"
+    )
+    with pytest.raises(DistillError, match="--strip is for students of measured changes"):
+        open_translator(request)
 
 
 def test_the_command_writes_and_reports_strips(

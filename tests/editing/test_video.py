@@ -15,6 +15,7 @@ from video_clips import HEIGHT, WIDTH, astronaut, frame_with, read_clip, sound_p
 from distill.editing.photos_and_videos import split_files, translate_files
 from distill.editing.translate import TranslateRequest
 from distill.editing.translator import Translator
+from distill.editing.video.find import is_video
 from distill.editing.video.follow import follow_faces
 from distill.editing.video.read import Frame, VideoReader
 from distill.editing.video.results import TranslatedVideo
@@ -125,6 +126,72 @@ def test_a_video_on_its_side_is_translated_upright(ready, tmp_path):
     assert video.output.suffix == ".mov"
     assert [frame.shape for frame in frames] == [(HEIGHT, WIDTH, 3)] * 4
     assert np.abs(frames[0][-30:].astype(int) - swaying(1)[0][-30:]).mean() < 6
+
+
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+def test_a_mirrored_video_is_shown_as_players_show_it(tmp_path, turned):
+    upright = swaying(1)[0]
+    # Stored is what a turn to the left by so much, mirrored left to right, brings back.
+    stored = np.ascontiguousarray(np.rot90(np.fliplr(upright), -turned // 90))
+    clip = write_clip(tmp_path / "mirrored.mov", [stored], turned=turned, mirrored=True)
+    with VideoReader(clip) as reader:
+        facts = reader.facts()
+    assert (facts.height, facts.width) == (HEIGHT, WIDTH)
+    with VideoReader(clip) as reader:
+        (frame,) = reader.frames(facts)
+    assert np.abs(frame.pixels.astype(int) - upright).mean() < 6
+
+
+def test_mpeg_ts_is_read(ready, tmp_path):
+    clip = write_clip(tmp_path / "tv.ts", swaying(3))
+    video = one(ready, tmp_path / "out", clip)
+    assert (video.output.name, video.frames, video.notes) == ("tv.mp4", 3, ())
+    (tmp_path / "code.ts").write_text("export const x = 1;")
+    assert not is_video(tmp_path / "code.ts")
+
+
+UNSTEADY = [0, 40, 80, 120, 900, 1700, 1710, 1720]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.mkv", {}), ("a.flv", {}), ("a.avi", {"codec": "mpeg4"})],
+)
+def test_frames_at_no_steady_rate_are_not_called_missing(ready, tmp_path, name, options):
+    clip = write_clip(tmp_path / name, swaying(8), times=UNSTEADY, sounds=(), **options)
+    assert one(ready, tmp_path / "out", clip).notes == ()
+
+
+def test_frames_that_an_edit_list_leaves_out_are_not_called_missing(ready, tmp_path):
+    part = after(write_clip(tmp_path / "whole.mp4", swaying(20), sounds=()), 0.4, tmp_path / "part.mp4")
+    video = one(ready, tmp_path / "out", part)
+    assert (video.frames, video.notes) == (10, ())
+
+
+def after(clip, seconds, path):
+    """The video from a time on, cut without encoding it anew: what comes before is there, and not to be shown."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as output:
+        stream = source.streams.video[0]
+        copied = output.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.pts -= round(seconds / stream.time_base)
+                packet.dts -= round(seconds / stream.time_base)
+                packet.stream = copied
+                output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("a.mkv", "cut short: "), ("a.flv", "cut short: "), ("a.avi", "damaged: ")]
+)
+def test_a_video_that_breaks_off_says_so(ready, tmp_path, name, told):
+    clip = write_clip(tmp_path / name, swaying(30))
+    clip.write_bytes(clip.read_bytes()[: round(0.6 * clip.stat().st_size)])
+    video = one(ready, tmp_path / "out", clip)
+    assert video.frames < 25
+    (note,) = (note for note in video.notes if "sound" not in note)
+    assert note.startswith(told)
 
 
 def test_odd_sides_and_sound_that_the_container_does_not_take(ready, tmp_path):

@@ -48,10 +48,10 @@ def pixels(data):
 
 def test_pix2pixhd_gets_its_three_folders(data_set, tmp_path):
     report = export_dataset(data_set, tmp_path / "out", to="pix2pixhd")
-    assert (report.samples, report.written, report.kept) == (6, 18, 0)
+    assert (report.samples, report.written, report.kept) == (6, 19, 0)
     files = files_under(tmp_path / "out")
     names = {f"train_{letter}/{number:06d}.png" for letter in "ABC" for number in range(6)}
-    assert set(files) == names | {"export.json"}
+    assert set(files) == names | {"export.json", "metadata.csv"}
     for letter, role in (("A", 0), ("B", 2), ("C", 1)):  # content, mixed, style
         for number in range(6):
             expected = images_of(number // 3, role, 16)[number % 3]
@@ -66,7 +66,7 @@ def test_a_pair_has_no_third_folder(tmp_path):
     make_data_set(tmp_path / "data", inputs=["source"], target="target")
     report = export_dataset(tmp_path / "data", tmp_path / "out", to="pix2pixhd", limit=2, phase="val")
     names = {f"val_{letter}/{number:06d}.png" for letter in "AB" for number in range(2)}
-    assert set(files_under(tmp_path / "out")) == names | {"export.json"}
+    assert set(files_under(tmp_path / "out")) == names | {"export.json", "metadata.csv"}
     assert "--input_nc 3 " in report.hint
     assert report.hint.endswith("--phase val")
 
@@ -169,7 +169,7 @@ def test_a_finished_export_is_left_alone(data_set, tmp_path):
     export_dataset(data_set, tmp_path / "out", to="pix2pixhd")
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
     report = export_dataset(data_set, tmp_path / "out", to="pix2pixhd")
-    assert (report.written, report.kept) == (0, 18)
+    assert (report.written, report.kept) == (1, 18)
     assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
 
 

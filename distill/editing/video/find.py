@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from distill.errors import DistillError
+from distill.faces.decode import PhotoError, open_photo
 from distill.faces.find import FoundPhotos
 from distill.faces.formats import HEAD, is_video_head
 from distill.faces.photo_results import SkippedPhoto
@@ -17,6 +19,8 @@ SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".wmv"),
     *(".mpg", ".mpeg", ".mts", ".m2ts", ".ogv", ".flv"),
 )
+SYNC = b"G"  # begins each packet of MPEG-TS
+KNOWN = "MP4, MOV, Matroska, WebM, AVI, MPEG, MPEG-TS, WMV, FLV or Ogg"
 INSTALL = "pip install 'distill[video]'"
 
 
@@ -27,7 +31,20 @@ def is_video(path: Path) -> bool:
             head = file.read(HEAD)
     except OSError:
         return False
-    return is_video_head(head) or path.suffix.lower() in SUFFIXES
+    suffix = path.suffix.lower()
+    # Other .ts files are texts, such as those of TypeScript.
+    return is_video_head(head) or suffix in SUFFIXES or (suffix == ".ts" and head.startswith(SYNC))
+
+
+def refusal(path: Path, head: bytes) -> tuple[str, str]:
+    """Return the reason and the detail for a file that is read as no video."""
+    if not head:
+        return "not a video", "the file is empty"
+    if is_video_head(head):
+        return "damaged", "it begins as a video, but is cut short or broken"
+    with suppress(PhotoError):
+        return "not a video", f"it is a picture ({open_photo(path, lambda image: image.format)})"
+    return "not a video", f"its content is none that is read: {KNOWN}"
 
 
 def split_videos(found: FoundPhotos) -> tuple[FoundPhotos, list[Path]]:

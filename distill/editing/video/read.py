@@ -6,6 +6,7 @@ PhotoError, as of a photo. Times are `pts`, in units of the video's `time_base`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
 
+from distill.editing.video.find import refusal
 from distill.faces.alignment import Pixels
 from distill.faces.decode import PhotoError
+from distill.faces.formats import HEAD
 from distill.files import open_regular
 
 if TYPE_CHECKING:
@@ -37,17 +40,19 @@ UNSPECIFIED = 2  # of a colour matrix
 class VideoFacts:
     """What a file says of its video; `height` and `width` are those of the upright frames, with square pixels.
 
-    `announced` frames should come, 0 where it does not say; about `expected` will. `turned` quarter turns to the left
-    make a stored frame upright. `matrix` is that of the colours; `bits` a channel are stored.
+    About `expected` frames will come, in about `length` seconds, 0 where it does not say. A stored frame becomes
+    upright where it is `mirrored` left to right, if at all, and then turned by `turned` quarters to the left.
+    `matrix` is that of the colours; `bits` a channel are stored.
     """
 
     height: int
     width: int
+    mirrored: bool
     turned: int
     rate: Fraction
     time_base: Fraction
-    announced: int
     expected: int
+    length: float
     matrix: int
     primaries: int
     transfer: int
@@ -74,7 +79,8 @@ class VideoReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damaged = 0  # packets that gave no frame
+        self.damaged = 0  # packets of pictures that are broken, or gave no frame
+        self.reached = 0.0  # s, where the last packet of pictures or sound ends
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
@@ -85,7 +91,8 @@ class VideoReader:
                 opened = av.open(file, "r", options=dict(INSIDE), metadata_errors="replace")
                 self.container = stack.enter_context(opened)
             except av.FFmpegError as error:
-                raise PhotoError(self.path, "not a video", error.strerror or str(error)) from error
+                file.seek(0)
+                raise PhotoError(self.path, *refusal(self.path, file.read(HEAD))) from error
             except OSError as error:
                 raise PhotoError(self.path, "unreadable", error.strerror or str(error)) from error
             self.stream = self._video()
@@ -109,19 +116,22 @@ class VideoReader:
         frame = next(self._decoded(None), None)
         if frame is None:
             raise PhotoError(self.path, "damaged" if self.damaged else "empty", "no frame can be read")
-        aspect = self.stream.sample_aspect_ratio or Fraction(1)
+        aspect, length = (
+            self.stream.sample_aspect_ratio or Fraction(1),
+            (self.container.duration or 0) / av.time_base,
+        )
         height, width = frame.height, max(1, round(frame.width * aspect))
-        # What a file says may be no turn at all, such as a matrix of zeros.
-        turned = round(frame.rotation / 90) % 4 if abs(frame.rotation) <= 360 else 0
+        mirrored, turned = _orientation(frame)
         unknown = Colorspace.ITU709 if height >= HD else Colorspace.ITU601
         return VideoFacts(
             height=width if turned % 2 else height,
             width=height if turned % 2 else width,
+            mirrored=mirrored,
             turned=turned,
             rate=self.stream.average_rate or USUAL_RATE,
             time_base=self.stream.time_base or 1 / USUAL_RATE,
-            announced=self.stream.frames,
-            expected=self.stream.frames or self._expected(),
+            expected=self.stream.frames or round(length * float(self.stream.average_rate or USUAL_RATE)),
+            length=length,
             matrix=unknown if frame.colorspace == UNSPECIFIED else frame.colorspace,
             primaries=frame.color_primaries,
             transfer=frame.color_trc,
@@ -150,6 +160,7 @@ class VideoReader:
                 src_colorspace=facts.matrix if frame.colorspace == UNSPECIFIED else None,
                 dst_color_range=ColorRange.JPEG,
             )
+            picture = np.fliplr(picture) if facts.mirrored else picture
             pixels: Pixels = np.ascontiguousarray(np.rot90(picture, facts.turned), dtype=np.uint8)
             yield Frame(index=index, pts=pts, pixels=pixels)
 
@@ -164,13 +175,9 @@ class VideoReader:
             self.path, "not a video", "it has sound alone" if self.sound else "nothing to see in it"
         )
 
-    def _expected(self) -> int:
-        seconds = (self.container.duration or 0) / av.time_base
-        return round(seconds * float(self.stream.average_rate or USUAL_RATE))
-
     def _decoded(self, heard: Callable[[Packet[AudioStream]], None] | None) -> Iterator[VideoFrame]:
         """Yield what can be decoded; packets that cannot are counted, an end before its time is an end."""
-        wanted: list[Any] = [self.stream, *(self.sound if heard else ())]
+        wanted: list[Any] = [self.stream, *self.sound]
         packets: Iterator[Packet[Any]] = self.container.demux(wanted)
         while True:
             try:
@@ -180,6 +187,10 @@ class VideoReader:
             except (av.FFmpegError, OSError):
                 self.damaged += 1
                 return
+            if packet.pts is not None:
+                self.reached = max(
+                    self.reached, float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                )
             if packet.stream is not self.stream:
                 if heard is not None and packet.size:
                     heard(packet)
@@ -189,7 +200,27 @@ class VideoReader:
             except av.FFmpegError:
                 self.damaged += 1
                 continue
+            self.damaged += packet.is_corrupt  # and concealed, as where a file ends within it
             yield from frames
+
+
+def _orientation(frame: VideoFrame) -> tuple[bool, int]:
+    """Return whether a frame is to be mirrored left to right, and the quarter turns to the left that follow.
+
+    A stored point (x, y) is shown at (a x + c y, b x + d y).
+    """
+    try:
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # another kind of data beside the frame, of which PyAV does not know
+        return False, round(frame.rotation / 90) % 4 if abs(frame.rotation) <= 360 else 0
+    if data is None:
+        return False, 0
+    (a, b, _), (c, d, _), _ = np.frombuffer(data, np.int32).reshape(3, 3).astype(float).tolist()
+    if a * d == b * c:
+        return False, 0  # such as zeros
+    mirrored = a * d < b * c
+    angle = math.atan2(-b, -a) if mirrored else math.atan2(b, a)  # to the right
+    return mirrored, round(-angle / (math.pi / 2)) % 4
 
 
 def _is_known(stream: AudioStream | VideoStream) -> bool:

@@ -77,7 +77,10 @@ class VideoResults:
             "translated": len(self.done),
             "skipped": count_reasons(self.skipped),
             "replaced": self.replaced,
-            "results": [result.to_json() for result in self.results],
+            "results": [
+                result.to_json(kind="video") if isinstance(result, SkippedPhoto) else result.to_json()
+                for result in self.results
+            ],
         }
 
     def lines(self) -> Iterator[str]:

@@ -27,12 +27,12 @@ from distill.faces.find import check_outputs
 from distill.faces.outputs import OutputFolder
 from distill.faces.paste import FaceEdit, paste_back
 from distill.faces.photo_detection import looks
-from distill.faces.photo_results import SkippedPhoto
+from distill.faces.photo_results import SkippedPhoto, with_earlier
 from distill.files import path_text
 from distill.progress import Progress, plural
 
 SEARCHED_SIDE = 1920  # px, long side: what larger frames are reduced to for the search
-EXPECTED = 0.9  # of the frames by length and rate: fewer are told, sound may be somewhat longer
+COMPLETE, SLACK = 0.9, 0.2  # of the length in s that a file gives, and s: what ends before is told
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions
 
 
@@ -65,6 +65,7 @@ def translate_videos(
                 results.append(_translated(request, video, stem, translate, outputs, quiet=quiet))
             except PhotoError as error:
                 results.append(SkippedPhoto.of(error))
+        results = with_earlier(results, outputs.earlier)
     return VideoResults(results=results, replaced=outputs.replaced)
 
 
@@ -88,7 +89,7 @@ def _translated(
     ):
         frames = _counted(reader.frames(facts, scale=scale), progress)
         found = follow_faces(frames, seconds=float(facts.time_base))
-        damaged = reader.damaged
+        damaged, reached = reader.damaged, reader.reached
     count = len(found.times)
     tracks = chosen_tracks(found, all_faces=request.all_faces, face_index=request.face_index)
     crops = _enlarged(crops_of(found, tracks), scale)
@@ -108,7 +109,7 @@ def _translated(
         people=len(tracks),
         searched=least,
         seconds=time.monotonic() - started,
-        notes=(*_notes(facts, count, damaged), *writer.notes()),
+        notes=(*_notes(facts, count, damaged, reached), *writer.notes()),
     )
 
 
@@ -203,14 +204,13 @@ def _gathered(frames: Iterable[Frame], crops: CropsByFrame, batch: int) -> Itera
     yield waiting
 
 
-def _notes(facts: VideoFacts, frames: int, damaged: int) -> Iterator[str]:
+def _notes(facts: VideoFacts, frames: int, damaged: int, reached: float) -> Iterator[str]:
     """What a person may not expect of the pictures."""
     if damaged:
-        yield f"damaged: {plural(frames, 'frame')} could be read, {plural(damaged, 'packet')} could not"
-    elif frames + 1 < facts.announced:  # AVI counts one too many
-        yield f"{plural(frames, 'frame')} could be read, {facts.announced} were announced"
-    elif not facts.announced and frames < EXPECTED * facts.expected:
-        yield f"{plural(frames, 'frame')} could be read, about {facts.expected} were expected by its length"
+        yield f"damaged: {plural(damaged, 'broken packet')}, {plural(frames, 'frame')} could be read"
+    elif reached + SLACK < COMPLETE * facts.length:
+        told = f"{reached:.1f} s of {facts.length:.1f} s"
+        yield f"cut short: {plural(frames, 'frame')} could be read, {told}"
     if facts.bits > 8:
         hdr = HDR.get(facts.transfer)
         yield f"8 bits a channel, of {facts.bits}" + (f"; its HDR ({hdr}) is left as it is" if hdr else "")

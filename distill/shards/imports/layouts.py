@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from distill.errors import DistillError
+from distill.shards.export import TABLE
 from distill.shards.imports import folders, pix2pixhd, side_by_side
-from distill.shards.imports.rows import FoundRows, ImportSource
+from distill.shards.imports.rows import FoundRows, ImportSource, SourceRow
+from distill.shards.imports.stamp import read_rings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,4 +43,19 @@ def find_rows(layout: str, source: ImportSource) -> FoundRows:
         if getattr(source, name) is not None and name not in LAYOUTS[layout].takes:
             users = [other for other, row in LAYOUTS.items() if name in row.takes]
             raise DistillError(f"{option} is for --from {' and '.join(users)}, not for {layout}")
-    return replace(LAYOUTS[layout].find(source), stamp=stamp)
+    found = LAYOUTS[layout].find(source)
+    rows = _in_rings(found.rows, source.folder) if stamp else found.rows
+    return replace(found, rows=rows, stamp=stamp)
+
+
+def _in_rings(rows: Sequence[SourceRow], folder: Path) -> Sequence[SourceRow]:
+    """Give the rows of an export their rings. Raises DistillError for a row that was not exported."""
+    rings = read_rings(folder)
+    if not rings:
+        return rows
+    for row in rows:
+        if row.name not in rings:
+            raise DistillError(
+                f"{folder}: {row.name} is not of the export, whose faces are paired in rings ({TABLE}): take it away"
+            )
+    return [replace(row, ring=rings[row.name]) for row in rows]

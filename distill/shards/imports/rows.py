@@ -53,11 +53,15 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRow:
-    """The pictures of one row by role; `missing`: the folders that have none of this name."""
+    """The pictures of one row by role; `missing`: the folders that have none of this name.
+
+    `ring`: of an export of faces paired in rings, rows of one number share faces.
+    """
 
     name: str
     pictures: Mapping[str, Picture]
     missing: tuple[str, ...] = ()
+    ring: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

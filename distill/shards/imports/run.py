@@ -47,13 +47,16 @@ class TakenRow:
 
     number: int
     name: str
+    ring: int | None = None
     images: dict[str, Pixels] = field(default_factory=dict)
     fault: Fault | None = None
 
     def entry(self) -> Entry:
         if self.fault:
             return Entry(candidate=self.number, reason=self.fault.reason)
-        columns = {"name": text_value(self.name)}
+        columns: dict[str, np.generic] = {"name": text_value(self.name)}
+        if self.ring is not None:
+            columns["ring"] = np.int64(self.ring)
         return Entry(candidate=self.number, images=self.images, columns=columns, reason=ACCEPTED)
 
 
@@ -111,7 +114,7 @@ def take_row(task: RowTask) -> TakenRow:
     except PhotoError as error:
         fault = Fault(reason=error.reason, detail=f"{error.path.name}: {error.detail}")
         return TakenRow(number=task.number, name=row.name, fault=fault)
-    return TakenRow(number=task.number, name=row.name, images=images)
+    return TakenRow(number=task.number, name=row.name, ring=row.ring, images=images)
 
 
 def sample(plan: ImportPlan) -> tuple[int, float]:

@@ -84,10 +84,11 @@ def source_sha256(surveys: Sequence[RowSurvey]) -> str:
 
 
 def _row_sha256(row: SourceRow) -> str:
-    """Hash roles, file names and contents; a file that has two roles is read once."""
+    """Hash roles, file names, contents and the ring; a file that has two roles is read once."""
     contents = {picture.path: "" for picture in row.pictures.values()}
     contents = {path: file_sha256(path) if path.is_file() else "none" for path in contents}
-    hashed = hashlib.sha256(os.fsencode(row.name))
+    ring = "" if row.ring is None else f"\0ring {row.ring}"
+    hashed = hashlib.sha256(os.fsencode(row.name + ring))
     for role, picture in row.pictures.items():
         facts = f"\0{role}\0{picture.part}\0{picture.path.suffix}\0{contents[picture.path]}"
         hashed.update(os.fsencode(facts))

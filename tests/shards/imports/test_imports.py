@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from data_sets import make_data_set
+from data_sets import content_of, make_data_set, recipe_of
 from picture_sets import make_folders, make_side_by_side, pixels_of, save
 from PIL import Image
 
 from distill.errors import DistillError, Interrupted
 from distill.shards.dataset import TripletDataset
+from distill.shards.digest import digest_of
 from distill.shards.export import ExportRequest, export_dataset
-from distill.shards.folder import read_manifest
+from distill.shards.folder import read_manifest, write_manifest
 from distill.shards.imports.plan import ImportPairsRequest, ImportPlan, find_source, plan_import
 from distill.shards.imports.run import ImportResult, run_import, sample
 from distill.shards.read import open_shard
 from distill.shards.split import split_rows
 from distill.shards.verify import verify_folder
+from distill.shards.write import commit_shard
 
 PAIR: dict[str, Any] = {"layout": "folders", "inputs": ("photo",), "target": "drawing"}
 
@@ -325,3 +329,38 @@ def test_linked_folders_are_followed_but_not_in_circles(pairs: Path, tmp_path: P
 
 def test_the_data_set_does_not_go_among_the_pictures(pairs: Path) -> None:
     assert "lies among the pictures" in refusal(pairs, pairs / "photo" / "out", **PAIR)
+
+
+def in_rings(folder: Path) -> Path:
+    """A data set of two shards of three rows; the first two and the last of each share faces."""
+    recipe = recipe_of()
+    folder.mkdir()
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    reports = []
+    for shard in range(2):
+        content = content_of(shard, recipe)
+        columns = {**content.columns, "ring": np.array([0, 0, 1]) + 2 * shard}
+        reports.append(commit_shard(folder, replace(content, columns=columns)))
+    write_manifest(folder, recipe=recipe, digest=digest_of(recipe), n=6, reports=reports)
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["pix2pixhd", "folders"])
+def test_an_export_of_faces_in_rings_keeps_them(tmp_path, layout):
+    export_dataset(ExportRequest(folder=in_rings(tmp_path / "data"), out=tmp_path / "out", to=layout))
+    imported(tmp_path / "out", tmp_path / "back", layout=layout)
+    with open_shard(tmp_path / "back" / "shard-00000.h5") as shard:
+        assert shard.column("ring").tolist() == [0, 0, 1, 2, 2, 3]
+    assert verify_folder(tmp_path / "back", full=True).ok
+    for seed in range(8):
+        _, held = split_rows(TripletDataset(tmp_path / "back"), fraction=0.4, seed=seed)
+        assert (0 in held, 3 in held) == (1 in held, 4 in held)
+
+
+def test_pictures_beside_an_export_in_rings_are_one_line(tmp_path):
+    export_dataset(ExportRequest(folder=in_rings(tmp_path / "data"), out=tmp_path / "out", to="folders"))
+    for role in ("content", "style", "mixed"):
+        shutil.copy(tmp_path / "out" / role / "000000.png", tmp_path / "out" / role / "mine.png")
+    assert "mine is not of the export" in refusal(tmp_path / "out", tmp_path / "back", layout="folders")
+    (tmp_path / "out" / "metadata.csv").write_text("sample,ring\n000000,none\n")
+    assert "export again" in refusal(tmp_path / "out", tmp_path / "back", layout="folders")
