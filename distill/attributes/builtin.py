@@ -50,7 +50,7 @@ class BuiltinScorer:
     own distribution; `smile`, the calibrated probability of a smile; `yaw` in degrees, positive where the face looks
     to the right of the picture, true to about 20 either way.
 
-    Age is rough: on 217 portraits of known age it is 7 years too low on the mean, with an error of 10 years around
+    Age is rough: on 217 portraits of known age it is 7 years too low on average, with an error of 10 years around
     that and a correlation of 0.55, while the spread is 5 years at the median; compare ages, do not believe them.
 
     Raises DistillError for an unknown attribute, and for embedded files that are missing or changed.

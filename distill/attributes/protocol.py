@@ -74,7 +74,7 @@ def score_faces(
     """
     if len(images) != len(faces):
         raise DistillError(
-            f"{len(images)} images and {len(faces)} faces: one face, or None, an image is needed"
+            f"{len(images)} images and {len(faces)} faces: one face, or None, is needed for each image"
         )
     rows = [row for row, face in enumerate(faces) if face is not None or not scorer.needs_face]
     scores = {name: np.full(len(faces), np.nan, dtype=np.float32) for name in scorer.names}

@@ -268,7 +268,7 @@ def test_the_hash_follows_weights_and_settings(red: Path) -> None:
             ('["no", "yes"]', '["no", "so", "yes"]'),
             r"scores\.0: the network gives 2 numbers an image, .* 3 labels",
         ),
-        (('positive = "yes"', 'positive = "maybe"'), "positive 'maybe' is none of the labels no, yes"),
+        (('positive = "yes"', 'positive = "maybe"'), "positive 'maybe' is not one of the labels no, yes"),
         (('positive = "yes"', "temperature = 0"), r"scores\.0\.temperature: .*greater than 0"),
         (('positive = "yes"', "scale = 2.0"), r"scores\.0: scale does not go with kind 'softmax'"),
         (('positive = "yes"', 'output = "hidden"'), "output hidden is"),

@@ -55,7 +55,7 @@ def read_examples(
     """
     if not data.exists():
         raise DistillError(
-            f"{data}: no such file or folder; a folder with one folder a class, or a CSV, is needed"
+            f"{data}: no such file or folder; a folder with one folder per class, or a CSV, is needed"
         )
     if not data.is_dir():
         examples = _of_table(read_labels(data), column, images, group)
@@ -130,5 +130,5 @@ def _only_column(table: LabelTable) -> str:
     if LABEL in table.columns or len(table.columns) == 1:
         return LABEL if LABEL in table.columns else table.columns[0]
     raise DistillError(
-        f"{table.path} has no column {LABEL!r}; name that of the labels with --label, of {', '.join(table.columns)}"
+        f"{table.path} has no column {LABEL!r}; name the column of labels with --label: {', '.join(table.columns)}"
     )

@@ -54,7 +54,8 @@ class LabelledFeatures:
         truth = np.tile(self.truth[rows], 1 + len(self.others))
         if missing := set(range(self.classes)) - set(truth.tolist()):
             raise DistillError(
-                f"{len(missing)} of {self.classes} classes lie in one fifth of the pictures: take smaller groups"
+                f"{len(missing)} of {self.classes} classes lie in one fifth of the pictures alone, so the rest cannot"
+                " teach them: make the groups smaller"
             )
         # Of two classes scikit-learn fits the difference d of both rows, whose |weight|² is |d|² / 2.
         strength = (2 if self.classes == 2 else 1) / (len(x) * penalty)
