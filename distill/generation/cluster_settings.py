@@ -59,7 +59,7 @@ class TlsFiles:
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error
             raise DistillError(
-                f"--tls-cert {self.certificate} and --tls-key {self.key} are no certificate and its key ({why})"
+                f"--tls-cert {self.certificate} and --tls-key {self.key} are not a certificate and its key ({why})"
             ) from error
 
 
@@ -128,7 +128,7 @@ def _checked(address: object, where: str) -> str:
         if port.isdecimal() and 0 < int(port) < 65536:
             return address
     raise DistillError(
-        f"{where} is none of none, local, tcp://HOST:PORT, tls://HOST:PORT, a scheduler's .json file,"
+        f"{where} is not one of local, none, tcp://HOST:PORT, tls://HOST:PORT, a scheduler's .json file,"
         f" {', '.join(TITLES)}"
     )
 

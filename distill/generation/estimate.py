@@ -51,7 +51,7 @@ def estimate(run: GenerationRun) -> Estimate:
     """Tell about how long the rows that are not there yet take; nothing is written."""
     plan, placement = run.plan, run.placement
     if not plan.todo:
-        return Estimate(seconds=0.0, how="all is there")
+        return Estimate(seconds=0.0, how="nothing is left to draw")
     if not placement.here:
         return Estimate(seconds=None, how=f"that depends on {placement.describe()}")
     if run.conditions.compiled:

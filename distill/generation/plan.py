@@ -127,7 +127,7 @@ def reports_of(plan: ShardPlan, patience_s: float) -> list[ShardReport]:
                    and (report := read_report(plan.folder, index))):  # fmt: skip
             if time.monotonic() >= deadline:
                 raise Incomplete(
-                    f"{plan.folder}: shard {index} was made but is not to be seen here; all workers must write to"
+                    f"{plan.folder}: shard {index} was made but cannot be seen here; all workers must write to"
                     " this folder. Run the same command again"
                 )
             time.sleep(0.5)

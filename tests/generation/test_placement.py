@@ -69,5 +69,5 @@ def test_what_cannot_be_meant_is_refused(
 
 
 def test_the_workers_of_a_cluster_get_no_device_of_another_kind() -> None:
-    with pytest.raises(DistillError, match="device 'mps' is none of auto, cpu, cuda"):
+    with pytest.raises(DistillError, match="device 'mps' is not one of auto, cpu, cuda"):
         place(cluster="tcp://host:1", workers=None, device="mps", visible=[], tasks=9)

@@ -111,7 +111,7 @@ def test_a_folder_is_named_by_the_part(tiny_weights: Path, mask: str) -> None:
     ("choices", "words"),
     [
         ({"part": None}, "needs --part: eyes, nose, mouth, face, hair, background, clothes"),
-        ({"part": "ears"}, "part 'ears' is none of eyes, nose, mouth, face, hair, background, clothes"),
+        ({"part": "ears"}, "part 'ears' is not one of eyes, nose, mouth, face, hair, background, clothes"),
         ({"regions": "gone.png"}, "gone.png"),
         ({"regions": None}, "make them with `distill regions GENERATOR --out FILE.safetensors`"),
         ({"shares": "gone.safetensors"}, "gone.safetensors"),
