@@ -94,12 +94,12 @@ class StageClock:
         return {name: value / total for name, value in self.seconds.items()} if total else {}
 
     def line(self) -> str:
-        """One line for a user, the stage that takes longest named last; "" where nothing was timed."""
+        """One line for a user, the bottleneck named last; "" where nothing was timed."""
         shares = self.shares()
         if not shares:
             return ""
         parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
-        return f"time went to: {parts}; {max(shares, key=shares.__getitem__)} binds"
+        return f"time went to: {parts}; {max(shares, key=shares.__getitem__)} is the bottleneck"
 
 
 def clock(seconds: float) -> str:

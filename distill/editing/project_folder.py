@@ -25,13 +25,13 @@ def kept_settings(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         pass
     except NotADirectoryError as error:
-        raise DistillError(f"{folder} is a file, a folder is needed: choose another --out") from error
+        raise DistillError(f"{folder} is a file, but a folder is needed: choose another --out") from error
     except (OSError, ValueError) as error:
         raise DistillError(f"{folder / SETTINGS}: cannot be read: choose another --out") from error
     stamp = read_stamp(folder)
     ours = stamp is not None and stamp.made_by == MADE_BY
     if folder.is_dir() and not ours and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise DistillError(f"{folder} holds something else than projections: choose another --out")
+        raise DistillError(f"{folder} holds something other than projections: choose another --out")
     return None
 
 

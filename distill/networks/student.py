@@ -339,7 +339,7 @@ def student_file(source: Path, *, reverse: bool = False) -> Path:
 def resolve_student_precision(precision: Precision, device: str | torch.device) -> Format:
     """Turn "auto" into bfloat16 on GPUs that multiply it, else float32. Raises DistillError for another name."""
     if precision not in get_args(Precision):
-        raise DistillError(f"precision {precision!r} is none of {', '.join(get_args(Precision))}")
+        raise DistillError(f"precision {precision!r} is not one of {', '.join(get_args(Precision))}")
     if precision != "auto":
         return precision
     on_gpu = torch.device(device).type == "cuda"

@@ -155,4 +155,4 @@ class Generator:
 def check_noise(noise: str) -> None:
     """Raise DistillError for a noise that there is not."""
     if noise not in NOISES:
-        raise DistillError(f"noise {noise!r} is none of {', '.join(NOISES)}")
+        raise DistillError(f"noise {noise!r} is not one of {', '.join(NOISES)}")

@@ -59,7 +59,7 @@ class WeightsEntry:
             raise DistillError(f"weights entry {self.name!r}: needs either a file or a url")
         if self.kind not in get_args(WeightsKind):
             raise DistillError(
-                f"weights entry {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(WeightsKind))}"
+                f"weights entry {self.name!r}: kind {self.kind!r} is not one of {', '.join(get_args(WeightsKind))}"
             )
         if self.kind == "generator" and (self.resolution is None or self.domain is None):
             raise DistillError(f"weights entry {self.name!r}: a generator needs a resolution and a domain")

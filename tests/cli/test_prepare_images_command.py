@@ -143,7 +143,7 @@ def test_bad_labels_and_places_are_one_line(folder, tmp_path):
     labels = tmp_path / "labels.csv"
     refused(run(*arguments, tmp_path / "s", "--balance", f"{labels}:hair"), "'hair'", "gender, age")
     refused(run(*arguments, tmp_path), "choose an empty or new folder with --out")
-    refused(run(*arguments, labels), "is a file, a folder is needed")
+    refused(run(*arguments, labels), "is a file, but a folder is needed")
     refused(run(tmp_path / "nowhere", "--resolution", 8, "--out", tmp_path / "s"), "no such folder")
     other = tmp_path / "other.csv"
     other.write_text("file,gender\nx.png,F\n")

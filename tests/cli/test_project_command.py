@@ -98,7 +98,7 @@ def test_nothing_that_worked_is_exit_code_1(place, tmp_path, capsys):
         (("--generator", "notes.txt"), "notes.txt"),
         (("--space", "z"), "unknown space 'z'"),
         (("--steps", "0"), "--steps"),
-        (("--device", "quantum"), "is none of auto, cpu"),
+        (("--device", "quantum"), "is not one of auto, cpu"),
         (("--out", "photos"), "could be replaced"),
         (("--out", "notes.txt"), "notes.txt"),
     ],

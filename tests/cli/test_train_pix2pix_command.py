@@ -320,7 +320,7 @@ def test_fewer_epochs_make_the_warm_up_shorter(data: Path, tmp_path: Path) -> No
         (["--reverse"], "content + style → mixed cannot be reversed, since a student draws one image"),
         (["--reverse", "--target", "style"], "reverse names inputs and target already"),
         (["--target", "style"], "two or more are needed, each named once"),
-        (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, sharpness, none"),
+        (["--augment", "flip,blur"], "'blur' is not one of flip, crop, geometry, colour, sharpness, none"),
         (["--batch", 6, "--set", "accumulate=4"], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
         (epochs(1, 2, warm_up=4), "4 epochs of pixels alone are more than the 3"),

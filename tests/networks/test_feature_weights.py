@@ -92,7 +92,7 @@ def test_the_fetched_file_is_the_one_that_is_used(monkeypatch):
     [
         (
             'kind = "classifier"\nurl = "https://example.org/x"',
-            "kind 'classifier' is none of generator, student, encoder, features",
+            "kind 'classifier' is not one of generator, student, encoder, features",
         ),
         ('url = "https://example.org/x"', "a generator needs a resolution and a domain"),
         ('kind = "encoder"\nurl = "https://example.org/x"', "an encoder needs a generator"),

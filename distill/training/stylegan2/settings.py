@@ -123,7 +123,7 @@ def settle(preset: StyleGAN2Settings, changes: Mapping[str, object]) -> StyleGAN
     share = settings.batch // processes.world_size()
     if share % min(settings.group, share):
         raise DistillError(
-            f"{share} images of a batch in each process are no multiple of {settings.group}, the group of the"
+            f"{share} images of a batch in each process are not a multiple of {settings.group}, the group of the"
             " minibatch deviation: choose another --batch"
         )
     return settings
@@ -212,7 +212,7 @@ def augmentation(text: str) -> dict[str, Any]:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise DistillError(f"augment {text!r} is none of: a target from 0 to 1, p=NUMBER from 0 to 1, none")
+        raise DistillError(f"augment {text!r}: give a target from 0 to 1, p=NUMBER from 0 to 1, or none")
     return {"ada_target": None, "ada_p": value} if fixed else {"ada_target": value}
 
 

@@ -153,7 +153,7 @@ def test_a_part_that_no_cluster_is_named_by_is_unknown(tiny, tiny_teacher):
     )
     source = ClusterRegions(only, tiny_teacher)
     assert source.parts == ["mouth", "face", "hair"]
-    with pytest.raises(DistillError, match="part 'clothes' is none of mouth, face, hair"):
+    with pytest.raises(DistillError, match="part 'clothes' is not one of mouth, face, hair"):
         region_masks(source, tiny.shown, ["clothes"])
     found = source.masks(tiny.shown, ["mouth", "face"])
     assert np.array_equal(found["mouth"], found["face"])
