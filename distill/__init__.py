@@ -128,8 +128,8 @@ def train(
 ) -> TrainingResult:
     """Train a model of the table of trainers (such as "pix2pix", "stargan"): what `distill train-MODEL` does.
 
-    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" sends the numbers
-    to Weights & Biases too. The result says where the weights and the page are. Raises DistillError and Diverged.
+    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" sends the
+    numbers to Weights & Biases too. The result says where the weights and the page are. Raises DistillError and Diverged.
     """
     from distill.training.request import TrainRequest
     from distill.training.run import run_training
@@ -161,8 +161,8 @@ def load_student(
 ) -> Student:
     """Load a student by its name, from a run of `train`, a .safetensors file or a published generator.
 
-    Call it with images [N, C, H, W] in [-1, 1]. `reverse`: the way b → a of a CycleGAN. `edit`: what to change, such as
-    "age=+20,smile=1", for a student that can make several changes.
+    Call it with images [N, C, H, W] in [-1, 1]. `reverse`: the way b → a of a CycleGAN. `edit`: what to change, such
+    as "age=+20,smile=1", for a student that can make several changes.
     """
     from distill.networks.student import load_student
 

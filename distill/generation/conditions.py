@@ -108,8 +108,8 @@ def conditions_of_shards(folder: Path) -> Conditions | None:
         for key in HELD:
             if (mine := getattr(found, key)) != (other := getattr(first, key)):
                 raise DistillError(
-                    f"{path}: its {key} is {mine}, but that of {named} is {other}: a data set is drawn in one way; remove"
-                    " one of them, or choose another --out"
+                    f"{path}: its {key} is {mine}, but that of {named} is {other}: a data set is drawn in one way;"
+                    " remove one of them, or choose another --out"
                 )
     return first
 

@@ -303,8 +303,8 @@ def use_own_statistics(network: nn.Module) -> None:
         )
     if isinstance(shape_of(network), ConditionedShape):
         raise DistillError(
-            "--norm-statistics batch takes what is the same all over a picture away, so also how much to change:"
-            " leave it out"
+            "--norm-statistics batch removes whatever is the same all over a picture, and with it how much to"
+            " change: leave it out"
         )
     for parent in list(network.modules()):
         for name, norm in list(parent.named_children()):
@@ -318,7 +318,7 @@ def student_file(source: Path, *, reverse: bool = False) -> Path:
     """Return the student's file in a run's folder; a file is itself. Raises DistillError where there is none."""
     if reverse and not (source / IN_RUN_REVERSE).is_file():
         raise DistillError(
-            f"{source}: no {IN_RUN_REVERSE} in it: the other way (--reverse, or :b2a of a method) is for the"
+            f"{source}: no {IN_RUN_REVERSE} in it: the other way (--reverse, or :b2a of a method) needs the"
             " folder of a run of distill train-cyclegan"
         )
     if reverse:

@@ -30,7 +30,7 @@ def require_https(url: str) -> None:
         parts = urlsplit(url)
         url.encode()
     except ValueError as error:
-        raise DistillError(f"{url[:200]!a}: no address ({error})") from error
+        raise DistillError(f"{url[:200]!a}: not an address ({error})") from error
     if parts.scheme != "https" or not parts.hostname:
         raise DistillError(f"{url}: only https addresses are fetched")
 

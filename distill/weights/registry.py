@@ -123,7 +123,9 @@ def say_no_cache(why: str) -> None:
     if parent_process() is None:
         folder = cache_dir()
         where = "no home folder is known" if folder == NOWHERE else f"{folder}: {why}"
-        log.warning("note: nothing is kept in the cache (%s); $DISTILL_CACHE names another folder", where)
+        log.warning(
+            "note: nothing is kept in the cache (%s); set $DISTILL_CACHE to use another folder", where
+        )
 
 
 @functools.cache
@@ -154,7 +156,7 @@ def entry_of_kind(source: str | PathLike[str], kind: WeightsKind) -> WeightsEntr
     if entry and entry.kind != kind:
         names = ", ".join(other.name for other in weights_entries(kind))
         raise DistillError(
-            f"{entry.name!r} is no {kind} but {entry.kind} ({entry.summary}); the {kind}s are {names}"
+            f"{entry.name!r} is of the kind {entry.kind} ({entry.summary}), not {kind}; the {kind}s are {names}"
         )
     return entry
 
@@ -163,7 +165,7 @@ def embedded_entry(name: str) -> WeightsEntry:
     """Return the entry of a network that this package comes with. Raises DistillError for another name."""
     entry = _table().get(name)
     if entry is None or not entry.embedded:
-        raise DistillError(f"{name!r} is no embedded network; install distill again")
+        raise DistillError(f"{name!r} is not an embedded network; install distill again")
     return entry
 
 
@@ -225,7 +227,7 @@ def _fetched(
     if not path.is_file():
         if cache_folder("downloads") is None:
             raise DistillError(
-                f"{url}: no place to put it: name a folder in $DISTILL_CACHE that can be written to"
+                f"{url}: no folder to keep it in: set $DISTILL_CACHE to a folder that can be written to"
             )
         fetch(url, path, downloader=CappedDownload(sha256=expected, max_bytes=max_bytes, progress=progress))
     found = _sha256(path)

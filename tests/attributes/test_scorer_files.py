@@ -266,7 +266,7 @@ def test_the_hash_follows_weights_and_settings(red: Path) -> None:
         (('"whole"', '"face"'), r"input\.crop: "),
         (
             ('["no", "yes"]', '["no", "so", "yes"]'),
-            r"scores\.0: the network gives 2 numbers an image, .* 3 labels",
+            r"scores\.0: the network gives 2 numbers per image, .* 3 labels",
         ),
         (('positive = "yes"', 'positive = "maybe"'), "positive 'maybe' is not one of the labels no, yes"),
         (('positive = "yes"', "temperature = 0"), r"scores\.0\.temperature: .*greater than 0"),

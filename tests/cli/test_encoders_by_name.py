@@ -69,8 +69,8 @@ def test_the_plan_names_the_encoder(encoder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--encoder", "smal-encoder"), "there are small-encoder; did you mean small-encoder?"),
-        (("--encoder", "portraits"), "'portraits' is no encoder but generator"),
+        (("--encoder", "smal-encoder"), "the encoders are small-encoder; did you mean small-encoder?"),
+        (("--encoder", "portraits"), "'portraits' is of the kind generator"),
         (("--encoder", "."), "is a directory"),
         (("--encoder", "small-encoder", "--generator", "people"), "an encoder of another generator"),
         (

@@ -170,7 +170,7 @@ def test_the_interface_is_the_one_named_or_the_first_usable() -> None:
     assert choose_interface(there, "eth0").address == "10.0.0.5"
     assert choose_interface({"lo": "127.0.0.1", "docker0": "172.17.0.1"}, "").name == "lo"
     with pytest.raises(
-        DistillError, match=r"DISTILL_INTERFACE=ib1: no such interface .* there are lo \(127\.0\.0\.1\)"
+        DistillError, match=r"DISTILL_INTERFACE=ib1: no such interface .* those that are: lo \(127\.0\.0\.1\)"
     ):
         choose_interface(there, "ib1")
     with pytest.raises(DistillError, match="no network interface"):

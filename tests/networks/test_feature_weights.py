@@ -49,7 +49,7 @@ def test_features_stand_apart_and_are_held_to_the_published_sha256():
     assert vgg19().url == "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
     assert vgg19().sha256.startswith("dcbb9e9d")  # the suffix of the published name
     with pytest.raises(
-        DistillError, match=r"'vgg19' is no generator but features .*; the generators are port"
+        DistillError, match=r"'vgg19' is of the kind features .*, not generator; the generators are port"
     ):
         resolve("vgg19")
 

@@ -31,7 +31,7 @@ class Judgement:
 
     `balanced`: the mean over the classes of the share that is right. `error`: expected calibration error;
     `error_untempered` without the temperature, `error_by_chance` what would be seen were every probability true.
-    `confusion[i][j]`: pictures of class i that were predicted to be j. `sure`: those with a confidence of 0.9 or more.
+    `confusion[i][j]`: pictures of class i, predicted to be j. `sure`: those with a confidence of 0.9 or more.
     """
 
     count: int

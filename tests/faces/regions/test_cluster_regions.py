@@ -43,7 +43,7 @@ def test_activations_are_those_on_the_way_to_the_image(tiny_teacher):
     net = tiny_teacher.network.synthesis
     expected = net.run(net.begin(2), ws, 0, tiny_teacher.num_ws - 1, "const").features
     assert torch.allclose(fine, expected, atol=1e-4)
-    with pytest.raises(DistillError, match="this generator has layers of 4, 8, 16, 32 px, none of 64"):
+    with pytest.raises(DistillError, match="this generator has layers of 4, 8, 16, 32 px, but none of 64"):
         activations(tiny_teacher, ws, [64])
 
 
