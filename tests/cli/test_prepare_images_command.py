@@ -96,7 +96,7 @@ def test_the_same_command_again_changes_nothing_and_another_is_refused(folder, t
     assert run(*arguments).exit_code == 0
     before = files_of(tmp_path / "set")
     again = run(*arguments)
-    assert "6 of them were there already" in again.stdout
+    assert "6 of them were done before" in again.stdout
     refused(run(*arguments[:-1], 16), "holds another data set: its resolution is 8, now it is 16")
     (folder / "5.png").write_bytes((folder / "4.png").read_bytes())
     for more in ((), ("--dry-run",)):

@@ -100,7 +100,7 @@ def middle_square(photo: Pixels, resolution: int) -> Pixels:
 
 
 def is_grey(image: Pixels) -> bool:
-    """Tell whether an image [H, W, 3] has no colour: its channels differ by less than 8 on the mean."""
+    """Tell whether an image [H, W, 3] has no colour: its channels differ by less than 8 on average."""
     spread = image.max(axis=2).astype(np.int16) - image.min(axis=2)
     return bool(spread.mean() < GREY_SPREAD)
 

@@ -28,7 +28,7 @@ from distill.shards.place import check_place
 
 Advance = Callable[[int], object]  # called with the number of rows done since the last call
 ADVICE = {
-    "no partner": "add the missing pictures or take the lone ones away",
+    "no partner": "add the missing pictures, or remove those without a partner",
     "not square": "cut all to one size with --resolution",
     "another size": "bring all to one size with --resolution",
     "sizes differ": "the pictures of a row must be of one size",
@@ -127,7 +127,7 @@ def refusal(folder: Path, rows: Sequence[SourceRow], faults: Mapping[int, Fault]
     counts = Counter(fault.reason for fault in faults.values())
     reasons = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
     number, first = min(faults.items())
-    advice = ADVICE.get(first.reason, "mend the files or take them away")
+    advice = ADVICE.get(first.reason, "repair the files, or remove them")
     if len(faults) == len(rows):
         hope = "so nothing is left"
     else:

@@ -37,8 +37,8 @@ class ImportSource:
         roles = (*names, self.target or (stamp.target if stamp else PLAIN_TARGET))
         if len(names) != inputs:
             raise DistillError(
-                f"{self.folder}: the pictures have {inputs} inputs, named are {len(names)} ({', '.join(names)});"
-                " name as many with --inputs"
+                f"{self.folder}: the pictures have {inputs} inputs, but {len(names)} named"
+                f" ({', '.join(names)}): name as many with --inputs"
             )
         return checked_roles(roles)
 
@@ -101,7 +101,8 @@ def pictures_in(folder: Path, out: Path, *, deep: bool = True) -> tuple[dict[str
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise DistillError(
-                f"{folder}: two pictures of one name, {found[name].name} and {path.name}; take one of them away"
+                f"{folder}: two pictures of one name, {found[name].name} and {path.name};"
+                " remove or rename one of them"
             )
         found[name] = path
     return found, others
@@ -120,7 +121,7 @@ def _files(folder: Path, *, deep: bool) -> list[Path]:
 
 def _refuse_circle(folder: Path) -> None:
     if folder.is_symlink() and folder.resolve() in {above.resolve() for above in folder.parents}:
-        raise DistillError(f"{folder}: a link to a folder that it lies in; take it away")
+        raise DistillError(f"{folder}: a link to a folder that it lies in; remove it")
 
 
 def _refuse(error: OSError) -> None:

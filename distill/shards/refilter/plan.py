@@ -212,7 +212,7 @@ def refiltered_recipe(recipe: Mapping[str, Any], digest: str, where: str) -> dic
     """Return the recipe of the new data set: that of the old one and, under `refiltered`, each step since."""
     steps = recipe.get("refiltered", [])
     if not isinstance(steps, list):
-        raise DistillError("the recipe's `refiltered` is no list of steps: the data set is damaged")
+        raise DistillError("the recipe's `refiltered` is not a list of steps: the data set is damaged")
     return {**recipe, "refiltered": [*steps, {"from": digest, "where": where}]}
 
 
@@ -239,7 +239,7 @@ def _parsed(source: Path, where: str, report: ShardReport) -> Expression:
         leaves = [name.rpartition("/")[2] for name, values in columns.items() if values.dtype.kind == "S"]
         if text := next((leaf for leaf in leaves if re.search(rf"\b{re.escape(leaf)}\b", where)), None):
             raise ExpressionError(
-                f"--where: {text} is a text, and rows are chosen by numbers alone"
+                f"--where: {text} is a text, and rows can only be chosen by numbers"
             ) from error
         raise ExpressionError(f"--where, {error}") from error
 
