@@ -129,7 +129,7 @@ def select(table: DataTable, where: str = "", *, sort: str = STORED, descending:
     """
     if sort != STORED and sort not in table.numbers:
         raise DistillError(
-            f"no number {sort[:80]!r} to sort by; there are {', '.join(table.numbers) or 'none'}"
+            f"no number {sort[:80]!r} to sort by; the numbers are {', '.join(table.numbers) or 'none'}"
         )
     if where.strip():
         plan = decide(RefilterRequest(folder=table.folder, where=where, out=table.folder))
@@ -154,7 +154,7 @@ def page_samples(selection: ChosenRows, page: int) -> list[Sample]:
     Raises DistillError for a page that there is not, ShardCorrupt.
     """
     if not 1 <= page <= selection.pages:
-        raise DistillError(f"page {page}: there are pages 1 to {selection.pages}")
+        raise DistillError(f"page {page}: the pages are 1 to {selection.pages}")
     table, size = selection.table, selection.table.page_rows
     rows = selection.rows[(page - 1) * size : page * size]
     shards = np.searchsorted(table.starts, rows, side="right") - 1
@@ -190,7 +190,7 @@ def histogram_of(selection: ChosenRows, name: str) -> Histogram:
     values = selection.table.numbers.get(name)
     if values is None:
         raise DistillError(
-            f"no number {name[:80]!r}; there are {', '.join(selection.table.numbers) or 'none'}"
+            f"no number {name[:80]!r}; the numbers are {', '.join(selection.table.numbers) or 'none'}"
         )
     kept = np.zeros(selection.table.rows, np.bool_)
     kept[selection.rows] = True
@@ -212,10 +212,10 @@ def save_selection(
     """
     if not NEW_NAME.fullmatch(name):
         raise DistillError(
-            f"{name[:80]!r} is no name of a folder: letters, digits, dots, - and _ are allowed"
+            f"{name[:80]!r} is not a name for a folder: letters, digits, dots, - and _ are allowed"
         )
     if not where.strip():
-        raise DistillError("all rows are shown: say by an expression which to keep, then save them")
+        raise DistillError("all rows are shown: give an expression for the rows to keep, then save them")
     out = table.folder.absolute().parent / name
     plan = decide(RefilterRequest(folder=table.folder, where=where, out=out))
     check_out(plan)

@@ -207,7 +207,7 @@ def offset_of(directions: Sequence[Direction], strengths: dict[str, float]) -> t
     """Add directions up by their strengths: [L, D], or 0 without any. Raises DistillError for an unknown one."""
     known = {direction.attribute: direction.vector for direction in directions}
     if unknown := next((name for name in strengths if name not in known), None):
-        raise DistillError(f"no direction {unknown!r}; there are {', '.join(known) or 'none'}")
+        raise DistillError(f"no direction {unknown!r}; the directions are {', '.join(known) or 'none'}")
     return sum((strength * known[name] for name, strength in strengths.items()), start=torch.zeros(()))
 
 
