@@ -128,8 +128,9 @@ def train(
 ) -> TrainingResult:
     """Train a model of the table of trainers (such as "pix2pix", "stargan"): what `distill train-MODEL` does.
 
-    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" sends the
-    numbers to Weights & Biases too. The result says where the weights and the page are. Raises DistillError and Diverged.
+    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" sends
+    the numbers to Weights & Biases too. The result says where the weights and the page are. Raises DistillError and
+    Diverged.
     """
     from distill.training.request import TrainRequest
     from distill.training.run import run_training

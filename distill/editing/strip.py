@@ -35,7 +35,7 @@ def open_strip(text: str, student: Student) -> StripStudents:
     for value in (values[0], values[-1]):
         if not condition.low <= value <= condition.high:
             raise DistillError(
-                f"{student.name}: --strip {text}: {name} was taught from {condition.range_text} only: stay within that range"
+                f"{student.name}: --strip {text}: {name} was taught from {condition.range_text}: stay within"
             )
     terms = list(map(str, parse_edit(student.edit))) if student.edit else []
     if any(term.startswith(f"{name}=") for term in terms):

@@ -205,9 +205,7 @@ class EditCondition:
                 raise DistillError(f"--edit {term}: a change is needed: {self}")
             value = float(digits)
         if not self.low <= value <= self.high:
-            raise DistillError(
-                f"--edit {term}: {self.name} was taught from {self.range_text} only: stay within that range"
-            )
+            raise DistillError(f"--edit {term}: {self.name} was taught from {self.range_text}: stay within")
         return value
 
 
