@@ -17,7 +17,7 @@ from distill.networks.losses import perceptual_distance
 from distill.networks.perceptual import PerceptualFeatures
 from distill.pixels import to_uint8
 
-HIGHER_IS_BETTER = ("ssim",)  # of all others, less is better
+HIGHER_IS_BETTER = ("ssim",)  # of all others, lower is better
 
 
 class PairScores:

@@ -121,7 +121,7 @@ def chosen_names(runs: Sequence[Curves], only: Sequence[str] = ()) -> list[str]:
     names = list(dict.fromkeys(name for run in runs for name in run.of))
     for wish in only:
         if not any(_wished(name, [wish]) for name in names):
-            raise DistillError(f"no number {wish!r} in these runs; they have {', '.join(names)}")
+            raise DistillError(f"no number {wish!r} in these runs; the numbers are {', '.join(names)}")
     kept = [name for name in names if (_wished(name, only) if only else name not in UNASKED)]
     return sorted(kept, key=lambda name: 0 if SCORE.search(name) else 1 if "loss" in name else 2)
 

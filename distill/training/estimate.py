@@ -22,7 +22,7 @@ def time_text(training: Training) -> str:
     """
     plan = training.plan
     if getattr(plan.settings, "compiled", False):
-        return "not estimated: compiling comes first and takes minutes; progress shows the time left"
+        return "not estimated: compiling takes minutes first; the progress will show the time left"
     updates = -(-plan.samples // plan.settings.batch)
     began, took = time.monotonic(), []
     for place in PLACES:
@@ -32,7 +32,7 @@ def time_text(training: Training) -> str:
         took.append(first if first > SECONDS else min(first, _seconds(training, position)))
         if time.monotonic() - began > SECONDS:
             break
-    processes = "" if world_size() > 1 else " by one process"
+    processes = "" if world_size() > 1 else " with one process"
     return f"about {clock(updates * sum(took) / len(took))}{processes}, pictures and scores aside"
 
 

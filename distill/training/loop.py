@@ -195,7 +195,7 @@ def _check_finite(values: Mapping[str, float], position: RunPosition, folder: Pa
         go_on = (
             f"go on from the last checkpoint in {folder}"
             if kept
-            else "there is no checkpoint yet: begin anew"
+            else "there is no checkpoint yet: start again"
         )
         raise Diverged(
             f"training diverged before {kimg_text(position.samples)} kimg ({', '.join(bad)} not finite); {go_on},"

@@ -94,7 +94,7 @@ def few_scored(count: int, noun: str, option: str, *, of: str = "") -> str:
     if not 0 < count < FEW:
         return ""
     what = f"{plural(count, noun)}{of}"
-    return f"scored on {what} only: small differences of a score say nothing; {option} holds out more"
+    return f"scored on {what} only: small differences between scores mean nothing; {option} holds out more"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +173,7 @@ class Trainer(Generic[S, D, N]):
         if self.half:
             return resolve_training_precision(request.precision, device)
         if request.precision not in ("auto", "fp32"):
-            raise DistillError(f"--precision {request.precision}: {self.name} is trained in fp32 alone")
+            raise DistillError(f"--precision {request.precision}: {self.name} is trained in fp32 only")
         return "fp32"
 
     def preset(self, request: TrainRequest) -> str:

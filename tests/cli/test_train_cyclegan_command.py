@@ -199,7 +199,7 @@ def test_published_generators_are_a_start(
     wrong = [*start[:3], tmp_path / "other.pth", "--out", tmp_path / "new"]
     capsys.readouterr()
     assert distill([str(word) for word in [*words, *wrong]]) == 2
-    assert "generators of two architectures: both must have one" in capsys.readouterr().err
+    assert "generators of different architectures: both must have the same" in capsys.readouterr().err
 
 
 def test_a_dry_run_prints_sizes_and_every_setting(

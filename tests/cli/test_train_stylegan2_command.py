@@ -202,7 +202,7 @@ def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--resolution", "24"], "resolution 24 is no power of two"),
+        (["--resolution", "24"], "resolution 24 is not a power of two"),
         (["--resolution", "512"], "this preset has widths up to 128 px"),
         (["--augment", "often"], "augment 'often': give a target"),
         (["--augment", "p=2"], "augment 'p=2': give a target"),

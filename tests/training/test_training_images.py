@@ -62,7 +62,7 @@ def test_folders_without_images_and_odd_sizes(tmp_path: Path) -> None:
     write_images(tmp_path, size=(12, 12))
     with pytest.raises(DistillError, match="give --resolution"):
         open_images(tmp_path)
-    with pytest.raises(DistillError, match="resolution 12 is no power of two"):
+    with pytest.raises(DistillError, match="resolution 12 is not a power of two"):
         open_images(tmp_path, resolution=12)
 
 

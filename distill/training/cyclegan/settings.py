@@ -93,7 +93,7 @@ def settle(preset: CycleGANSettings, changes: Mapping[str, object]) -> CycleGANS
         )
     if settings.domains and settings.data_b:
         raise DistillError(
-            "two domains of one labelled set, or a second folder (data_b): give one of the two"
+            "domains are for one labelled set, data_b is a second folder: give only one of the two"
         )
     named = next((name for name in SHAPE if name in changes), None)
     if named and (settings.init or settings.init_b):

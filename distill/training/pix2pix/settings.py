@@ -118,7 +118,9 @@ def settle(preset: Pix2PixSettings, changes: Mapping[str, object]) -> Pix2PixSet
         raise DistillError(f"an init brings its own architecture: leave out {named}")
     check_kinds(settings.augment)
     if settings.reverse and (settings.inputs or settings.target):
-        raise DistillError("reverse names inputs and target already: leave these out")
+        raise DistillError(
+            "reverse swaps the inputs and the target of the recipe: leave out inputs and target"
+        )
     total = settings.constant_epochs + settings.decay_epochs
     if not total:
         raise DistillError("0 epochs: give constant_epochs or decay_epochs above 0")

@@ -86,7 +86,7 @@ class StyleGAN2Settings(TrainerSettings):
     def channels(self, resolution: int) -> dict[int, int]:
         """Widths up to `resolution`. Raises DistillError for one that this preset has no width for."""
         if resolution not in RESOLUTIONS:
-            raise DistillError(f"resolution {resolution} is no power of two from 4 to 1024")
+            raise DistillError(f"resolution {resolution} is not a power of two from 4 to 1024")
         if resolution not in self.widths:
             raise DistillError(
                 f"resolution {resolution}: this preset has widths up to {max(self.widths)} px; choose another one"
