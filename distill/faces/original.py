@@ -53,7 +53,7 @@ def paste_into(
     """
     original = open_photo(photo, read_original)
     if original.pixels.shape != seen.shape:
-        raise PhotoError(photo, "changed", "the file is another one than at first")
+        raise PhotoError(photo, "changed", "the file has changed since it was read")
     pixels = with_change(original, seen, paste_back(seen, edits))
     if original.alpha is not None:
         pixels = np.concatenate([pixels, original.alpha[..., None]], axis=2)

@@ -112,7 +112,7 @@ def test_regions_of_another_generator_are_refused(tiny, tiny_child, tmp_path):
         ({"deviation": torch.zeros(1)}, "deviation is not finite float32"),
         ({"facts": "{}"}, "its facts: generator: Field required"),
         ({"facts": "{"}, "broken regions"),
-        ({"format": "distill-direction"}, "safetensors, but no regions of a generator; make them with"),
+        ({"format": "distill-direction"}, "safetensors, but not the regions of a generator; make them with"),
     ],
 )
 def test_broken_files_are_refused_in_one_line(change, words, tiny, tiny_teacher, tmp_path):
