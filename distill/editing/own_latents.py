@@ -103,5 +103,7 @@ def _named(found: Sequence[StoredProjection], own: OwnPhotos) -> list[StoredProj
     by_name = {projection.name: projection for projection in found}
     for name in own.photos:
         if name not in by_name:
-            raise DistillError(f"{own.projections}: no projection {name!r}; there are {', '.join(by_name)}")
+            raise DistillError(
+                f"{own.projections}: no projection {name!r}; the projections are {', '.join(by_name)}"
+            )
     return [by_name[name] for name in own.photos] if own.photos else list(found)

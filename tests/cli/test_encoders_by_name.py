@@ -75,9 +75,9 @@ def test_the_plan_names_the_encoder(encoder, tmp_path, capsys):
         (("--encoder", "small-encoder", "--generator", "people"), "an encoder of another generator"),
         (
             ("--generator", "people"),
-            "no encoder of people comes with distill: train one by 'distill train-encoder --generator people'",
+            "no encoder of people comes with distill: train one with 'distill train-encoder --generator people'",
         ),
-        (("--encoder", "small-encoder", "--space", "w+"), "space encoder is not asked for"),
+        (("--encoder", "small-encoder", "--space", "w+"), "its space is not asked for"),
     ],
 )
 def test_what_does_not_fit_is_one_line(encoder, tmp_path, capsys, more, said):
