@@ -61,7 +61,7 @@ def open_faces(recipe: Recipe, *, rows: int, scorer: str, device: str, reverse: 
     if not rows:
         return FaceJudging(missing={"faces": "not asked for"})
     if recipe.get("align") == "none":
-        return FaceJudging(missing={"faces": "the recipe found no faces in this data set (align none)"})
+        return FaceJudging(missing={"faces": "the recipe looked for no faces in this data set (align none)"})
     try:
         ways = {score: -way if reverse else way for score, way in wanted_ways(recipe).items()}
         return judging_by(scorer, ways=ways, attributes=edited(recipe), device=device)
@@ -118,7 +118,7 @@ def judge_note(judge: Judge, recipe: Recipe | None, what: str = "Attributes") ->
     who = f"{what}: judged by the scorer {judge.name}"
     other = "; another judge: distill weights fetch face-api-age-gender, then --scorer face-api"
     if recipe is None:
-        doubt = f", which the tasks of this package select with: see to another judge{other}"
+        doubt = f", which also selects the data in the tasks of this package: use another judge{other}"
         return (
             f"Warning: {who}{doubt}"
             if judge.name == BUILTIN

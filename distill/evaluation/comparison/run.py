@@ -250,6 +250,6 @@ def chosen_size(request: CompareRequest, methods: Sequence[ComparedMethod]) -> i
     found = [int(size) for size in sizes if size]
     if not found:
         raise DistillError(
-            "no method says at what size faces are compared: add --size, or a --method that has one"
+            "no method has a size of its own at which to compare faces: add --size, or a --method that has one"
         )
     return max(found)

@@ -85,7 +85,7 @@ def _read(text: str) -> MetricName:
                 raise DistillError(f"--metrics {shortened(text)}: at most {MOST:,} samples are drawn")
             return MetricName(measure=str(measure), count=number_of(count) if count else None, full=any(full))
     raise DistillError(
-        f"--metrics {shortened(text)} is no measure; known are {known()}, with any count, such as fid5k"
+        f"--metrics {shortened(text)} is not a measure; known are {known()}, with any count, such as fid5k"
     )
 
 
