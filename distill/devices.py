@@ -192,7 +192,7 @@ AT_ONCE = 64 << 20  # bytes by which it grows
 
 
 def keep_freed_memory() -> bool:
-    """Let this process reuse the memory of the last batch for the next; return whether the library could be told.
+    """Let this process reuse the memory of the last batch for the next; return whether the library took the settings.
 
     By default glibc gives every large block back to the kernel, which clears it and hands it out again, page by
     page: thousands of page faults per triplet, and far more where Dask has lowered the threshold for its workers.

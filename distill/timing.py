@@ -57,7 +57,7 @@ class ImageTime:
 
 
 def milliseconds_per_image(call: Callable[[], Any], *, images: int, device: torch.device) -> float:
-    """Time `call`, which makes so many images on `device`: the median of its warm runs, divided by the images."""
+    """Time `call`, which makes this many images on `device`: the median of its warm runs, divided by the images."""
     for _ in range(WARM_UPS):
         call()
     took: list[float] = []

@@ -21,7 +21,7 @@ Row = dict[str, str]  # column → text, "" where there is nothing to tell
 
 
 class TableLayout(Protocol):
-    """What a scorer's table looks like, and what is told of it at the end."""
+    """What a scorer's table looks like, and how it is summed up at the end."""
 
     def known(self, table: LabelTable, names: Sequence[str]) -> list[Row]:
         """Return what a label file knows of each photograph. Raises DistillError for labels of another kind."""

@@ -1,6 +1,6 @@
 """What a scorer is: it reads named scores off images and the faces found in them.
 
-What it tells is what a network reads off a picture, no fact about a person.
+Its scores are what a network reads off a picture, not facts about a person.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The facts beside a direction in a file, read strictly: what a terminal or a card tells has the type it needs."""
+"""The facts beside a direction in a file, read strictly: what a terminal or a card shows has the right type."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _HeldOut(_Known):
 
 
 class _Facts(_Known):
-    """Those that are told; others may stand beside them."""
+    """The facts that are read; a file may hold others."""
 
     teacher: str = ""
     source: str = ""

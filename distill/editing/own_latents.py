@@ -17,7 +17,7 @@ from distill.progress import Progress
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 
-OpenProgress = Callable[[int], Progress]  # of so many steps
+OpenProgress = Callable[[int], Progress]  # of this many steps
 PROJECTIONS = "projections"  # folder below the output
 
 

@@ -40,8 +40,8 @@ def check_settings(folder: Path, before: Mapping[str, Any], now: Mapping[str, An
     for key in now:
         if before.get(key) != now[key]:
             raise DistillError(
-                f"{folder} holds projections with {key} {_told(before.get(key))}, now it is {_told(now[key])}: use the"
-                " same, or choose another --out"
+                f"{folder} holds projections with {key} {_told(before.get(key))}, now it is {_told(now[key])}: use"
+                " the same, or choose another --out"
             )
 
 

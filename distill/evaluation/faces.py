@@ -39,7 +39,7 @@ class FaceJudging:
         return {"name": self.judge.name, "sha256": sorted(self.judge.hashes), "selected_data": selected}
 
     def notes(self, recipe: Recipe | None, faces: int) -> list[str]:
-        """Who judged, and how well a share of so many faces is known."""
+        """Who judged, and how well a share of `faces` faces is known."""
         return [judge_note(self.judge, recipe), share_note(faces)] if self.judge else []
 
 
@@ -132,5 +132,5 @@ def judge_note(judge: Judge, recipe: Recipe | None, what: str = "Attributes") ->
 
 
 def share_note(faces: int) -> str:
-    """How well a share of so many faces is known: 1.96 standard deviations of a share of one half."""
+    """Say how well a share of `faces` faces is known: 1.96 standard deviations of a share of one half."""
     return f"A share of {plural(faces, 'face')} is known to ±{0.98 / max(1, faces) ** 0.5:.2f} (95 %)."

@@ -43,7 +43,7 @@ from distill.weights.by_name import ships
 class EvaluateRequest:
     """Which student, on which data set, measured how.
 
-    `limit`: at most so many rows, evenly spread. `features` of the Fréchet distance, `perceptual` of the perceptual
+    `limit`: at most this many rows, evenly spread. `features` of the Fréchet distance, `perceptual` of the perceptual
     distance, by name. `faces`: rows whose faces are compared. `scorer`: who judges attributes. `teacher`: the
     generator to time, by default the recipe's. `out` None: see `default_out`. `edit`: of several that it makes.
     """

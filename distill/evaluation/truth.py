@@ -44,8 +44,8 @@ LATENT_PAIRS = 50  # that are embedded at most, evenly spread: a quarter of a mi
 class EvaluateTruthRequest:
     """Which student, on which folder of true pairs, beside which `column` of its table.
 
-    `limit`: at most so many pairs, evenly spread. `latent_edit`: embed LATENT_PAIRS of the pictures into the teacher
-    too and edit them there, by `strength`. The rest is as in EvaluatePhotosRequest.
+    `limit`: at most this many pairs, evenly spread. `latent_edit`: embed LATENT_PAIRS of the pictures into the
+    teacher too and edit them there, by `strength`. The rest is as in EvaluatePhotosRequest.
     """
 
     source: Path

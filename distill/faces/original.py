@@ -21,7 +21,7 @@ from distill.faces.decode import PhotoError, eight_bits, in_mode, open_photo, pi
 from distill.faces.paste import FaceEdit, paste_back
 from distill.pixels import Mark, encode_png
 
-OF_TIFF = (  # what tells of the photo; the rest of a TIFF's tags tells how its pixels are stored
+OF_TIFF = (  # about the photo; the other tags of a TIFF say how its pixels are stored
     *(ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software),
     *(ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright),
 )

@@ -96,7 +96,7 @@ DASK = {
 
 # Read by worker processes as they start. One BLAS thread each: the number of threads can alter floats.
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_MEMORY = {"MALLOC_ARENA_MAX": "1"}  # see distill/memory.py
+_MEMORY = {"MALLOC_ARENA_MAX": "1"}  # see distill.devices.keep_freed_memory
 _SILENCE = {"DASK_LOGGING__DISTRIBUTED": "critical"}
 _LEFT_BEHIND = (
     "PYTHONHASHSEED",

@@ -20,7 +20,7 @@ MOST_SIDE, MOST_WIDTH, MOST_ROUNDS = 1024, 1024, 5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoder:
-    """An encoder's network, its generator's sha256, the rounds that it was trained for, and what else is told."""
+    """An encoder's network, its generator's sha256, the rounds that it was trained for, and other facts."""
 
     network: EncoderNetwork
     generator_sha256: str

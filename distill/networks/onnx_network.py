@@ -30,7 +30,7 @@ MOST_INPUT, MOST_IMAGES = (
     256,
 )  # numbers of one image that goes in, 2048 px and 4 channels; a fixed batch
 PROBE = 2  # images that are tried when a file is opened
-FATAL_ONLY = 4  # onnxruntime's log level; what it raises is told in our words
+FATAL_ONLY = 4  # onnxruntime's log level; what it raises is reported in our words
 
 
 def read_onnx_bytes(path: Path) -> bytes:

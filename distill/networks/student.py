@@ -234,7 +234,7 @@ def load_student(
 
 
 def needed_edit(source: str | PathLike[str]) -> str | None:
-    """Return the first edit that a student knows which does nothing untold (StarGAN); None for all others.
+    """Return a first edit for a student that does nothing without one (StarGAN); None for all others.
 
     Raises DistillError as `load_student`, and for such a student whose file names none.
     """
@@ -324,7 +324,7 @@ def student_file(source: Path, *, reverse: bool = False) -> Path:
     if reverse:
         return source / IN_RUN_REVERSE
     if not source.is_dir():
-        return source  # what is not there is told by the reader
+        return source  # the reader reports a file that is missing
     names = [name for kind in reversed(KINDS) for name in kind.in_run]
     for name in names:
         if (source / name).is_file():

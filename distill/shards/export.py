@@ -138,7 +138,7 @@ def plan(request: ExportRequest, manifest: Mapping[str, Any]) -> Export:
 
 
 def digits(samples: int) -> int:
-    """Return how many digits the numbers of so many samples have."""
+    """Return how many digits the numbers of this many samples have."""
     return max(6, len(str(samples - 1)))
 
 

@@ -87,7 +87,7 @@ def draw_curves(
 ) -> bytes:
     """Draw a panel for each number: raw values; scores with their best value marked.
 
-    `only`: names, or beginnings of names, to draw. `smooth` above 1 draws the mean of so many values up to each
+    `only`: names, or beginnings of names, to draw. `smooth` above 1 draws the mean of this many values up to each
     place, the raw ones faint behind it, and says so; scores are never smoothed. `log`: logarithmic where all
     values are positive and the largest is at least twice the smallest. `form`: png, svg or pdf. `baselines`: scores
     by name of what is compared with, dashed. Raises DistillError for a name that no run has.

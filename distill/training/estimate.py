@@ -16,7 +16,7 @@ SECONDS = 20.0  # after which no new update begins
 
 
 def time_text(training: Training) -> str:
-    """Say how long all updates take, pictures, scores and files aside, or that it cannot be told. Writes nothing.
+    """Say how long all updates take, pictures, scores and files aside, or that it is not known. Writes nothing.
 
     The networks have learnt from these updates: begin a run with others.
     """

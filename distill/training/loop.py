@@ -62,13 +62,13 @@ class Run(Generic[Drawn]):
     step: Step[Drawn]
     draw: Callable[[RunPosition], Drawn]  # this process's part of the batch at a position; pure
     batch: int
-    samples: int  # until so many images were seen
+    samples: int  # until this many images were seen
     settings: Mapping[str, Any]  # plain values that a resumed run must share
     seed: int = 0
     tick: int = 1000  # images between two lines of stats
     save: int = 10_000  # images between two checkpoints
     events: Sequence[Event] = ()
-    seconds: float = math.inf  # stop after so long, as if asked to
+    seconds: float = math.inf  # stop after this long, as if asked to
     log: str | None = None  # beside stats.jsonl, see `boards`
 
 

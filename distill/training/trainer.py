@@ -148,9 +148,9 @@ class Trainer(Generic[S, D, N]):
 
     `noun`: of a sample, such as image or pair. `default_preset`: where none is asked for.
     `settle`: the preset with the changes asked for, checked (`settings.changed`, and what the model adds). `samples`:
-    how many the whole run sees, of so many rows. `open_data`: (request, settings, device, note) -> data; `note` hears
-    of pictures left out. `title`: of page and first line; `opening`: what else the first line tells. `less_memory`:
-    what to do where memory ends. `half`: it can be trained in half precision.
+    how many the whole run sees, for a number of rows. `open_data`: (request, settings, device, note) -> data; `note`
+    hears of pictures left out. `title`: of page and first line; `opening`: what else the first line says.
+    `less_memory`: what to do where memory ends. `half`: it can be trained in half precision.
     """
 
     name: str

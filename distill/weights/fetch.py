@@ -21,7 +21,7 @@ PIECE = 1 << 20
 Downloader = Callable[[str, str, Any], None]  # as pooch calls it: (url, path to write, None)
 
 
-FetchProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where the server tells
+FetchProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where the server says
 
 
 def require_https(url: str) -> None:

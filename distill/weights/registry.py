@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NOWHERE = Path(os.devnull) / "distill"
-CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that tells the format of the file itself
+CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that says what format the original has
 
 WeightsKind = Literal["generator", "student", "encoder", "features", "scorer", "runtime"]
 

@@ -37,7 +37,7 @@ Names = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class FoundState:
-    """Tensors by plain name, the entry of the checkpoint that they are from, and the mark that told (or "")."""
+    """Tensors by plain name, the entry of the checkpoint that they are from, and the mark that led there ("")."""
 
     tensors: dict[str, Any]
     entry: str

@@ -388,5 +388,5 @@ def test_other_files_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(DistillError, match=r"input\.size: missing"):
         open_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{INPUT}{SMILE}', network="net.pth"))
     small(tmp_path / "net.pth", classes=3)
-    with pytest.raises(DistillError, match="gives 3 numbers an image, the score has 2 labels"):
+    with pytest.raises(DistillError, match="gives 3 numbers per image, but the score has 2 labels"):
         open_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{text}{SMILE}', network="net.pth"))

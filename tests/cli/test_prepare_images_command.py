@@ -149,4 +149,4 @@ def test_bad_labels_and_places_are_one_line(folder, tmp_path):
     other.write_text("file,gender\nx.png,F\n")
     refused(run(*arguments, tmp_path / "s", "--labels", other), "none of its 1 names is a picture")
     both = ("--labels", other, "--balance", f"{labels}:gender")
-    refused(run(*arguments, tmp_path / "s", *both), "two files")
+    refused(run(*arguments, tmp_path / "s", *both), "two different files")

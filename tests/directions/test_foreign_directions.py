@@ -150,7 +150,7 @@ LONG_ROW = saved_npy(np.random.default_rng(0).standard_normal(600))
         (lambda: archive(LONG_ROW, packed=zipfile.ZIP_BZIP2), "packed by method 12"),
         (lambda: archive(LONG_ROW, packed=zipfile.ZIP_LZMA), "packed by method 14"),
         (lambda: archive(LONG_ROW, change=longer), "does not have the"),
-        (lambda: archive(b"", name="a\x1b[2J.npy"), "no .npy"),
+        (lambda: archive(b"", name="a\x1b[2J.npy"), "not a .npy"),
     ],
 )
 def test_hostile_arrays_are_refused_in_one_line(tmp_path, data, words):

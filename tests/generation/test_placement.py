@@ -55,9 +55,9 @@ def test_an_address_is_taken_as_it_is(tmp_path: Path) -> None:
     [
         ("none", 2, [], "--cluster none"),
         ("local", 3, ["0", "1"], "2 visible GPUs"),
-        ("slurms", None, [], "none of none, local, tcp://HOST:PORT, tls://HOST:PORT"),
+        ("slurms", None, [], "not one of local, none, tcp://HOST:PORT, tls://HOST:PORT"),
         ("slurm", None, [], "--workers N for a fixed number"),
-        ("tcp://host", None, [], "none of none, local"),
+        ("tcp://host", None, [], "not one of local, none"),
         ("not-there.json", None, [], "no such file"),
     ],
 )

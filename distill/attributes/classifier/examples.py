@@ -28,7 +28,10 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """All examples in the order of their names; `unlabelled` rows had no label. `title`: the column, if it tells."""
+    """All examples in the order of their names; `unlabelled` rows had no label.
+
+    `title`: the name of the column of labels, if it says more than "label".
+    """
 
     items: Sequence[Example]
     unlabelled: int = 0

@@ -78,7 +78,7 @@ def find_penalty(
     stop: threading.Event,
     note: Callable[[str], None] = lambda line: None,
 ) -> tuple[float, float]:
-    """Return the penalty of least validation loss, and that loss; less is not tried once it has not helped thrice."""
+    """Return the penalty of least validation loss, and that loss; stop once three smaller ones have not helped."""
     best, least, worse = PENALTIES[0], float("inf"), 0
     for penalty in PENALTIES:
         check(stop)

@@ -1,4 +1,4 @@
-"""Which of a person's files are videos, told by their first bytes, else by their names."""
+"""Which of a person's files are videos, recognised by their first bytes, else by their names."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from distill.files import path_text
 from distill.progress import Progress, plural
 
 SEARCHED_SIDE = 1920  # px, long side: what larger frames are reduced to for the search
-EXPECTED = 0.9  # of the frames by length and rate: fewer are told, sound may be somewhat longer
+EXPECTED = 0.9  # of the frames by length and rate: fewer get a note; sound may be somewhat longer
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions
 
 

@@ -35,7 +35,7 @@ from distill.networks.perceptual import PerceptualFeatures, default_perceptual, 
 from distill.progress import Progress, plural
 from distill.schema import canonical_json
 
-OpenBar = Callable[[int, str], Progress]  # so many pictures, what is done with them
+OpenBar = Callable[[int, str], Progress]  # this many pictures, what is done with them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

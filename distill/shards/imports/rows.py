@@ -31,7 +31,7 @@ class ImportSource:
     stamp: ExportStamp | None = None
 
     def roles(self, *, inputs: int) -> tuple[str, ...]:
-        """Return names for so many inputs and the target: the user's, else the stamp's, else plain ones."""
+        """Return names for this many inputs and the target: the user's, else the stamp's, else plain ones."""
         stamp = self.stamp
         names = self.inputs or (stamp.inputs if stamp else PLAIN_INPUTS[:inputs])
         roles = (*names, self.target or (stamp.target if stamp else PLAIN_TARGET))

@@ -72,12 +72,12 @@ class CycleGANSettings(TrainerSettings):
     )
 
     def architecture(self, side: int) -> Architecture:
-        """The generators for images whose shorter side is so long."""
+        """The generators for images whose shorter side is this long."""
         shape = {name: getattr(self, name) for name in SHAPE}
         return Architecture(inputs=3, **shape | {"blocks": self.blocks or (9 if side >= LARGE else 6)})
 
     def schedule(self, rows: int) -> Schedule:
-        """The schedule for epochs of so many samples."""
+        """The schedule for epochs of this many samples."""
         return Schedule(
             lr=self.lr, constant=round(self.constant_epochs * rows), decay=round(self.decay_epochs * rows)
         )

@@ -114,7 +114,7 @@ def apply_changes(images_BRCHW: Tensor, changes: Changes) -> Tensor:
 
 
 def sharpened(images_NCHW: Tensor, amount_N: Tensor) -> Tensor:
-    """Add to each image so much of what a small blur takes from it; below 0 it is taken away. Stays in [-1, 1]."""
+    """Add to each image this much of what a small blur takes from it; below 0, take it away. Stays in [-1, 1]."""
     kernel = torch.tensor(BLUR).to(images_NCHW.device, images_NCHW.dtype, non_blocking=True)
     kernel = torch.outer(kernel, kernel).expand(images_NCHW.shape[1], 1, -1, -1)
     padded = F.pad(images_NCHW, (1, 1, 1, 1), mode="reflect")

@@ -93,12 +93,12 @@ class Pix2PixSettings(TrainerSettings):
     )
 
     def architecture(self, inputs: int, conditions: int = 0) -> Architecture:
-        """The generator for so many RGB inputs, and planes of conditions, which need batch normalisation."""
+        """The generator for this many RGB inputs, and planes of conditions, which need batch normalisation."""
         shape = {name: getattr(self, name) for name in SHAPE} | ({"norm": "batch"} if conditions else {})
         return Architecture(inputs=3 * inputs + conditions, **shape)
 
     def schedule(self, rows: int) -> Schedule:
-        """The schedule for so many triplets that are trained on."""
+        """The schedule for this many triplets that are trained on."""
         return Schedule(
             lr=self.lr,
             warm_up=round(self.warm_up_epochs * rows),

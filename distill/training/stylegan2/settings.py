@@ -72,7 +72,7 @@ class StyleGAN2Settings(TrainerSettings):
     noise: bool = False  # noise inputs; without them the strengths stay 0
     ada_target: Share | None = 0.6  # None: p stays at `ada_p`
     ada_p: Share = 0.0
-    ada_kimg: Positive = 100.0  # p goes from 0 to 1 within so many thousand images at the fastest
+    ada_kimg: Positive = 100.0  # p goes from 0 to 1 within this many thousand images at the fastest
     conv_clamp: Positive | None = None
     head_start_kimg: FromZero = 0.0  # that the discriminator learns alone, before the generator moves
     freeze_d: CountFromZero = 0  # first layers of the discriminator, which stay after its head start
