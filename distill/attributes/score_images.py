@@ -65,7 +65,7 @@ class ScoringJob:
     def plan_lines(self) -> list[str]:
         """Say what would be done, and after a look at some pictures how long it would take."""
         return [
-            f"{len(self.photos)} pictures → {self.request.out}, {', '.join(self.scorer.names)}",
+            f"{plural(len(self.photos), 'picture')} → {self.request.out}, {', '.join(self.scorer.names)}",
             f"known labels for {sum(map(bool, self.known))}",
             *(
                 []

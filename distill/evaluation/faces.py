@@ -98,13 +98,15 @@ def face_notes(judging: FaceJudging, found: Evaluation, recipe: Recipe) -> list[
     """What a reader must know of the faces of a data set."""
     notes = []
     if judging.scores is not None and not found.face_rows:
-        return [f"Faces: none could be found in {judging.scores.without} rows, so none are compared."]
+        return [
+            f"Faces: none could be found in {plural(judging.scores.without, 'row')}, so none are compared."
+        ]
     if judging.scores is not None:
         without = judging.scores.without
         lost = f", {without} had no face that could be found" if without else ""
         notes.append(
-            f"Faces: {found.face_rows} rows compared by dlib's descriptor{lost}; the target's column shows what"
-            " the edit itself does."
+            f"Faces: {plural(found.face_rows, 'row')} compared by dlib's descriptor{lost}; the target's column shows"
+            " what the edit itself does."
         )
     if found.between_people is not None:
         close = found.between_people < SAME_PERSON

@@ -113,7 +113,10 @@ class TruthEvaluation:
         student = self.translate.student
         return [
             ("student", f"{path_text(student.path)}{f', {student.change}' if student.change else ''}"),
-            ("truth", f"{path_text(self.found.table)}, column {self.found.edit} ({self.count} pairs)"),
+            (
+                "truth",
+                f"{path_text(self.found.table)}, column {self.found.edit} ({plural(self.count, 'pair')})",
+            ),
             *([("asked", self.asked.line())] if self.asked else []),
             ("size", f"{self.translate.size} px, cut by the source's face"),
             ("scorer", self.judging.judge.name if self.judging.judge else "none"),

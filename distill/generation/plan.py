@@ -11,7 +11,7 @@ from distill.errors import DiskFull, DistillError, Incomplete
 from distill.files import atomic_write
 from distill.generation.conditions import Conditions, read_conditions
 from distill.generation.recipe import Recipe
-from distill.progress import size_text
+from distill.progress import plural, size_text
 from distill.schema import canonical_json
 from distill.shards.folder import (
     CONDITIONS_FILE,
@@ -217,4 +217,6 @@ def nearest_folder(path: Path) -> Path:
 
 
 def holds_more(folder: Path, n: int) -> str:
-    return f"{folder} holds more than the {n} triplets asked for; ask for at least as many, or choose another --out"
+    return (
+        f"{folder} holds more than the {plural(n, 'triplet')} asked for; raise --n, or choose another --out"
+    )

@@ -27,7 +27,7 @@ def plan_lines(plan: PreparationPlan, sample: PreparationSample) -> list[str]:
     """Return a dry run's findings for a person."""
     megabytes = _most_bytes(plan) / 1e6
     return [
-        f"{len(plan.pictures)} pictures → at most {megabytes:.1f} MB of {_side(plan)} in {plan.out}",
+        f"{plural(len(plan.pictures), 'picture')} → at most {megabytes:.1f} MB of {_side(plan)} in {plan.out}",
         f"labels for {plan.labelled}, other files {plan.other_files}, align {plan.settings.align}",
         f"about {clock(sample.seconds)} with {plural(plan.workers, 'worker')}, estimated from"
         f" {plural(sample.count, 'picture')}",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from distill.errors import DistillError
 from distill.parallel import default_workers, ordered
+from distill.progress import plural
 from distill.shards.collect import rows_per_shard
 from distill.shards.images.skips import most_skips
 from distill.shards.imports.layouts import find_rows
@@ -174,4 +175,4 @@ def _notes(folder: Path, found: FoundRows) -> tuple[str, ...]:
     stamp = found.stamp
     if stamp is None or stamp.samples == len(found.rows):
         return ()
-    return (f"the export in {folder} was of {stamp.samples} samples, {len(found.rows)} are there",)
+    return (f"the export in {folder} was of {plural(stamp.samples, 'sample')}, {len(found.rows)} are there",)

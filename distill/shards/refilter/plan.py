@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.progress import plural
 from distill.shards.digest import digest_of
 from distill.shards.folder import ShardReport, manifest_reports, read_manifest, shard_path
 from distill.shards.read import ShardReader, open_shard
@@ -72,7 +73,7 @@ class Range:
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return f"{self.shown} is nowhere a number"
-        without = f" (not a number in {self.missing} rows)" if self.missing else ""
+        without = f" (not a number in {plural(self.missing, 'row')})" if self.missing else ""
         return f"{self.shown} is {self.low:.4g} to {self.high:.4g}{without}"
 
 

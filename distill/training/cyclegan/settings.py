@@ -10,6 +10,7 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, Norm
+from distill.progress import plural
 from distill.training import processes
 from distill.training.cyclegan.augment import check_kinds
 from distill.training.schedule import Schedule
@@ -108,7 +109,7 @@ def less_memory(settings: CycleGANSettings) -> str:
     """Name the first choice that takes less memory and changes no result."""
     each = settings.batch // processes.world_size()
     first = "--set lean=true gives the same result in less memory"
-    return f"with {each} images of each domain at once: {first}; then a smaller --batch, ngf or resolution"
+    return f"with {plural(each, 'image')} of each domain at once: {first}; then a smaller --batch, ngf or resolution"
 
 
 # paper: Zhu et al. 2017, as their public code has it. seed003: the report on leather and denim: batch normalisation,

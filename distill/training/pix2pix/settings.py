@@ -10,6 +10,7 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, Norm
+from distill.progress import plural
 from distill.training import processes
 from distill.training.pix2pix.augment import PAIRED, check_kinds
 from distill.training.schedule import Schedule
@@ -160,7 +161,7 @@ def less_memory(settings: Pix2PixSettings) -> str:
     if at_once > 1:
         divisor = next(k for k in range(2, at_once + 1) if at_once % k == 0)
         first += f", with instance normalisation --set accumulate={settings.accumulate * divisor} too"
-    return f"with {at_once} images at once: {first}; then --precision bf16, a smaller ngf or resolution"
+    return f"with {plural(at_once, 'image')} at once: {first}; then --precision bf16, a smaller ngf or resolution"
 
 
 # seed: the course report on StyleGAN2 distillation that trained 25,000 triplets (Pix2PixHD's public defaults, half

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.vaegan import LAST_CONVOLUTION, TABLE_CHANNELS, VAEGANShape
+from distill.progress import plural
 from distill.training import processes
 from distill.training.edit_attributes import read_attributes
 from distill.training.settings import (
@@ -96,7 +97,7 @@ def settle(preset: VAEGANSettings, changes: Mapping[str, object]) -> VAEGANSetti
 def less_memory(settings: VAEGANSettings) -> str:
     """Name the first choice that takes less memory."""
     each = settings.batch // processes.world_size()
-    return f"with {each} pictures at once: choose a smaller --batch, or channels"
+    return f"with {plural(each, 'picture')} at once: choose a smaller --batch, or channels"
 
 
 # paper: Larsen et al. 2016, table 1 for 64 px; batch, rate, its fall, γ, equilibrium and margin as public code has
