@@ -108,7 +108,7 @@ def aside(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
     except OSError as error:
         raise _named(error, path, temporary) from error
     finally:
-        with suppress(OSError):  # a folder that is gone, or is none, says so above
+        with suppress(OSError):  # a folder that is gone, or is no folder, raises above
             temporary.unlink()
 
 

@@ -75,7 +75,7 @@ class RowChoice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StudentEvaluation:
-    """An evaluation that can begin: everything fits and is open; `teacher`: why it is not timed, where it is none."""
+    """An evaluation that can begin: everything fits and is open; `teacher`: why there is none to time."""
 
     request: EvaluateRequest
     student: Student

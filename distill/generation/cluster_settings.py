@@ -1,4 +1,4 @@
-"""What a run on a cluster tells Dask and the worker processes before a run, and takes back after it."""
+"""What is set for Dask and the worker processes before a run on a cluster, and put back after it."""
 
 from __future__ import annotations
 

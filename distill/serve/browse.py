@@ -124,8 +124,8 @@ def _numbers(reader: ShardReader) -> dict[str, Numbers]:
 def select(table: DataTable, where: str = "", *, sort: str = STORED, descending: bool = True) -> ChosenRows:
     """Choose rows by an expression as `distill refilter --where` has it, "" for all, and sort them by a number.
 
-    Rows without that number come last. Raises DistillError for an expression that is none, one that keeps no row, and
-    a number that there is not.
+    Rows without that number come last. Raises DistillError for an invalid expression, one that keeps no row, and
+    an unknown number.
     """
     if sort != STORED and sort not in table.numbers:
         raise DistillError(
@@ -151,7 +151,7 @@ def _rows_of(table: DataTable, plan: Refilter) -> NDArray[np.int64]:
 def page_samples(selection: ChosenRows, page: int) -> list[Sample]:
     """Read the rows of a page, counted from 1; those without a name are called by their numbers.
 
-    Raises DistillError for a page that there is not, ShardCorrupt.
+    Raises DistillError for a page outside the selection, ShardCorrupt.
     """
     if not 1 <= page <= selection.pages:
         raise DistillError(f"page {page}: the pages are 1 to {selection.pages}")
@@ -208,7 +208,7 @@ def save_selection(
     """Write the rows that an expression keeps as a data set `name` beside this one; return what was done in lines.
 
     `advance` hears of rows written now, and of all. The same call goes on where it was stopped. Raises DistillError
-    for a name that is none, and as `distill refilter`.
+    for an invalid name, and as `distill refilter`.
     """
     if not NEW_NAME.fullmatch(name):
         raise DistillError(

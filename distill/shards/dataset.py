@@ -111,7 +111,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return self._stored
 
     def _check(self, reader: ShardReader) -> None:
-        """Raise ShardCorrupt or DistillError where a shard is none of this data set, or lacks what is asked for."""
+        """Raise ShardCorrupt or DistillError where a shard is not of this data set, or lacks what is asked for."""
         if reader.index in self._checked:
             return
         if found := difference(self.recipe, reader.recipe):

@@ -30,7 +30,7 @@ def write_delta(path: Path, changes: Mapping[str, Tensor], parent: Generator) ->
 def load_delta(path: Path, parent: Generator) -> Generator:
     """Load a tuned generator: `parent` with what the file adds to it, as the generator of the file's sha256.
 
-    Raises DistillError, in one line, for a delta of another parent, and for a file that is none.
+    Raises DistillError, in one line, for a delta of another parent, and for a file that is no delta.
     """
     with opened(path) as data:
         if kind_of(data) != "safetensors":

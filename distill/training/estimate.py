@@ -18,7 +18,7 @@ SECONDS = 20.0  # after which no new update begins
 def time_text(training: Training) -> str:
     """Say how long all updates take, pictures, scores and files aside, or that it is not known. Writes nothing.
 
-    The networks have learnt from these updates: begin a run with others.
+    The networks have learnt from these updates: a run must begin with new ones.
     """
     plan = training.plan
     if getattr(plan.settings, "compiled", False):

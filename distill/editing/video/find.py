@@ -21,7 +21,7 @@ INSTALL = "pip install 'distill[video]'"
 
 
 def is_video(path: Path) -> bool:
-    """Tell whether a file is to be read as a video; what cannot be read at all is none."""
+    """Tell whether a file is to be read as a video; a file that cannot be read at all is not."""
     try:
         with open_regular(path) as file:
             head = file.read(HEAD)

@@ -75,7 +75,7 @@ class FoundRows:
 
 
 def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
-    """Return the roles. Raises DistillError for a name that is none, and for one named twice."""
+    """Return the roles. Raises DistillError for an invalid name, and for one named twice."""
     for role in roles:
         if not NAME.fullmatch(role):
             raise DistillError(f"{role!r} cannot name a role: letters, digits, _, . and - only, 64 at most")

@@ -50,7 +50,7 @@ def shares_bytes(shares_S: Tensor, how: SharesFacts, generator: Generator) -> by
 def read_shares(path: Path, generator: Generator) -> tuple[Tensor, SharesFacts]:
     """Read shares [S], on the generator's device, and how they were made.
 
-    Raises DistillError, in one line, for shares of another generator, and for a file that is none or broken.
+    Raises DistillError, in one line, for shares of another generator, and for a file without shares or broken.
     """
     with opened(path, most=MAX_BYTES) as data:
         if kind_of(data) != "safetensors":
