@@ -100,8 +100,8 @@ def edit_of_column(column: str) -> AskedEdit:
 def ways_by_table(edit: AskedEdit, rows: Sequence[Mapping[str, str]], table: Path) -> list[int] | None:
     """Tell by the labels of true pairs' sources which way the edit of each goes: to the other side.
 
-    None where the table has no column of the attribute, and for ages. Raises DistillError for a word that is not among
-    its values.
+    None where the table has no column of the attribute, and for ages. Raises DistillError for a word that is not
+    among its values.
     """
     attribute = edit.attribute
     names = NAMED_TOO.get(attribute or "", (attribute,))
