@@ -7,7 +7,7 @@ certainty; of a value the one that lies furthest apart, and its lower end goes i
 
 from __future__ import annotations
 
-from distill.generation.edits import AlongDirection
+from distill.generation.edits.along_direction import AlongDirection
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.recipe import TaskRecipe

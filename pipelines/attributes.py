@@ -6,12 +6,12 @@ measures in the two images. Which attributes is the user's choice (`--attributes
 
 from __future__ import annotations
 
-from distill.generation.along_several import AlongSeveral
+from distill.generation.edits.along_several import AlongSeveral
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.filters.identity import IdentityFilter
-from distill.generation.measured import MeasuredChanges
 from distill.generation.recipe import TaskRecipe
+from distill.generation.selections.measured import MeasuredChanges
 
 RECIPE = TaskRecipe(
     task="attributes",

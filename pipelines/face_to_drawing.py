@@ -7,11 +7,11 @@ drawn instead, which costs next to nothing: 26,000 pairs are what pix2pixHD need
 
 from __future__ import annotations
 
+from distill.generation.edits.second_generator import Embedded, SecondGenerator
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.filters.likeness import LikenessFilter
 from distill.generation.recipe import TaskRecipe
-from distill.generation.second_generator import Embedded, SecondGenerator
 
 SECOND = "drawings"  # by default, the child of portraits; of both tasks
 

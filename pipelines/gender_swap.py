@@ -6,11 +6,11 @@ tells apart with the highest certainty. Either end can be the source, so the stu
 
 from __future__ import annotations
 
-from distill.generation.edits import AlongDirection
+from distill.generation.edits.along_direction import AlongDirection
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.recipe import TaskRecipe
-from distill.generation.select import Opposite
+from distill.generation.selections.pair import Opposite
 
 RECIPE = TaskRecipe(
     task="gender-swap",

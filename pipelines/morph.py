@@ -5,7 +5,7 @@ Viazovetskyi et al. 2020: the target is drawn from the mean of the two w. The st
 
 from __future__ import annotations
 
-from distill.generation.edits import Morph
+from distill.generation.edits.morph import Morph
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.recipe import TaskRecipe

@@ -6,11 +6,11 @@ comes and the rest stays. The shares are looked for pair by pair. The student ge
 
 from __future__ import annotations
 
+from distill.generation.edits.region_swap import RegionSwap
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.filters.region import RegionFilter
 from distill.generation.recipe import TaskRecipe
-from distill.generation.region_swap import RegionSwap
 
 RECIPE = TaskRecipe(
     task="region-swap",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from distill.generation.edits import AlongDirection
+from distill.generation.edits.along_direction import AlongDirection
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.recipe import TaskRecipe
-from distill.generation.select import Apart
+from distill.generation.selections.pair import Apart
 
 RECIPE = TaskRecipe(
     task="rejuvenation",

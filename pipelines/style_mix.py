@@ -6,7 +6,7 @@ the rest. The student gets both faces (6 channels) and learns to draw the mix.
 
 from __future__ import annotations
 
-from distill.generation.edits import StyleMix
+from distill.generation.edits.style_mix import StyleMix
 from distill.generation.faces import FaceSearch
 from distill.generation.filters.face import FaceFilter
 from distill.generation.filters.ssim import SsimFilter

@@ -20,7 +20,7 @@ from distill.errors import DistillError
 from distill.faces.alignment import Pixels
 from distill.faces.outputs import SHEET, OutputFolder
 from distill.faces.photo_results import SkippedPhoto
-from distill.generation.edits import parse_crossover
+from distill.generation.edits.style_mix import parse_crossover
 from distill.stylegan2 import mixing
 from distill.stylegan2.generator import Generator
 

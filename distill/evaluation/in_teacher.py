@@ -12,7 +12,7 @@ from distill.editing.latent_edit import LatentEdit
 from distill.errors import DistillError
 from distill.evaluation.faces import FaceJudging
 from distill.files import path_text
-from distill.generation.edits import AlongDirection
+from distill.generation.edits.along_direction import AlongDirection
 from distill.generation.recipe import TaskRecipe
 from distill.networks.perceptual import default_perceptual, load_perceptual
 from distill.networks.student import Student

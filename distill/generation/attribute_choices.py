@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from distill.attributes.protocol import Kind
 from distill.directions.file import shipped_directions
 from distill.errors import DistillError
-from distill.generation.along_several import MOST_ATTRIBUTES
+from distill.generation.edits.along_several import MOST_ATTRIBUTES
 from distill.progress import command_text
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.faces.detection import Face, FaceDetector, each
-from distill.generation.edit import Numbers
-from distill.generation.rings import LentPicture
+from distill.generation.edits.base import Numbers
+from distill.generation.edits.rings import LentPicture
 from distill.pixels import HostCopy, to_uint8
 from distill.timing import DeviceTimer
 

@@ -22,8 +22,8 @@ from torch.nn import functional as F
 
 from distill.errors import DistillError
 from distill.files import atomic_write, read_regular
+from distill.generation.edits.second_generator import Embedded
 from distill.generation.recipe import Recipe
-from distill.generation.second_generator import Embedded
 from distill.networks.image_distance import FeatureDistance
 from distill.networks.perceptual import PerceptualFeatures, load_perceptual, perceptual_sha256
 from distill.pixels import area_downsample

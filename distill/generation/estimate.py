@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from distill.errors import TooStrict
 from distill.generation.advice import Tally
-from distill.generation.edit import Search
+from distill.generation.edits.base import Search
 from distill.generation.job import GenerationRun, task_of
 from distill.generation.worker import draw_shard
 from distill.shards.layout import MAX_ROWS

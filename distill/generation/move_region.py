@@ -17,8 +17,8 @@ from distill.errors import DistillError
 from distill.faces.regions.open import open_regions, regions_sha256
 from distill.faces.regions.parts import Mask, RegionPictures, RegionSource, has_part
 from distill.generation.batch import Batch
+from distill.generation.edits.region_swap import PERSON, REFERENCE, RESULT, RegionSwap, SharesOfFile
 from distill.generation.embed import features_of_recipe
-from distill.generation.region_swap import PERSON, REFERENCE, RESULT, RegionSwap, SharesOfFile
 from distill.networks.image_distance import FeatureDistance
 from distill.stylegan2.generator import Generator, Noise
 from distill.stylegan2.interpolation.optimise import optimised_shares

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from distill.attributes.open import BUILTIN, open_scorer
 from distill.errors import DistillError
 from distill.generation.attribute_choices import own_attributes
-from distill.generation.edits import AlongDirection
+from distill.generation.edits.along_direction import AlongDirection
 from distill.generation.recipe import TaskRecipe
-from distill.generation.select import Apart, Opposite
+from distill.generation.selections.pair import Apart, Opposite
 
 if TYPE_CHECKING:
     from distill.generation.request import GenerateRequest, TaskChoices

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from distill.errors import DistillError
+from distill.generation.edits.second_generator import Embedded, SecondGenerator, SharedW
 from distill.generation.recipe import TaskRecipe
-from distill.generation.second_generator import Embedded, SecondGenerator, SharedW
 from distill.networks.perceptual import perceptual_sha256
 from distill.stylegan2.facts import teacher_facts
 from distill.weights.registry import cached_checkpoint, resolve

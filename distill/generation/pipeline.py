@@ -13,11 +13,11 @@ from distill.errors import TooStrict
 from distill.generation.advice import too_strict
 from distill.generation.background import BackgroundThread
 from distill.generation.batch import Batch
+from distill.generation.edits.rings import lent_picture, ring_batch
 from distill.generation.embed import LatentSearch
 from distill.generation.move_region import RegionMover
 from distill.generation.recipe import Recipe
-from distill.generation.rings import lent_picture, ring_batch
-from distill.generation.selection import check_scorer
+from distill.generation.selections.base import check_scorer
 from distill.generation.shard_builder import ShardBuilder
 from distill.generation.stages import (
     OnProgress,

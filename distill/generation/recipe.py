@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from distill.errors import DistillError
-from distill.generation.along_several import AlongSeveral
-from distill.generation.edits import AnyEdit, StyleMix
+from distill.generation.edits import AnyEdit
+from distill.generation.edits.along_several import AlongSeveral
+from distill.generation.edits.style_mix import StyleMix
 from distill.generation.faces import FaceSearch
 from distill.generation.filters import AnyFilter
-from distill.generation.measured import MeasuredChanges
 from distill.generation.recipe_keys import INFORMED, file_of, option_of
-from distill.generation.select import AnySelection
+from distill.generation.selections import AnySelection
+from distill.generation.selections.measured import MeasuredChanges
 from distill.schema import Frozen, canonical_json, first_problem, flat, validated
 from distill.shards.digest import digest_of
 from distill.stylegan2.facts import Teacher

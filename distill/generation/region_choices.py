@@ -10,8 +10,8 @@ from distill.errors import DistillError
 from distill.faces.regions.open import open_regions, regions_sha256
 from distill.faces.regions.parts import PARTS, check_parts
 from distill.files import path_text, user_path
+from distill.generation.edits.region_swap import WAY, RegionSwap, SharesOfFile, SharesOfPair
 from distill.generation.recipe import TaskRecipe
-from distill.generation.region_swap import WAY, RegionSwap, SharesOfFile, SharesOfPair
 from distill.networks.perceptual import perceptual_sha256
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.interpolation.settings import settings_for

@@ -18,13 +18,13 @@ from distill.generation.attribute_choices import asked_attributes, direction_nam
 from distill.generation.batch_queue import JobSettings
 from distill.generation.cluster_settings import TlsFiles
 from distill.generation.conditions import ChosenConditions
-from distill.generation.measured import MeasuredChanges
+from distill.generation.edits.rings import PAIRINGS as OF_TWO_FACES
 from distill.generation.one_attribute import with_attribute
 from distill.generation.pairing import PAIRINGS, second_name, with_second_generator
 from distill.generation.recipe import Recipe, TaskRecipe
 from distill.generation.region_choices import with_region
-from distill.generation.rings import PAIRINGS as OF_TWO_FACES
-from distill.generation.select import AnySelection
+from distill.generation.selections import AnySelection
+from distill.generation.selections.measured import MeasuredChanges
 from distill.progress import command_text
 from distill.stylegan2.facts import Teacher, teacher_facts
 from distill.weights.registry import domain_of, entry_of

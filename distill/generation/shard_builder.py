@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from distill.faces.alignment import ffhq_quad
 from distill.generation.batch import ACCEPTED, Batch
+from distill.generation.edits.rings import ring_numbers
 from distill.generation.recipe import Recipe
-from distill.generation.rings import ring_numbers
 from distill.shards.codec import encode_images
 from distill.shards.layout import ShardContent
 

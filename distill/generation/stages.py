@@ -16,12 +16,12 @@ from distill.errors import DistillError
 from distill.generation.advice import Tally
 from distill.generation.align import framed
 from distill.generation.batch import Batch
-from distill.generation.edit import Edit, Numbers
+from distill.generation.edits.base import Edit, Numbers
+from distill.generation.edits.region_swap import PERSON, REFERENCE, RegionSwap
+from distill.generation.edits.rings import of_neighbours
 from distill.generation.embed import LatentSearch
 from distill.generation.move_region import RegionMover
 from distill.generation.recipe import Recipe
-from distill.generation.region_swap import PERSON, REFERENCE, RegionSwap
-from distill.generation.rings import of_neighbours
 from distill.generation.shard_builder import ShardBuilder
 from distill.pixels import to_device
 from distill.stylegan2.generator import Generator

@@ -12,11 +12,11 @@ from distill.devices import Format, be_reproducible, keep_freed_memory, usable_c
 from distill.directions.file import read_direction
 from distill.errors import DistillError
 from distill.generation.conditions import conditions_on
+from distill.generation.edits.region_swap import RegionSwap
 from distill.generation.embed import KeptBatches, LatentSearch, OnStep, open_space, search_key
 from distill.generation.move_region import RegionMover, open_mover
 from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
-from distill.generation.region_swap import RegionSwap
 from distill.generation.stages import OnProgress
 from distill.shards.folder import ShardReport, read_report, shard_is_valid
 from distill.shards.layout import ShardContent

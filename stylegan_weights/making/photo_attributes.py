@@ -32,7 +32,7 @@ from distill.attributes.protocol import Kind
 from distill.directions.file import read_direction
 from distill.errors import DistillError
 from distill.faces.detection import FaceDetector
-from distill.generation.measured import MeasuredChanges
+from distill.generation.selections.measured import MeasuredChanges
 from distill.parallel import ordered
 from distill.progress import Progress
 from distill.shards.changes import asked_column

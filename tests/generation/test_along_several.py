@@ -11,8 +11,8 @@ from attribute_edits import Redness, batch_of, pictures
 
 from distill.directions.file import Direction
 from distill.errors import DistillError
-from distill.generation.along_several import AlongSeveral, NamedDirection
-from distill.generation.measured import MeasuredChanges
+from distill.generation.edits.along_several import AlongSeveral, NamedDirection
+from distill.generation.selections.measured import MeasuredChanges
 
 NAMES = ("gender", "age", "smile")
 NAN = float("nan")

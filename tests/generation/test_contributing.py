@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = "# The table of edits"
 
 
 @pytest.fixture
@@ -35,11 +34,8 @@ def follow(section: str, copy: Path) -> list[str]:
         file = copy / name
         if kind == "diff":
             file.write_text(patched(file.read_text(encoding="utf-8"), body), encoding="utf-8")
-        elif file.exists():
-            above, table, below = file.read_text(encoding="utf-8").partition(TABLE)
-            assert table, name
-            file.write_text(f"{above}{body}\n\n{table}{below}", encoding="utf-8")
         else:
+            assert not file.exists(), name
             file.write_text(body, encoding="utf-8")
     return sorted({name for _, name, _ in blocks})
 
@@ -70,11 +66,10 @@ def generate(
     )
 
 
-def test_a_task_with_an_edit_of_its_own_takes_two_files(
-    copy: Path, tiny_weights: Path, tmp_path: Path
-) -> None:
+def test_a_task_with_an_edit_of_its_own(copy: Path, tiny_weights: Path, tmp_path: Path) -> None:
     assert follow("A task with an edit of its own", copy) == [
-        "distill/generation/edits.py",
+        "distill/generation/edits/__init__.py",
+        "distill/generation/edits/half_way.py",
         "pipelines/half_way.py",
     ]
     done = generate(copy, "half-way", tiny_weights, tmp_path / "out", "--n", "5")
@@ -86,7 +81,7 @@ def test_a_task_with_an_edit_of_its_own_takes_two_files(
         assert json.loads(shard.attrs["recipe"])["edit"] == {"name": "half-way", "share": 0.5}
 
 
-def test_a_filter_takes_two_files(copy: Path, tiny_weights: Path, tmp_path: Path) -> None:
+def test_a_filter(copy: Path, tiny_weights: Path, tmp_path: Path) -> None:
     touched = follow("A filter", copy)
     assert touched == ["distill/generation/filters/__init__.py", "distill/generation/filters/bright.py"]
     (copy / "pipelines" / "bright_mix.py").write_text(

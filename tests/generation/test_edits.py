@@ -10,7 +10,9 @@ import torch
 
 from distill.directions.file import Direction
 from distill.errors import DistillError
-from distill.generation.edits import AlongDirection, Crossover, Morph, StyleMix, parse_crossover
+from distill.generation.edits.along_direction import AlongDirection
+from distill.generation.edits.morph import Morph
+from distill.generation.edits.style_mix import Crossover, StyleMix, parse_crossover
 
 
 def test_mixed_takes_content_below_its_crossover_and_style_above() -> None:

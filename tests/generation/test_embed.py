@@ -16,12 +16,12 @@ from children import make_child
 
 from distill.errors import DistillError, Interrupted
 from distill.generation.conditions import ChosenConditions, default_batch_size
+from distill.generation.edits.second_generator import Embedded
 from distill.generation.embed import KeptBatches, fitted, open_space, search_key
 from distill.generation.estimate import estimate
 from distill.generation.job import GenerationRun, RunCallbacks, prepare, run_job
 from distill.generation.recipe import Recipe
 from distill.generation.request import GenerateRequest, TaskChoices
-from distill.generation.second_generator import Embedded
 from distill.metrics.ssim import ssim
 from distill.pixels import to_uint8
 from distill.progress import Progress

@@ -11,11 +11,12 @@ import torch
 
 from distill.directions.file import Direction
 from distill.errors import DistillError
-from distill.generation.edits import AlongDirection, Crossover, StyleMix
+from distill.generation.edits.along_direction import AlongDirection
+from distill.generation.edits.style_mix import Crossover, StyleMix
 from distill.generation.filters.face import FaceFilter
 from distill.generation.filters.ssim import SsimFilter
 from distill.generation.recipe import Recipe, TaskRecipe
-from distill.generation.select import Opposite
+from distill.generation.selections.pair import Opposite
 from distill.stylegan2.facts import Teacher
 from pipelines import RECIPES
 

@@ -14,12 +14,12 @@ from region_swaps import painted_left, swap_request, written_shares
 from distill.faces.detection import Face
 from distill.faces.regions.parts import PARTS, RegionPictures
 from distill.generation.batch import Batch
+from distill.generation.edits.region_swap import RegionSwap
 from distill.generation.filters.region import mean_change
 from distill.generation.move_region import RegionMover, open_mover
 from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
 from distill.generation.region_choices import BOUNDS
-from distill.generation.region_swap import RegionSwap
 from distill.generation.request import recipe_of
 from distill.pixels import to_uint8
 from distill.shards.layout import ShardContent

@@ -13,10 +13,10 @@ from children import make_child
 from region_swaps import STEPS, painted_left, swap_request, written_shares
 
 from distill.errors import DistillError, Interrupted
+from distill.generation.edits.region_swap import RegionSwap
 from distill.generation.estimate import estimate
 from distill.generation.job import GenerationRun, RunCallbacks, prepare, run_job
 from distill.generation.move_region import open_mover
-from distill.generation.region_swap import RegionSwap
 from distill.generation.request import TaskChoices, folder_of, recipe_of
 from distill.shards.dataset import TripletDataset
 from distill.shards.verify import verify_folder

@@ -13,14 +13,14 @@ from region_swaps import painted_left, swap_request
 
 from distill.errors import DistillError
 from distill.generation.batch import Batch
+from distill.generation.edits.region_swap import RegionSwap
+from distill.generation.edits.rings import LentPicture
 from distill.generation.filters.face import FaceFilter
 from distill.generation.job import prepare, run_job
 from distill.generation.move_region import open_mover
 from distill.generation.pipeline import generate_shard
 from distill.generation.recipe import Recipe
-from distill.generation.region_swap import RegionSwap
 from distill.generation.request import GenerateRequest, TaskChoices, folder_of, recipe_of
-from distill.generation.rings import LentPicture
 from distill.shards.dataset import TripletDataset
 from distill.shards.layout import ShardContent
 from distill.shards.split import split_rows

@@ -16,9 +16,9 @@ from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
 from distill.generation.align import framed
 from distill.generation.batch import Batch
+from distill.generation.edits.second_generator import Embedded, SecondGenerator, SharedW
 from distill.generation.recipe import Recipe
 from distill.generation.request import GenerateRequest, TaskChoices, recipe_of
-from distill.generation.second_generator import Embedded, SecondGenerator, SharedW
 from distill.pixels import to_float, to_uint8
 from distill.shards.digest import digest_of
 from distill.shards.layout import ShardContent

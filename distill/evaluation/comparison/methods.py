@@ -21,7 +21,7 @@ from distill.evaluation.comparison.student_drawer import StudentDrawer, open_stu
 from distill.evaluation.in_teacher import direction_of
 from distill.faces.alignment import Pixels
 from distill.files import path_text, user_path
-from distill.generation.edits import AlongDirection
+from distill.generation.edits.along_direction import AlongDirection
 from distill.generation.recipe import TaskRecipe
 from distill.networks.student_kinds import KINDS
 from distill.schema import canonical_json

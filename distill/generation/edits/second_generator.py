@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distill.errors import DistillError
-from distill.generation.edit import Edit, Numbers
+from distill.generation.edits.base import Edit, Numbers
 from distill.schema import Frozen
 from distill.stylegan2.facts import Teacher
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from distill.schema import Frozen
 
 if TYPE_CHECKING:
-    from distill.generation.edit import Edit
+    from distill.generation.edits.base import Edit
 
 PAIRINGS = ("fresh", "ring")
 RING_LENGTH = 16

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from distill.errors import DistillError
 from distill.faces.regions.parts import PARTS
-from distill.generation.edit import Edit, Numbers
-from distill.generation.rings import AnyParents, FreshParents
+from distill.generation.edits.base import Edit, Numbers
+from distill.generation.edits.rings import AnyParents, FreshParents
 from distill.schema import Frozen
 from distill.stylegan2.interpolation.settings import InterpolationSettings
 

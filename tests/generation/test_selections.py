@@ -10,8 +10,8 @@ from attribute_edits import Redness, batch_of, pictures
 
 from distill.errors import DistillError
 from distill.generation.batch import Batch
-from distill.generation.select import Apart, OfOneAttribute, Opposite, select_pairs
-from distill.generation.selection import check_scorer
+from distill.generation.selections.base import check_scorer
+from distill.generation.selections.pair import Apart, OfOneAttribute, Opposite, select_pairs
 
 NAN = float("nan")
 

@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from distill.attributes.protocol import AttributeScorer, Kind
 from distill.generation.batch import Batch
-from distill.generation.selection import LESS, NO_FACE, Selection, score_pictures
+from distill.generation.selections.base import LESS, NO_FACE, Selection, score_pictures
 from distill.shards.changes import asked_column
 
 LITTLE, AGAINST = "too-little", "against"

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
 from distill.attributes.protocol import AttributeScorer
 from distill.generation.batch import Batch
-from distill.generation.measured import MeasuredChanges
-from distill.generation.selection import FURTHER, LESS, NO_FACE, Floats, Selection, score_pictures
+from distill.generation.selections.base import FURTHER, LESS, NO_FACE, Floats, Selection, score_pictures
 
 Ends: TypeAlias = tuple[int, int]  # pictures of the lower and of the higher score
 
@@ -108,10 +107,6 @@ class Apart(OfOneAttribute):
         """
         gap, ends = widest_gap(scores_K)
         return ends if gap >= self.min_gap else "too-close"
-
-
-# The table of selections: a recipe with an edit along directions names one of them.
-AnySelection = Annotated[Opposite | Apart | MeasuredChanges, Field(discriminator="name")]
 
 
 def select_pairs(batch: Batch, selection: OfOneAttribute, scorer: AttributeScorer) -> None:

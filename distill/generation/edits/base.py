@@ -18,7 +18,7 @@ from distill.schema import Frozen
 
 if TYPE_CHECKING:
     from distill.directions.file import Direction
-    from distill.generation.second_generator import Embedded
+    from distill.generation.edits.second_generator import Embedded
     from distill.stylegan2.facts import Teacher
 
 Numbers: TypeAlias = NDArray[np.int64] | NDArray[np.float32]  # one per candidate

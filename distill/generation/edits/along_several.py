@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr
 from torch import Tensor
 
 from distill.errors import DistillError
-from distill.generation.edit import Edit, Numbers
+from distill.generation.edits.base import Edit, Numbers
 from distill.pixels import to_device
 from distill.schema import Frozen, validated
 from distill.shards.changes import asked_column
