@@ -11,7 +11,7 @@ from typing import Any
 
 from distill.errors import DistillError
 from distill.files import atomic_write, make_folder, sweep
-from distill.progress import command_text, plural
+from distill.progress import command_text
 from distill.shards.export_files import (
     OpenShard,
     image_file,
@@ -217,7 +217,7 @@ def _refuse_other(out: Path, found: Mapping[str, Any], stamp: Mapping[str, Any])
     there, now = found.get("samples"), stamp["samples"]
     if not isinstance(there, int) or there > now or digits(there) != digits(now):
         raise DistillError(
-            f"{out}: holds an export of {plural(there, 'sample')}, {now} are asked for: an export grows while its"
+            f"{out}: holds an export of {there} samples, {now} are asked for: an export grows while its"
             " numbers keep their digits, and never shrinks; choose another folder or remove this one"
         )
 
