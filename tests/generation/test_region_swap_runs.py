@@ -117,7 +117,7 @@ def test_a_folder_is_named_by_the_part(tiny_weights: Path, mask: str) -> None:
         ({"shares": "gone.safetensors"}, "gone.safetensors"),
         ({"crossover": "half"}, "--crossover half has no meaning for the task region-swap"),
         ({"min_ssim": 0.5}, "--min-ssim 0.5 has no meaning for the task region-swap"),
-        ({"pairing": "embed"}, "--pairing embed: the task region-swap knows fresh and ring"),
+        ({"pairing": "embed"}, "--pairing embed: the pairings of the task region-swap are fresh and ring"),
         ({"strength": 2.0}, "--strength 2.0 has no meaning for the task region-swap"),
     ],
 )

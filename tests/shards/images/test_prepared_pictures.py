@@ -180,7 +180,7 @@ def test_folders_without_pictures(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DistillError, match="not a folder"):
         find_pictures(tmp_path / "file", out)
-    with pytest.raises(DistillError, match="no pictures among its 1 files"):
+    with pytest.raises(DistillError, match="no pictures among its 1 file "):
         find_pictures(tmp_path, out)
 
 
