@@ -1,4 +1,4 @@
-"""What one driver costs: how many GPUs it feeds before it binds, by workers that sleep as long as a shard takes.
+"""What one driver costs: how many GPUs it feeds before it is the bottleneck, by workers that sleep.
 
     python benchmarks/driver_load.py --workers 64 --tasks 2000 --shard-s 1.5
 

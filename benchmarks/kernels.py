@@ -1,4 +1,4 @@
-"""Which kernels the time of a triplet goes to: what binds, and what is left to gain.
+"""Which kernels the time of a triplet goes to: what the bottleneck is, and what is left to gain.
 
     python benchmarks/kernels.py 256 1024
 

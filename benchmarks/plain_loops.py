@@ -156,7 +156,7 @@ class PlainStarGAN:
 
 
 class PlainVAEGAN:
-    """Passes for each kind of pictures, a loss a network, and a way back through all that it hangs on."""
+    """Passes for each kind of pictures, a loss a network, and a way back through all that it depends on."""
 
     def __init__(self, settings: VAEGANSettings, *, device: str) -> None:
         self.settings, self.device = settings, device

@@ -39,7 +39,7 @@ from distill.stylegan2.projector import project_as_published
 from distill.stylegan2.spread import WSpread, measure_spread
 
 LOOP, PUBLISHED, OURS = "published loop", "published, together", "w+, together"
-AGREE_STEPS, AGREE = 3, 1e-2  # largest difference of w after so many steps, each of about 0.1 at most
+AGREE_STEPS, AGREE = 3, 1e-2  # largest difference of w after this many steps, each of about 0.1 at most
 MAPPED = 1000  # z for the mean w: it is not measured
 
 

@@ -185,7 +185,7 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     unknown = [model for model in options.models if model not in MODELS]
     if unknown:
-        parser.error(f"{unknown[0]!r} is none of {', '.join(MODELS)}")
+        parser.error(f"{unknown[0]!r} is not one of {', '.join(MODELS)}")
     options.device = resolve_device(options.device)
     return options
 

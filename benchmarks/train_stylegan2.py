@@ -110,7 +110,7 @@ class Case:
             self.updates += 1
 
     def periods(self, seconds: float) -> tuple[float, int]:
-        """Run whole periods for so long, one at least; return seconds and updates."""
+        """Run whole periods for this long, one at least; return seconds and updates."""
         wait_for(torch.device(self.device))
         since, count, took = time.perf_counter(), 0, 0.0
         while not count or took < seconds:
@@ -121,7 +121,7 @@ class Case:
 
 
 def preset_of(name: str, options: argparse.Namespace, precision: str) -> tuple[StyleGAN2Settings, int]:
-    """Read PRESET@RESOLUTION. Augmentation keeps the probability that was asked for: its cost hangs on it."""
+    """Read PRESET@RESOLUTION. Augmentation keeps the probability that was asked for, since its cost depends on it."""
     preset, _, resolution = name.partition("@")
     if preset not in PRESETS or not resolution.isdecimal():
         raise SystemExit(f"case {name!r}: write PRESET@RESOLUTION with one of {', '.join(PRESETS)}")

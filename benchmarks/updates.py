@@ -80,7 +80,7 @@ class Way:
         return found
 
     def round(self, seconds: float) -> None:
-        """Update for so long, some times at least, in whole periods, without a stop in between."""
+        """Update for this long, some times at least, in whole periods, without a stop in between."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         self.update()

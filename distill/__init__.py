@@ -79,8 +79,8 @@ def generate(
 ) -> TripletDataset:
     """Make a data set of `n` accepted rows of a task in the folder `out`, and open it: what `distill generate` does.
 
-    `choices` change the recipe of the task. Drawn in this process; `workers`: in so many processes of their own,
-    where a script needs `if __name__ == "__main__":`. The same call resumes. Raises DistillError for bad input.
+    `choices` change the recipe of the task. Runs in this process, or in `workers` processes of their own; a script
+    then needs `if __name__ == "__main__":`. The same call resumes. Raises DistillError for bad input.
     """
     from distill.cli.tasks import task_recipe
     from distill.errors import DistillError
@@ -128,8 +128,9 @@ def train(
 ) -> TrainingResult:
     """Train a model of the table of trainers (such as "pix2pix", "stargan"): what `distill train-MODEL` does.
 
-    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" tells Weights &
-    Biases the numbers too. The result says where weights and page are. Raises DistillError and Diverged.
+    `settings` change the preset by name. `resume` goes on from the checkpoint in `out`; `log` "wandb" sends
+    the numbers to Weights & Biases too. The result says where the weights and the page are. Raises DistillError and
+    Diverged.
     """
     from distill.training.request import TrainRequest
     from distill.training.run import run_training
@@ -161,7 +162,8 @@ def load_student(
 ) -> Student:
     """Load a student by its name, from a run of `train`, a .safetensors file or a published generator.
 
-    Call it with images [N, C, H, W] in [-1, 1]. `reverse`: b → a of a cyclegan; `edit`: such as "age=+20,smile=1".
+    Call it with images [N, C, H, W] in [-1, 1]. `reverse`: the way b → a of a CycleGAN. `edit`: what to change, such
+    as "age=+20,smile=1", for a student that can make several changes.
     """
     from distill.networks.student import load_student
 
@@ -274,7 +276,8 @@ def evaluate(
 ) -> EvaluationReport:
     """Score a student on held-out rows of a data set beside two baselines, and write the report into `out`.
 
-    What `distill evaluate --data` does; `facts` of the report has every number. `faces`: of so many rows, compared.
+    What `distill evaluate --data` does; `facts` of the report has every number. `faces`: in
+    how many rows faces are compared too.
     """
     from distill.evaluation.report import report_folder
     from distill.evaluation.student import EvaluateRequest, prepare

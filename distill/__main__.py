@@ -17,7 +17,7 @@ def main() -> NoReturn:
         from distill.cli.main import main as run_command  # takes a while
 
         run_command()
-    except KeyboardInterrupt:  # while an error was being told
+    except KeyboardInterrupt:  # while an error was being printed
         _leave()
     finally:
         _answer_signals(signal.SIG_IGN)  # the exit code is known

@@ -28,11 +28,11 @@ def resolve_precision(precision: Precision, device: str | torch.device) -> Forma
     a name that is no precision, and for fp16 on a CPU, which has no arithmetic for it.
     """
     if precision not in get_args(Precision):
-        raise DistillError(f"precision {precision!r} is none of {', '.join(get_args(Precision))}")
+        raise DistillError(f"precision {precision!r} is not one of {', '.join(get_args(Precision))}")
     # A device that is named need not be here: a driver may have no GPU, and its workers have.
     on_gpu = torch.cuda.is_available() if str(device) == "auto" else str(device).startswith("cuda")
     if precision == "fp16" and not on_gpu:
-        raise DistillError("precision fp16 is for GPUs: take bf16 or fp32")
+        raise DistillError("precision fp16 needs a GPU: use bf16 or fp32")
     if precision != "auto":
         return precision
     if on_gpu:
@@ -43,10 +43,10 @@ def resolve_precision(precision: Precision, device: str | torch.device) -> Forma
 def resolve_training_precision(precision: Precision, device: str) -> Format:
     """Turn "auto" into what trains fast: bf16 where the processor multiplies it, fp16 on older GPUs, else fp32.
 
-    Raises DistillError for anything else than a format.
+    Raises DistillError for any other name.
     """
     if precision not in ("auto", *DTYPES):
-        raise DistillError(f"precision {precision!r} is none of auto, {', '.join(DTYPES)}")
+        raise DistillError(f"precision {precision!r} is not one of auto, {', '.join(DTYPES)}")
     if precision != "auto":
         return precision
     if device.startswith("cuda"):
@@ -78,7 +78,7 @@ def resolve_device(device: str) -> str:
 def check_device_name(device: str) -> None:
     """Refuse what names no device that this package computes on, here or elsewhere."""
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
-        raise DistillError(f"device {device!r} is none of auto, cpu, cuda and cuda:NUMBER")
+        raise DistillError(f"device {device!r} is not one of auto, cpu, cuda and cuda:NUMBER")
 
 
 def be_reproducible() -> None:
@@ -131,8 +131,8 @@ def split_device_list(listed: str) -> list[str]:
             break
         if entry in names:
             raise DistillError(
-                f"CUDA_VISIBLE_DEVICES={listed} names device {entry} twice, of which CUDA shows none: "
-                "name each once"
+                f"CUDA_VISIBLE_DEVICES={listed} names device {entry} twice, and then CUDA shows no "
+                "device at all: name each once"
             )
         names.append(entry)
     return names
@@ -192,7 +192,7 @@ AT_ONCE = 64 << 20  # bytes by which it grows
 
 
 def keep_freed_memory() -> bool:
-    """Let this process reuse the memory of the last batch for the next; return whether the library could be told.
+    """Let this process reuse the memory of the last batch for the next; return whether the library took the settings.
 
     By default glibc gives every large block back to the kernel, which clears it and hands it out again, page by
     page: thousands of page faults per triplet, and far more where Dask has lowered the threshold for its workers.

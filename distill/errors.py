@@ -44,7 +44,7 @@ class TooStrict(DistillError):
 
 
 class NotFinite(DistillError):
-    """A network whose numbers are infinite or none, so that nothing can be measured by it."""
+    """A network whose numbers are infinite or NaN, so that nothing can be measured with it."""
 
     fatal = True
 

@@ -54,7 +54,7 @@ def check_regular(path: str | PathLike[str]) -> int:
     except FileNotFoundError as error:
         raise FileNotFoundError(errno.ENOENT, "no such file", os.fspath(path)) from error
     except ValueError as error:  # a zero byte, out of somebody's JSON
-        raise OSError(errno.EINVAL, "no name of a file", os.fspath(path)) from error
+        raise OSError(errno.EINVAL, "not a file name", os.fspath(path)) from error
     _refuse_special(facts.st_mode, path)
     return facts.st_size
 
@@ -108,7 +108,7 @@ def aside(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
     except OSError as error:
         raise _named(error, path, temporary) from error
     finally:
-        with suppress(OSError):  # a folder that is gone, or is none, says so above
+        with suppress(OSError):  # a folder that is gone, or is no folder, raises above
             temporary.unlink()
 
 
@@ -196,7 +196,7 @@ def check_folder(folder: Path, *, option: str = "--out") -> None:
     place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     _refuse_dangling(place, option)
     if not place.is_dir():
-        raise DistillError(f"{place} is a file, a folder is needed: choose another {option}")
+        raise DistillError(f"{place} is a file, but a folder is needed: choose another {option}")
     if not os.access(place, os.W_OK | os.X_OK):
         raise DistillError(f"{place}: no permission to write there: choose another {option}")
 
@@ -218,7 +218,7 @@ def check_file(path: Path, *, overwrite: bool, option: str = "--out") -> None:
 def _refuse_dangling(path: Path, option: str) -> None:
     if path.is_symlink() and not path.exists():
         raise DistillError(
-            f"{path} is a link to {path.readlink()}, which is not there: make that, or choose another {option}"
+            f"{path} is a link to {path.readlink()}, which does not exist: create it, or choose another {option}"
         )
 
 

@@ -64,7 +64,7 @@ def area_downsample(images_NCHW: Tensor, size: int) -> Tensor:
     """Average whole square cells of float images down to `size` px; their side must be a multiple of it."""
     factor, rest = divmod(images_NCHW.shape[-1], size)
     if rest or factor < 1:
-        raise ValueError(f"{images_NCHW.shape[-1]} px is no multiple of {size} px")
+        raise ValueError(f"{images_NCHW.shape[-1]} px is not a multiple of {size} px")
     return images_NCHW if factor == 1 else F.avg_pool2d(images_NCHW, factor)
 
 

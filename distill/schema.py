@@ -53,7 +53,7 @@ def parse_json(text: str | bytes) -> Any:
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     except UnicodeEncodeError as error:
-        raise ValueError("half a letter (a lone surrogate) is in a text") from error
+        raise ValueError("a text holds half of a character (a lone surrogate)") from error
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -57,7 +57,7 @@ class ImageTime:
 
 
 def milliseconds_per_image(call: Callable[[], Any], *, images: int, device: torch.device) -> float:
-    """Time `call`, which makes so many images on `device`: the median of its warm runs, divided by the images."""
+    """Time `call`, which makes this many images on `device`: the median of its warm runs, divided by the images."""
     for _ in range(WARM_UPS):
         call()
     took: list[float] = []
@@ -94,12 +94,12 @@ class StageClock:
         return {name: value / total for name, value in self.seconds.items()} if total else {}
 
     def line(self) -> str:
-        """One line for a user, the stage that takes longest named last; "" where nothing was timed."""
+        """One line for a user, the bottleneck named last; "" where nothing was timed."""
         shares = self.shares()
         if not shares:
             return ""
         parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
-        return f"time went to: {parts}; {max(shares, key=shares.__getitem__)} binds"
+        return f"time went to: {parts}; {max(shares, key=shares.__getitem__)} is the bottleneck"
 
 
 def clock(seconds: float) -> str:

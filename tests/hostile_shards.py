@@ -234,7 +234,7 @@ HOSTILE: list[tuple[Callable[[h5py.File], None], str]] = [
     (recipe_too_long, "at most 1048576 bytes"),
     (recipe_no_json, "broken structure"),
     (recipe_nested_deep, "broken structure"),
-    (roles_with_paths, "no list of names"),
+    (roles_with_paths, "not a list of names"),
     (attribute_missing, "12 attributes on the root, not 13"),
     (attribute_more, "14 attributes on the root, not 13"),
     (counts_that_do_not_add_up, "do not add up"),

@@ -61,7 +61,7 @@ def test_bad_input_is_an_error_of_ours(tmp_path: Path) -> None:
         distill.generate("mix", n=1, out=tmp_path / "a")
     with pytest.raises(DistillError, match="n is a whole number"):
         distill.generate("style-mix", n=1.5, out=tmp_path / "a")  # type: ignore[arg-type]
-    with pytest.raises(DistillError, match="precision 'half' is none of auto, fp32"):
+    with pytest.raises(DistillError, match="precision 'half' is not one of auto, fp32"):
         distill.train("stylegan2", data=tmp_path, out=tmp_path / "a", precision="half")  # type: ignore[arg-type]
     with pytest.raises(DistillError, match="no such file"):
         distill.load_student(tmp_path / "nothing.safetensors")

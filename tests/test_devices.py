@@ -68,7 +68,7 @@ def test_without_cuda_there_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("device", ["mps", "meta", "xpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "", "CPU"])
 def test_a_device_that_nothing_is_computed_on_is_refused(device: str) -> None:
-    with pytest.raises(DistillError, match="is none of auto, cpu, cuda and cuda:NUMBER"):
+    with pytest.raises(DistillError, match="is not one of auto, cpu, cuda and cuda:NUMBER"):
         resolve_device(device)
 
 

@@ -179,7 +179,9 @@ def test_a_folder_that_is_gone_ends_the_work(write: Callable[[Path, bytes], None
 def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "nothing")
     for check in (files.check_folder, files.make_folder, partial(files.check_file, overwrite=True)):
-        with pytest.raises(DistillError, match=r"out is a link to .*nothing, which is not there: make that"):
+        with pytest.raises(
+            DistillError, match=r"out is a link to .*nothing, which does not exist: create it"
+        ):
             check(tmp_path / "out")
 
 

@@ -34,12 +34,12 @@ def test_what_is_asked_for_is_taken() -> None:
 
 
 def test_half_precision_that_cpus_lack_is_refused() -> None:
-    with pytest.raises(DistillError, match="fp16 is for GPUs: take bf16 or fp32"):
+    with pytest.raises(DistillError, match="fp16 needs a GPU: use bf16 or fp32"):
         resolve_precision("fp16", "cpu")
 
 
 def test_a_name_that_is_none_is_refused() -> None:
-    with pytest.raises(DistillError, match="'int8' is none of auto, fp32, bf16, fp16"):
+    with pytest.raises(DistillError, match="'int8' is not one of auto, fp32, bf16, fp16"):
         resolve_precision("int8", "cpu")  # type: ignore[arg-type]
 
 

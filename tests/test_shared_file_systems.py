@@ -95,7 +95,7 @@ def test_names_that_are_seen_late(tiny_weights: Path, tmp_path: Path) -> None:
     plan = prepare(request).plan
     hidden = out / ".seen-late"
     sidecar = (out / "shard-00001.json").rename(hidden)
-    with pytest.raises(Incomplete, match="shard 1 was made but is not to be seen here"):
+    with pytest.raises(Incomplete, match="shard 1 was made but cannot be seen here"):
         plans.reports_of(plan, 0)
     shown = threading.Timer(0.7, sidecar.rename, [out / "shard-00001.json"])
     shown.start()

@@ -9,12 +9,12 @@ import torch
 from distill.timing import LEAST, STAGES, DeviceTimer, StageClock, milliseconds_per_image
 
 
-def test_clocks_of_several_workers_add_up_and_name_what_binds() -> None:
+def test_clocks_of_several_workers_add_up_and_name_the_bottleneck() -> None:
     clock = StageClock()
     clock.add({"synthesis": 6.0, "filter": 1.0})
     clock.add({"synthesis": 2.0, "write": 1.0})
     assert clock.seconds == dict.fromkeys(STAGES, 0.0) | {"synthesis": 8.0, "filter": 1.0, "write": 1.0}
-    assert clock.line() == "time went to: synthesis 80%, filter 10%, write 10%; synthesis binds"
+    assert clock.line() == "time went to: synthesis 80%, filter 10%, write 10%; synthesis is the bottleneck"
 
 
 def test_a_run_that_made_nothing_says_nothing() -> None:

@@ -23,7 +23,7 @@ from distill.weights.registry import embedded_entry
 # The scores by attribute.
 SCORES = {"gender": ("gender",), "age": ("age", "age_spread"), "smile": ("smile",), "yaw": ("yaw",)}
 PROBABILITIES = ("gender", "smile")
-DEFAULT = ("gender", "age")  # where nobody says which
+DEFAULT = ("gender", "age")  # unless others are asked for
 ENTRIES = age_gender.ENTRIES | face_chip.ENTRIES
 SIDES = age_gender.SIDES | dict.fromkeys(face_chip.ENTRIES, face_chip.SIDE)
 
@@ -34,10 +34,10 @@ SIDES = age_gender.SIDES | dict.fromkeys(face_chip.ENTRIES, face_chip.SIDE)
 # (95 % of resampled fits lie below 1.3), so it says chiefly that the network was calibrated before.
 GENDER_TEMPERATURE = 0.94
 PADDING = 0.2  # dlib's default of get_face_chip_details, which both networks were trained with
-NEWBORN = 0.25  # years that the network's class 0 counts for; class k counts for k
+NEWBORN = 0.25  # years that class 0 stands for; class k stands for k years
 
 SMILE_MIDDLE, SMILE_TEMPERATURE = 1.1, 0.66
-DEGREES = 10.0  # of yaw that the network's 1 stands for
+DEGREES = 10.0  # of yaw for an output of 1
 FACE_PADDING = 0.3  # of the chips for smile and yaw
 
 
@@ -50,7 +50,7 @@ class BuiltinScorer:
     own distribution; `smile`, the calibrated probability of a smile; `yaw` in degrees, positive where the face looks
     to the right of the picture, true to about 20 either way.
 
-    Age is rough: on 217 portraits of known age it is 7 years too low on the mean, with an error of 10 years around
+    Age is rough: on 217 portraits of known age it is 7 years too low on average, with an error of 10 years around
     that and a correlation of 0.55, while the spread is 5 years at the median; compare ages, do not believe them.
 
     Raises DistillError for an unknown attribute, and for embedded files that are missing or changed.
@@ -84,7 +84,7 @@ class BuiltinScorer:
     @property
     def crops(self) -> Mapping[str, Crop]:
         # The networks were trained on chips placed by five points. Placed by all 68, over 879 portraits the
-        # probability of female moves by 0.009 on the mean instead of 0.005 (four faces change sides instead of
+        # probability of female moves by 0.009 on average instead of 0.005 (four faces change sides instead of
         # one), and the age by 2.2 years instead of 1.5.
         return {
             name: Crop(

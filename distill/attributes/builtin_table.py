@@ -21,7 +21,7 @@ Row = dict[str, str]  # column → text, "" where there is nothing to tell
 
 
 class TableLayout(Protocol):
-    """What a scorer's table looks like, and what is told of it at the end."""
+    """What a scorer's table looks like, and how it is summed up at the end."""
 
     def known(self, table: LabelTable, names: Sequence[str]) -> list[Row]:
         """Return what a label file knows of each photograph. Raises DistillError for labels of another kind."""
@@ -126,7 +126,7 @@ def as_csv(rows: Sequence[Row]) -> bytes:
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name or 'not told'} {count}" for name, count in counts.items())
+    return ", ".join(f"{name or 'unknown'} {count}" for name, count in counts.items())
 
 
 def sure_text(report: Mapping[str, Any]) -> str:
@@ -137,7 +137,7 @@ def judged_text(name: str, judged: Mapping[str, Any]) -> str:
     """Say how a `Calibration` came out."""
     return (
         f"known {name} of {judged['count']}: the scores are right for {judged['accuracy']:.1%}, their confidence "
-        f"is {judged['confidence']:.1%} on the mean (calibration error {judged['error']:.4f})"
+        f"is {judged['confidence']:.1%} on average (calibration error {judged['error']:.4f})"
     )
 
 
@@ -149,7 +149,7 @@ def differences(values: Sequence[float]) -> dict[str, float]:
 
 def differences_text(name: str, judged: Mapping[str, Any], unit: str = "") -> str:
     return (
-        f"known {name} of {judged['count']}: the scores are off by {judged['mean_error']}{unit} on the mean "
+        f"known {name} of {judged['count']}: the scores are off by {judged['mean_error']}{unit} on average "
         f"({judged['mean_difference']:+} with their sign)"
     )
 

@@ -100,7 +100,7 @@ def chosen(probabilities_NK: Floats) -> NDArray[np.int64]:
 
 
 def error_by_chance(probabilities_NK: Floats, *, seed: int, draws: int = 200) -> float:
-    """Return the calibration error that probabilities [N, K] would show on the mean if every one of them were true.
+    """Return the calibration error that probabilities [N, K] would show on average if every one of them were true.
 
     It is above 0 for few pictures, and what the error of a good classifier should be compared with.
     """

@@ -24,7 +24,7 @@ class Crop:
     """Cut [height, width, 3] out of an image [H, W, 3] of any size; see `InputSettings` for the kinds.
 
     With 5 `points` a chip is placed as dlib's five-point model does it, by five of the 68 landmarks. Only settings
-    are held, so it can be sent to a worker. But for "whole" a face is needed: without it a call raises DistillError.
+    are held, so it can be sent to a worker. All but "whole" need a face: without one a call raises DistillError.
     """
 
     kind: Literal["whole", "chip", "ffhq"]

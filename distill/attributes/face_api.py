@@ -20,7 +20,7 @@ NAME = "face-api"
 ENTRY = "face-api-age-gender"  # of `distill weights`
 # dlib's chip by five points (corners of the eyes, base of the nose). On 217 portraits whose gender is on record it
 # is right for all of them with a padding of 0.1 to 0.3, for 200 without; the ages agree best with 0.2 (correlation
-# 0.79, 3.8 years too low on the mean, 6.4 around that). Of 879 portraits, most of them labelled by another network
+# 0.79, 3.8 years too low on average, 6.4 around that). Of 879 portraits, most of them labelled by another network
 # and by eye, it is right for 878. The package's own crop, the box around all 68 landmarks, does as well; its ages
 # correlate by 0.76.
 CROP = Crop(kind="chip", height=SIDE, width=SIDE, padding=0.2, points=5)

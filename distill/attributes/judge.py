@@ -1,7 +1,7 @@
 """Who judges an attribute: a scorer by its name or file, and whether the same one selected the data.
 
 A student that was taught by pairs which a network picked has learned what that network likes. So the share of faces
-that an edit turns is told by another network, or with a warning.
+that an edit changes is measured by another network, or reported with a warning.
 """
 
 from __future__ import annotations

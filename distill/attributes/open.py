@@ -16,7 +16,7 @@ from distill.errors import DistillError
 from distill.files import user_path
 
 BUILTIN = "builtin"
-# What the built-in scorer tells of each picture, by the attribute that is edited. On a CPU the network for age takes
+# What the built-in scorer reads off each picture, by the attribute that is edited. On a CPU the network for age takes
 # 20 times as long as that for gender (41 and 2 ms; the detector 15 ms): it is asked where age decides.
 TOLD = {"gender": ("gender",), "age": ("gender", "age"), "smile": ("smile",), "yaw": ("yaw",)}
 

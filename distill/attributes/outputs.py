@@ -51,7 +51,7 @@ def check_output(score: ScoreSettings, output_NK: Tensor, key: str) -> None:
             score.kind, "labels" if said > 1 else "number"
         )
         raise UnsupportedCheckpoint(
-            f"{key}: the network gives {found} numbers an image, the score has {said} {what}"
+            f"{key}: the network gives {found} numbers per image, but the score has {said} {what}"
         )
     if not torch.isfinite(output_NK).all():
         raise UnsupportedCheckpoint(f"{key}: the network gives numbers that are not finite for a grey image")

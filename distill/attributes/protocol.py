@@ -1,6 +1,6 @@
 """What a scorer is: it reads named scores off images and the faces found in them.
 
-What it tells is what a network reads off a picture, no fact about a person.
+Its scores are what a network reads off a picture, not facts about a person.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def score_faces(
     """
     if len(images) != len(faces):
         raise DistillError(
-            f"{len(images)} images and {len(faces)} faces: one face, or None, an image is needed"
+            f"{len(images)} images and {len(faces)} faces: one face, or None, is needed for each image"
         )
     rows = [row for row, face in enumerate(faces) if face is not None or not scorer.needs_face]
     scores = {name: np.full(len(faces), np.nan, dtype=np.float32) for name in scorer.names}

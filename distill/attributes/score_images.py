@@ -25,6 +25,7 @@ from distill.errors import DistillError, NothingWorked
 from distill.faces.photos import photo_detector
 from distill.files import atomic_write, check_file, made_folder
 from distill.parallel import default_workers
+from distill.progress import plural
 from distill.shards.images.labels import read_labels
 from distill.timing import clock
 
@@ -64,7 +65,7 @@ class ScoringJob:
     def plan_lines(self) -> list[str]:
         """Say what would be done, and after a look at some pictures how long it would take."""
         return [
-            f"{len(self.photos)} pictures → {self.request.out}, {', '.join(self.scorer.names)}",
+            f"{plural(len(self.photos), 'picture')} → {self.request.out}, {', '.join(self.scorer.names)}",
             f"known labels for {sum(map(bool, self.known))}",
             *(
                 []
@@ -151,7 +152,9 @@ def _open(request: ScoreRequest) -> tuple[ChipScorer | ScoreFile, TableLayout]:
     """Open the scorer, and say what its table looks like."""
     source = request.scorer
     if request.attributes is not None and source != BUILTIN:
-        raise DistillError(f"--attributes is for the built-in scorer, --scorer {source} has its own")
+        raise DistillError(
+            f"--attributes is for the built-in scorer, --scorer {source} has its own: leave it out"
+        )
     if source.lower().endswith(".csv"):
         scores = read_scores(Path(source))
         return scores, ScoreTable.of_kinds(scores.kinds)
@@ -173,7 +176,7 @@ def _known(labels: Path | None, table: TableLayout, photos: Sequence[Photo]) -> 
         return [{} for _ in names]
     known = table.known(read_labels(labels), names)
     if not any(known):
-        raise DistillError(f"label file {labels}: it says nothing of the pictures, whose first is {names[0]}")
+        raise DistillError(f"label file {labels}: it names none of the pictures, such as {names[0]}")
     return known
 
 
@@ -215,7 +218,7 @@ def _try_some(photos: Sequence[Photo], scorer: ChipScorer, workers: int) -> list
     seen = [see(photo, scorer.crops) for photo in chosen]
     seconds = (time.perf_counter() - started) / len(chosen) * len(photos) / workers
     return [
-        f"about {clock(seconds)} with {workers} workers, by {len(chosen)} of them",
+        f"about {clock(seconds)} with {plural(workers, 'worker')}, estimated from {plural(len(chosen), 'picture')}",
         *(
             f"  without scores: {look.outcome.reason}: {look.outcome.name}"
             for look in seen

@@ -63,7 +63,7 @@ def read_scorer(path: Path, device: str | torch.device = "cpu") -> NetworkScorer
     if path.suffix.lower() == ".toml":
         return _of_toml(path, device)
     if path.suffix.lower() in (".onnx", ".csv"):
-        what = "a table of scores is no network" if path.suffix.lower() == ".csv" else "name it in a .toml"
+        what = "a table of scores is not a network" if path.suffix.lower() == ".csv" else "name it in a .toml"
         raise DistillError(f"{path}: {what}; {HELP}")
     return _of_trained(path, device)
 

@@ -57,9 +57,9 @@ class ScoreSettings(Frozen):
         if self.kind == "expectation" and len(self.values) < 2:
             raise ValueError(f"kind 'expectation' needs 2 values or more, not {len(self.values)}")
         if self.positive is not None and self.positive not in self.labels:
-            raise ValueError(f"positive {self.positive!r} is none of the labels {', '.join(self.labels)}")
+            raise ValueError(f"positive {self.positive!r} is not one of the labels {', '.join(self.labels)}")
         if twice := _twice(self.labels):
-            raise ValueError(f"label {twice!r} stands there twice")
+            raise ValueError(f"label {twice!r} appears twice")
         if self.positive is None and (odd := [label for label in self.labels if not _in_a_name(label)]):
             raise ValueError(f"label {odd[0]!r} is to be part of a score's name: letters, digits and _ only")
         return self

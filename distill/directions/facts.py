@@ -1,4 +1,4 @@
-"""The facts beside a direction in a file, read strictly: what a terminal or a card tells has the type it needs."""
+"""The facts beside a direction in a file, read strictly: what a terminal or a card shows has the right type."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _HeldOut(_Known):
 
 
 class _Facts(_Known):
-    """Those that are told; others may stand beside them."""
+    """The facts that are read; a file may hold others."""
 
     teacher: str = ""
     source: str = ""
@@ -67,14 +67,14 @@ def read_facts(text: str) -> dict[str, Any]:
     try:
         facts = _plain(json.loads(text), MAX_DEPTH)
         if not isinstance(facts, dict):
-            raise UnsupportedCheckpoint("its facts are no table")
+            raise UnsupportedCheckpoint("its facts are not a table")
         _Facts.model_validate(facts)
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in found["loc"])
         raise UnsupportedCheckpoint(f"its facts: {shown(place)}: {shown(found['msg'], 100)}") from error
     except (ValueError, RecursionError) as error:
-        raise UnsupportedCheckpoint(f"its facts are no JSON ({type(error).__name__})") from error
+        raise UnsupportedCheckpoint(f"its facts are not JSON ({type(error).__name__})") from error
     return facts
 
 

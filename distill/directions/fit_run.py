@@ -33,11 +33,11 @@ from distill.progress import Progress, plural
 from distill.timing import clock
 
 TRIAL = 4  # batches that a dry run times
-PER_EDITED = 2.0  # an edited face with its share of descriptors takes about so many times a sample's time
+PER_EDITED = 2.0  # an edited face with its share of descriptors takes about this many times a sample's time
 
 
 class FitRun:
-    """A fit whose request has been checked against generator and scorer: ready to run, or to be told of."""
+    """A fit whose request has been checked against generator and scorer: ready to run, or to be described."""
 
     def __init__(self, request: FitRequest) -> None:
         """Raise DistillError for an unknown method, attribute or direction, and for layers that are not there."""

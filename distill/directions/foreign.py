@@ -83,5 +83,5 @@ def _is_npz(data: memoryview) -> bool:
 def _tensors(content: object) -> dict[str, NDArray[Any]]:
     records: dict[Any, Any] = content if isinstance(content, dict) else {"tensor": content}
     if not records or not all(isinstance(record, TensorRecord) for record in records.values()):
-        raise UnsupportedCheckpoint("it holds something else than tensors")
+        raise UnsupportedCheckpoint("it holds something other than tensors")
     return {str(name): np.array(record.values()) for name, record in records.items()}

@@ -55,7 +55,7 @@ class Studio:
 
     `threads` faces are looked for at a time. Pictures are drawn with the noise maps of the checkpoint. Where they are
     drawn in bf16, the scorer computes in it too: on a CPU with AMX the age network takes a tenth of the time, and its
-    answers move by 0.1 years on the mean (48 faces; the probability of female by 0.002).
+    answers move by 0.1 years on average (48 faces; the probability of female by 0.002).
     """
 
     def __init__(

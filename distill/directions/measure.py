@@ -132,7 +132,7 @@ def measure(
 def check_stop(stop: threading.Event) -> None:
     if stop.is_set():
         raise Interrupted(
-            "interrupted while faces were edited; the same command begins them again, and keeps the samples"
+            "interrupted while faces were edited; the same command keeps the samples and starts the edits again"
         )
 
 

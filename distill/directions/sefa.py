@@ -54,7 +54,7 @@ def factorise(weights: Sequence[Tensor], count: int) -> list[Factor]:
     width = matrices[0].shape[1]
     if not 1 <= count <= width:
         raise DistillError(
-            f"{count} directions: w of this generator has {width} dimensions, so 1 to {width} are there"
+            f"{count} directions: w of this generator has {width} dimensions, so ask for 1 to {width}"
         )
     values, vectors = np.linalg.eigh(sum(a.T @ a for a in matrices))
     found = []

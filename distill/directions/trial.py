@@ -1,4 +1,4 @@
-"""What fitted and imported directions go through: open a studio, try them on drawn faces, write, tell."""
+"""What fitted and imported directions go through: open a studio, try them on drawn faces, write, report."""
 
 from __future__ import annotations
 

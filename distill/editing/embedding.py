@@ -1,6 +1,6 @@
 """Put aligned faces into the latent spaces of a generator.
 
-W: one w. W+: one w a layer, looked for or told by an encoder. PTI: W, and the generator's weights tuned.
+W: one w. W+: one w per layer, searched for or read by an encoder. PTI: W, and the generator's weights tuned.
 
 Shapes: N faces, L w+ layers, D latent width, H = W image side.
 """

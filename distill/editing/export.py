@@ -56,8 +56,8 @@ def export_half(student: Student, path: Path) -> ExportedStudent:
     check_file(path, overwrite=True)
     if student.norm_statistics == "batch":
         raise DistillError(
-            "--norm-statistics batch goes with --to onnx: a float16 file keeps the running means, and whoever uses it"
-            " chooses (translate --norm-statistics batch)"
+            "--norm-statistics batch is for --to onnx: a float16 file keeps the running means, and translate chooses"
+            " with its own --norm-statistics: leave it out here"
         )
     _check_edit(student)
     network = copy.deepcopy(student.network).cpu().float()

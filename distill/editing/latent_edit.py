@@ -51,8 +51,8 @@ class LatentEdit:
         )
         if self.way is None and (self.scorer is None or self.direction.attribute not in self.scorer.kinds):
             raise DistillError(
-                f"which way to move a face along {self.direction.name!r} is said by a scorer of"
-                f" {self.direction.attribute!r}: name one"
+                f"a scorer of {self.direction.attribute!r} is needed to say which way to move a face along"
+                f" {self.direction.name!r}: name one"
             )
 
     def __call__(self, images: Sequence[Pixels], faces: Sequence[Face]) -> list[Pixels]:

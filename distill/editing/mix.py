@@ -33,7 +33,7 @@ BRIGHTEST = 8.0  # grey levels of spread that are shown as white
 class MixRequest:
     """Whose shape (`contents`) and whose colours (`styles`, of the same generator and folder).
 
-    Without styles, two contents are content and style, more are each mixed with every other. `interpolate`: so many
+    Without styles, two contents are content and style, more are each mixed with every other. `interpolate`: this many
     pictures from each content to each style. `psis`: each content at these ψ. `noise`: where noise draws detail.
     """
 

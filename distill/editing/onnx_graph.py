@@ -71,9 +71,7 @@ class StudentGraph:
                 hidden = self.chain("encoder.layers", network.encoder.layers, INPUT)
                 mean = self.linear("encoder.mean", network.encoder.mean, hidden, shift=network.shift)
                 return self.chain("decoder.layers", network.decoder.layers, mean)
-        raise DistillError(
-            f"a {kind_of_network(network).form} is not exported as ONNX; --to float16 is there"
-        )
+        raise DistillError(f"a {kind_of_network(network).form} cannot be exported as ONNX: use --to float16")
 
     def linear(self, name: str, layer: nn.Linear, x: str, shift: Tensor | None = None) -> str:
         """A fully connected layer, its output moved by `shift`."""

@@ -17,7 +17,7 @@ from distill.progress import Progress
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
 
-OpenProgress = Callable[[int], Progress]  # of so many steps
+OpenProgress = Callable[[int], Progress]  # of this many steps
 PROJECTIONS = "projections"  # folder below the output
 
 
@@ -103,5 +103,7 @@ def _named(found: Sequence[StoredProjection], own: OwnPhotos) -> list[StoredProj
     by_name = {projection.name: projection for projection in found}
     for name in own.photos:
         if name not in by_name:
-            raise DistillError(f"{own.projections}: no projection {name!r}; there are {', '.join(by_name)}")
+            raise DistillError(
+                f"{own.projections}: no projection {name!r}; the projections are {', '.join(by_name)}"
+            )
     return [by_name[name] for name in own.photos] if own.photos else list(found)

@@ -166,14 +166,16 @@ def _encoder_file(request: ProjectRequest, generator: Generator) -> Path | None:
     """Choose the encoder's file, None where none is needed. Raises DistillError where it is missing or needless."""
     if "encoder" not in request.spaces:
         if request.encoder is not None:
-            raise DistillError("space encoder is not asked for, but an encoder is given")
+            raise DistillError(
+                "an encoder is given, but its space is not asked for: add encoder to the spaces, or leave it out"
+            )
         return None
     if file := request.encoder or encoder_of(generator.sha256):
         return file
     command = command_text("distill", "train-encoder", "--generator", request.generator)
     raise DistillError(
-        f"no encoder of {path_text(request.generator)} comes with distill: train one by '{command}' and name it by"
-        " --encoder"
+        f"no encoder of {path_text(request.generator)} comes with distill: train one with '{command}' and name it"
+        " with --encoder"
     )
 
 

@@ -25,13 +25,13 @@ def kept_settings(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         pass
     except NotADirectoryError as error:
-        raise DistillError(f"{folder} is a file, a folder is needed: choose another --out") from error
+        raise DistillError(f"{folder} is a file, but a folder is needed: choose another --out") from error
     except (OSError, ValueError) as error:
         raise DistillError(f"{folder / SETTINGS}: cannot be read: choose another --out") from error
     stamp = read_stamp(folder)
     ours = stamp is not None and stamp.made_by == MADE_BY
     if folder.is_dir() and not ours and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise DistillError(f"{folder} holds something else than projections: choose another --out")
+        raise DistillError(f"{folder} holds something other than projections: choose another --out")
     return None
 
 
@@ -40,8 +40,8 @@ def check_settings(folder: Path, before: Mapping[str, Any], now: Mapping[str, An
     for key in now:
         if before.get(key) != now[key]:
             raise DistillError(
-                f"{folder} holds projections with {key} {_told(before.get(key))}, now it is {_told(now[key])}: ask"
-                " for the same, or choose another --out"
+                f"{folder} holds projections with {key} {_told(before.get(key))}, now it is {_told(now[key])}: use"
+                " the same, or choose another --out"
             )
 
 

@@ -42,7 +42,7 @@ def warnings(photos: Sequence[ProjectedPhoto], drawn: float) -> Iterator[str]:
                 where, most = _layers(layers, len(facts["from_mean"])), max(facts["from_mean"])
                 yield (
                     f"{path_text(photo.name)}: {TITLES[space]} is up to {most:.2f} deviations from the mean w in"
-                    f" {where} (999 of 1,000 drawn w lie within {drawn:.2f}): edits may not mean there what they say"
+                    f" {where} (999 of 1,000 drawn w lie within {drawn:.2f}): edits may not do there what they say"
                 )
 
 

@@ -37,9 +37,9 @@ def check_strips(model: Path) -> None:
 
 
 def open_strip(text: str, student: Student) -> StripStudents:
-    """Read NAME=FROM:TO:COUNT, and make so many edits of the student, beside the edit that it has.
+    """Read NAME=FROM:TO:COUNT, and make COUNT edits of the student, beside the edit that it has.
 
-    Raises DistillError for a text that is none, a student without conditions, an attribute that it does not know or
+    Raises DistillError for any other text, a student without conditions, an attribute that it does not know or
     that its edit names, and for a change beyond the range.
     """
     name, values = read_strip(text)

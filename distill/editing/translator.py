@@ -61,7 +61,7 @@ class Translator:
         lines = student.notes(self.size, chosen=chosen)
         if student.facts.conditions and not student.edit and not self.along:
             lines.append(
-                f"told to change nothing; --edit may say {conditions_text(student.facts.conditions)}"
+                f"no --edit, so nothing is changed; --edit can ask for {conditions_text(student.facts.conditions)}"
             )
         return lines
 
@@ -124,8 +124,8 @@ def make_translator(
     if max(height, width) > MOST_SIZE:
         said = "" if size else "the file says that it was trained at "
         raise DistillError(
-            f"{student.name}: {said}{max(height, width)} px, and faces have {MOST_SIZE} at most: translate takes"
-            " another by --size"
+            f"{student.name}: {said}{max(height, width)} px, but faces have {MOST_SIZE} px at most: choose"
+            " another with --size"
         )
     if width != height and not whole:
         raise DistillError(

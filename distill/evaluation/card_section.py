@@ -70,6 +70,6 @@ def put_into(card: str, text: str, name: str) -> str:
     match = re.fullmatch(f"(.*){re.escape(begin)}.*{re.escape(end)}(.*)", card, flags=re.DOTALL)
     if match is None or (card.count(begin), card.count(end)) != (1, 1):
         raise DistillError(
-            f"the card needs one line {begin} and after it one {end}, or none of both to have them added"
+            f"the card needs one line {begin} and after it one {end}, or neither, to have them added"
         )
     return f"{match[1]}{marked}{match[2]}"

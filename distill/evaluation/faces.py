@@ -39,7 +39,7 @@ class FaceJudging:
         return {"name": self.judge.name, "sha256": sorted(self.judge.hashes), "selected_data": selected}
 
     def notes(self, recipe: Recipe | None, faces: int) -> list[str]:
-        """Who judged, and how well a share of so many faces is known."""
+        """Who judged, and how well a share of `faces` faces is known."""
         return [judge_note(self.judge, recipe), share_note(faces)] if self.judge else []
 
 
@@ -61,7 +61,7 @@ def open_faces(recipe: Recipe, *, rows: int, scorer: str, device: str, reverse: 
     if not rows:
         return FaceJudging(missing={"faces": "not asked for"})
     if recipe.get("align") == "none":
-        return FaceJudging(missing={"faces": "the recipe found no faces in this data set (align none)"})
+        return FaceJudging(missing={"faces": "the recipe looked for no faces in this data set (align none)"})
     try:
         ways = {score: -way if reverse else way for score, way in wanted_ways(recipe).items()}
         return judging_by(scorer, ways=ways, attributes=edited(recipe), device=device)
@@ -98,13 +98,15 @@ def face_notes(judging: FaceJudging, found: Evaluation, recipe: Recipe) -> list[
     """What a reader must know of the faces of a data set."""
     notes = []
     if judging.scores is not None and not found.face_rows:
-        return [f"Faces: none could be found in {judging.scores.without} rows, so none are compared."]
+        return [
+            f"Faces: none could be found in {plural(judging.scores.without, 'row')}, so none are compared."
+        ]
     if judging.scores is not None:
         without = judging.scores.without
         lost = f", {without} had no face that could be found" if without else ""
         notes.append(
-            f"Faces: {found.face_rows} rows compared by dlib's descriptor{lost}; the target's column shows what"
-            " the edit itself does."
+            f"Faces: {plural(found.face_rows, 'row')} compared by dlib's descriptor{lost}; the target's column shows"
+            " what the edit itself does."
         )
     if found.between_people is not None:
         close = found.between_people < SAME_PERSON
@@ -118,7 +120,7 @@ def judge_note(judge: Judge, recipe: Recipe | None, what: str = "Attributes") ->
     who = f"{what}: judged by the scorer {judge.name}"
     other = "; another judge: distill weights fetch face-api-age-gender, then --scorer face-api"
     if recipe is None:
-        doubt = f", which the tasks of this package select with: see to another judge{other}"
+        doubt = f", which also selects the data in the tasks of this package: use another judge{other}"
         return (
             f"Warning: {who}{doubt}"
             if judge.name == BUILTIN
@@ -132,5 +134,5 @@ def judge_note(judge: Judge, recipe: Recipe | None, what: str = "Attributes") ->
 
 
 def share_note(faces: int) -> str:
-    """How well a share of so many faces is known: 1.96 standard deviations of a share of one half."""
+    """Say how well a share of `faces` faces is known: 1.96 standard deviations of a share of one half."""
     return f"A share of {plural(faces, 'face')} is known to ±{0.98 / max(1, faces) ** 0.5:.2f} (95 %)."

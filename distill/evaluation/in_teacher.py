@@ -64,7 +64,7 @@ def open_latent_edit(
 ) -> EditInTeacher:
     """Make the edit that the student was distilled from, as the task's recipe has it unless the request says more.
 
-    Raises DistillError where the task is none along a direction, and for a teacher or direction that is not here.
+    Raises DistillError where the task is not along a direction, and for a teacher or direction that is not here.
     """
     facts, device = student.facts, str(student.device)
     recipe = recipes.get(facts.task or "")
@@ -99,7 +99,7 @@ def direction_of(
     asked: str = "--latent-edit",
     hint: str = "name a teacher that has one with --teacher",
 ) -> Direction:
-    """Read the shipped direction of an attribute of a generator, which its sha256 tells, by whatever path it came.
+    """Read the shipped direction of an attribute of a generator, known by its sha256, wherever its file lies.
 
     `asked` and `hint`: for the message, what needs it and what to do. Raises DistillError where none is shipped.
     """
@@ -109,6 +109,6 @@ def direction_of(
                 if known.endswith(f"-{attribute}")]  # fmt: skip
         raise DistillError(
             f"{asked}: no direction {attribute!r} of the teacher {path_text(teacher)} comes with distill;"
-            f" {hint}: {', '.join(have) or 'there is none'}"
+            f" {hint}: {', '.join(have) or 'none has'}"
         )
     return read_direction(directions_folder() / f"{name}{SUFFIX}")

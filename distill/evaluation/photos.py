@@ -29,7 +29,7 @@ from distill.networks.student import NormStatistics, Student, load_student
 class EvaluatePhotosRequest:
     """Which student, on which folder of photos, judged by whom.
 
-    `limit`: at most so many photos, evenly spread. `style`: the second face of a two-input student. `latent_edit`:
+    `limit`: at most this many photos, evenly spread. `style`: the second face of a two-input student. `latent_edit`:
     embed each face into the teacher too and edit it there, by `strength` (None: the task's); `teacher` is by default
     the student's. `out` None: see `default_out`. `edit`: of a student that makes several, which one.
     """

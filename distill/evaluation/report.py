@@ -137,7 +137,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 def verdict(found: Evaluation) -> str:
     """Say in two sentences how the student stands beside the baselines."""
     mine, copied = found.scores[STUDENT]["l1"], found.scores[COPY]["l1"]
-    share = f"L1 is {mine / copied:.2f} of copying the content's. " if copied else ""
+    share = f"L1 is {mine / copied:.2f} times that of copying the content. " if copied else ""
     losses = unbeaten(found)
     lost = {
         name: [label(measure)[:-2] for measure, names in losses.items() if name in names]

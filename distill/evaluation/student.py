@@ -43,7 +43,7 @@ from distill.weights.by_name import ships
 class EvaluateRequest:
     """Which student, on which data set, measured how.
 
-    `limit`: at most so many rows, evenly spread. `features` of the Fréchet distance, `perceptual` of the perceptual
+    `limit`: at most this many rows, evenly spread. `features` of the Fréchet distance, `perceptual` of the perceptual
     distance, by name. `faces`: rows whose faces are compared. `scorer`: who judges attributes. `teacher`: the
     generator to time, by default the recipe's. `out` None: see `default_out`. `edit`: of several that it makes.
     """
@@ -75,7 +75,7 @@ class RowChoice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StudentEvaluation:
-    """An evaluation that can begin: everything fits and is open; `teacher`: why it is not timed, where it is none."""
+    """An evaluation that can begin: everything fits and is open; `teacher`: why there is none to time."""
 
     request: EvaluateRequest
     student: Student
@@ -246,7 +246,7 @@ def asked_changes(student: Student, dataset: TripletDataset) -> NDArray[np.float
     if missing:
         raise DistillError(
             f"{path_text(dataset.folder)}: no measured change of {missing[0]}, which the student was taught; it has"
-            f" {', '.join(names)}: --edit says what to change instead"
+            f" {', '.join(names)}: say what to change with --edit"
         )
     return read_changes(dataset)[:, [names.index(condition.name) for condition in conditions]]
 
@@ -258,7 +258,7 @@ def choose_rows(facts: StudentFacts, dataset: TripletDataset) -> RowChoice:
         return RowChoice(rows=np.arange(len(dataset)), part="all", why=why)
 
     if facts.data_digest is None:
-        return everything("what the student was trained on is not known, so these rows may be among it")
+        return everything("the data that the student was trained on is not known, so it may hold these rows")
     if facts.data_digest != dataset.digest:
         return everything(
             f"the student was trained on another data set, {facts.data_digest}, not {dataset.digest}"
@@ -285,11 +285,12 @@ def notes_of(found: Evaluation, facts: StudentFacts, perceptual: str) -> list[st
     notes = [f"{what}: not measured: {why}" for what, why in found.not_measured.items()]
     if any(name.startswith("frechet") for name in found.scores["student"]):
         notes.append(
-            f"The Fréchet distance of {found.rows} images compares only with one of as many, and of these features."
+            f"The Fréchet distance of {found.rows} images can only be compared with one of as many, by the"
+            " same features."
         )
     if perceptual != "none" and perceptual == facts.perceptual:
         notes.append(
-            f"The student was trained to be near in {perceptual}: its perceptual distance flatters it."
+            f"The student was trained to come near in {perceptual}, so its perceptual distance flatters it."
         )
     if "mean_of_inputs" not in found.scores:
         notes.append("With one input the mean of the inputs is the content: one baseline.")

@@ -68,7 +68,7 @@ def score_student(
 ) -> Evaluation:
     """Score `student` on rows of `dataset`, whose roles are the inputs in order and last the target.
 
-    `face_rows`: of so many rows, evenly spread, the faces are compared too. `changes` [n, K]: what each row of the
+    `face_rows`: in this many rows, evenly spread, faces are compared too. `changes` [n, K]: what each row of the
     data set asks of a student of any strength, in units. `advance` hears of rows done. Raises DistillError where the
     images do not fit the student, ShardCorrupt by name for a broken shard.
     """
@@ -114,7 +114,7 @@ def _found(
 
 
 def baselines(inputs: int) -> tuple[str, ...]:
-    """Name the columns of a student with so many inputs: with one, the mean of the inputs is the content."""
+    """Name the columns of a student with this many inputs: with one, the mean of the inputs is the content."""
     return (STUDENT, COPY, MEAN) if inputs > 1 else (STUDENT, COPY)
 
 

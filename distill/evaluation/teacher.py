@@ -59,7 +59,7 @@ NOT_TOLD = {"architecture", "mapping_lr_multiplier", "conv_clamp", "origin", "c_
 class AssessRequest:
     """Which teacher, beside which pictures, measured on how many samples.
 
-    `pictures`: at most so many of `data`. `faces` None: looked for where the teacher draws faces. `card`: a model
+    `pictures`: at most this many of `data`. `faces` None: looked for where the teacher draws faces. `card`: a model
     card to put the section into. `show_nearest`: also write a picture that shows training pictures.
     """
 

@@ -1,4 +1,4 @@
-"""What is told of a teacher: its score, its variety, the faces in its samples and whom they are like.
+"""What is reported of a teacher: its score, its variety, the faces in its samples and whom they are like.
 
 N samples, M training pictures, H W their size.
 """

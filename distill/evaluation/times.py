@@ -67,7 +67,7 @@ def open_teacher(recipe: Mapping[str, Any], source: str | None, device: str) -> 
     if source is None:
         entry = entry_of(name)
         if entry is None:
-            return f"the generator {name} is a file of its maker; name it with --teacher"
+            return f"the generator {name} is a file, not a known name; say where it is with --teacher"
         if not entry.path.is_file():
             return f"{name} is not on this machine; distill weights fetch {name}"
     generator = load_generator(source or name, device=device)

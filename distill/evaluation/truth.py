@@ -44,8 +44,8 @@ LATENT_PAIRS = 50  # that are embedded at most, evenly spread: a quarter of a mi
 class EvaluateTruthRequest:
     """Which student, on which folder of true pairs, beside which `column` of its table.
 
-    `limit`: at most so many pairs, evenly spread. `latent_edit`: embed LATENT_PAIRS of the pictures into the teacher
-    too and edit them there, by `strength`. The rest is as in EvaluatePhotosRequest.
+    `limit`: at most this many pairs, evenly spread. `latent_edit`: embed LATENT_PAIRS of the pictures into the
+    teacher too and edit them there, by `strength`. The rest is as in EvaluatePhotosRequest.
     """
 
     source: Path
@@ -113,7 +113,10 @@ class TruthEvaluation:
         student = self.translate.student
         return [
             ("student", f"{path_text(student.path)}{f', {student.change}' if student.change else ''}"),
-            ("truth", f"{path_text(self.found.table)}, column {self.found.edit} ({self.count} pairs)"),
+            (
+                "truth",
+                f"{path_text(self.found.table)}, column {self.found.edit} ({plural(self.count, 'pair')})",
+            ),
             *([("asked", self.asked.line())] if self.asked else []),
             ("size", f"{self.translate.size} px, cut by the source's face"),
             ("scorer", self.judging.judge.name if self.judging.judge else "none"),

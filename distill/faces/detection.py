@@ -78,7 +78,7 @@ class FaceDetector:
     ) -> None:
         if not 16 <= detect_size <= 4096 or not 16 <= max_side <= 8192:
             raise DistillError(
-                f"detect_size is 16…4096 and max_side 16…8192 pixels, not {detect_size} and {max_side}"
+                f"detect_size must be 16…4096 and max_side 16…8192 pixels, not {detect_size} and {max_side}"
             )
         self.landmarks_model = landmarks_model
         self.landmarks_model_sha256 = landmarks_model_sha256

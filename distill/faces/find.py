@@ -1,4 +1,4 @@
-"""Which files are a person's photos: those given, and those in the folders given; whatever is left out is told."""
+"""Which files are a person's photos: those given, and those in the folders given; what is left out is reported."""
 
 from __future__ import annotations
 

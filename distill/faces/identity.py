@@ -1,7 +1,7 @@
 """Who is in the picture: dlib's face descriptor, 128 numbers that lie close together for one person.
 
-The network (dlib_face_recognition_resnet_model_v1, CC0, by Davis King) was trained on the face scrub and VGG face
-data sets and pictures from the web. A model of your own goes in by $DISTILL_FACE_DESCRIPTOR and its sha256.
+The network (dlib_face_recognition_resnet_model_v1, CC0, by Davis King) was trained on the data sets FaceScrub and
+VGGFace, and on pictures from the web. A model of your own goes in by $DISTILL_FACE_DESCRIPTOR and its sha256.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from distill.faces.decode import PhotoError, eight_bits, in_mode, open_photo, pi
 from distill.faces.paste import FaceEdit, paste_back
 from distill.pixels import Mark, encode_png
 
-OF_TIFF = (  # what tells of the photo; the rest of a TIFF's tags tells how its pixels are stored
+OF_TIFF = (  # about the photo; the other tags of a TIFF say how its pixels are stored
     *(ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software),
     *(ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright),
 )
@@ -53,7 +53,7 @@ def paste_into(
     """
     original = open_photo(photo, read_original)
     if original.pixels.shape != seen.shape:
-        raise PhotoError(photo, "changed", "the file is another one than at first")
+        raise PhotoError(photo, "changed", "the file has changed since it was read")
     pixels = with_change(original, seen, paste_back(seen, edits))
     if original.alpha is not None:
         pixels = np.concatenate([pixels, original.alpha[..., None]], axis=2)

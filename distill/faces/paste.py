@@ -95,7 +95,7 @@ class _Place:
         self.sides = np.hypot(*self.right), np.hypot(*self.down)
         off = np.abs(corners[2] - corners[0] - self.right - self.down).max()
         if min(self.sides) < 1 or off > 1e-3 * max(self.sides):
-            raise DistillError("the quad of an edited face is no parallelogram of a pixel or more")
+            raise DistillError("the quad of an edited face is not a parallelogram of a pixel or more")
         self.blurred = blurred_margins(edit.quad, height, width, self.size)
         low, high = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
         left, top = np.maximum(low, 0).astype(int).tolist()

@@ -20,7 +20,7 @@ from distill.progress import plural
 class SkippedPhoto:
     """One photo, or one face of it, that gave no output; `reason` is what is counted.
 
-    `files` > 1: it stands for so many files of the folder `photo`.
+    `files` > 1: it stands for this many files of the folder `photo`.
     """
 
     photo: Path

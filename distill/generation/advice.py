@@ -45,11 +45,11 @@ class Tally:
 
 
 def too_strict(builder: ShardBuilder, cap: int) -> str:
-    """Say what starves the shard, how much it lets through, and what to change."""
+    """Say which filter drops too many candidates, how many pass, and what to change."""
     rate = builder.accepted / builder.tried
     text = (
         f"shard {builder.index}: {builder.accepted} of {builder.tried} candidates accepted ({rate:.1%}),"
-        f" {builder.rows} are needed, and it is given up once {cap} were tried"
+        f" {builder.rows} are needed, and at most {cap} may be tried"
     )
     if not builder.dropped:
         return f"{text}: raise --max-candidates"

@@ -36,7 +36,7 @@ class Outcome:
 
 
 def patient_attempt(key: str, work: Callable[[Any], Any], task: Any) -> Outcome:
-    """Try a task again when it failed for a reason that may pass by itself; the first reason is told."""
+    """Try a task again when it failed for a reason that may pass by itself; the first reason is reported."""
     errors: list[str] = []
     for _ in range(TRIES):
         try:

@@ -31,7 +31,7 @@ def asked_attributes(choices: TaskChoices, generator: str) -> tuple[str, ...]:
         raise DistillError(f"the task attributes needs --attributes, such as gender,age{there}")
     names = [part.strip() for part in text.split(",")]
     if bad := [name for name in names if not NAME.fullmatch(name)]:
-        raise DistillError(f"--attributes {text}: {bad[0]!r} is no name of an attribute{there}")
+        raise DistillError(f"--attributes {text}: {bad[0]!r} is not the name of an attribute{there}")
     if twice := [name for name in names if names.count(name) > 1]:
         raise DistillError(f"--attributes names {twice[0]!r} twice")
     if len(names) > MOST_ATTRIBUTES:
@@ -72,7 +72,9 @@ def least_changes(kinds: Mapping[str, Kind], choices: TaskChoices) -> tuple[floa
     changes = {name: number_of(name, text) for name, text in given.items()}
     for name, kind in kinds.items():
         if kind == "probability" and changes.setdefault(name, OF_PROBABILITY) > 1:
-            raise DistillError(f"--min-change {name}={given[name]}: {name} is a probability, 1 is the most")
+            raise DistillError(
+                f"--min-change {name}={given[name]}: {name} is a probability, so 1 is the most"
+            )
         if kind == "value" and changes.setdefault(name, OF_VALUE.get(name, 0.0)) == 0:
             raise DistillError(f"say what change of {name!r} counts: --min-change {name}=NUMBER")
     return tuple(changes[name] for name in kinds)
@@ -86,9 +88,9 @@ def pairs_of(option: str, text: str | None, attributes: Sequence[str]) -> dict[s
         if not equals or not value:
             raise DistillError(f"{option} {text}: write ATTRIBUTE=…, and a comma before the next one")
         if name not in attributes:
-            raise DistillError(f"{option} {text}: {name!r} is none of --attributes {','.join(attributes)}")
+            raise DistillError(f"{option} {text}: {name!r} is not one of --attributes {','.join(attributes)}")
         if name in pairs:
-            raise DistillError(f"{option} {text}: {name!r} stands there twice")
+            raise DistillError(f"{option} {text}: {name!r} is named twice")
         pairs[name] = value
     return pairs
 

@@ -40,12 +40,14 @@ class JobSettings:
             if value is not None and not value.isprintable():
                 raise DistillError(f"--{name} {value!r}: one line of text is needed")
         if self.walltime is not None and not WALLTIME.fullmatch(self.walltime):
-            raise DistillError(f"--walltime {self.walltime!r} is no HOURS:MINUTES:SECONDS, such as 4:00:00")
+            raise DistillError(f"--walltime {self.walltime!r} is not HOURS:MINUTES:SECONDS, such as 4:00:00")
         if self.memory is not None and not MEMORY.fullmatch(self.memory):
-            raise DistillError(f"--memory {self.memory!r} is no amount such as 16GB")
+            raise DistillError(f"--memory {self.memory!r} is not an amount such as 16GB")
         least, most = self.adapt or (0, 1)
         if least > most or not 1 <= most <= MOST_JOBS:
-            raise DistillError(f"--adapt {least}:{most}: MIN is above MAX, or MAX not from 1 to {MOST_JOBS}")
+            raise DistillError(
+                f"--adapt {least}:{most}: MIN must not be above MAX, and MAX must be 1 to {MOST_JOBS}"
+            )
 
     @property
     def given(self) -> list[str]:

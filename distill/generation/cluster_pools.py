@@ -184,7 +184,7 @@ def remote_pool(
             raise DistillError(f"{address}: no connection to the scheduler ({describe(error)})") from error
     for warning in caught:
         what = " ".join(str(warning.message).split())[:300]
-        logger.warning("%s: other versions there than here: %s", address, what)
+        logger.warning("%s: library versions there and here differ: %s", address, what)
     with client:
         yield Pool(client, _LivingWorkers(client, workers), address)
 

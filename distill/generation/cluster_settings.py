@@ -1,4 +1,4 @@
-"""What a run on a cluster tells Dask and the worker processes before a run, and takes back after it."""
+"""What is set for Dask and the worker processes before a run on a cluster, and put back after it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TlsFiles:
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error
             raise DistillError(
-                f"--tls-cert {self.certificate} and --tls-key {self.key} are no certificate and its key ({why})"
+                f"--tls-cert {self.certificate} and --tls-key {self.key} are not a certificate and its key ({why})"
             ) from error
 
 
@@ -96,7 +96,7 @@ DASK = {
 
 # Read by worker processes as they start. One BLAS thread each: the number of threads can alter floats.
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_MEMORY = {"MALLOC_ARENA_MAX": "1"}  # see distill/memory.py
+_MEMORY = {"MALLOC_ARENA_MAX": "1"}  # see distill.devices.keep_freed_memory
 _SILENCE = {"DASK_LOGGING__DISTRIBUTED": "critical"}
 _LEFT_BEHIND = (
     "PYTHONHASHSEED",
@@ -128,7 +128,7 @@ def _checked(address: object, where: str) -> str:
         if port.isdecimal() and 0 < int(port) < 65536:
             return address
     raise DistillError(
-        f"{where} is none of none, local, tcp://HOST:PORT, tls://HOST:PORT, a scheduler's .json file,"
+        f"{where} is not one of local, none, tcp://HOST:PORT, tls://HOST:PORT, a scheduler's .json file,"
         f" {', '.join(TITLES)}"
     )
 

@@ -84,7 +84,7 @@ def read_conditions(folder: Path) -> Conditions | None:
     except DistillError as error:
         what = str(error).removeprefix(f"{path}: ")
         raise DistillError(
-            f"{path}: {what}; take it away, and the next run restores it from the shards"
+            f"{path}: {what}; remove it, and the next run restores it from the shards"
         ) from error
 
 
@@ -108,8 +108,8 @@ def conditions_of_shards(folder: Path) -> Conditions | None:
         for key in HELD:
             if (mine := getattr(found, key)) != (other := getattr(first, key)):
                 raise DistillError(
-                    f"{path}: its {key} is {mine}, that of {named} {other}: a data set is drawn in one way; remove"
-                    " one of them, or choose another --out"
+                    f"{path}: its {key} is {mine}, but that of {named} is {other}: a data set is drawn in one way;"
+                    " remove one of them, or choose another --out"
                 )
     return first
 
@@ -134,8 +134,8 @@ def choose_conditions(
         _check_same(chosen, there)
         if there.precision == "fp16" and device == "cpu" and not elsewhere:
             raise DistillError(
-                f"the data set was begun in fp16 on {there.model}, which {model} cannot draw in: go on on a GPU, or"
-                " choose another --out"
+                f"the data set was begun in fp16 on {there.model}, which {model} cannot draw in: continue on a GPU,"
+                " or choose another --out"
             )
         return conditions_on(device, there.precision, there.batch_size, compiled=there.compiled, model=model)
     return conditions_on(
@@ -166,8 +166,8 @@ def _check_same(chosen: ChosenConditions, there: Conditions) -> None:
         value = getattr(chosen, key)
         if value not in (None, "auto", getattr(there, key)):
             raise DistillError(
-                f"{key} is {getattr(there, key)} in the data set that was begun and {value} here: leave it out, or"
-                " choose another --out"
+                f"{key}: this data set was begun with {getattr(there, key)}, and {value} is asked for now: leave"
+                " it out, or choose another --out"
             )
 
 

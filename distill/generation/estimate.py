@@ -14,17 +14,17 @@ from distill.generation.worker import draw_shard
 from distill.shards.layout import MAX_ROWS
 from distill.timing import StageClock, clock
 
-CPU_BATCH = 4  # candidates: few, so that a slow machine tells soon
+CPU_BATCH = 4  # candidates: few, so that a slow machine answers soon
 LEAST, MOST = 1, 4  # batches under the clock, after a first one that loads models
-SECONDS = 2.0  # that are enough
+SECONDS = 2.0  # under the clock that are enough
 WARM_UP_STEPS, PROBE_STEPS = 3, 10  # of a search, before the clock and under it
-PROBE_BATCHES = 16  # at most, for so many steps
-ASSUMED = 0.5  # share of candidates that is accepted, where none were tried (in the seed's report 0.4)
+PROBE_BATCHES = 16  # at most, to reach PROBE_STEPS
+ASSUMED = 0.5  # share of candidates that is accepted, where none were tried (0.4 in the report behind this project)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """About how many seconds are left, and by what; None, and why that is not known."""
+    """About how many seconds are left (None: not known), and how that was found, or why it is not known."""
 
     seconds: float | None
     how: str
@@ -51,7 +51,7 @@ def estimate(run: GenerationRun) -> Estimate:
     """Tell about how long the rows that are not there yet take; nothing is written."""
     plan, placement = run.plan, run.placement
     if not plan.todo:
-        return Estimate(seconds=0.0, how="all is there")
+        return Estimate(seconds=0.0, how="nothing is left to draw")
     if not placement.here:
         return Estimate(seconds=None, how=f"that depends on {placement.describe()}")
     if run.conditions.compiled:

@@ -42,7 +42,7 @@ def choose_interface(there: Mapping[str, str], wanted: str) -> Interface:
     if wanted and wanted not in there:
         named = ", ".join(f"{name} ({address})" for name, address in there.items()) or "none"
         raise DistillError(
-            f"{VARIABLE}={wanted}: no such interface with an IPv4 address is up here; there are {named}"
+            f"{VARIABLE}={wanted}: no such interface with an IPv4 address is up here; those that are: {named}"
         )
     usable = (
         [wanted] if wanted else sorted((name for name in there if not name.startswith(VIRTUAL)), key=_rank)

@@ -53,6 +53,6 @@ def gap_of(attribute: str, choices: TaskChoices) -> float:
     gap = choices.min_gap or choices.years or GAPS.get(attribute)
     if gap is None:
         raise DistillError(
-            f"{attribute} is a value: say by --min-gap, in its unit, how far apart the ends of a pair lie"
+            f"{attribute} is a value: give --min-gap, in its unit, to say how far apart the ends of a pair must lie"
         )
     return gap

@@ -58,7 +58,7 @@ def refuse_search(choices: TaskChoices) -> None:
     for flag, value in {"--space": choices.space, "--steps": choices.steps}.items():
         if value is not None:
             raise DistillError(
-                f"{flag} {value} has no meaning where both generators draw the same w: leave it out, or take"
+                f"{flag} {value} has no meaning where both generators draw the same w: leave it out, or use"
                 " --pairing embed"
             )
 

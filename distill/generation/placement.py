@@ -9,6 +9,7 @@ from distill.devices import check_device_name, resolve_device, usable_cores, vis
 from distill.errors import DistillError
 from distill.generation.batch_queue import TITLES, JobSettings, WorkerJobs, refuse_jobs, settle_jobs
 from distill.generation.cluster_settings import TlsFiles, scheduler_address
+from distill.progress import plural
 
 MAX_DEFAULT_WORKERS = (
     8  # CPU processes started unasked: each holds its own teacher and landmark model (~0.7 GB)
@@ -76,7 +77,9 @@ def place(
         cluster = "none"  # one named GPU
     gpus = tuple(visible) if device in ("auto", "cuda") else ()
     if workers and gpus and workers > len(gpus):
-        raise DistillError(f"--workers {workers} asks for more processes than the {len(gpus)} visible GPUs")
+        raise DistillError(
+            f"--workers {workers} asks for more processes than the {plural(len(gpus), 'visible GPU')}"
+        )
     ready = len(gpus) if gpus else min(usable_cores(), MAX_DEFAULT_WORKERS)
     count = workers or min(ready, max(tasks, 1))
     if cluster is None:

@@ -11,7 +11,7 @@ from distill.errors import DiskFull, DistillError, Incomplete
 from distill.files import atomic_write
 from distill.generation.conditions import Conditions, read_conditions
 from distill.generation.recipe import Recipe
-from distill.progress import size_text
+from distill.progress import plural, size_text
 from distill.schema import canonical_json
 from distill.shards.folder import (
     CONDITIONS_FILE,
@@ -127,7 +127,7 @@ def reports_of(plan: ShardPlan, patience_s: float) -> list[ShardReport]:
                    and (report := read_report(plan.folder, index))):  # fmt: skip
             if time.monotonic() >= deadline:
                 raise Incomplete(
-                    f"{plan.folder}: shard {index} was made but is not to be seen here; all workers must write to"
+                    f"{plan.folder}: shard {index} was made but cannot be seen here; all workers must write to"
                     " this folder. Run the same command again"
                 )
             time.sleep(0.5)
@@ -217,4 +217,6 @@ def nearest_folder(path: Path) -> Path:
 
 
 def holds_more(folder: Path, n: int) -> str:
-    return f"{folder} holds more than the {n} triplets asked for; ask for at least as many, or choose another --out"
+    return (
+        f"{folder} holds more than the {plural(n, 'triplet')} asked for; raise --n, or choose another --out"
+    )

@@ -188,7 +188,9 @@ class Recipe(Frozen):
             raise ValueError("an edit along a direction needs `select`, which chooses its pair")
         if self.select.scored != self.edit.moves:
             moved, scored = (", ".join(map(repr, names)) for names in (self.edit.moves, self.select.scored))
-            raise ValueError(f"the direction moves {moved}, the selection scores {scored}")
+            raise ValueError(
+                f"the direction moves {moved}, but the selection scores {scored}: both must be the same"
+            )
         if isinstance(self.edit, AlongSeveral) != isinstance(self.select, MeasuredChanges):
             raise ValueError(f"the selection {self.select.name!r} is not for the edit {self.edit.name!r}")
 

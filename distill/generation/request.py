@@ -202,7 +202,9 @@ def check_applies(base: TaskRecipe, choices: TaskChoices) -> None:
     idle += OF_ONE_FACE if base.edit.name in ("morph", "second-generator") else ()
     known = PAIRINGS if base.edit.name == "second-generator" else OF_TWO_FACES
     if choices.pairing is not None and "pairing" not in idle and choices.pairing not in known:
-        raise DistillError(f"--pairing {choices.pairing}: the task {base.task} knows {' and '.join(known)}")
+        raise DistillError(
+            f"--pairing {choices.pairing}: the pairings of the task {base.task} are {' and '.join(known)}"
+        )
     for key in (item.name for item in fields(choices) if item.name in idle):
         if (value := getattr(choices, key)) is not None:
             flag = key.replace("_", "-")

@@ -37,7 +37,7 @@ class ShardBuilder:
         return batch.kept()[: self.rows - self.accepted]
 
     def may_end_within(self, candidates: int, cap: int) -> bool:
-        """Tell whether so many more candidates could fill the shard, or bring it to the cap."""
+        """Tell whether this many more candidates could fill the shard, or bring it to the cap."""
         return self.accepted + candidates >= self.rows or self.tried + candidates >= cap
 
     def add(self, batch: Batch) -> None:

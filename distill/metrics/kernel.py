@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BLOCK = 1024  # rows compared at once
-SUBSETS, MOST = 100, 1000  # of the published KID: so many draws of at most so many rows of each side
+SUBSETS, MOST = 100, 1000  # of the published KID: this many draws of at most this many rows of each side
 
 
 def kernel_distance(a_ND: Floats, b_MD: Floats) -> float:

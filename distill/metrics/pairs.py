@@ -17,7 +17,7 @@ from distill.networks.losses import perceptual_distance
 from distill.networks.perceptual import PerceptualFeatures
 from distill.pixels import to_uint8
 
-HIGHER_IS_BETTER = ("ssim",)  # of all others, less is better
+HIGHER_IS_BETTER = ("ssim",)  # of all others, lower is better
 
 
 class PairScores:
@@ -79,7 +79,7 @@ def scores_of_each(
     output_NCHW: Tensor, target_NCHW: Tensor, perceptual: PerceptualFeatures | None
 ) -> dict[str, Tensor]:
     """Return `l1`, `ssim` and, of features with layers, `perceptual_<features>` of each pair, [N]."""
-    a, b = (output_NCHW + 1) / 2, (target_NCHW + 1) / 2  # SSIM's first factor hangs on where 0 is
+    a, b = (output_NCHW + 1) / 2, (target_NCHW + 1) / 2  # SSIM's first factor depends on where 0 is
     scores = {"l1": (a - b).abs().mean(dim=(1, 2, 3)), "ssim": ssim(a, b, data_range=1.0)}
     if perceptual is not None and perceptual.weights:
         name = f"perceptual_{perceptual.name}"

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from distill.errors import DistillError
 
-SURE = 0.9  # a probability that some sample must reach, else the classifier tells nothing
+SURE = 0.9  # a probability that some sample must reach, else the classifier cannot tell the classes apart
 LEAST = 40  # samples that must have a score
 
 Floats = NDArray[np.floating]

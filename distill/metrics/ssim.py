@@ -1,7 +1,7 @@
 """Structural similarity, batched and on any device, as scikit-image computes it.
 
 Two windows: `gaussian` is that of the paper (Wang et al. 2004), `uniform` what scikit-image's `structural_similarity`
-takes when it is told nothing. Two ways with colours: the mean over the channels, or a grey image of them.
+takes by default. Two ways with colours: the mean over the channels, or a grey image of them.
 """
 
 from __future__ import annotations

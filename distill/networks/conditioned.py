@@ -18,7 +18,7 @@ from distill.networks.student_shape import check_channels
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionedShape:
-    """What the network takes: the images of `generator`, whose first layer also takes so many `conditions`."""
+    """What the network takes: the images of `generator`, whose first layer also takes this many `conditions`."""
 
     generator: Architecture
     conditions: int

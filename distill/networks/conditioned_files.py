@@ -28,7 +28,9 @@ def read_conditioned(found: StateFile) -> ConditionedGenerator:
     """
     text = found.metadata.get(COUNT, "")
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 5 and 0 < int(text) <= MOST):
-        raise UnsupportedCheckpoint(f"a {FORMAT} of {shown(text) if text else 'no'} conditions: cannot be")
+        raise UnsupportedCheckpoint(
+            f"a {FORMAT} of {shown(text) if text else 'no'} conditions: 1 to {MOST} are needed"
+        )
     file, count = generator_in(Path(), found), int(text)
     channels = file.architecture.inputs - count
     if channels < RGB or channels % RGB or file.architecture.outputs != RGB:

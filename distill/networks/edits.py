@@ -165,7 +165,7 @@ class EditCondition:
 
     def __post_init__(self) -> None:
         if not 0 < self.high == -self.low:
-            raise ValueError(f"a range from {self.low:g} to {self.high:g}: as far down as up is needed")
+            raise ValueError(f"a range from {self.low:g} to {self.high:g}: it must reach as far down as up")
 
     def __str__(self) -> str:
         """Say what an edit may ask for: `age=-30 to +30 years`, `gender=female, male or -1 to +1`."""
@@ -197,7 +197,7 @@ class EditCondition:
     def change(self, term: EditTerm) -> float:
         """Return the change that a term asks for, in the unit. Raises DistillError for none, or one out of range."""
         if term.sign != "=":
-            raise DistillError(f"--edit {term}: say how much by =, as in {self}")
+            raise DistillError(f"--edit {term}: say how much with =, as in {self}")
         value = self.words.get(term.value)
         if value is None:
             digits = term.value.removeprefix("+")

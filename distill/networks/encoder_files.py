@@ -20,7 +20,7 @@ MOST_SIDE, MOST_WIDTH, MOST_ROUNDS = 1024, 1024, 5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoder:
-    """An encoder's network, its generator's sha256, the rounds that it was trained for, and what else is told."""
+    """An encoder's network, its generator's sha256, the rounds that it was trained for, and other facts."""
 
     network: EncoderNetwork
     generator_sha256: str
@@ -65,9 +65,7 @@ def load_encoder(path: Path, *, device: str | torch.device = "cpu") -> Encoder:
         expected = network.state_dict()
         for name, tensor in expected.items():
             if name not in tensors or tensors[name].shape != tensor.shape:
-                raise UnsupportedCheckpoint(
-                    f"{name} is missing or has another shape than {list(tensor.shape)}"
-                )
+                raise UnsupportedCheckpoint(f"{name} is missing, or its shape is not {list(tensor.shape)}")
         network.load_state_dict({name: tensors[name].float() for name in expected}, strict=True, assign=True)
     except UnsupportedCheckpoint as error:
         raise UnsupportedCheckpoint(f"{path}: {error}") from error
@@ -87,7 +85,7 @@ def _shape_names() -> tuple[str, ...]:
 def _number(texts: Mapping[str, str], name: str) -> int:
     text = texts.get(name, "")
     if not text.isdecimal() or len(text) > 6:
-        raise UnsupportedCheckpoint(f"{name} is {shown(text)}, no number")
+        raise UnsupportedCheckpoint(f"{name} is {shown(text)}, not a number")
     return int(text)
 
 
@@ -95,4 +93,4 @@ def _check(shape: EncoderShape, rounds: int) -> None:
     side = shape.resolution
     fits = 8 <= side <= MOST_SIDE and not side & (side - 1) and 1 <= rounds <= MOST_ROUNDS
     if not fits or not 8 <= shape.width <= MOST_WIDTH or shape.width % 8 or not 0 < shape.num_ws <= 18:
-        raise UnsupportedCheckpoint(f"an encoder of a shape that cannot be: {shape}, {rounds} rounds")
+        raise UnsupportedCheckpoint(f"not a possible shape of an encoder: {shape}, {rounds} rounds")

@@ -110,7 +110,7 @@ class InceptionV3(nn.Module):
 
 
 class NormedConvolution(nn.Module):
-    """NormedConvolution with its batch normalisation folded in, then ReLU."""
+    """Convolution with its batch normalisation folded in, then ReLU."""
 
     weight: Tensor
     bias: Tensor

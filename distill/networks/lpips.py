@@ -104,12 +104,12 @@ def named_convolutions(tensors: Mapping[str, Tensor]) -> list[str]:
     shapes = [tuple(tensors[name].shape[:2]) for name in convolutions]
     if shapes != _shapes():
         raise UnsupportedCheckpoint(
-            f"it has {len(shapes)} 3x3 convolutions, VGG16 {len(_shapes())} of its own shapes"
+            f"its {len(shapes)} 3x3 convolutions are not the {len(_shapes())} of VGG16"
         )
     for name in convolutions:
         bias = tensors.get(bias_of(name))
         if bias is None or bias.shape != tensors[name].shape[:1]:
-            raise UnsupportedCheckpoint(f"there is no bias to {name}")
+            raise UnsupportedCheckpoint(f"the bias of {name} is missing")
     return convolutions
 
 

@@ -30,7 +30,7 @@ MOST_INPUT, MOST_IMAGES = (
     256,
 )  # numbers of one image that goes in, 2048 px and 4 channels; a fixed batch
 PROBE = 2  # images that are tried when a file is opened
-FATAL_ONLY = 4  # onnxruntime's log level; what it raises is told in our words
+FATAL_ONLY = 4  # onnxruntime's log level; what it raises is reported in our words
 
 
 def read_onnx_bytes(path: Path) -> bytes:
@@ -62,7 +62,7 @@ def open_onnx(data: bytes, what: str, *, outputs: Sequence[str] = ()) -> OnnxNet
         try:
             model = onnx.load_from_string(data)
         except Exception as error:  # protobuf's own classes
-            raise UnsupportedCheckpoint(f"no ONNX file ({_brief(error)})") from error
+            raise UnsupportedCheckpoint(f"not an ONNX file ({_brief(error)})") from error
         _check(model)
         return OnnxNetwork(_giving(model, outputs))
     except UnsupportedCheckpoint as error:
@@ -135,7 +135,9 @@ def _check(model: Any) -> None:
 
     graph = model.graph
     if model.functions or model.training_info or graph.sparse_initializer:
-        raise UnsupportedCheckpoint("it holds functions, training or sparse numbers; a plain graph is run")
+        raise UnsupportedCheckpoint(
+            "it holds functions, training or sparse numbers; only a plain graph is run"
+        )
     for tensor in _tensors(graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise UnsupportedCheckpoint(
@@ -150,7 +152,7 @@ def _check(model: Any) -> None:
     except UnsupportedCheckpoint:
         raise
     except Exception as error:  # the classes of onnx share no base
-        raise UnsupportedCheckpoint(f"no valid ONNX network ({_brief(error)})") from error
+        raise UnsupportedCheckpoint(f"not a valid ONNX network ({_brief(error)})") from error
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -160,7 +162,7 @@ def _tensors(graph: Any) -> Iterator[Any]:
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs or attribute.sparse_tensors:
                 raise UnsupportedCheckpoint(
-                    f"operator {shown(node.op_type)} has a graph of its own; none is run"
+                    f"operator {shown(node.op_type)} has a graph of its own, which is not run"
                 )
             yield from attribute.tensors
             if attribute.HasField("t"):

@@ -39,7 +39,7 @@ def check_sizes(model: Any) -> None:
 
 
 def _sizes_of(model: Any, images: int) -> Sizes:
-    """Infer the size of every value at so many images, of those whose size is fixed."""
+    """Infer the size of every value at this many images, of those whose size is fixed."""
     import onnx
 
     fixed = onnx.ModelProto()

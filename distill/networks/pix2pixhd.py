@@ -116,7 +116,7 @@ def initialise(network: Network, *, seed: int) -> Network:
 
 
 def normalisation(kind: Norm, width: int) -> nn.Module:
-    """Make a layer that normalises so many channels: of each image by itself, or of the batch, with parameters."""
+    """Make a layer that normalises this many channels: of each image by itself, or of the batch, with parameters."""
     return nn.BatchNorm2d(width) if kind == "batch" else nn.InstanceNorm2d(width)
 
 

@@ -234,7 +234,7 @@ def load_student(
 
 
 def needed_edit(source: str | PathLike[str]) -> str | None:
-    """Return the first edit that a student knows which does nothing untold (StarGAN); None for all others.
+    """Return a first edit for a student that does nothing without one (StarGAN); None for all others.
 
     Raises DistillError as `load_student`, and for such a student whose file names none.
     """
@@ -303,8 +303,8 @@ def use_own_statistics(network: nn.Module) -> None:
         )
     if isinstance(shape_of(network), ConditionedShape):
         raise DistillError(
-            "--norm-statistics batch takes what is the same all over a picture away, so also how much to change:"
-            " leave it out"
+            "--norm-statistics batch removes whatever is the same all over a picture, and with it how much to"
+            " change: leave it out"
         )
     for parent in list(network.modules()):
         for name, norm in list(parent.named_children()):
@@ -318,13 +318,13 @@ def student_file(source: Path, *, reverse: bool = False) -> Path:
     """Return the student's file in a run's folder; a file is itself. Raises DistillError where there is none."""
     if reverse and not (source / IN_RUN_REVERSE).is_file():
         raise DistillError(
-            f"{source}: no {IN_RUN_REVERSE} in it: the other way (--reverse, or :b2a of a method) is for the"
+            f"{source}: no {IN_RUN_REVERSE} in it: the other way (--reverse, or :b2a of a method) needs the"
             " folder of a run of distill train-cyclegan"
         )
     if reverse:
         return source / IN_RUN_REVERSE
     if not source.is_dir():
-        return source  # what is not there is told by the reader
+        return source  # the reader reports a file that is missing
     names = [name for kind in reversed(KINDS) for name in kind.in_run]
     for name in names:
         if (source / name).is_file():
@@ -339,7 +339,7 @@ def student_file(source: Path, *, reverse: bool = False) -> Path:
 def resolve_student_precision(precision: Precision, device: str | torch.device) -> Format:
     """Turn "auto" into bfloat16 on GPUs that multiply it, else float32. Raises DistillError for another name."""
     if precision not in get_args(Precision):
-        raise DistillError(f"precision {precision!r} is none of {', '.join(get_args(Precision))}")
+        raise DistillError(f"precision {precision!r} is not one of {', '.join(get_args(Precision))}")
     if precision != "auto":
         return precision
     on_gpu = torch.device(device).type == "cuda"

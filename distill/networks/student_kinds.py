@@ -125,4 +125,4 @@ def kind_of_network(network: nn.Module) -> StudentKind:
     for kind in KINDS:
         if isinstance(network, kind.networks):
             return kind
-    raise TypeError(f"{type(network).__name__} is no network of a student")
+    raise TypeError(f"{type(network).__name__} is not the network of a student")

@@ -10,7 +10,7 @@ from distill.errors import DistillError
 class StudentShape(Protocol):
     """The `architecture` of a student's network, as far as its users ask.
 
-    `inputs`: channels, 3 for each RGB image. `side_multiple`: both sides of an image are multiples of so many px.
+    `inputs`: channels, 3 for each RGB image. `side_multiple`: both sides of an image are multiples of this many px.
     `norm` "batch": of batch normalisation, which may go by each image (`--norm-statistics`).
     """
 
@@ -32,7 +32,7 @@ class StudentShape(Protocol):
 
 
 def check_channels(inputs: int, channels: int) -> None:
-    """Raise DistillError where images of so many `channels` do not fit a network that takes `inputs`."""
+    """Raise DistillError where images of this many `channels` do not fit a network that takes `inputs`."""
     if channels != inputs:
         raise DistillError(
             f"the network takes {inputs} input channels{_roles(inputs)}, "
@@ -41,7 +41,7 @@ def check_channels(inputs: int, channels: int) -> None:
 
 
 def check_halvings(height: int, width: int, halvings: int, *, least: int) -> None:
-    """Raise DistillError for sides that so many halvings do not divide, or of less than `least` px."""
+    """Raise DistillError for sides that this many halvings do not divide, or of less than `least` px."""
     multiple = 1 << halvings
     if height % multiple or width % multiple or min(height, width) < least:
         raise DistillError(
@@ -51,7 +51,7 @@ def check_halvings(height: int, width: int, halvings: int, *, least: int) -> Non
 
 
 def _roles(channels: int) -> str:
-    """Say how many RGB images make up so many channels."""
+    """Say how many RGB images make up this many channels."""
     if channels % 3:
         return ""
     return " (1 image)" if channels == 3 else f" ({channels // 3} images)"

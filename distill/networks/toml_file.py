@@ -1,7 +1,7 @@
-"""TOML of somebody else: looked through before it is parsed.
+"""TOML files of unknown origin: checked before they are parsed.
 
-The parser needs time and memory by the square of the length of a dotted key, recursion by the depth of brackets, and
-its numbers may have any length.
+The time and memory of the parser grow with the square of the length of a dotted key, its recursion with the depth of
+brackets, and its numbers may have any length.
 """
 
 from __future__ import annotations

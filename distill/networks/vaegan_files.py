@@ -56,12 +56,16 @@ def _shape(texts: Mapping[str, str]) -> VAEGANShape:
         try:
             found[field.name] = float(text) if field.name == "slope" else int(text)
         except ValueError:
-            raise UnsupportedCheckpoint(f"a VAE/GAN whose {field.name} is {shown(text)}, no number") from None
+            raise UnsupportedCheckpoint(
+                f"a VAE/GAN whose {field.name} is {shown(text)}, not a number"
+            ) from None
         if not 0 <= found[field.name] <= MOST:
-            raise UnsupportedCheckpoint(f"a VAE/GAN whose {field.name} is {shown(text)}: cannot be")
+            raise UnsupportedCheckpoint(
+                f"a VAE/GAN whose {field.name} is {shown(text)}, which is not possible"
+            )
     shape = VAEGANShape(**found)  # type: ignore[arg-type]
     if min(shape.latent, shape.channels, shape.hidden) < 1:
-        raise UnsupportedCheckpoint("a VAE/GAN with a layer of no width: cannot be")
+        raise UnsupportedCheckpoint("a VAE/GAN with a layer of width 0, which is not possible")
     try:
         shape.check()
     except DistillError as error:
@@ -85,7 +89,9 @@ def with_edit(
             f"{len(attributes)} attributes are named, the network has means of {len(network.on)}"
         )
     if not attributes:
-        raise DistillError("it was trained without --attributes and reconstructs alone: leave out --edit")
+        raise DistillError(
+            "it was trained without --attributes, so it can only reconstruct: leave out --edit"
+        )
     network = network.with_means(network.on, network.off)  # the other one keeps its edit
     network.shift = torch.stack([_direction(network, attributes, term) for term in terms]).sum(dim=0)
     return network, ()

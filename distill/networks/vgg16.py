@@ -2,7 +2,7 @@
 
 Kynkäänniemi et al. 2019 compare images by it. Another VGG16 (torchvision's, say) gives other numbers, so no other
 file is taken. It is a TorchScript archive: its tensors are read, its code is left alone. What comes before the
-layers and after them follows public readings of that file; it could not be tried on the file itself here.
+layers and after them follows public readings of that file; it has not been tried on the file itself.
 """
 
 from __future__ import annotations

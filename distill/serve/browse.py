@@ -124,12 +124,12 @@ def _numbers(reader: ShardReader) -> dict[str, Numbers]:
 def select(table: DataTable, where: str = "", *, sort: str = STORED, descending: bool = True) -> ChosenRows:
     """Choose rows by an expression as `distill refilter --where` has it, "" for all, and sort them by a number.
 
-    Rows without that number come last. Raises DistillError for an expression that is none, one that keeps no row, and
-    a number that there is not.
+    Rows without that number come last. Raises DistillError for an invalid expression, one that keeps no row, and
+    an unknown number.
     """
     if sort != STORED and sort not in table.numbers:
         raise DistillError(
-            f"no number {sort[:80]!r} to sort by; there are {', '.join(table.numbers) or 'none'}"
+            f"no number {sort[:80]!r} to sort by; the numbers are {', '.join(table.numbers) or 'none'}"
         )
     if where.strip():
         plan = decide(RefilterRequest(folder=table.folder, where=where, out=table.folder))
@@ -151,10 +151,10 @@ def _rows_of(table: DataTable, plan: Refilter) -> NDArray[np.int64]:
 def page_samples(selection: ChosenRows, page: int) -> list[Sample]:
     """Read the rows of a page, counted from 1; those without a name are called by their numbers.
 
-    Raises DistillError for a page that there is not, ShardCorrupt.
+    Raises DistillError for a page outside the selection, ShardCorrupt.
     """
     if not 1 <= page <= selection.pages:
-        raise DistillError(f"page {page}: there are pages 1 to {selection.pages}")
+        raise DistillError(f"page {page}: the pages are 1 to {selection.pages}")
     table, size = selection.table, selection.table.page_rows
     rows = selection.rows[(page - 1) * size : page * size]
     shards = np.searchsorted(table.starts, rows, side="right") - 1
@@ -190,7 +190,7 @@ def histogram_of(selection: ChosenRows, name: str) -> Histogram:
     values = selection.table.numbers.get(name)
     if values is None:
         raise DistillError(
-            f"no number {name[:80]!r}; there are {', '.join(selection.table.numbers) or 'none'}"
+            f"no number {name[:80]!r}; the numbers are {', '.join(selection.table.numbers) or 'none'}"
         )
     kept = np.zeros(selection.table.rows, np.bool_)
     kept[selection.rows] = True
@@ -208,14 +208,14 @@ def save_selection(
     """Write the rows that an expression keeps as a data set `name` beside this one; return what was done in lines.
 
     `advance` hears of rows written now, and of all. The same call goes on where it was stopped. Raises DistillError
-    for a name that is none, and as `distill refilter`.
+    for an invalid name, and as `distill refilter`.
     """
     if not NEW_NAME.fullmatch(name):
         raise DistillError(
-            f"{name[:80]!r} is no name of a folder: letters, digits, dots, - and _ are allowed"
+            f"{name[:80]!r} is not a name for a folder: letters, digits, dots, - and _ are allowed"
         )
     if not where.strip():
-        raise DistillError("all rows are shown: say by an expression which to keep, then save them")
+        raise DistillError("all rows are shown: give an expression for the rows to keep, then save them")
     out = table.folder.absolute().parent / name
     plan = decide(RefilterRequest(folder=table.folder, where=where, out=out))
     check_out(plan)

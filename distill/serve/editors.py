@@ -143,7 +143,7 @@ class LatentEditor:
 
     @torch.inference_mode()
     def __call__(self, faces: Sequence[Pixels], style: Pixels | None, edit: str) -> list[Pixels]:
-        """Raise DistillError for a direction that there is not, and one too far."""
+        """Raise DistillError for an unknown direction, and for a strength beyond FARTHEST."""
         images = to_float(torch.from_numpy(np.stack([resized(face, self.size, self.size) for face in faces])))
         network, rounds = self.encoder.network, self.encoder.rounds
         ws_NLD = encode(network, self.generator, images, rounds=rounds, spread=self.spread).ws
@@ -154,7 +154,7 @@ class LatentEditor:
 def open_students(sources: Sequence[str | PathLike[str]], *, device: str = "cpu") -> list[FaceEditor]:
     """Open students by names, runs and files; without any, all that come with the package.
 
-    Raises DistillError for one that is none, one given twice, and those that take no faces as `face_side`.
+    Raises DistillError for what is not a student, one given twice, and as `face_side` for those that take no faces.
     """
     found: list[FaceEditor] = []
     for source in sources or [entry.name for entry in weights_entries("student")]:
@@ -207,7 +207,7 @@ def offset_of(directions: Sequence[Direction], strengths: dict[str, float]) -> t
     """Add directions up by their strengths: [L, D], or 0 without any. Raises DistillError for an unknown one."""
     known = {direction.attribute: direction.vector for direction in directions}
     if unknown := next((name for name in strengths if name not in known), None):
-        raise DistillError(f"no direction {unknown!r}; there are {', '.join(known) or 'none'}")
+        raise DistillError(f"no direction {unknown!r}; the directions are {', '.join(known) or 'none'}")
     return sum((strength * known[name] for name, strength in strengths.items()), start=torch.zeros(()))
 
 

@@ -52,7 +52,9 @@ class Offer:
     def table(self, name: str) -> DataTable:
         """Return a data set as it is now. Raises DistillError for a name that is not offered."""
         if name not in self.data:
-            raise DistillError(f"no data set {name[:80]!r}; there are {', '.join(self.data) or 'none'}")
+            raise DistillError(
+                f"no data set {name[:80]!r}; the data sets are {', '.join(self.data) or 'none'}"
+            )
         return open_table(self.data[name])
 
     def editor(self, name: str) -> FaceEditor:
@@ -60,7 +62,9 @@ class Offer:
         for editor in self.editors:
             if editor.name == name:
                 return editor
-        raise DistillError(f"no student {name[:80]!r}; there are {', '.join(e.name for e in self.editors)}")
+        raise DistillError(
+            f"no student {name[:80]!r}; the students are {', '.join(e.name for e in self.editors)}"
+        )
 
 
 def open_offer(request: ServeRequest) -> Offer:
@@ -77,7 +81,9 @@ def open_offer(request: ServeRequest) -> Offer:
         if encoder_of(generator.sha256):
             editors.append(open_latent_editor(generator))
         else:
-            notes.append(f"no encoder comes for {request.generator}: photos are edited by students alone")
+            notes.append(
+                f"no encoder comes with distill for {request.generator}: only students can edit photos"
+            )
     return Offer(editors=editors, data=data, teacher=teacher, notes=notes)
 
 

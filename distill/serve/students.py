@@ -25,7 +25,7 @@ def face_side(student: Student) -> int:
             f"{student.name}: the student takes pictures of {width}×{height} px, and the page cuts out squares"
         )
     if height > MOST_SIZE:
-        raise DistillError(f"{student.name}: trained at {height} px, and faces have {MOST_SIZE} at most")
+        raise DistillError(f"{student.name}: trained at {height} px, but faces have {MOST_SIZE} px at most")
     if student.input_count > 2:
         raise DistillError(
             f"{student.name}: the student takes {student.input_count} images; the page gives 1 or 2"

@@ -55,7 +55,7 @@ class TeacherView:
     ) -> tuple[Pixels, Pixels]:
         """Draw the first content of a data set of this seed, as it is and moved along directions: two [H, W, 3].
 
-        Raises DistillError for numbers that are none, and a direction that there is not.
+        Raises DistillError for what is not a number, and for an unknown direction.
         """
         ws_1LD = self.latents([seed], psi)
         moved_1LD = ws_1LD + offset_of(self.directions, dict(strengths)).to(ws_1LD)

@@ -56,7 +56,7 @@ def check_page_folder(folder: Path, *, overwrite: bool) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not (folder / FACTS).is_file():
-        raise DistillError(f"{folder}: not empty and not a page of a student: choose another --out")
+        raise DistillError(f"{folder} is not empty, and holds no page of a student: choose another --out")
     if not overwrite:
         raise DistillError(
             f"{folder} holds the page of a student; choose another --out, or replace it with --overwrite"

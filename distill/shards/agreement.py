@@ -49,7 +49,7 @@ def columns_problem(reader: ShardReader, first: Sequence[str], name: str) -> str
     if lacking := set(first) - set(mine):
         return f"has no column {min(lacking)!r}, which {name} has"
     if more := set(mine) - set(first):
-        return f"has a column {min(more)!r}, which {name} has not"
+        return f"has a column {min(more)!r}, which {name} does not have"
     return None
 
 

@@ -107,7 +107,7 @@ def _opening(recipe: Mapping[str, Any], digest: str, n: int) -> str:
         what += f" for training: {inputs} go in, {code(roles[-1])} should come out"
     origin = "Every image was drawn by a generator network; no image is a photograph."
     if there:
-        origin = "Where they come from stands under Source."
+        origin = "See Source for where they come from."
     return "\n\n".join(
         [
             f"# {escape(value_text(recipe.get('task')))}: {n:,} {sample_word(roles)}s",

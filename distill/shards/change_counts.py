@@ -92,7 +92,7 @@ def change_lines(counts: Sequence[ChangeCounts]) -> list[str]:
     """Write the counts of each attribute for a person: a line, and a histogram of the measured changes."""
     lines: list[str] = []
     for item in counts:
-        beside = "" if item.beside is None else f"; in the others it moves by {item.beside:.2g}, the median"
+        beside = "" if item.beside is None else f"; in the others it moves by {item.beside:.2g} (median)"
         lines.append(
             f"{item.attribute}: asked of {item.asked:,} of {plural(item.rows, 'pair')},"
             f" {item.up:,} up, {item.down:,} down{beside}"

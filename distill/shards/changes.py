@@ -57,7 +57,7 @@ def changes_of(reader: ShardReader) -> NDArray[np.float32]:
         scores_N2 = _column(reader, f"scores/{name}", (2,))
         changes_NK[:, k] = scores_N2[:, 1] - scores_N2[:, 0]
     if not np.isfinite(changes_NK).all():
-        raise ShardCorrupt(reader.path, "a measured change is no number")
+        raise ShardCorrupt(reader.path, "a measured change is not a number")
     return changes_NK
 
 

@@ -98,7 +98,7 @@ def _webp_header(data: bytes) -> tuple[int, int]:
 def _raw_header(data: bytes) -> tuple[int, int]:
     side = math.isqrt(len(data) // 3)
     if side == 0 or side * side * 3 != len(data):
-        raise ValueError(f"{len(data)} bytes are no square RGB image")
+        raise ValueError(f"{len(data)} bytes are not a square RGB image")
     return side, side
 
 

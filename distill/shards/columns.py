@@ -32,5 +32,5 @@ def _text_problem(name: str, values: Array) -> str | None:
         try:
             bytes(value).decode()
         except UnicodeDecodeError:
-            return f"{name!r} of row {row} is no utf-8 text"
+            return f"{name!r} of row {row} is not utf-8 text"
     return None

@@ -69,7 +69,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         self.sides = image_sides(self.recipe, stored)
         if self.sides[1] % self._factor:
             raise DistillError(
-                f"resolution {self.resolution}: of the width of {self.sides[1]} px no whole number of pixels is left"
+                f"resolution {self.resolution}: the width of {self.sides[1]} px would not be a whole number of pixels"
             )
         self.sides = (self.resolution, self.sides[1] // self._factor)
         self._forget_handles()
@@ -111,7 +111,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return self._stored
 
     def _check(self, reader: ShardReader) -> None:
-        """Raise ShardCorrupt or DistillError where a shard is none of this data set, or lacks what is asked for."""
+        """Raise ShardCorrupt or DistillError where a shard is not of this data set, or lacks what is asked for."""
         if reader.index in self._checked:
             return
         if found := difference(self.recipe, reader.recipe):
@@ -189,7 +189,7 @@ def _check_shape(reader: ShardReader, name: str, shapes: dict[str, Shape]) -> No
     """Refuse a column that makes no tensor, or another one than in the shards before; `shapes` learns the first."""
     dtype, row = shape = reader.shape(name)
     if dtype.kind == "S":
-        raise DistillError(f"{reader.path}: the column {name!r} holds texts, which make no tensor")
+        raise DistillError(f"{reader.path}: the column {name!r} holds texts, which cannot become a tensor")
     if shapes.setdefault(name, shape) != shape:
         first, wanted = shapes[name]
         raise ShardCorrupt(

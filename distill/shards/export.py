@@ -138,7 +138,7 @@ def plan(request: ExportRequest, manifest: Mapping[str, Any]) -> Export:
 
 
 def digits(samples: int) -> int:
-    """Return how many digits the numbers of so many samples have."""
+    """Return how many digits the numbers of this many samples have."""
     return max(6, len(str(samples - 1)))
 
 
@@ -217,8 +217,8 @@ def _refuse_other(out: Path, found: Mapping[str, Any], stamp: Mapping[str, Any])
     there, now = found.get("samples"), stamp["samples"]
     if not isinstance(there, int) or there > now or digits(there) != digits(now):
         raise DistillError(
-            f"{out}: holds an export of {there} samples, {now} are asked for: an export grows while its numbers keep"
-            " their digits, and never shrinks; choose another folder or remove this one"
+            f"{out}: holds an export of {there} samples, {now} are asked for: an export grows while its"
+            " numbers keep their digits, and never shrinks; choose another folder or remove this one"
         )
 
 

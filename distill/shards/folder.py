@@ -96,14 +96,14 @@ class ShardReport:
         for name in ("index", "rows", "tried", "bytes"):
             _check_count(name, values[name])
         if not isinstance(values["dropped"], dict):
-            raise ValueError("dropped is no object")
+            raise ValueError("dropped is not an object")
         for reason, count in values["dropped"].items():
             if len(reason) > MAX_REASON or not reason.isprintable():
-                raise ValueError(f"dropped names {reason[:40]!a}, no reason of ours")
+                raise ValueError(f"dropped names {reason[:40]!a}, which is not a valid reason")
             _check_count(f"dropped.{reason}", count)
         for name, pattern in (("sha256", SHA256), ("digest", DIGEST)):
             if not isinstance(values[name], str) or not pattern.fullmatch(values[name]):
-                raise ValueError(f"{name} is no lower-case hex of the right length")
+                raise ValueError(f"{name} is not lower-case hex of the right length")
         return cls(**values)
 
 

@@ -18,12 +18,12 @@ def read_attribute(file: h5py.File, name: str, *, is_text: bool, max_bytes: int)
     attribute = h5py.h5a.open(file.id, name.encode())
     kind = attribute.get_type()
     if attribute.shape != () or kind.get_size() > max_bytes:
-        raise ValueError(f"attribute {name} is no single value of at most {max_bytes} bytes")
+        raise ValueError(f"attribute {name} is not a single value of at most {max_bytes} bytes")
     if is_text:
         if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str():
-            raise ValueError(f"attribute {name} is no text of fixed length")
+            raise ValueError(f"attribute {name} is not a text of fixed length")
     elif attribute.dtype != np.dtype("<i8"):
-        raise ValueError(f"attribute {name} is no 64-bit integer")
+        raise ValueError(f"attribute {name} is not a 64-bit integer")
     value = np.empty((), dtype=attribute.dtype)
     attribute.read(value)
     return bytes(value[()]).decode() if is_text else int(value)

@@ -156,7 +156,7 @@ def require_whole(shards: Mapping[int, tuple[Path, ShardReport]], shard_size: in
         if index < last and report.rows < shard_size:
             raise DistillError(
                 f"{shard_path(folder, index)} has {report.rows} rows of {shard_size} and is not the last shard:"
-                " it ended a smaller --n; make it again with the --n of all"
+                " it was the last one of a smaller --n; make it again with the --n of the whole data set"
             )
 
 

@@ -34,7 +34,7 @@ FAULT_WORDS = {
     "checksum": "damaged, its checksum does not fit",
     "filter returned failure": "damaged, its checksum does not fit",
     "truncated": "cut short",
-    "signature": "no HDF5 file",
+    "signature": "not an HDF5 file",
     "doesn't exist": "a part of it is missing",
 }
 

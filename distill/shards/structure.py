@@ -77,9 +77,9 @@ def attributes_problem(found: Attributes) -> str | None:
         ),
         "the width in its recipe is out of range": isinstance(recipe, dict)
         and _is_side(recipe.get("width", 1)),
-        f"its codec is {found.codec[:40]!r}, none of {', '.join(CODECS)}": found.codec in CODECS,
-        "its roles are no list of names": _are_names(found.roles) and bool(found.roles),
-        "its reasons are no list that starts with 'accepted'": (
+        f"its codec is {found.codec[:40]!r}, not one of {', '.join(CODECS)}": found.codec in CODECS,
+        "its roles are not a list of names": _are_names(found.roles) and bool(found.roles),
+        "its reasons are not a list that starts with 'accepted'": (
             _are_texts(found.reasons, 256) and found.reasons[:1] == [ACCEPTED]
         ),
         "its counts of tried, accepted and dropped candidates do not add up": _adds_up(found),

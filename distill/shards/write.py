@@ -208,7 +208,7 @@ def _check_ledger(content: ShardContent) -> None:
     accepted = np.asarray(content.tried["candidate"])[reason == 0]
     if _rows(content) < 1 or not np.array_equal(accepted, content.columns["candidate"]):
         raise ValueError(
-            f"{_rows(content)} rows, {len(accepted)} accepted in the ledger: they must be the same, and some"
+            f"{_rows(content)} rows, {len(accepted)} accepted in the ledger: both must be the same, and above 0"
         )
 
 
@@ -267,5 +267,5 @@ def _encoded(role: str, images: Images, content: ShardContent, threads: int) -> 
         pixels = _pixels(role, images, content.sides)
         return encode_images(pixels.view(np.uint8), content.codec, threads=threads)
     if not all(isinstance(data, bytes) and data for data in images):
-        raise ValueError(f"role {role!r} holds something else than encoded images")
+        raise ValueError(f"role {role!r} holds something other than encoded images")
     return images

@@ -29,7 +29,7 @@ def activations(
     for side in sides:
         if side not in known:
             raise DistillError(
-                f"this generator has layers of {', '.join(map(str, known))} px, none of {side}"
+                f"this generator has layers of {', '.join(map(str, known))} px, but none of {side}"
             )
         stop = 2 * int(math.log2(side)) - 3  # one more than the w that its last convolution reads
         state = net.run(state, ws_NLD, start, stop, noise)

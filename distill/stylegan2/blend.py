@@ -32,7 +32,7 @@ UNRELATED = 0.5
 class BlendedGenerator:
     """A file, and the second network's share of it: of each resolution (px) that of both its positions.
 
-    `warning` is "" or says why the blend may draw nothing of sense.
+    `warning` is "" or says why the blend may draw nonsense.
     """
 
     path: Path
@@ -87,7 +87,7 @@ def high_shares(resolution: int, at: int, width: float | None = None) -> dict[in
     sizes = [4 << i for i in range(int(math.log2(resolution)) - 1)]
     if at not in sizes[1:]:
         allowed = ", ".join(map(str, sizes[1:]))
-        raise DistillError(f"--at {at}: the generators draw {resolution} px, so it is one of {allowed}")
+        raise DistillError(f"--at {at}: the generators draw {resolution} px, so it must be one of {allowed}")
     if width is not None and not 0 < width < math.inf:
         raise DistillError(
             f"--width {width}: a number of positions above 0 is needed; left out, the swap is hard"
@@ -165,7 +165,7 @@ def _check_shapes(low: _Source, high: _Source) -> None:
     if differing:
         raise DistillError(
             f"{low.itself.name} and {high.itself.name} cannot be blended: {', '.join(differing)};"
-            " both need one shape, as a generator and one fine-tuned from it"
+            " both must have the same shape, as a generator and one fine-tuned from it do"
         )
 
 
@@ -174,6 +174,6 @@ def _warning(low: _Source, high: _Source) -> str:
     if alike >= UNRELATED:
         return ""
     return (
-        f"{low.itself.name} and {high.itself.name} are no relatives (likeness of their weights {alike:.2f}): the"
-        " blend may draw nothing of sense; blend a generator and one fine-tuned from it"
+        f"{low.itself.name} and {high.itself.name} are not related (likeness of their weights {alike:.2f}): the"
+        " blend may draw nonsense; blend a generator with one that was fine-tuned from it"
     )

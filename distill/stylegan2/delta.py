@@ -30,14 +30,14 @@ def write_delta(path: Path, changes: Mapping[str, Tensor], parent: Generator) ->
 def load_delta(path: Path, parent: Generator) -> Generator:
     """Load a tuned generator: `parent` with what the file adds to it, as the generator of the file's sha256.
 
-    Raises DistillError, in one line, for a delta of another parent, and for a file that is none.
+    Raises DistillError, in one line, for a delta of another parent, and for a file that is no delta.
     """
     with opened(path) as data:
         if kind_of(data) != "safetensors":
-            raise UnsupportedCheckpoint("no delta of a generator: not safetensors")
+            raise UnsupportedCheckpoint("not a delta of a generator: not safetensors")
         changes, texts = read_tensors(path)
         if texts.get("format") != FORMAT:
-            raise UnsupportedCheckpoint("safetensors, but no delta of a generator")
+            raise UnsupportedCheckpoint("safetensors, but not a delta of a generator")
     check_parent(path, "a delta to", str(texts.get("generator_sha256", "")), parent)
     state = parent.network.state_dict()
     for name, added in changes.items():
@@ -61,5 +61,5 @@ def check_parent(path: Path, what: str, sha256: str, parent: Generator) -> None:
     if sha256 != parent.sha256:
         raise DistillError(
             f"{path}: {what} the generator with sha256 {shown(sha256[:12])}…, this one has {parent.sha256[:12]}…:"
-            " name the one that it was made with"
+            " name the generator that it was made with"
         )

@@ -153,6 +153,6 @@ class Generator:
 
 
 def check_noise(noise: str) -> None:
-    """Raise DistillError for a noise that there is not."""
+    """Raise DistillError for an unknown kind of noise."""
     if noise not in NOISES:
-        raise DistillError(f"noise {noise!r} is none of {', '.join(NOISES)}")
+        raise DistillError(f"noise {noise!r} is not one of {', '.join(NOISES)}")

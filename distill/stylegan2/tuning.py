@@ -1,4 +1,4 @@
-"""Pivotal tuning (Roich et al. 2021): turn the generator a little, until a latent draws one image as it is.
+"""Pivotal tuning (Roich et al. 2021): change the generator a little, until a latent draws one given image.
 
 The latent stays; Adam changes the weights of the synthesis network by the squared difference of pixels and a
 perceptual distance, 1 to 1. The paper's locality term is off by default, as in its program.

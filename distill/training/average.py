@@ -9,7 +9,7 @@ from torch import nn
 def average_decay(batch: int, half_life: float, *, seen: int, ramp_up: float | None = None) -> float:
     """Return the factor of the old average for one update of `batch` images.
 
-    `half_life` in images: an image's weight has halved after so many more. Early in a run the half-life is at
+    `half_life` in images: an image's weight has halved after this many more. Early in a run the half-life is at
     most `ramp_up` times the images seen, so that the random start is soon forgotten (0.05 in ADA).
     """
     if ramp_up is not None:

@@ -17,7 +17,7 @@ RUN_ID = "wandb-run.txt"
 
 
 class Board(Protocol):
-    """Is told the numbers of each line of stats."""
+    """Takes the numbers of each line of stats."""
 
     def write(self, samples: int, values: Mapping[str, float]) -> None: ...
     def close(self) -> None: ...

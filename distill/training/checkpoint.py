@@ -72,7 +72,9 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any], str] | None:
     if states and not indices:  # stopped before the first index was written, or it was removed
         return _read_state(states[-1], read_regular(states[-1])), problems[0]
     if indices:
-        raise DistillError(f"{'; '.join(problems)}: no checkpoint left to go on from, choose another --out")
+        raise DistillError(
+            f"{'; '.join(problems)}: no checkpoint is left to go on from: choose another --out"
+        )
     return None
 
 

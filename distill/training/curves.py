@@ -87,7 +87,7 @@ def draw_curves(
 ) -> bytes:
     """Draw a panel for each number: raw values; scores with their best value marked.
 
-    `only`: names, or beginnings of names, to draw. `smooth` above 1 draws the mean of so many values up to each
+    `only`: names, or beginnings of names, to draw. `smooth` above 1 draws the mean of this many values up to each
     place, the raw ones faint behind it, and says so; scores are never smoothed. `log`: logarithmic where all
     values are positive and the largest is at least twice the smallest. `form`: png, svg or pdf. `baselines`: scores
     by name of what is compared with, dashed. Raises DistillError for a name that no run has.
@@ -121,7 +121,7 @@ def chosen_names(runs: Sequence[Curves], only: Sequence[str] = ()) -> list[str]:
     names = list(dict.fromkeys(name for run in runs for name in run.of))
     for wish in only:
         if not any(_wished(name, [wish]) for name in names):
-            raise DistillError(f"no number {wish!r} in these runs; they have {', '.join(names)}")
+            raise DistillError(f"no number {wish!r} in these runs; the numbers are {', '.join(names)}")
     kept = [name for name in names if (_wished(name, only) if only else name not in UNASKED)]
     return sorted(kept, key=lambda name: 0 if SCORE.search(name) else 1 if "loss" in name else 2)
 

@@ -12,7 +12,7 @@ from distill.networks.edits import EditAttribute, Sign
 from distill.shards.images.conditions import Condition, parse_condition
 from distill.training.images import Images
 
-MOST_VALUES, LONGEST = 100, 100  # values of a label that a student tells, characters of one
+MOST_VALUES, LONGEST = 100, 100  # values of a label that a student lists; characters of one
 
 
 def read_attributes(texts: Sequence[str]) -> list[Condition]:

@@ -16,13 +16,13 @@ SECONDS = 20.0  # after which no new update begins
 
 
 def time_text(training: Training) -> str:
-    """Say how long all updates take, pictures, scores and files aside, or that it cannot be told. Writes nothing.
+    """Say how long all updates take, pictures, scores and files aside, or that it is not known. Writes nothing.
 
-    The networks have learnt from these updates: begin a run with others.
+    The networks have learnt from these updates: a run must begin with new ones.
     """
     plan = training.plan
     if getattr(plan.settings, "compiled", False):
-        return "not estimated: compiling comes first and takes minutes; progress shows the time left"
+        return "not estimated: compiling takes minutes first; the progress will show the time left"
     updates = -(-plan.samples // plan.settings.batch)
     began, took = time.monotonic(), []
     for place in PLACES:
@@ -32,7 +32,7 @@ def time_text(training: Training) -> str:
         took.append(first if first > SECONDS else min(first, _seconds(training, position)))
         if time.monotonic() - began > SECONDS:
             break
-    processes = "" if world_size() > 1 else " by one process"
+    processes = "" if world_size() > 1 else " with one process"
     return f"about {clock(updates * sum(took) / len(took))}{processes}, pictures and scores aside"
 
 

@@ -124,7 +124,7 @@ def _check_shape(what: str, height: int, width: int, *, any_shape: bool) -> None
             " prepare-images makes them"
         )
     elif height not in [4 << i for i in range(9)]:
-        raise DistillError(f"{what} {height} is no power of two from 4 to 1024")
+        raise DistillError(f"{what} {height} is not a power of two from 4 to 1024")
 
 
 def _open_folder(

@@ -1,4 +1,4 @@
-"""torchrun for job scripts: a training that fails or is stopped has said why; a traceback of torchrun says no more.
+"""torchrun for job scripts, without its traceback: a training that fails or is stopped has said why itself.
 
 `python -m distill.training.launch` takes what `torchrun` takes, and ends with the code of the training.
 """

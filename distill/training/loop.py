@@ -62,13 +62,13 @@ class Run(Generic[Drawn]):
     step: Step[Drawn]
     draw: Callable[[RunPosition], Drawn]  # this process's part of the batch at a position; pure
     batch: int
-    samples: int  # until so many images were seen
+    samples: int  # until this many images were seen
     settings: Mapping[str, Any]  # plain values that a resumed run must share
     seed: int = 0
     tick: int = 1000  # images between two lines of stats
     save: int = 10_000  # images between two checkpoints
     events: Sequence[Event] = ()
-    seconds: float = math.inf  # stop after so long, as if asked to
+    seconds: float = math.inf  # stop after this long, as if asked to
     log: str | None = None  # beside stats.jsonl, see `boards`
 
 
@@ -195,7 +195,7 @@ def _check_finite(values: Mapping[str, float], position: RunPosition, folder: Pa
         go_on = (
             f"go on from the last checkpoint in {folder}"
             if kept
-            else "there is no checkpoint yet: begin anew"
+            else "there is no checkpoint yet: start again"
         )
         raise Diverged(
             f"training diverged before {kimg_text(position.samples)} kimg ({', '.join(bad)} not finite); {go_on},"

@@ -62,8 +62,10 @@ def better_ends(names: Sequence[str]) -> str:
     """Say of the scores which end is the better one."""
     more = [name.replace("_", " ") for name in names if name in HIGHER_IS_BETTER]
     if not more:
-        return "Less is better."
-    return f"{' and '.join(more)}: more is better." + (" All others: less." if len(more) < len(names) else "")
+        return "Lower is better."
+    return f"{' and '.join(more)}: higher is better." + (
+        " All others: lower." if len(more) < len(names) else ""
+    )
 
 
 @cache

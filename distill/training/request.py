@@ -15,9 +15,9 @@ class TrainRequest:
     """A network to train on `data`, with checkpoints, pictures and a page in `out`.
 
     `data` None: for a model that can learn without. `preset` None: the model's own choice for the data. `changes`:
-    settings of the preset by name, as values or text. `minutes`: save and stop after so long. `*_kimg`: thousands of
-    samples between two of them; None: the model's own. `log` "wandb": also there. `features` of the Fréchet score by
-    name, `score_images`: how many are scored at most.
+    settings of the preset by name, as values or text. `minutes`: save and stop after this long. `*_kimg`:
+    thousands of samples between two of them; None: the model's own. `log` "wandb": also there.
+    `features` of the Fréchet score by name, `score_images`: how many are scored at most.
     """
 
     data: Path | None

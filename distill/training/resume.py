@@ -73,7 +73,7 @@ def _one_line(folder: Path) -> Iterator[None]:
     except FAULTS as error:
         what = " ".join(str(error).split())[:200]
         raise DistillError(
-            f"{folder}: its checkpoint cannot be gone on from ({type(error).__name__}: {what}): choose another --out"
+            f"{folder}: its checkpoint cannot be resumed ({type(error).__name__}: {what}): choose another --out"
         ) from error
 
 

@@ -27,12 +27,12 @@ class Schedule:
         return self.constant + self.decay
 
     def at(self, samples: int) -> float:
-        """The learning rate of an update that comes after so many samples."""
+        """The learning rate of an update that comes after this many samples."""
         falling = samples - self.constant
         if falling < 0 or not self.decay:
             return self.lr
         return self.lr * max(0.0, 1.0 - falling / self.decay)
 
     def warms_up(self, samples: int) -> bool:
-        """Tell whether an update that comes after so many samples is one of pixels alone."""
+        """Tell whether an update that comes after this many samples is one of pixels alone."""
         return samples < self.warm_up

@@ -55,7 +55,7 @@ def changed(settings: S, changes: Mapping[str, object]) -> S:
             raise DistillError(f"no setting {name!r}; the settings are {', '.join(sorted(fields))}")
     for name, value in changes.items():
         if isinstance(value, bool) and fields[name].annotation is not bool:
-            raise DistillError(f"setting {name}: {value} is no value for it")
+            raise DistillError(f"setting {name}: {value} is not a value for it")
         if value == "":
             raise DistillError(f"setting {name} is empty: give a value, or leave it out")
     values = {

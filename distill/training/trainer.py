@@ -94,7 +94,7 @@ def few_scored(count: int, noun: str, option: str, *, of: str = "") -> str:
     if not 0 < count < FEW:
         return ""
     what = f"{plural(count, noun)}{of}"
-    return f"scored on {what} only: small differences of a score say nothing; {option} holds out more"
+    return f"scored on {what} only: small differences between scores mean nothing; {option} holds out more"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +148,9 @@ class Trainer(Generic[S, D, N]):
 
     `noun`: of a sample, such as image or pair. `default_preset`: where none is asked for.
     `settle`: the preset with the changes asked for, checked (`settings.changed`, and what the model adds). `samples`:
-    how many the whole run sees, of so many rows. `open_data`: (request, settings, device, note) -> data; `note` hears
-    of pictures left out. `title`: of page and first line; `opening`: what else the first line tells. `less_memory`:
-    what to do where memory ends. `half`: it can be trained in half precision.
+    how many the whole run sees, for a number of rows. `open_data`: (request, settings, device, note) -> data; `note`
+    hears of pictures left out. `title`: of page and first line; `opening`: what else the first line says.
+    `less_memory`: what to do where memory ends. `half`: it can be trained in half precision.
     """
 
     name: str
@@ -173,7 +173,7 @@ class Trainer(Generic[S, D, N]):
         if self.half:
             return resolve_training_precision(request.precision, device)
         if request.precision not in ("auto", "fp32"):
-            raise DistillError(f"--precision {request.precision}: {self.name} is trained in fp32 alone")
+            raise DistillError(f"--precision {request.precision}: {self.name} is trained in fp32 only")
         return "fp32"
 
     def preset(self, request: TrainRequest) -> str:

@@ -35,7 +35,7 @@ def path_by_name(source: str | PathLike[str], kind: WeightsKind) -> Path:
         known = ", ".join(names) or "none"
         hint = f"; did you mean {near[0]}?" if near else ""
         raise DistillError(
-            f"{path_text(path)}: no such file, and no {kind} of that name: there are {known}{hint}"
+            f"{path_text(path)}: no such file, and no {kind} of that name; the {kind}s are {known}{hint}"
         )
     return path
 

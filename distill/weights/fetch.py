@@ -21,7 +21,7 @@ PIECE = 1 << 20
 Downloader = Callable[[str, str, Any], None]  # as pooch calls it: (url, path to write, None)
 
 
-FetchProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where the server tells
+FetchProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where the server says
 
 
 def require_https(url: str) -> None:
@@ -30,7 +30,7 @@ def require_https(url: str) -> None:
         parts = urlsplit(url)
         url.encode()
     except ValueError as error:
-        raise DistillError(f"{url[:200]!a}: no address ({error})") from error
+        raise DistillError(f"{url[:200]!a}: not an address ({error})") from error
     if parts.scheme != "https" or not parts.hostname:
         raise DistillError(f"{url}: only https addresses are fetched")
 

@@ -1,4 +1,4 @@
-"""Files of weights: mapped into memory, told apart by their first bytes, every fault told behind the path."""
+"""Files of weights: mapped into memory, told apart by their first bytes; every error starts with the path."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def with_w_avg(public: State, *, lr_multiplier: float = 0.01) -> tuple[State, st
         return public, "stored"
     _, layers = sizes_of(public)
     if any(f"mapping.fc{i}.{part}" not in public for i in range(layers) for part in ("weight", "bias")):
-        return public, "stored"  # what is missing is told with all other names
+        return public, "stored"  # what is missing is reported with all other names
     return {**public, "mapping.w_avg": w_avg_of(public, layers, lr_multiplier=lr_multiplier)}, ESTIMATED
 
 

@@ -29,18 +29,18 @@ def read_npy(data: bytes | memoryview) -> NDArray[Any]:
     """Return the array of a `.npy`. Raises UnsupportedCheckpoint for anything but one plain array of numbers."""
     size = _LENGTH.get(data[6]) if len(data) > 8 and bytes(data[:6]) == START else None
     if size is None:
-        raise UnsupportedCheckpoint("no array of numbers: it is no .npy of version 1 to 3")
+        raise UnsupportedCheckpoint("not an array of numbers: not a .npy of version 1 to 3")
     start = 8 + size
     end = start + int.from_bytes(data[8:start], "little")
     if end - start > MAX_HEADER or end > len(data):
-        raise UnsupportedCheckpoint("no array of numbers: its header is cut short or too long")
+        raise UnsupportedCheckpoint("not an array of numbers: its header is cut short or too long")
     found = _HEADER.fullmatch(bytes(data[start:end]).decode("latin-1"))
     if found is None:
-        raise UnsupportedCheckpoint("no array of numbers: its header names something else, or nothing")
+        raise UnsupportedCheckpoint("not an array of numbers: its header names something else, or nothing")
     kind, shape = np.dtype(found[1]), _sizes(found[3])
     need = math.prod(shape) * kind.itemsize
     if len(shape) > MAX_DIMS or math.prod(size or 1 for size in shape) > MAX_SIDE:
-        raise UnsupportedCheckpoint(f"no array of numbers: its shape is {shown(found[3])}")
+        raise UnsupportedCheckpoint(f"not an array of numbers: its shape is {shown(found[3])}")
     if need > len(data) - end:
         raise UnsupportedCheckpoint(
             f"truncated: {list(shape)} needs {need:,} bytes, {len(data) - end:,} are left"
@@ -76,7 +76,9 @@ def _read_member(data: memoryview, entry: zipfile.ZipInfo) -> NDArray[Any]:
             f"{name} is packed by method {entry.compress_type}, which numpy does not write"
         )
     if len(unpacked) != entry.file_size:
-        raise UnsupportedCheckpoint(f"damaged: {name} has other than its {entry.file_size:,} bytes")
+        raise UnsupportedCheckpoint(
+            f"damaged: {name} does not have the {entry.file_size:,} bytes that it should"
+        )
     check_sum(unpacked, entry)
     return read_npy(unpacked)
 
@@ -85,5 +87,5 @@ def _sizes(text: str) -> tuple[int, ...]:
     sizes = [part.strip().removesuffix("L") for part in text.split(",")]
     kept = [size for size in sizes if size]
     if not all(size.isdecimal() and len(size) < 20 for size in kept):
-        raise UnsupportedCheckpoint("no array of numbers: its shape is none")
+        raise UnsupportedCheckpoint("not an array of numbers: it has no valid shape")
     return tuple(int(size) for size in kept)

@@ -89,7 +89,7 @@ def _named(module: PersistentObject, attribute: str) -> dict[str, Any]:
         isinstance(name, str) and len(name) < 100 for name in entries
     ):
         raise UnsupportedCheckpoint(
-            f"not a StyleGAN2 generator: {attribute} of {shown(module.class_name)} is no dict"
+            f"not a StyleGAN2 generator: {attribute} of {shown(module.class_name)} is not a dict"
         )
     if len(entries) > MAX_MODULES:
         raise UnsafePickle(f"{len(entries):,} entries in {attribute} of {shown(module.class_name)}")

@@ -183,7 +183,7 @@ def _variables(network: TFNetwork) -> dict[str, Array]:
         if seen > MAX_COMPONENTS or depth > 3:
             raise UnsafePickle(f"a TensorFlow network of more than {MAX_COMPONENTS} components")
         if not isinstance(part, TFNetwork) or not isinstance(part.get("components", {}), dict):
-            raise UnsupportedCheckpoint(f"not a StyleGAN2 generator: {shown(prefix)} is no network")
+            raise UnsupportedCheckpoint(f"not a StyleGAN2 generator: {shown(prefix)} is not a network")
         found |= _own_variables(prefix, part)
         for name, child in part.get("components", {}).items():
             waiting.append((f"{prefix}{shown(name)}/", child, depth + 1))

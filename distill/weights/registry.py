@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NOWHERE = Path(os.devnull) / "distill"
-CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that tells the format of the file itself
+CONVERTED_FROM = "converted_from"  # the fact of a copy in the cache that says what format the original has
 
 WeightsKind = Literal["generator", "student", "encoder", "features", "scorer", "runtime"]
 
@@ -59,7 +59,7 @@ class WeightsEntry:
             raise DistillError(f"weights entry {self.name!r}: needs either a file or a url")
         if self.kind not in get_args(WeightsKind):
             raise DistillError(
-                f"weights entry {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(WeightsKind))}"
+                f"weights entry {self.name!r}: kind {self.kind!r} is not one of {', '.join(get_args(WeightsKind))}"
             )
         if self.kind == "generator" and (self.resolution is None or self.domain is None):
             raise DistillError(f"weights entry {self.name!r}: a generator needs a resolution and a domain")
@@ -123,7 +123,9 @@ def say_no_cache(why: str) -> None:
     if parent_process() is None:
         folder = cache_dir()
         where = "no home folder is known" if folder == NOWHERE else f"{folder}: {why}"
-        log.warning("note: nothing is kept in the cache (%s); $DISTILL_CACHE names another folder", where)
+        log.warning(
+            "note: nothing is kept in the cache (%s); set $DISTILL_CACHE to use another folder", where
+        )
 
 
 @functools.cache
@@ -154,7 +156,7 @@ def entry_of_kind(source: str | PathLike[str], kind: WeightsKind) -> WeightsEntr
     if entry and entry.kind != kind:
         names = ", ".join(other.name for other in weights_entries(kind))
         raise DistillError(
-            f"{entry.name!r} is no {kind} but {entry.kind} ({entry.summary}); the {kind}s are {names}"
+            f"{entry.name!r} is of the kind {entry.kind} ({entry.summary}), not {kind}; the {kind}s are {names}"
         )
     return entry
 
@@ -163,7 +165,7 @@ def embedded_entry(name: str) -> WeightsEntry:
     """Return the entry of a network that this package comes with. Raises DistillError for another name."""
     entry = _table().get(name)
     if entry is None or not entry.embedded:
-        raise DistillError(f"{name!r} is no embedded network; install distill again")
+        raise DistillError(f"{name!r} is not an embedded network; install distill again")
     return entry
 
 
@@ -225,7 +227,7 @@ def _fetched(
     if not path.is_file():
         if cache_folder("downloads") is None:
             raise DistillError(
-                f"{url}: no place to put it: name a folder in $DISTILL_CACHE that can be written to"
+                f"{url}: no folder to keep it in: set $DISTILL_CACHE to a folder that can be written to"
             )
         fetch(url, path, downloader=CappedDownload(sha256=expected, max_bytes=max_bytes, progress=progress))
     found = _sha256(path)

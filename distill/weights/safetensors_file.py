@@ -72,7 +72,7 @@ def read_generator_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any
     named_state.refuse_names(tensors)
     if other := next((name for name, tensor in tensors.items() if not tensor.is_floating_point()), None):
         raise UnsupportedCheckpoint(
-            f"{shown(other)} is no tensor of floating-point numbers but {shown(str(tensors[other].dtype))}"
+            f"{shown(other)} is not a tensor of floating-point numbers but {shown(str(tensors[other].dtype))}"
         )
     facts = {name: _plain(text) for name, text in texts.items()}
     _refuse_facts(facts)

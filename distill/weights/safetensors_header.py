@@ -39,9 +39,9 @@ def check_header(path: Path) -> None:
     try:
         header = json.loads(text.decode("utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise _broken(f"its header is no JSON ({type(error).__name__})") from error
+        raise _broken(f"its header is not JSON ({type(error).__name__})") from error
     if not isinstance(header, dict):
-        raise _broken("its header is no table")
+        raise _broken("its header is not a table")
     header.pop(_TEXTS, None)  # of texts alone: the package sees to that
     end = max([0, *(_end(name, entry) for name, entry in header.items())])
     if end != whole - 8 - size:
@@ -56,7 +56,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise _broken(f"{shown(twice)} stands twice in its header")
+        raise _broken(f"{shown(twice)} appears twice in its header")
     return made
 
 

@@ -107,7 +107,7 @@ def read_arrays(stored: Mapping[str, Any]) -> State:
     total = 0
     for name, tensor in stored.items():
         if not getattr(tensor, "is_float", False):
-            raise UnsupportedCheckpoint(f"{shown(name)} is no tensor of floating-point numbers")
+            raise UnsupportedCheckpoint(f"{shown(name)} is not a tensor of floating-point numbers")
         total += 4 * math.prod(tensor.shape)
     if total > MAX_STATE:
         raise UnsafePickle(
@@ -230,6 +230,6 @@ def positive(name: str, value: object) -> float:
     """Return a number between 0 and a million as a float; raise UnsupportedCheckpoint for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
         raise UnsupportedCheckpoint(
-            f"{name} is {shown(value)}, it should be a number above 0 and below a million"
+            f"{name} is {shown(value)}; it should be a number above 0 and below a million"
         )
     return float(value)

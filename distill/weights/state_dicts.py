@@ -37,7 +37,7 @@ Names = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class FoundState:
-    """Tensors by plain name, the entry of the checkpoint that they are from, and the mark that told (or "")."""
+    """Tensors by plain name, the entry of the checkpoint that they are from, and the mark that led there ("")."""
 
     tensors: dict[str, Any]
     entry: str
@@ -67,7 +67,7 @@ def find_state(content: object, is_tensor: Callable[[object], bool]) -> FoundSta
         if all(isinstance(name, str) and is_tensor(tensor) for name, tensor in state.items()):
             return FoundState(tensors=plain_names(state), entry=entry)
     other = [name for name, value in content.items() if not is_tensor(value) or not isinstance(name, str)]
-    raise UnsupportedCheckpoint(f"not a state dict of one network: {few(other)} is no tensor")
+    raise UnsupportedCheckpoint(f"not a state dict of one network: {few(other)} is not a tensor")
 
 
 def find_network(content: object, marks: Sequence[str]) -> FoundState | None:

@@ -266,9 +266,9 @@ def test_the_hash_follows_weights_and_settings(red: Path) -> None:
         (('"whole"', '"face"'), r"input\.crop: "),
         (
             ('["no", "yes"]', '["no", "so", "yes"]'),
-            r"scores\.0: the network gives 2 numbers an image, .* 3 labels",
+            r"scores\.0: the network gives 2 numbers per image, .* 3 labels",
         ),
-        (('positive = "yes"', 'positive = "maybe"'), "positive 'maybe' is none of the labels no, yes"),
+        (('positive = "yes"', 'positive = "maybe"'), "positive 'maybe' is not one of the labels no, yes"),
         (('positive = "yes"', "temperature = 0"), r"scores\.0\.temperature: .*greater than 0"),
         (('positive = "yes"', "scale = 2.0"), r"scores\.0: scale does not go with kind 'softmax'"),
         (('positive = "yes"', 'output = "hidden"'), "output hidden is"),
@@ -388,5 +388,5 @@ def test_other_files_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(DistillError, match=r"input\.size: missing"):
         open_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{INPUT}{SMILE}', network="net.pth"))
     small(tmp_path / "net.pth", classes=3)
-    with pytest.raises(DistillError, match="gives 3 numbers an image, the score has 2 labels"):
+    with pytest.raises(DistillError, match="gives 3 numbers per image, but the score has 2 labels"):
         open_scorer(toml(tmp_path, f'architecture = "small_cnn"\n{text}{SMILE}', network="net.pth"))

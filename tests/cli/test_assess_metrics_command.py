@@ -297,7 +297,7 @@ def test_a_dry_run_writes_nothing(tiny_weights, pictures, tmp_path, capsys):
     ("options", "said"),
     [
         (["--metrics", "fid50k"], "fid compares with training pictures: give --data"),
-        (["--metrics", "is50k"], "'is50k' is no measure; known are overview, fid50k"),
+        (["--metrics", "is50k"], "'is50k' is not a measure; known are overview, fid50k"),
         (["--metrics", ""], "--metrics"),
         (["--metrics", "fid", "--data", "pictures", "--samples", "20"], "fid needs at least 100 samples"),
         (["--metrics", "fid", "--data", "pictures", "--psi", "0.5,x"], "--psi '0.5,x'"),

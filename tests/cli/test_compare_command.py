@@ -95,7 +95,7 @@ def test_methods_stand_beside_each_other(tmp_path: Path, capsys) -> None:
     assert rows["real against real"]["count"] == 0
     assert (rows["mine"]["training_images"], rows["mine"]["training_minutes"]) == (2000, 2.5)
     assert rows["mine"]["milliseconds_per_image"]["value"] > 0
-    assert "which the tasks" not in " ".join(facts["notes"])
+    assert "tasks of this package" not in " ".join(facts["notes"])
     table = (out / "comparison.md").read_text()
     assert "| other " in table
     assert "Success: the share that shows apparent gender female, as mine reads it." in table
@@ -210,7 +210,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, capsys) -> Non
     oblong.mkdir()
     Image.fromarray(np.zeros((8, 16, 3), np.uint8)).save(oblong / "60.png")
     for given, line in (
-        ((photos,), "no method says at what size faces are compared: add --size"),
+        ((photos,), "no method has a size of its own at which to compare faces: add --size"),
         ((photos, "--method", f"a={student}", "--method", f"A={student}"), "two methods have this name"),
         ((photos, "--method", "gender-swap"), "NAME=WHAT is needed"),
         ((photos, "--method", "copy the input=x"), "a row of that name is in every table"),
@@ -220,7 +220,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, capsys) -> Non
         ((photos, "--method", f"a={student}:smile=yes"), "it makes one change alone: leave out :smile=yes"),
         ((photos, "--method", "a=avatars:w"), "no direction 'gender' of the teacher avatars"),
         ((photos, "--edit", "gender=old"), "gender goes to female or male"),
-        ((photos, "--edit", "smile=yes"), "the scorer mine tells gender, age"),
+        ((photos, "--edit", "smile=yes"), "the scorer mine reads gender, age"),
         ((photos, "--labels", tmp_path / "men.csv"), "no photograph is without gender=female"),
         (
             (few, "--labels", tmp_path / "few.csv"),

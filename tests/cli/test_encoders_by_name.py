@@ -69,15 +69,15 @@ def test_the_plan_names_the_encoder(encoder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--encoder", "smal-encoder"), "there are small-encoder; did you mean small-encoder?"),
-        (("--encoder", "portraits"), "'portraits' is no encoder but generator"),
+        (("--encoder", "smal-encoder"), "the encoders are small-encoder; did you mean small-encoder?"),
+        (("--encoder", "portraits"), "'portraits' is of the kind generator"),
         (("--encoder", "."), "is a directory"),
         (("--encoder", "small-encoder", "--generator", "people"), "an encoder of another generator"),
         (
             ("--generator", "people"),
-            "no encoder of people comes with distill: train one by 'distill train-encoder --generator people'",
+            "no encoder of people comes with distill: train one with 'distill train-encoder --generator people'",
         ),
-        (("--encoder", "small-encoder", "--space", "w+"), "space encoder is not asked for"),
+        (("--encoder", "small-encoder", "--space", "w+"), "its space is not asked for"),
     ],
 )
 def test_what_does_not_fit_is_one_line(encoder, tmp_path, capsys, more, said):

@@ -243,7 +243,7 @@ def test_a_verdict_for_people():
         {"l1": 0.1, "ssim": 0.7, "frechet_inception": 1.0}, {"l1": 0.3, "ssim": 0.2, "frechet_inception": 5.0}
     )
     assert verdict(good).startswith(
-        "L1 is 0.50 of copying the content's. The student beats copy the content and"
+        "L1 is 0.50 times that of copying the content. The student beats copy the content and"
     )
     bad = found({"l1": 0.1, "ssim": 0.4, "frechet_inception": float("nan")}, good.scores["mean_of_inputs"])
     assert unbeaten(bad) == {

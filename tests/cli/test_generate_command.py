@@ -88,14 +88,14 @@ def test_the_output_folder_has_a_name_of_its_own(
         (["--n", "4", "--precision", "int4"], "precision"),
         (["--n", "4", "--device", "abacus"], "abacus"),
         (["--n", "4", "--device", "cuda:99"], "cuda:99"),
-        (["--n", "4", "--cluster", "moon"], "--cluster moon is none of"),
+        (["--n", "4", "--cluster", "moon"], "--cluster moon is not one of"),
         (["--n", "4", "--out", "/dev/null/sub"], "/dev/null"),
         (["--n", "four"], "four"),
         (["--n", "4", "--max-candidates", "0"], "max-candidates"),
         (["--n", "5", "--max-candidates", "3"], "--max-candidates 3 is fewer than the 5 rows of a shard"),
         (["--n", "1" + 23 * "0"], "at most 1,000,000,000 triplets"),
         (["--n", "99999999999"], "at most 1,000,000,000 triplets"),
-        (["--n", "4", "--device", "mps"], "device 'mps' is none of auto, cpu, cuda"),
+        (["--n", "4", "--device", "mps"], "device 'mps' is not one of auto, cpu, cuda"),
         (["--n", "4", "--resolution", "0"], "'--resolution': 0 is not in the range"),
         (["--n", "4", "--years", "inf"], "'--years': inf is not in the range"),
         (["--n", "4", "--years", "500"], "'--years': 500.0 is not in the range"),
@@ -194,9 +194,9 @@ def test_a_data_set_goes_on_as_it_was_begun(
     assert generate("--n", 8, *options) == 0
     assert json.loads((tmp_path / "a" / "conditions.json").read_text()) == begun
     for asked, words in (
-        (["--batch-size", 5], "batch_size is 3 in the data set that was begun and 5 here"),
-        (["--precision", "fp32"], "precision is bf16 in the data set that was begun and fp32 here"),
-        (["--compile"], "compiled is False in the data set that was begun and True here"),
+        (["--batch-size", 5], "batch_size: this data set was begun with 3, and 5 is asked for now"),
+        (["--precision", "fp32"], "precision: this data set was begun with bf16, and fp32 is asked for now"),
+        (["--compile"], "compiled: this data set was begun with False, and True is asked for now"),
     ):
         capsys.readouterr()
         assert generate("--n", 8, *options, *asked) == 2
@@ -214,7 +214,9 @@ def test_a_lost_record_of_the_conditions_is_restored_from_the_shards(
     path.unlink()
     capsys.readouterr()
     assert generate("--n", 8, *options, "--precision", "bf16") == 2
-    assert "precision is fp32 in the data set that was begun and bf16 here" in capsys.readouterr().err
+    assert (
+        "precision: this data set was begun with fp32, and bf16 is asked for now" in capsys.readouterr().err
+    )
     assert generate("--n", 4, *options) == 0  # nothing to do
     assert path.read_bytes() == begun
     path.unlink()
@@ -238,7 +240,7 @@ def test_shards_drawn_in_two_ways_are_no_data_set_to_go_on_with(
     (one / "conditions.json").unlink()
     assert generate("--n", 12, "--generator", tiny_weights, "--out", one, *QUICK) == 2
     line = capsys.readouterr().err
-    assert "shard-00001.h5: its precision is bf16, that of shard-00000.h5 fp32" in line
+    assert "shard-00001.h5: its precision is bf16, but that of shard-00000.h5 is fp32" in line
     assert line.count("\n") == 1
     assert not (one / "conditions.json").exists()
 

@@ -232,7 +232,7 @@ def test_a_value_of_unknown_unit_needs_a_gap(
         generate(tiny_weights, "attribute-swap", "--attribute", "pose", "--n", 4, "--out", tmp_path / "o")
         == 2
     )
-    assert "pose is a value: say by --min-gap, in its unit" in capsys.readouterr().err
+    assert "pose is a value: give --min-gap, in its unit" in capsys.readouterr().err
 
 
 def test_an_attribute_that_the_scorer_does_not_know_is_refused(

@@ -88,7 +88,7 @@ def test_a_threshold_that_nothing_reaches_names_its_rate_and_what_to_do(
     ("task", "args", "words"),
     [
         ("face-to-drawing", ["--second-generator", "nobody"], "unknown generator 'nobody'"),
-        ("face-to-drawing", ["--second-generator", "gender-swap"], "is no generator but student"),
+        ("face-to-drawing", ["--second-generator", "gender-swap"], "is of the kind student"),
         (
             "face-to-drawing",
             ["--second-generator", "avatars", "--pairing", "shared"],

@@ -36,7 +36,7 @@ def test_it_says_what_it_made_and_what_comes_next(
     assert call(*command, "--max-skips", "1") == 0
     text = capsys.readouterr().out
     assert f"6 pairs of 16×16 px, photo → drawing → {out} (1 shard, " in text
-    assert "files that are no pictures, passed over: 1" in text
+    assert "files passed over, since they are not pictures: 1" in text
     assert "left out: 1\n  a9: no partner (drawing: no picture of that name)" in text
     assert f"distill train-pix2pix --data {out}" in text
     assert call("verify", out, "--full") == 0

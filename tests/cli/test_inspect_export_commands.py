@@ -55,7 +55,7 @@ def test_inspect_names_the_file_that_it_cannot_write(tmp_path, capsys):
     (tmp_path / "file").touch()
     page = tmp_path / "file" / "page.html"
     assert run(["inspect", str(tmp_path), "--out", str(page)]) == 2
-    assert f"{page.parent} is a file, a folder is needed" in capsys.readouterr().err
+    assert f"{page.parent} is a file, but a folder is needed" in capsys.readouterr().err
 
 
 def test_inspect_makes_the_folder_of_its_page(tmp_path):
@@ -119,5 +119,5 @@ def test_export_onto_a_file_is_one_line(tmp_path, capsys):
     assert run(["export", str(tmp_path / "data"), "--to", "folders", "--out", str(tmp_path / "x")]) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
-    assert "is a file, a folder is needed" in captured.err
+    assert "is a file, but a folder is needed" in captured.err
     assert (tmp_path / "x").read_text() == "a file"

@@ -80,7 +80,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(projected, photos, tmp_pat
     out = ["--out", str(tmp_path / "out")]
     place = ["--from", str(projected)]
     for words, said in (
-        (["mix", *place, *out, "nobody"], "no projection 'nobody'; there are me, you"),
+        (["mix", *place, *out, "nobody"], "no projection 'nobody'; the projections are me, you"),
         (["mix", *place, *out, "me"], "nothing to mix me with"),
         (["mix", *place, *out, "me", "--style", "me"], "nothing to mix me with"),
         (["mix", *place, *out, "me", "--psi", "1", "--interpolate", "3"], "nothing to mix me with"),

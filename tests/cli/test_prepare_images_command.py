@@ -96,7 +96,7 @@ def test_the_same_command_again_changes_nothing_and_another_is_refused(folder, t
     assert run(*arguments).exit_code == 0
     before = files_of(tmp_path / "set")
     again = run(*arguments)
-    assert "6 of them were there already" in again.stdout
+    assert "6 of them were done before" in again.stdout
     refused(run(*arguments[:-1], 16), "holds another data set: its resolution is 8, now it is 16")
     (folder / "5.png").write_bytes((folder / "4.png").read_bytes())
     for more in ((), ("--dry-run",)):
@@ -143,10 +143,10 @@ def test_bad_labels_and_places_are_one_line(folder, tmp_path):
     labels = tmp_path / "labels.csv"
     refused(run(*arguments, tmp_path / "s", "--balance", f"{labels}:hair"), "'hair'", "gender, age")
     refused(run(*arguments, tmp_path), "choose an empty or new folder with --out")
-    refused(run(*arguments, labels), "is a file, a folder is needed")
+    refused(run(*arguments, labels), "is a file, but a folder is needed")
     refused(run(tmp_path / "nowhere", "--resolution", 8, "--out", tmp_path / "s"), "no such folder")
     other = tmp_path / "other.csv"
     other.write_text("file,gender\nx.png,F\n")
     refused(run(*arguments, tmp_path / "s", "--labels", other), "none of its 1 names is a picture")
     both = ("--labels", other, "--balance", f"{labels}:gender")
-    refused(run(*arguments, tmp_path / "s", *both), "two files")
+    refused(run(*arguments, tmp_path / "s", *both), "two different files")

@@ -78,7 +78,7 @@ def test_a_latent_far_out_is_noted(place, tmp_path, capsys, monkeypatch):
     assert code == 0
     (line,) = [line for line in told.splitlines() if line.startswith("note: ")]
     assert "me: W+ is up to " in line
-    assert "edits may not mean there what they say" in line
+    assert "edits may not do there what they say" in line
 
 
 def test_nothing_that_worked_is_exit_code_1(place, tmp_path, capsys):
@@ -98,7 +98,7 @@ def test_nothing_that_worked_is_exit_code_1(place, tmp_path, capsys):
         (("--generator", "notes.txt"), "notes.txt"),
         (("--space", "z"), "unknown space 'z'"),
         (("--steps", "0"), "--steps"),
-        (("--device", "quantum"), "is none of auto, cpu"),
+        (("--device", "quantum"), "is not one of auto, cpu"),
         (("--out", "photos"), "could be replaced"),
         (("--out", "notes.txt"), "notes.txt"),
     ],

@@ -45,7 +45,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys):
     for words, said in (
         (
             ["3", "7", "--part", "beard"],
-            "part 'beard' is none of eyes, nose, mouth, face, hair, background, clothes",
+            "part 'beard' is not one of eyes, nose, mouth, face, hair, background, clothes",
         ),
         (["3", "3", "--part", "hair"], "person and reference are both"),
         (["3", str(blank), "--part", "hair", "--steps", "1"], "none of 1 photo gave a face"),
@@ -77,7 +77,7 @@ def test_a_file_as_out_is_refused_before_anything_is_looked_for(tmp_path, capsys
         "distill.editing.region.find_people", None
     )  # to call it would be a fault of the program
     assert run(["region", "3", "7", "--part", "hair", "--out", str(tmp_path / "out")]) == 2
-    assert "is a file, a folder is needed" in capsys.readouterr().err
+    assert "is a file, but a folder is needed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("part", ["", "hair"])

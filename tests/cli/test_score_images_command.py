@@ -288,7 +288,7 @@ def test_bad_options_are_one_line(
         ("file,hair\nme.png,red\n", ("neither a column gender nor age", "hair")),
         ("file,gender\nme.png,other\n", ("gender of me.png is 'other'", "F, M, female or male")),
         ("file,age\nme.png,old\n", ("age of me.png is 'old'", "0 to 150")),
-        ("file,gender\nnobody.png,F\n", ("says nothing of the pictures",)),
+        ("file,gender\nnobody.png,F\n", ("names none of the pictures",)),
     ],
 )
 def test_bad_labels_are_one_line(folder: Path, tmp_path: Path, text: str, words: tuple[str, ...]) -> None:

@@ -70,7 +70,7 @@ def test_what_a_student_does_not_know_is_told_under_its_name(tmp_path, capsys):
 
 def test_a_generator_is_no_student(tmp_path, capsys):
     assert run(["translate", str(PHOTO), "--model", "portraits", "--out", str(tmp_path)]) == 2
-    assert "'portraits' is no student but generator" in capsys.readouterr().err
+    assert "'portraits' is of the kind generator" in capsys.readouterr().err
 
 
 def test_a_name_wins_over_a_file_and_a_path_is_never_a_name(tmp_path, monkeypatch):

@@ -199,7 +199,7 @@ def test_published_generators_are_a_start(
     wrong = [*start[:3], tmp_path / "other.pth", "--out", tmp_path / "new"]
     capsys.readouterr()
     assert distill([str(word) for word in [*words, *wrong]]) == 2
-    assert "generators of two architectures: both must have one" in capsys.readouterr().err
+    assert "generators of different architectures: both must have the same" in capsys.readouterr().err
 
 
 def test_a_dry_run_prints_sizes_and_every_setting(
@@ -232,7 +232,7 @@ def test_a_dry_run_prints_sizes_and_every_setting(
         (["--domains", "red,blue"], "'red': LABEL=VALUE is needed"),
         ([*DOMAINS, "--resolution", 5], "choose a divisor of 32"),
         ([*DOMAINS, "--resolution", 8], "at least 12 px are needed, or fewer d_layers"),
-        ([*DOMAINS, "--augment", "blur"], "'blur' is none of flip, crop, rotate, none"),
+        ([*DOMAINS, "--augment", "blur"], "'blur' is not one of flip, crop, rotate, none"),
         ([*DOMAINS, *epochs(0)], "0 epochs"),
         ([*DOMAINS, "--preset", "large"], "its presets are paper, seed003, demo"),
         ([*DOMAINS, "--init", "nowhere.pth"], "leave out ngf"),

@@ -200,7 +200,7 @@ def test_the_best_student_is_remembered_over_a_resume(data: Path, tmp_path: Path
     error = failure(*options, *epochs(3, 0), "--lr", 0.9, "--resume")
     assert error.exit_code == 2
     assert "student-best.safetensors" in str(error)
-    assert "remove it, and the best of the scores to come takes its place" in str(error)
+    assert "remove it, and the best student from now on takes its place" in str(error)
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
@@ -318,9 +318,9 @@ def test_fewer_epochs_make_the_warm_up_shorter(data: Path, tmp_path: Path) -> No
         (["--set", "downsamplings=4"], "at least 32"),
         (["--inputs", "source"], "no role 'source'; it has content, style, mixed"),
         (["--reverse"], "content + style → mixed cannot be reversed, since a student draws one image"),
-        (["--reverse", "--target", "style"], "reverse names inputs and target already"),
+        (["--reverse", "--target", "style"], "reverse swaps the inputs and the target"),
         (["--target", "style"], "two or more are needed, each named once"),
-        (["--augment", "flip,blur"], "'blur' is none of flip, crop, geometry, colour, sharpness, none"),
+        (["--augment", "flip,blur"], "'blur' is not one of flip, crop, geometry, colour, sharpness, none"),
         (["--batch", 6, "--set", "accumulate=4"], "batch 6 cannot be split over 4 equal parts"),
         (epochs(0, 0), "0 epochs"),
         (epochs(1, 2, warm_up=4), "4 epochs of pixels alone are more than the 3"),
@@ -365,7 +365,7 @@ def test_resume_refuses_other_settings_and_a_corrupt_checkpoint(data: Path, tmp_
         part.write_bytes(b"x")
     error = failure(*options, "--resume")
     assert "damaged" in str(error)
-    assert "no checkpoint left" in str(error)
+    assert "no checkpoint is left" in str(error)
 
 
 def test_no_memory_says_what_to_do(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

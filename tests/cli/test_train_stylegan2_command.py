@@ -202,12 +202,12 @@ def test_resume_with_other_settings_names_the_key(faces: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--resolution", "24"], "resolution 24 is no power of two"),
+        (["--resolution", "24"], "resolution 24 is not a power of two"),
         (["--resolution", "512"], "this preset has widths up to 128 px"),
-        (["--augment", "often"], "augment 'often' is none of"),
-        (["--augment", "p=2"], "augment 'p=2' is none of"),
+        (["--augment", "often"], "augment 'often': give a target"),
+        (["--augment", "p=2"], "augment 'p=2': give a target"),
         (["--held-out", "64"], "64 images to hold out of 64"),
-        (["--batch", "6"], "6 images of a batch in each process are no multiple of 4"),
+        (["--batch", "6"], "6 images of a batch in each process are not a multiple of 4"),
         (
             ["--features", "zz"],
             "unknown features 'zz'; known are auto, efficientnet_lite0, inception[=FILE], pixels8, and none",

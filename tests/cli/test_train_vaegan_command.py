@@ -220,15 +220,15 @@ def test_a_dry_run_prints_sizes_and_every_setting(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--set", "height=24"], "pictures of 16×16 px, and this network takes 16×24: choose --resolution"),
+        (["--set", "height=24"], "pictures of 16×16 px, but this network takes 16×24: choose --resolution"),
         (["--set", "height=20"], "multiples of 8 px"),
-        (["--resolution", 8], "pictures of 8×8 px, and this network takes 16×16"),
+        (["--resolution", 8], "pictures of 8×8 px, but this network takes 16×16"),
         (["--attributes", "kind=green"], "has kind=green; kind is red (26), blue (20), not known (2)"),
         (["--attributes", "colour=red"], "has no label 'colour'; its labels are kind, size"),
         (["--attributes", "size>=1"], "all have it: an attribute needs some with it and some without"),
         (["--attributes", "red"], "'red': LABEL=VALUE is needed"),
         (["--preset", "large"], "its presets are paper, seed001, demo"),
-        (["--precision", "bf16"], "vaegan is trained in fp32 alone"),
+        (["--precision", "bf16"], "vaegan is trained in fp32 only"),
         (["--kimg", 0.01, "--batch", 1], "a batch of 1 picture cannot be normalised"),
         (["--set", "gamma=-1"], "setting gamma: Input should be greater than or equal to 0"),
     ],

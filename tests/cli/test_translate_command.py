@@ -168,7 +168,7 @@ def test_nothing_that_worked_is_exit_code_1(place, tmp_path, capsys):
         (("--model", "one.pth", "--size", "66"), "multiples of 4"),
         (("--model", "one.pth", "--size", "8"), "16"),
         (("--model", "one.pth", "--all-faces", "--face-index", "0"), "exclude each other"),
-        (("--model", "one.pth", "--device", "quantum"), "is none of auto, cpu"),
+        (("--model", "one.pth", "--device", "quantum"), "is not one of auto, cpu"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(place, tmp_path, capsys, monkeypatch, options, message):

@@ -146,7 +146,7 @@ def test_features_are_described_and_checked_but_are_no_generator(capsys):
     ):
         assert run(command) == 2
         err = capsys.readouterr().err
-        assert err.startswith("distill: error: 'vgg19' is no generator but features")
+        assert err.startswith("distill: error: 'vgg19' is of the kind features")
         assert err.count("\n") == 1
 
 

@@ -214,7 +214,7 @@ def test_ages_of_a_pair_are_20_years_apart(subjects):
 def test_editing_stops_when_it_is_told_to(subjects):
     stop = threading.Event()
     stop.set()
-    with pytest.raises(Interrupted, match="begins them again"):
+    with pytest.raises(Interrupted, match="starts the edits again"):
         measure(planted_studio(), gender_found().vector, subjects, stop=stop)
 
 

@@ -192,7 +192,7 @@ def test_a_folder_of_other_settings_is_refused(photos, tiny_weights, tmp_path, c
 
 def test_a_folder_of_something_else_is_refused(photos, tiny_weights, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(DistillError, match="something else than projections: choose another --out"):
+    with pytest.raises(DistillError, match="something other than projections: choose another --out"):
         run(photos, tmp_path, tiny_weights)
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 

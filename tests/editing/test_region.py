@@ -116,7 +116,7 @@ def test_a_seed_is_the_first_content_of_its_data_set(tiny_teacher):
         ({"person": "9" * 5000}, (), "seeds are numbers of 0 to"),
         ({"projections": Path("none")}, (), "--from names photos, but person and reference are both seeds"),
         ({}, ("garment",), "--set garment: NAME=NUMBER is needed, such as garment=4"),
-        ({}, ("speed=3",), "unknown setting speed of how a part is moved; there are rho"),
+        ({}, ("speed=3",), "unknown setting speed for moving a part; the settings are rho"),
         ({}, ("steps=0",), "setting steps=0: a whole number from 1 to 100,000 is needed"),
         ({}, ("garment=nan",), "setting garment=nan: a number from 0 to"),
         ({}, ("steps=2.5",), "setting steps=2.5: a whole number"),

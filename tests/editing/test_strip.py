@@ -135,6 +135,9 @@ def test_the_command_writes_and_reports_strips(
     assert output.err == ""
     assert run(options) == 0
     said = capsys.readouterr().err
-    assert "told to change nothing; --edit may say gender=female, male or -1 to +1; age=-30 to" in said
+    assert (
+        "no --edit, so nothing is changed; --edit can ask for gender=female, male or -1 to +1; age=-30 to"
+        in said
+    )
     assert run([*options, "--edit", "age=+20"]) == 0  # again into the same folder
-    assert "told to change nothing" not in capsys.readouterr().err
+    assert "nothing is changed" not in capsys.readouterr().err

@@ -145,7 +145,7 @@ def test_in_float16_there_are_no_statistics_of_each_image(
     out = tmp_path / "small.safetensors"
     command = ["export-student", str(tmp_path), "--to", "float16", "--out", str(out)]
     assert run([*command, "--norm-statistics", "batch"]) == 2
-    assert "--norm-statistics batch goes with --to onnx" in capsys.readouterr().err
+    assert "--norm-statistics batch is for --to onnx" in capsys.readouterr().err
     assert not out.exists()
     assert run(command) == 0
     load_student(out, norm_statistics="batch")

@@ -113,5 +113,5 @@ def test_a_photo_that_was_replaced_meanwhile_is_told(tmp_path):
     path = saved(tmp_path, Image.fromarray(RAMP))
     seen = read_photo(path)
     Image.fromarray(RAMP[:20]).save(path)
-    with pytest.raises(PhotoError, match="another one than at first"):
+    with pytest.raises(PhotoError, match="has changed since it was read"):
         paste_into(path, seen, [RED])

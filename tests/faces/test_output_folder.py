@@ -73,7 +73,7 @@ def test_what_fails_before_the_first_picture_leaves_nothing(tmp_path, monkeypatc
 def test_a_place_that_can_be_no_folder_is_refused_at_once(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(DistillError, match="file is a file, a folder is needed"):
+        with pytest.raises(DistillError, match="file is a file, but a folder is needed"):
             OutputFolder(out, "align")
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(DistillError, match="no permission to write there"):

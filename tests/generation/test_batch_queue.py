@@ -106,10 +106,10 @@ def test_a_job_of_htcondor_is_its_own_kind_of_file(
             ["--cluster", "slurm"],
             "how many jobs? --workers N for a fixed number of processes, or --adapt MIN:MAX",
         ),
-        (["--cluster", "slurm", "--adapt", "4:2"], "--adapt 4:2: MIN is above MAX"),
+        (["--cluster", "slurm", "--adapt", "4:2"], "--adapt 4:2: MIN must not be above MAX"),
         (["--cluster", "slurm", "--adapt", "2"], "MIN:MAX is needed"),
-        (["--cluster", "slurm", "--workers", "2", "--walltime", "4 hours"], "no HOURS:MINUTES:SECONDS"),
-        (["--cluster", "slurm", "--workers", "2", "--memory", "much"], "no amount such as 16GB"),
+        (["--cluster", "slurm", "--workers", "2", "--walltime", "4 hours"], "not HOURS:MINUTES:SECONDS"),
+        (["--cluster", "slurm", "--workers", "2", "--memory", "much"], "not an amount such as 16GB"),
         (
             ["--cluster", "slurm", "--workers", "2", "--device", "cuda:1"],
             "a job sees the GPUs that it was given",
@@ -170,7 +170,7 @@ def test_the_interface_is_the_one_named_or_the_first_usable() -> None:
     assert choose_interface(there, "eth0").address == "10.0.0.5"
     assert choose_interface({"lo": "127.0.0.1", "docker0": "172.17.0.1"}, "").name == "lo"
     with pytest.raises(
-        DistillError, match=r"DISTILL_INTERFACE=ib1: no such interface .* there are lo \(127\.0\.0\.1\)"
+        DistillError, match=r"DISTILL_INTERFACE=ib1: no such interface .* those that are: lo \(127\.0\.0\.1\)"
     ):
         choose_interface(there, "ib1")
     with pytest.raises(DistillError, match="no network interface"):

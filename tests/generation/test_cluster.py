@@ -261,7 +261,7 @@ def test_a_bad_scheduler_file_is_refused(tmp_path: Path, content: str | None) ->
 
 @pytest.mark.parametrize("cluster", ["", "lokal", "tcp://host", "http://host:1", "tls://host:99999"])
 def test_an_unknown_cluster_is_refused(cluster: str) -> None:
-    with pytest.raises(DistillError, match=r"none of none, local, tcp://"):
+    with pytest.raises(DistillError, match=r"not one of local, none, tcp://"):
         list(run(cluster_tasks.double, [1], cluster=cluster))
 
 

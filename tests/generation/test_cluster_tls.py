@@ -99,7 +99,9 @@ def test_files_that_do_not_fit_are_named(private: Path, tmp_path: Path) -> None:
     other = files_in(make_private_folder(tmp_path))
     with pytest.raises(DistillError, match=r"no-such\.pem: no such file"):
         TlsFiles(ca=tmp_path / "no-such.pem", certificate=good.certificate, key=good.key)
-    with pytest.raises(DistillError, match=r"--tls-cert .* and --tls-key .* are no certificate and its key"):
+    with pytest.raises(
+        DistillError, match=r"--tls-cert .* and --tls-key .* are not a certificate and its key"
+    ):
         TlsFiles(ca=good.ca, certificate=good.certificate, key=other.key)
     with pytest.raises(DistillError, match=r"--tls-ca .* holds no certificate"):
         TlsFiles(ca=good.key, certificate=good.certificate, key=good.key)

@@ -75,14 +75,12 @@ def test_a_model_that_is_not_known_is_no_difference() -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"precision": "fp64"}'])
 def test_a_damaged_record_is_named_with_what_to_do(text: str, tmp_path: Path) -> None:
     (tmp_path / "conditions.json").write_text(text)
-    with pytest.raises(DistillError, match=r"conditions\.json: .*take it away"):
+    with pytest.raises(DistillError, match=r"conditions\.json: .*remove it"):
         read_conditions(tmp_path)
 
 
 def test_a_record_that_is_a_folder_is_named_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "conditions.json").mkdir()
-    with pytest.raises(
-        DistillError, match=r"conditions\.json: .*a folder, not a file.*take it away"
-    ) as error:
+    with pytest.raises(DistillError, match=r"conditions\.json: .*a folder, not a file.*remove it") as error:
         read_conditions(tmp_path)
     assert "\n" not in str(error.value)

@@ -183,5 +183,5 @@ def test_a_cap_is_kept_with_threads(tiny_teacher: Generator) -> None:
 
 
 def test_a_cap_below_the_rows_is_refused_even_where_nothing_is_dropped(tiny_teacher: Generator) -> None:
-    with pytest.raises(TooStrict, match=r"8 of 8 .* 10 are needed, and .* once 8 were tried: raise --max"):
+    with pytest.raises(TooStrict, match=r"8 of 8 .* 10 are needed, and at most 8 may be tried: raise --max"):
         generate_small(recipe_for(tiny_teacher), 0, 10, teacher=tiny_teacher, max_candidates=8)

@@ -55,9 +55,9 @@ def test_an_address_is_taken_as_it_is(tmp_path: Path) -> None:
     [
         ("none", 2, [], "--cluster none"),
         ("local", 3, ["0", "1"], "2 visible GPUs"),
-        ("slurms", None, [], "none of none, local, tcp://HOST:PORT, tls://HOST:PORT"),
+        ("slurms", None, [], "not one of local, none, tcp://HOST:PORT, tls://HOST:PORT"),
         ("slurm", None, [], "--workers N for a fixed number"),
-        ("tcp://host", None, [], "none of none, local"),
+        ("tcp://host", None, [], "not one of local, none"),
         ("not-there.json", None, [], "no such file"),
     ],
 )
@@ -69,5 +69,5 @@ def test_what_cannot_be_meant_is_refused(
 
 
 def test_the_workers_of_a_cluster_get_no_device_of_another_kind() -> None:
-    with pytest.raises(DistillError, match="device 'mps' is none of auto, cpu, cuda"):
+    with pytest.raises(DistillError, match="device 'mps' is not one of auto, cpu, cuda"):
         place(cluster="tcp://host:1", workers=None, device="mps", visible=[], tasks=9)

@@ -111,13 +111,13 @@ def test_a_folder_is_named_by_the_part(tiny_weights: Path, mask: str) -> None:
     ("choices", "words"),
     [
         ({"part": None}, "needs --part: eyes, nose, mouth, face, hair, background, clothes"),
-        ({"part": "ears"}, "part 'ears' is none of eyes, nose, mouth, face, hair, background, clothes"),
+        ({"part": "ears"}, "part 'ears' is not one of eyes, nose, mouth, face, hair, background, clothes"),
         ({"regions": "gone.png"}, "gone.png"),
         ({"regions": None}, "make them with `distill regions GENERATOR --out FILE.safetensors`"),
         ({"shares": "gone.safetensors"}, "gone.safetensors"),
         ({"crossover": "half"}, "--crossover half has no meaning for the task region-swap"),
         ({"min_ssim": 0.5}, "--min-ssim 0.5 has no meaning for the task region-swap"),
-        ({"pairing": "embed"}, "--pairing embed: the task region-swap knows fresh and ring"),
+        ({"pairing": "embed"}, "--pairing embed: the pairings of the task region-swap are fresh and ring"),
         ({"strength": 2.0}, "--strength 2.0 has no meaning for the task region-swap"),
     ],
 )

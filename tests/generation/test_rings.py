@@ -170,8 +170,8 @@ def test_a_recipe_of_fresh_faces_says_nothing_about_pairing(tiny_weights: Path) 
 @pytest.mark.parametrize(
     ("task", "pairing", "message"),
     [
-        ("style-mix", "embed", "--pairing embed: the task style-mix knows fresh and ring"),
-        ("face-to-drawing", "ring", "--pairing ring: the task face-to-drawing knows shared and embed"),
+        ("style-mix", "embed", "--pairing embed: the pairings of the task style-mix are fresh and ring"),
+        ("face-to-drawing", "ring", "--pairing ring: the pairings of the task face-to-drawing are shared and embed"),
         ("gender-swap", "ring", "--pairing ring has no meaning for the task gender-swap: leave it out"),
     ],
 )

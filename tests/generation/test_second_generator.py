@@ -211,7 +211,7 @@ def test_a_drawing_of_another_size_is_framed_by_the_quad_of_its_face() -> None:
 
 def test_a_pairing_that_there_is_not_is_refused(tiny_weights: Path, tiny_child: Path) -> None:
     with pytest.raises(
-        DistillError, match="--pairing blend: the task face-to-drawing knows shared and embed"
+        DistillError, match="--pairing blend: the pairings of the task face-to-drawing are shared and embed"
     ):
         asked("face-to-drawing", tiny_weights, tiny_child, pairing="blend")
     with pytest.raises(DistillError, match="steps"):

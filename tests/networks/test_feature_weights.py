@@ -49,7 +49,7 @@ def test_features_stand_apart_and_are_held_to_the_published_sha256():
     assert vgg19().url == "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
     assert vgg19().sha256.startswith("dcbb9e9d")  # the suffix of the published name
     with pytest.raises(
-        DistillError, match=r"'vgg19' is no generator but features .*; the generators are port"
+        DistillError, match=r"'vgg19' is of the kind features .*, not generator; the generators are port"
     ):
         resolve("vgg19")
 
@@ -92,7 +92,7 @@ def test_the_fetched_file_is_the_one_that_is_used(monkeypatch):
     [
         (
             'kind = "classifier"\nurl = "https://example.org/x"',
-            "kind 'classifier' is none of generator, student, encoder, features",
+            "kind 'classifier' is not one of generator, student, encoder, features",
         ),
         ('url = "https://example.org/x"', "a generator needs a resolution and a domain"),
         ('kind = "encoder"\nurl = "https://example.org/x"', "an encoder needs a generator"),

@@ -121,9 +121,12 @@ def test_gradients_flow_where_features_are_nought(tmp_path):
         ),
         (
             lambda state: state | {"features.30.weight": torch.zeros(5, 5, 3, 3)},
-            "14 3x3 convolutions, VGG16 13",
+            "14 3x3 convolutions are not the 13 of VGG16",
         ),
-        (lambda state: state | {"features.7.bias": torch.zeros(9)}, "no bias to features.7.weight"),
+        (
+            lambda state: state | {"features.7.bias": torch.zeros(9)},
+            "the bias of features.7.weight is missing",
+        ),
         (lambda state: {"a": torch.zeros(3)}, "0 3x3 convolutions"),
     ],
 )

@@ -124,8 +124,8 @@ def test_files_that_say_more_or_less_than_one_network_are_refused() -> None:
     huge = {**parts["constants"], "p": np.array([0, 0, 0, 0, 0, 0, 60000, 60000])}
     grown = [*parts["nodes"][:2], node("Pad", ["relu", "p"], "big"), node("GlobalAveragePool", ["big"], "y")]
     refused(model(**small(nodes=grown, constants=huge, outputs={"y": ["N", 5, 1, 1]})), "big", "too large")
-    refused(b"", "no valid ONNX network")
-    refused(b"\x89PNG\r\n\x1a\n" * 8, "no ONNX file")
+    refused(b"", "not a valid ONNX network")
+    refused(b"\x89PNG\r\n\x1a\n" * 8, "not an ONNX file")
 
 
 def whole(*values: int) -> np.ndarray[Any, np.dtype[np.int64]]:

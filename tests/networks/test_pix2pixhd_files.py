@@ -203,7 +203,7 @@ def test_files_that_would_run_code_are_refused_without_running_it(
         (lambda s: s.pop("model.38.weight"), "no last 7x7 convolution"),
         (lambda s: s.pop("model.1.weight"), "not a Pix2PixHD generator: it holds model.1.bias"),
         (lambda s: s.clear(), "holds nothing"),
-        (lambda s: s.update({"epoch": 3}), "not a state dict of one network: epoch is no tensor"),
+        (lambda s: s.update({"epoch": 3}), "not a state dict of one network: epoch is not a tensor"),
         (lambda s: s.update({1: torch.zeros(2)}), "not a state dict of one network"),
         (lambda s: s.update({"model.1.weight": torch.zeros(0, 6, 7, 7)}), "not a Pix2PixHD generator"),
     ],

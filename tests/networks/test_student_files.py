@@ -200,7 +200,7 @@ def test_half_precision_is_close_and_comes_out_as_float32(tmp_path: Path) -> Non
     assert half.dtype == torch.float32
     assert 0 < (half - exact).abs().max() < 0.1
     assert resolve_student_precision("auto", "cpu") == "fp32"
-    with pytest.raises(DistillError, match="'int8' is none of auto, fp32, bf16, fp16"):
+    with pytest.raises(DistillError, match="'int8' is not one of auto, fp32, bf16, fp16"):
         load_student(tmp_path, precision="int8")
 
 

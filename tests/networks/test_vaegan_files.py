@@ -102,7 +102,9 @@ def test_edits_that_are_not_known_are_one_line(tmp_path: Path, file: Path) -> No
         assert known in refusal(file, edit)
     plain = tmp_path / "plain.safetensors"
     save_student(plain, create_vaegan(SHAPE, seed=0)[0], StudentFacts())
-    assert "trained without --attributes and reconstructs alone: leave out --edit" in refusal(plain, "a=1")
+    assert "trained without --attributes, so it can only reconstruct: leave out --edit" in refusal(
+        plain, "a=1"
+    )
     assert load_student(plain)(IMAGES).shape == IMAGES.shape
 
 
@@ -118,8 +120,8 @@ def test_images_of_another_size_are_refused(file: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "tensors", "message"),
     [
-        ({"height": "wide"}, {}, "whose height is wide, no number"),
-        ({"latent": "0"}, {}, "a layer of no width"),
+        ({"height": "wide"}, {}, "whose height is wide, not a number"),
+        ({"latent": "0"}, {}, "a layer of width 0"),
         ({"channels": "9" * 9}, {}, "whose channels is"),
         ({"height": "20"}, {}, "multiples of 8 px"),
         ({"height": "32"}, {}, "has shape .* this VAE/GAN needs"),

@@ -71,7 +71,7 @@ def test_a_page_shows_its_rows_in_order(table: DataTable) -> None:
     head, lines = page_numbers(chosen, 1)
     assert head[:2] == ["row", "crossover"]
     assert [line[-1] for line in lines] == [0.6] * 3 + [0.7] * 3
-    with pytest.raises(DistillError, match="page 2: there are pages 1 to 1"):
+    with pytest.raises(DistillError, match="page 2: the pages are 1 to 1"):
         page_samples(chosen, 2)
 
 
@@ -116,9 +116,9 @@ def test_a_selection_is_saved_as_refilter_would_write_it(
 @pytest.mark.parametrize(
     ("where", "name", "says"),
     [
-        ("ssim < 0.65", "../elsewhere", "no name of a folder"),
-        ("ssim < 0.65", "", "no name of a folder"),
-        ("ssim < 0.65", ".hidden", "no name of a folder"),
+        ("ssim < 0.65", "../elsewhere", "not a name for a folder"),
+        ("ssim < 0.65", "", "not a name for a folder"),
+        ("ssim < 0.65", ".hidden", "not a name for a folder"),
         ("  ", "kept", "all rows are shown"),
         ("ssim < 0.65", "data", "choose another"),
         ("ssim < 0.65", "taken", "not a data set of ours"),

@@ -105,7 +105,7 @@ def test_an_earlier_page_is_replaced_only_when_told_and_nothing_else_ever(
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
     assert export("ageing", mine, "--overwrite") == 2
-    assert "not empty and not a page" in capsys.readouterr().err
+    assert "is not empty, and holds no page" in capsys.readouterr().err
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
 
 

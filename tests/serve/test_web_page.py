@@ -189,7 +189,7 @@ def test_a_hundred_megapixels_are_reduced(visit: Visit, astronaut: Pixels) -> No
     huge.save(file, "JPEG", quality=50)
     visit.drop("#photo-drop", "huge.jpg", file.getvalue(), "image/jpeg")
     visit.status("Done: 1 face")
-    assert "has 100 megapixels; it is worked on at 25 (5000 × 5000)" in visit.page.text_content("#note")
+    assert "has 100 megapixels; it was reduced to 25 (5000 × 5000)" in visit.page.text_content("#note")
 
 
 def test_a_photo_is_taken_by_the_camera(visit: Visit) -> None:

@@ -132,5 +132,5 @@ def test_counts_as_text_have_a_line_and_a_bar_chart_of_each_attribute() -> None:
     assert lines[8] == "  +0.75 to    +1        2  ########################"
     assert lines[3] == "   -0.5 to -0.25        1  ############"
     assert lines[9].startswith(
-        "age: asked of 0 of 3 pairs, 0 up, 0 down; in the others it moves by 0, the median"
+        "age: asked of 0 of 3 pairs, 0 up, 0 down; in the others it moves by 0 (median)"
     )

@@ -275,7 +275,7 @@ def test_a_sidecar_with_names_and_counts_of_nobody_is_none(name: str, value: obj
 
 def test_half_a_letter_in_json_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text(r'{"task": "\ud800"}')
-    with pytest.raises(DistillError, match="half a letter"):
+    with pytest.raises(DistillError, match="half of a character"):
         read_json(tmp_path / "recipe.json")
     (tmp_path / "recipe.json").write_text(r'{"task": "\ud83d\ude00"}')
     assert read_json(tmp_path / "recipe.json") == {"task": "\U0001f600"}

@@ -152,7 +152,7 @@ def test_strangers_are_blended_with_a_warning(folder: Path, tmp_path: Path) -> N
     )
     assert done.exit_code == 0
     assert (
-        "parent.safetensors and stranger.safetensors are no relatives (likeness of their weights "
+        "parent.safetensors and stranger.safetensors are not related (likeness of their weights "
         in done.stderr
     )
     assert len(done.stderr.splitlines()) == 1
@@ -172,9 +172,9 @@ def test_likeness_of_relatives_and_strangers(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--at", "64"], "--at 64: the generators draw 32 px, so it is one of 8, 16, 32"),
-        (["--at", "4"], "so it is one of 8, 16, 32"),
-        (["--at", "24"], "so it is one of 8, 16, 32"),
+        (["--at", "64"], "--at 64: the generators draw 32 px, so it must be one of 8, 16, 32"),
+        (["--at", "4"], "so it must be one of 8, 16, 32"),
+        (["--at", "24"], "so it must be one of 8, 16, 32"),
         (["--at", "16", "--width", "0"], "--width"),
         (["--at", "16", "--width", "nan"], "--width"),
         (

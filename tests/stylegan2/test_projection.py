@@ -140,7 +140,7 @@ def test_with_a_way_all_go_there_and_come_back_in_their_size(tiny_teacher, tmp_p
 
 
 def test_an_edit_that_cannot_be_is_refused(tiny_teacher, tmp_path):
-    with pytest.raises(DistillError, match="is said by a scorer of 'gender': name one"):
+    with pytest.raises(DistillError, match="a scorer of 'gender' is needed"):
         an_edit(tiny_teacher, tmp_path, scorer=None)
     stranger = write_planted(
         tmp_path / "other.safetensors", tiny_teacher, "gender", generator_sha256="cd" * 32

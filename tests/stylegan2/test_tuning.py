@@ -95,7 +95,7 @@ def test_files_that_are_no_delta_are_refused(tiny_teacher, tuned, tmp_path):
     write_delta(tmp_path / "odd.safetensors", {"synthesis.b4.conv1.bias": torch.zeros(3)}, tiny_teacher)
     for name, message in (
         ("notes.txt", "not a weight file"),
-        ("other.safetensors", "no delta of a generator"),
+        ("other.safetensors", "not a delta of a generator"),
         ("odd.safetensors", "adds to synthesis.b4.conv1.bias what does not fit"),
     ):
         with pytest.raises(DistillError, match=message):

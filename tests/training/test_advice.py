@@ -17,7 +17,7 @@ from distill.training.settings import changed
     [
         (8, 1, "with 8 images at once: .*, with instance normalisation --set accumulate=2 too"),
         (9, 3, "with 3 images at once: .*, with instance normalisation --set accumulate=9 too"),
-        (4, 4, "with 1 images at once: --set lean=true gives the same result in less memory; then"),
+        (4, 4, "with 1 image at once: --set lean=true gives the same result in less memory; then"),
     ],
 )
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_scores_come_first_and_only_what_is_wished(tmp_path: Path) -> None:
     run = read_curves(write_run(tmp_path / "run"))
     assert chosen_names([run]) == ["l1", "ssim", "loss_g", "lr"]  # seconds only if asked for
     assert chosen_names([run], ["loss", "seconds"]) == ["loss_g", "seconds"]
-    with pytest.raises(DistillError, match="no number 'fid' in these runs; they have loss_g, lr"):
+    with pytest.raises(DistillError, match="no number 'fid' in these runs; the numbers are loss_g, lr"):
         chosen_names([run], ["fid"])
 
 

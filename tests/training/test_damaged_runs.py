@@ -139,7 +139,7 @@ def test_what_a_killed_writer_left_is_swept_from_a_run_at_its_end(data: Path, ou
         (without("step", "generator", "0.bias"), "state.generator is not as in the networks"),
         (step_with(pool=0.5), "state.pool is not as"),
         (step_with(generator=[]), "state.generator is not as"),
-        (lambda out: sign(out, content_of(out) | {"settings": [1]}), "cannot be gone on from"),
+        (lambda out: sign(out, content_of(out) | {"settings": [1]}), "cannot be resumed"),
     ],
 )
 def test_what_cannot_be_gone_on_from_is_one_line(

@@ -34,10 +34,10 @@ def test_the_page_says_what_its_pictures_and_scores_are(tmp_path: Path) -> None:
     assert 'src="s.png"' in text
     assert "at ψ 0.7" in text
     assert 'src="reals.png"' in text
-    assert "Less is better. Scored on 3 images only." in text
+    assert "Lower is better. Scored on 3 images only." in text
     assert "ssim" not in text.lower()
     write_page(tmp_path, page, SCORES, running=False)
-    assert "ssim: more is better. All others: less." in (tmp_path / NAME).read_text()
+    assert "ssim: higher is better. All others: lower." in (tmp_path / NAME).read_text()
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

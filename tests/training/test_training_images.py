@@ -62,7 +62,7 @@ def test_folders_without_images_and_odd_sizes(tmp_path: Path) -> None:
     write_images(tmp_path, size=(12, 12))
     with pytest.raises(DistillError, match="give --resolution"):
         open_images(tmp_path)
-    with pytest.raises(DistillError, match="resolution 12 is no power of two"):
+    with pytest.raises(DistillError, match="resolution 12 is not a power of two"):
         open_images(tmp_path, resolution=12)
 
 
@@ -132,7 +132,7 @@ def test_labels_that_are_no_text_and_shards_that_differ_are_refused(tmp_path: Pa
     path = stored(tmp_path / "a", labels={"who": ["aaa", "b", "c", "d"]})
     with h5py.File(path / "shard-00000.h5", "r+") as file:
         file["labels/who"][0] = np.bytes_(b"\xff\xfe")
-    with pytest.raises(ShardCorrupt, match=r"shard-00000\.h5: 'labels/who' of row 0 is no utf-8 text"):
+    with pytest.raises(ShardCorrupt, match=r"shard-00000\.h5: 'labels/who' of row 0 is not utf-8 text"):
         open_images(path)
 
 

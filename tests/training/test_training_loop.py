@@ -129,7 +129,7 @@ def test_a_diverged_run_stops_and_leaves_the_last_checkpoint(tmp_path: Path) -> 
     assert found is not None
     assert found[0]["position"]["samples"] == 16
     with pytest.raises(
-        Diverged, match="there is no checkpoint yet: begin anew, with a smaller learning rate"
+        Diverged, match="there is no checkpoint yet: start again, with a smaller learning rate"
     ):
         go(a_run(tmp_path / "early", Sum(spoil=1)))
 
@@ -161,7 +161,7 @@ def test_the_checkpoint_before_is_taken_when_the_last_is_broken(tmp_path: Path) 
     assert content["at"] == 8
     assert "damaged" in note
     files[0].unlink()
-    with pytest.raises(DistillError, match="no checkpoint left"):
+    with pytest.raises(DistillError, match="no checkpoint is left"):
         load_checkpoint(tmp_path)
 
 

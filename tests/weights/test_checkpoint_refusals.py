@@ -188,7 +188,7 @@ def test_tensors_that_do_not_fit(tmp_path: Path, state: State) -> None:
 def test_whole_numbers_for_weights(tmp_path: Path, state: State) -> None:
     state["mapping.fc0.bias"] = torch.zeros(3, dtype=torch.int64)
     for write in (write_nvidia_pytorch, write_rosinality):
-        assert "no tensor of floating-point numbers" in refusal(write(tmp_path / "x", state))
+        assert "not a tensor of floating-point numbers" in refusal(write(tmp_path / "x", state))
 
 
 @pytest.mark.parametrize("channels", [1, 4])
@@ -273,7 +273,7 @@ def test_truncated_safetensors(tmp_path: Path, state: State) -> None:
         ({"data_offsets": [0, 1 << 39]}, "broken safetensors file"),
         ({"data_offsets": [0]}, "broken safetensors file"),
         ({"dtype": None}, "broken safetensors file"),
-        ({"dtype": "I32"}, "mapping.w_avg is no tensor of floating-point numbers"),
+        ({"dtype": "I32"}, "mapping.w_avg is not a tensor of floating-point numbers"),
     ],
 )
 def test_broken_safetensors_entries(tmp_path: Path, state: State, change: dict[str, Any], said: str) -> None:
@@ -295,11 +295,11 @@ def test_broken_safetensors_entries(tmp_path: Path, state: State, change: dict[s
         ('{"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
          '"a":{"dtype":"F32","shape":[1],"data_offsets":[2,8]}}', "a has 6 bytes"),
         ('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
-         '"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', "a stands twice"),
-        ('{"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,8]}}', "shape stands twice"),
+         '"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', "a appears twice"),
+        ('{"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,8]}}', "shape appears twice"),
         ('{"a":{"dtype":"F32","shape":[' + "0," * 40 + '0],"data_offsets":[0,8]}}', "at most 16 sizes"),
-        ('{"a":' + "[" * 5_000, "no JSON"),
-        ("{1}", "no JSON"),
+        ('{"a":' + "[" * 5_000, "not JSON"),
+        ("{1}", "not JSON"),
         ('{"a":[]}', "a has no shape"),
         ('{"a\\u001b[2J":[]}', "a\\x1b[2J has no shape"),
         ('{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,8]}}', "kind of number"),

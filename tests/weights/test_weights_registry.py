@@ -310,12 +310,12 @@ def test_without_a_cache_files_are_read_all_the_same_and_it_is_said_once(no_cach
         assert cached_checkpoint(source).format == "state-dict"
     [note] = caplog.messages
     assert re.fullmatch(
-        r"note: nothing is kept in the cache \(.+\); \$DISTILL_CACHE names another folder", note
+        r"note: nothing is kept in the cache \(.+\); set \$DISTILL_CACHE to use another folder", note
     )
 
 
 def test_without_a_cache_nothing_is_fetched_and_the_line_says_what_to_do(no_cache):
-    with pytest.raises(DistillError, match=r"name a folder in \$DISTILL_CACHE that can be written to"):
+    with pytest.raises(DistillError, match=r"set \$DISTILL_CACHE to a folder that can be written to"):
         resolve("https://example.org/generator.pkl")
     assert {entry["state"] for entry in list_weights()} == {"embedded", "not fetched"}
 

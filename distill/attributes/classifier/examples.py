@@ -28,7 +28,10 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """All examples in the order of their names; `unlabelled` rows had no label. `title`: the column, if it tells."""
+    """All examples in the order of their names; `unlabelled` rows had no label.
+
+    `title`: the name of the column of labels, if it says more than "label".
+    """
 
     items: Sequence[Example]
     unlabelled: int = 0
@@ -55,7 +58,7 @@ def read_examples(
     """
     if not data.exists():
         raise DistillError(
-            f"{data}: no such file or folder; a folder with one folder a class, or a CSV, is needed"
+            f"{data}: no such file or folder; a folder with one folder per class, or a CSV, is needed"
         )
     if not data.is_dir():
         examples = _of_table(read_labels(data), column, images, group)
@@ -130,5 +133,5 @@ def _only_column(table: LabelTable) -> str:
     if LABEL in table.columns or len(table.columns) == 1:
         return LABEL if LABEL in table.columns else table.columns[0]
     raise DistillError(
-        f"{table.path} has no column {LABEL!r}; name that of the labels with --label, of {', '.join(table.columns)}"
+        f"{table.path} has no column {LABEL!r}; name the column of labels with --label: {', '.join(table.columns)}"
     )

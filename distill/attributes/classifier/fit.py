@@ -102,8 +102,8 @@ class Lite0Learner:
     ) -> FittedClassifier:
         """Choose the penalty by validation, then learn from both parts.
 
-        Few pictures calibrate badly, so the temperature comes from all that are learnt from, each told by a layer
-        that has not seen it.
+        Few pictures calibrate badly, so the temperature comes from all that are learnt from, each predicted by a
+        layer that has not seen it.
         """
         raw_ND, *mirrored = [torch.cat(parts).double().numpy() for parts in self.features if parts]
         known = np.sort(np.concatenate([task.split.train, task.split.validation]))

@@ -31,7 +31,7 @@ class Judgement:
 
     `balanced`: the mean over the classes of the share that is right. `error`: expected calibration error;
     `error_untempered` without the temperature, `error_by_chance` what would be seen were every probability true.
-    `confusion[i][j]`: pictures of class i that were told to be j. `sure`: those with a confidence of 0.9 or more.
+    `confusion[i][j]`: pictures of class i, predicted to be j. `sure`: those with a confidence of 0.9 or more.
     """
 
     count: int
@@ -84,7 +84,7 @@ def mistakes(
     names: Sequence[str],
     labels: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """List test pictures that are told wrong, the most confident first: often it is the label that is wrong."""
+    """List test pictures with a wrong prediction, the most confident first: often it is the label that is wrong."""
     p_NK = tempered(logits_NK, temperature)
     told, confidence = chosen(p_NK), p_NK.max(axis=1)
     wrong = np.flatnonzero(told != truth_N).tolist()

@@ -68,7 +68,7 @@ class ExampleTally:
             reasons = ", ".join(f"{name} {count}" for name, count in self.reasons.items())
             first = self.skips[0]
             raise DistillError(
-                f"skipped {len(self.skips)} of {self.found} pictures, at most {self.most_skips} may be "
+                f"skipped {len(self.skips)} of {self.found} pictures, only {self.most_skips} allowed "
                 f"(--max-skips): {reasons}; the first is {first.name} ({first.detail}); nothing was written"
             )
 

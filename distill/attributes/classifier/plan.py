@@ -121,7 +121,7 @@ def plan_classifier(request: TrainClassifierRequest) -> ClassifierPlan:
     )
     labels, positive, count = examples.labels, request.positive, len(examples.items)
     if positive is not None and positive not in labels:
-        raise DistillError(f"--positive {positive}: no such class; there are {', '.join(labels[:20])}")
+        raise DistillError(f"--positive {positive}: no such class; the classes are {', '.join(labels[:20])}")
     network = choose_network(request.network)
     plan = ClassifierPlan(
         data=request.data,

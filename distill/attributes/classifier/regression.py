@@ -54,7 +54,8 @@ class LabelledFeatures:
         truth = np.tile(self.truth[rows], 1 + len(self.others))
         if missing := set(range(self.classes)) - set(truth.tolist()):
             raise DistillError(
-                f"{len(missing)} of {self.classes} classes lie in one fifth of the pictures: take smaller groups"
+                f"{len(missing)} of {self.classes} classes lie in one fifth of the pictures alone, so the rest cannot"
+                " teach them: make the groups smaller"
             )
         # Of two classes scikit-learn fits the difference d of both rows, whose |weight|² is |d|² / 2.
         strength = (2 if self.classes == 2 else 1) / (len(x) * penalty)
@@ -77,7 +78,7 @@ def find_penalty(
     stop: threading.Event,
     note: Callable[[str], None] = lambda line: None,
 ) -> tuple[float, float]:
-    """Return the penalty of least validation loss, and that loss; less is not tried once it has not helped thrice."""
+    """Return the penalty of least validation loss, and that loss; stop once three smaller ones have not helped."""
     best, least, worse = PENALTIES[0], float("inf"), 0
     for penalty in PENALTIES:
         check(stop)

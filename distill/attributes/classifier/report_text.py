@@ -34,7 +34,7 @@ def report_text(report: Mapping[str, Any], plan: ClassifierPlan) -> str:
     if report["mistakes"]:
         lines.append(f"most confident mistakes of {len(report['mistakes'])} (are their labels right?):")
         lines += [
-            f"  {item['file']}: label {item['label']}, told {item['told']} ({item['confidence']:.2f})"
+            f"  {item['file']}: label {item['label']}, predicted {item['told']} ({item['confidence']:.2f})"
             for item in report["mistakes"][:SHOWN]
         ]
     if gone := pictures["skips"]:
@@ -48,12 +48,12 @@ def report_text(report: Mapping[str, Any], plan: ClassifierPlan) -> str:
 
 
 def confusion_lines(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> list[str]:
-    """Write the confusion as a table: a line for each label, a column for what was told."""
+    """Write the confusion as a table: a line for each label, a column for what was predicted."""
     names = [label[:12] for label in labels]
     wide = max(6, *(len(name) for name in names)) + 2
-    head = "label \\ told".ljust(max(wide, 14)) + "".join(name.rjust(wide) for name in names)
+    head = "label \\ predicted".ljust(max(wide, 18)) + "".join(name.rjust(wide) for name in names)
     rows = [
-        name.ljust(max(wide, 14)) + "".join(str(count).rjust(wide) for count in counts)
+        name.ljust(max(wide, 18)) + "".join(str(count).rjust(wide) for count in counts)
         for name, counts in zip(names, confusion, strict=True)
     ]
     return [head, *rows]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError
+from distill.progress import plural
 
 PARTS = ("train", "validation", "test")
 LEAST = 2  # pictures of a class in each part
@@ -62,6 +63,6 @@ def _check(parts: dict[str, list[int]], labels: Sequence[str]) -> None:
             count = sum(labels[row] == label for row in rows)
             if count < LEAST:
                 raise DistillError(
-                    f"the {part} part has {count} pictures of class {label!r}, at least {LEAST} are needed: "
-                    "take more pictures, smaller groups or other shares (--validation, --test)"
+                    f"the {part} part has {plural(count, 'picture')} of class {label!r}, at least {LEAST} are needed:"
+                    " take more pictures, smaller groups or other shares (--validation, --test)"
                 )

@@ -1,4 +1,4 @@
-"""Which of a person's files are videos, told by their first bytes, else by their names."""
+"""Which of a person's files are videos, recognised by their first bytes, else by their names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INSTALL = "pip install 'distill[video]'"
 
 
 def is_video(path: Path) -> bool:
-    """Tell whether a file is to be read as a video; what cannot be read at all is none."""
+    """Tell whether a file is to be read as a video; a file that cannot be read at all is not."""
     try:
         with open_regular(path) as file:
             head = file.read(HEAD)

@@ -172,7 +172,7 @@ class VideoReader:
                     raise PhotoError(self.path, "damaged", "how its pictures are stored cannot be told")
                 return stream
         raise PhotoError(
-            self.path, "not a video", "it has sound alone" if self.sound else "nothing to see in it"
+            self.path, "not a video", "it has only sound" if self.sound else "nothing to see in it"
         )
 
     def _decoded(self, heard: Callable[[Packet[AudioStream]], None] | None) -> Iterator[VideoFrame]:

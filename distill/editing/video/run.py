@@ -32,7 +32,7 @@ from distill.files import path_text
 from distill.progress import Progress, plural
 
 SEARCHED_SIDE = 1920  # px, long side: what larger frames are reduced to for the search
-COMPLETE, SLACK = 0.9, 0.2  # of the length in s that a file gives, and s: what ends before is told
+COMPLETE, SLACK = 0.9, 0.2  # of the length in s that a file gives, and s: what ends before gets a note
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions
 
 
@@ -43,7 +43,7 @@ def check_video_request(request: TranslateRequest, videos: Sequence[Path]) -> No
     if request.align == "none":
         raise DistillError(f"{videos[0]} is a video, in which faces are followed: leave out --align none")
     if request.strip:
-        raise DistillError(f"{videos[0]} is a video, of which there are no strips: leave out --strip")
+        raise DistillError(f"{videos[0]} is a video, and strips are made of photos only: leave out --strip")
     check_outputs(videos, request.out, suffixes=tuple(CONTAINERS))
 
 
@@ -116,9 +116,7 @@ def _translated(
 def _no_face(video: Path, request: TranslateRequest, *, count: int, least: int, others: bool) -> PhotoError:
     if others and request.face_index:
         return PhotoError(video, "no such face", f"face {request.face_index}, counted from 0")
-    return PhotoError(
-        video, "no face", f"in none of {plural(count, 'frame')} a frontal face of {least} px or more"
-    )
+    return PhotoError(video, "no face", f"no frontal face of {least} px or more in {plural(count, 'frame')}")
 
 
 def _written(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from av import AudioStream, Packet
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}  # others become MP4
-QUALITY = {"crf": "18", "preset": "medium"}  # hardly to be told from what went in
+QUALITY = {"crf": "18", "preset": "medium"}  # hardly distinguishable from the input
 
 
 def container_suffix(video: Path) -> str:
@@ -105,7 +105,7 @@ class VideoWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is not None:
-            with suppress(Exception):  # what it would complain of has been told
+            with suppress(Exception):  # what it would complain of was reported before
                 self.output.close()
             return
         self.output.mux(self.video.encode(None))

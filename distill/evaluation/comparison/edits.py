@@ -100,8 +100,8 @@ def edit_of_column(column: str) -> AskedEdit:
 def ways_by_table(edit: AskedEdit, rows: Sequence[Mapping[str, str]], table: Path) -> list[int] | None:
     """Tell by the labels of true pairs' sources which way the edit of each goes: to the other side.
 
-    None where the table has no column of the attribute, and for ages. Raises DistillError for a word that is none of
-    its values.
+    None where the table has no column of the attribute, and for ages. Raises DistillError for a word that is not
+    among its values.
     """
     attribute = edit.attribute
     names = NAMED_TOO.get(attribute or "", (attribute,))
@@ -133,7 +133,7 @@ def has_value(edit: AskedEdit, kind: Kind, scores_N: Floats) -> list[bool | None
 def labelled_value(edit: AskedEdit, table: LabelTable, names: Sequence[str]) -> list[bool | None]:
     """Tell by a table of labels which pictures have the edit's value; None where it says nothing.
 
-    Raises DistillError for a table without that column, or with words that are none of its values.
+    Raises DistillError for a table without that column, or with words that are not among its values.
     """
     assert edit.attribute is not None
     table.require(edit.attribute)

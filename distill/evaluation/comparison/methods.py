@@ -109,8 +109,8 @@ def _open(
     path = user_path(method.what)
     if source and not path.exists() and _is_known(source):
         raise DistillError(
-            f"{source} has no :{last}: after a generator stands {', '.join(SPACES)}, after the run of a CycleGAN"
-            f" {' or '.join(DIRECTIONS)}, after a student of several edits NAME=VALUE"
+            f"{source} has no :{last}: a generator takes {', '.join(SPACES)} after the colon, the run of a CycleGAN"
+            f" {' or '.join(DIRECTIONS)}, a student of several edits NAME=VALUE"
         )
     named = entry_of_kind(method.what, "student") is not None
     if not named and path.is_dir() and not is_run(path):

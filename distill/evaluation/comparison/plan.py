@@ -106,7 +106,8 @@ def _plan_folder(request: CompareRequest, judge: Judge) -> PhotoPlan:
     elif edit.attribute not in judge.scorer.kinds:
         have = ", ".join(judge.scorer.kinds)
         raise DistillError(
-            f"--edit {edit.text}: the scorer {judge.name} tells {have}: name who has it with --labels, or a --scorer"
+            f"--edit {edit.text}: the scorer {judge.name} reads {have} only: say who has it with --labels, or"
+            " name another --scorer"
         )
     if request.align == "none":
         check_one_size([*photos, *(real or ())])
@@ -187,7 +188,7 @@ def check_names(photos: Sequence[Path]) -> None:
     """Raise DistillError where two photographs have one stem, by which pictures are matched, or it is no text."""
     for path in photos:
         if path_text(path.stem) != path.stem:
-            raise DistillError(f"{path_text(path)}: the name is no plain text: rename it")
+            raise DistillError(f"{path_text(path)}: the name is not plain text: rename it")
     counts = Counter(path.stem for path in photos)
     if twice := [path for path in photos if counts[path.stem] > 1]:
         raise DistillError(
@@ -214,7 +215,7 @@ def check_enough(edited: int, real: int) -> None:
     if edited < LEAST_EDITED or real < LEAST_REAL:
         raise DistillError(
             f"{plural(edited, 'photograph')} to edit and {real} real ones: the kernel distance needs at least"
-            f" {LEAST_EDITED} and {LEAST_REAL}; some hundreds tell something"
+            f" {LEAST_EDITED} and {LEAST_REAL}; a few hundred make it meaningful"
         )
 
 

@@ -154,7 +154,7 @@ class ComparisonReport:
         return json.dumps(self.facts(), indent=2, ensure_ascii=False)
 
     def shared(self, most: int) -> list[FrozenFace]:
-        """At most so many faces that all methods edited, evenly spread."""
+        """At most this many faces that all methods edited, evenly spread."""
         faces = [
             face for face in self.photos.faces if all(face.name in result.pictures for result in self.results)
         ]

@@ -34,7 +34,7 @@ class CompareRequest:
 
     `column`: of the pictures with the true edit; what it does is told by `edit`, else by its name.
     `labels` None: the scorer says who has the edit's value. `real` None: the photographs that have it. `size` None:
-    the largest of the methods' sizes. `limit`: at most so many photographs on either side, evenly spread.
+    the largest of the methods' sizes. `limit`: at most this many photographs on either side, evenly spread.
     `strength` None: the task's.
     """
 

@@ -35,7 +35,7 @@ from distill.networks.perceptual import PerceptualFeatures, default_perceptual, 
 from distill.progress import Progress, plural
 from distill.schema import canonical_json
 
-OpenBar = Callable[[int, str], Progress]  # so many pictures, what is done with them
+OpenBar = Callable[[int, str], Progress]  # this many pictures, what is done with them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -250,6 +250,6 @@ def chosen_size(request: CompareRequest, methods: Sequence[ComparedMethod]) -> i
     found = [int(size) for size in sizes if size]
     if not found:
         raise DistillError(
-            "no method says at what size faces are compared: add --size, or a --method that has one"
+            "no method has a size of its own at which to compare faces: add --size, or a --method that has one"
         )
     return max(found)

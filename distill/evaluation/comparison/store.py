@@ -27,7 +27,7 @@ SAVE_EVERY = 5.0  # seconds
 
 
 class MethodStore:
-    """The pictures and measures of one method; `depends_on`: what the measures hang on. Written by `save`."""
+    """The pictures and measures of one method; `depends_on`: what the measures depend on. Written by `save`."""
 
     def __init__(self, outputs: OutputFolder, name: str, key: str, depends_on: Mapping[str, Any]) -> None:
         self.outputs, self.key, self.depends_on = outputs, key, dict(depends_on)

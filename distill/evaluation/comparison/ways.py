@@ -76,9 +76,9 @@ def _told(edit: AskedEdit, way: int, conditions: Sequence[EditCondition]) -> Tol
     if condition is None:
         return Told(edit=edit.word(way))
     change = way * min(YEARS, condition.high)
-    less = f", all that it was taught of {YEARS:g}" if condition.high < YEARS else ""
+    less = f", the most it was taught (less than {YEARS:g})" if condition.high < YEARS else ""
     told = f"{AGE}={change:+g}"
-    note = f"told {told} {condition.unit} for {edit.word(way)}{less}; RUN:{AGE}={way * 10:+g} tells another"
+    note = f"told {told} {condition.unit} for {edit.word(way)}{less}; RUN:{AGE}={way * 10:+g} asks for another change"
     return Told(edit=told, note=note)
 
 

@@ -1,7 +1,7 @@
 """The names of measures: what a user asks for, and what a result is called.
 
 A published name (fid50k, kid50k, pr50k3, ppl_wend, …) is given only to what was measured as published: by the same
-features, on so many samples. All else carries its features and its count in the name.
+features, on as many samples. All else carries its features and its count in the name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FORMS = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class MetricName:
-    """A measure as it is asked for, on so many samples (None: left open), or steps between latents.
+    """A measure as it is asked for, and on how many samples or steps between latents (None: left open).
 
     `full`: beside all pictures, not at most as many as there are samples.
     """
@@ -49,7 +49,7 @@ class MetricName:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A measure on so many samples."""
+    """A measure, and on how many samples."""
 
     measure: str
     count: int
@@ -85,7 +85,7 @@ def _read(text: str) -> MetricName:
                 raise DistillError(f"--metrics {shortened(text)}: at most {MOST:,} samples are drawn")
             return MetricName(measure=str(measure), count=number_of(count) if count else None, full=any(full))
     raise DistillError(
-        f"--metrics {shortened(text)} is no measure; known are {known()}, with any count, such as fid5k"
+        f"--metrics {shortened(text)} is not a measure; known are {known()}, with any count, such as fid5k"
     )
 
 

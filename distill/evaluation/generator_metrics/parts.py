@@ -134,7 +134,7 @@ def read_rows(folder: Path, source: Source, output: Output) -> Floats:
         if values is None:
             path = part_path(folder, source, output, rows)
             raise DistillError(
-                f"{path}: read but not to be seen here; all workers must write to this folder. Run the same"
+                f"{path}: read but cannot be seen here; all workers must write to this folder. Run the same"
                 " command again"
             )
         parts.append(values)

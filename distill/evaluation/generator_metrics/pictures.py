@@ -151,7 +151,7 @@ def draw_sweep(results: Sequence[MetricResult]) -> bytes:
         axes = next(panels)
         psis, errors = [one.psi for one in found], [one.error or 0.0 for one in found]
         axes.errorbar(psis, [one.value for one in found], yerr=errors, marker="o", color=SAMPLES, capsize=3)
-        axes.set_title(f"{base}, less is better", loc="left", fontsize=9)
+        axes.set_title(f"{base}, lower is better", loc="left", fontsize=9)
         axes.set_xticks(psis, [f"{psi:g}" for psi in psis])
         low, high = axes.get_ylim()
         axes.set_ylim(min(0.0, low), 1.08 * high)

@@ -154,7 +154,7 @@ def wanted_samples(request: MetricsRequest, drawing: Drawing, readers: MetricRea
 
 
 def feature_outputs(readers: MetricReaders, frechet: int, manifold: int) -> tuple[Output, ...]:
-    """Return what features are read, off so many rows; one network may do both."""
+    """Return which features are read, and off how many rows; one network may do both."""
     rows: dict[Reader, int] = {}
     for reader, count in ((readers.frechet, frechet), (readers.manifold, manifold)):
         if reader is not None:

@@ -16,7 +16,7 @@ SEPARABILITY = (
 
 @dataclass(frozen=True)
 class Figure:
-    """A published number and, where it was told, the spread between runs."""
+    """A published number and, where it was published too, the spread between runs."""
 
     value: float
     spread: float | None = None

@@ -31,7 +31,7 @@ MOST_PSI = 2.0
 class MetricsRequest:
     """Which generator, by which measures, beside which pictures.
 
-    `pictures`: at most so many of `data`. `psi`: where FID, KID, precision and recall are taken; all else is at ψ 1.
+    `pictures`: at most this many of `data`. `psi`: for FID, KID, precision and recall; all else is measured at ψ 1.
     `features`: of FID and KID, "auto" for Inception where it was fetched, else EfficientNet-Lite0. `lpips`: VGG16's
     file, by default the fetched one. `scorers`: of `ls`. `cluster`, `workers`: see `distill.generation.placement`.
     """

@@ -49,7 +49,7 @@ class MetricResult:
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeSeparation:
-    """How well planes separate one attribute in z and in w, over so many samples, the surest half."""
+    """How well planes separate one attribute in z and in w, and over how many samples: the surest half."""
 
     attribute: str
     samples: int

@@ -136,7 +136,7 @@ def plan_facts(run: MetricsRun) -> dict[str, Any]:
 
 
 def estimate_seconds(run: MetricsRun) -> float:
-    """Time a few batches of every kind here, and tell about how long the rest takes on so many workers."""
+    """Time a few batches of every kind here, and return about how long the rest takes on all workers."""
     seconds = 0.0
     tasks = run.tasks()
     for wanted in run.wanted:

@@ -41,6 +41,7 @@ from distill.files import path_text
 from distill.generation.recipe import TaskRecipe
 from distill.networks.edits import conditions_text
 from distill.networks.student import Student
+from distill.progress import plural
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,7 +154,7 @@ class ResponseEvaluation:
         ends = f"from {BAND[0]} % to {BAND[1]} % of them"
         return [
             *notes,
-            f"Means are over {faces} faces, bands {ends}; pictures without a face count in that share alone."
+            f"Means are over {plural(faces, 'face')}, bands {ends}; pictures without a face count only in that share."
             f" {share_note(faces)}",
             "What moves besides is the mean of absolute changes, which the scorer's own scatter adds to: per unit"
             " beside the picture of change 0, else beside the photo.",
@@ -175,7 +176,7 @@ def zero_note(zero: Mapping[str, float | None], faces: int) -> str:
     psnr, distance, lost = (float("nan") if value is None else value for value in zero.values())
     return (
         f"Told to change nothing: PSNR to the photo {digits(psnr)} dB, identity distance {digits(distance)},"
-        f" share without a face {digits(lost)}, over {faces} faces."
+        f" share without a face {digits(lost)}, over {plural(faces, 'face')}."
     )
 
 

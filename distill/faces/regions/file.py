@@ -39,10 +39,10 @@ def read_clusters(path: Path, generator: Generator) -> RegionClusters:
     """
     with opened(path, most=MAX_BYTES) as data:
         if kind_of(data) != "safetensors":
-            raise UnsupportedCheckpoint(f"no regions of a generator; {MAKE}")
+            raise UnsupportedCheckpoint(f"not the regions of a generator; {MAKE}")
         tensors, texts = read_tensors(path)
         if texts.get("format") != FORMAT:
-            raise UnsupportedCheckpoint(f"safetensors, but no regions of a generator; {MAKE}")
+            raise UnsupportedCheckpoint(f"safetensors, but not the regions of a generator; {MAKE}")
         facts = _facts(texts)
         check_parent(path, "regions of", facts.generator_sha256, generator)
         _check_shapes(tensors, facts, generator)

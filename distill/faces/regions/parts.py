@@ -28,7 +28,7 @@ Mask = NDArray[np.float32]
 
 def _known(part: str) -> str:
     if part not in PARTS:
-        raise ValueError(f"{shown(part, 60)!r} is none of {', '.join(PARTS)}")
+        raise ValueError(f"{shown(part, 60)!r} is not one of {', '.join(PARTS)}")
     return part
 
 
@@ -125,7 +125,7 @@ def check_parts(source: RegionSource, parts: Sequence[str]) -> None:
     """Raise DistillError for a part that the source does not know, with the list of those that it does."""
     for part in parts:
         if part not in source.parts:
-            raise DistillError(f"part {shown(part, 60)!r} is none of {', '.join(source.parts)}")
+            raise DistillError(f"part {shown(part, 60)!r} is not one of {', '.join(source.parts)}")
 
 
 def has_part(mask_NHW: Mask) -> NDArray[np.bool_]:

@@ -60,7 +60,7 @@ class StyleMix(Edit):
     def _bounds(self) -> Crossover:
         if isinstance(self.crossover, str):
             raise DistillError(
-                f"crossover {self.crossover!r} is no number: bind the recipe to a teacher first"
+                f"crossover {self.crossover!r} is not a number: bind the recipe to a teacher first"
             )
         return self.crossover
 
@@ -100,7 +100,7 @@ def parse_crossover(spec: str, num_ws: int) -> tuple[int, int]:
         high = int(match[2] or match[1])
     else:
         raise DistillError(
-            f"crossover {spec!r} is none of half, fine, an index such as 5, a range such as 4-8"
+            f"crossover {spec!r} is not one of half, fine, an index such as 5, or a range such as 4-8"
         )
     if not 1 <= low <= high < num_ws:
         hint = "fine starts at 64 px, this network ends below" if spec == "fine" else f"use 1 to {num_ws - 1}"

@@ -21,7 +21,7 @@ WIDENED = 1.5  # the landmarks end at brows and jaw: wide enough for forehead an
 
 
 class OutsideFilter(Filter):
-    """Drop a pair whose pixels outside the face change by more than `max_change` grey levels (0 to 255) on the mean.
+    """Drop a pair whose pixels outside the face change by more than `max_change` grey levels (0 to 255) on average.
 
     The face is the hull of the landmarks of first input and target, widened by half about its middle.
     """

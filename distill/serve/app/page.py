@@ -14,7 +14,7 @@ from distill.serve.request import Offer
 
 LOOK_EVERY, KEPT = 600, 3600  # seconds: how often old files are looked for, and how old they get
 VISITS = 100  # whose fields are remembered; gradio keeps 10,000, a tenth of a megabyte each
-WAITING = 64  # requests in the queue; more are told to come again
+WAITING = 64  # requests in the queue; more are asked to come again
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif")
 MONO = ("ui-monospace", "DejaVu Sans Mono", "monospace")
 CSS = """

@@ -101,7 +101,7 @@ class _PhotoTab:
         faces: str = "largest",
     ) -> tuple[str, list[str], str]:
         if faces not in FACES.values():
-            raise DistillError(f"faces {faces[:80]!r} is none of {', '.join(FACES.values())}")
+            raise DistillError(f"faces {faces[:80]!r} is not one of {', '.join(FACES.values())}")
         editor = self.offer.editor(student)
         done = edit_upload(_path(photo), editor, style=_path(style), edit=edit or "", faces=faces)  # type: ignore[arg-type]
         outputs = [written(self.folder, encode_png(picture, done.mark)) for picture in done.outputs]

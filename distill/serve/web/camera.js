@@ -28,7 +28,7 @@ async function openCamera() {
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1920 }, facingMode: "user" } });
   } catch (error) {
-    const why = error.name === "NotAllowedError" ? "this page may not use it" : "none was found, or another program uses it";
+    const why = error.name === "NotAllowedError" ? "this page is not allowed to use it" : "none was found, or another program uses it";
     throw new UserError(`The camera cannot be used: ${why}.`);
   }
 }

@@ -180,7 +180,7 @@ function takeFiles(zone, input, use) {
     event.stopPropagation();
     zone.classList.remove("over");
     if (event.dataTransfer.files.length) use(event.dataTransfer.files[0]);
-    else showError(new UserError("That was no file. Save the picture first, then drop the file."));
+    else showError(new UserError("That was not a file. Save the picture first, then drop the file."));
   });
 }
 

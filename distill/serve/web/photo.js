@@ -30,7 +30,7 @@ function onceLoaded(image) {
 
 /** The pixels of an image or a video, reduced where they are too many. */
 export function takePicture(source, { width, height }) {
-  if (!(width && height)) throw new UserError("This picture says no size. Save it as PNG or JPEG first.");
+  if (!(width && height)) throw new UserError("This picture does not say its size. Save it as PNG or JPEG first.");
   if (width * height > MOST_DECODED) throw new UserError(`This picture has ${megapixels({ width, height })} megapixels, too many for a browser. Reduce it first.`);
   const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (width * height)));
   const size = { width: Math.max(1, Math.floor(width * scale)), height: Math.max(1, Math.floor(height * scale)) };
@@ -43,7 +43,7 @@ export function takePicture(source, { width, height }) {
   const { data } = context.getImageData(0, 0, size.width, size.height);
   if (data[3] !== 255) throw new UserError("This browser cannot hold a picture of this size. Reduce it first.");
   const note = scale < 1
-    ? `The picture has ${megapixels({ width, height })} megapixels; it is worked on at ${megapixels(size)} (${size.width} × ${size.height}).`
+    ? `The picture has ${megapixels({ width, height })} megapixels; it was reduced to ${megapixels(size)} (${size.width} × ${size.height}).`
     : "";
   return { picture: { data, ...size }, note };
 }

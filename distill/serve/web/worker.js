@@ -33,7 +33,7 @@ self.onmessage = ({ data: { id, name, values } }) => {
 function messageOf(error) {
   if (error instanceof UserError) return error.message;
   if (error instanceof RangeError || /memory|alloc/i.test(error.message)) {
-    return "The memory of this browser is not enough for that. Try a smaller picture.";
+    return "This browser does not have enough memory for that. Try a smaller picture.";
   }
   return `That did not work: ${error.message ?? error}`;
 }

@@ -87,7 +87,7 @@ class AvatarPlan:
     def lines(self, seconds: float) -> list[str]:
         """Say what would be done, in about how many seconds."""
         where = f"{self.bytes / 1e6:.1f} MB in {self.request.out}"
-        took = f"about {clock(seconds)} with {self.workers} workers"
+        took = f"about {clock(seconds)} with {plural(self.workers, 'worker')}"
         return [f"{self.title()} → {where}: {took}", self.credit()]
 
     def result_lines(self, written: WrittenImages, seconds: float) -> list[str]:

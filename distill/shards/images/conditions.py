@@ -103,7 +103,7 @@ def _range(values: NDArray[Any]) -> str:
     """Say what a label is: from least to most, or the words with their counts."""
     if values.dtype.kind != "U":
         known = values[np.isfinite(values.astype(np.float64))]
-        return f"from {known.min():g} to {known.max():g}" if len(known) else "not known of any"
+        return f"from {known.min():g} to {known.max():g}" if len(known) else "not known for any picture"
     counts = Counter(values.tolist())
     missing = counts.pop("", 0)
     said = [f"{value} ({count})" for value, count in counts.most_common(MOST_NAMED)]

@@ -90,7 +90,7 @@ def image_entry(
 
 
 def check_room(folder: Path, *, images: int, resolution: int, codec: str, width: int | None = None) -> None:
-    """Raise DiskFull where so many raw images do not fit; how small a codec makes them nobody knows before."""
+    """Raise DiskFull where this many raw images do not fit; how small a codec makes them nobody knows before."""
     if codec != "raw":
         return
     there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())

@@ -14,6 +14,7 @@ from distill.faces.alignment import ffhq_quad, warp_quad
 from distill.faces.decode import PhotoError, read_photo
 from distill.faces.find import find_photos
 from distill.faces.photos import middle_box, middle_cut, photo_detector
+from distill.progress import plural
 
 Pixels = NDArray[np.uint8]
 Align = Literal["ffhq", "none"]
@@ -71,7 +72,9 @@ def find_pictures(folder: Path, out: Path | None = None) -> tuple[list[tuple[str
     files = find_photos([folder], out).complete()
     pictures = [(_name(path, folder), path) for path in files if path.suffix.lower() in SUFFIXES]
     if not pictures:
-        raise DistillError(f"{folder}: no pictures among its {len(files)} files (.jpg, .png, .webp, …)")
+        raise DistillError(
+            f"{folder}: no pictures among its {plural(len(files), 'file')} (.jpg, .png, .webp, …)"
+        )
     return sorted(pictures), [path for path in files if path.suffix.lower() not in SUFFIXES]
 
 
@@ -100,7 +103,7 @@ def middle_square(photo: Pixels, resolution: int) -> Pixels:
 
 
 def is_grey(image: Pixels) -> bool:
-    """Tell whether an image [H, W, 3] has no colour: its channels differ by less than 8 on the mean."""
+    """Tell whether an image [H, W, 3] has no colour: its channels differ by less than 8 on average."""
     spread = image.max(axis=2).astype(np.int16) - image.min(axis=2)
     return bool(spread.mean() < GREY_SPREAD)
 

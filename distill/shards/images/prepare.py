@@ -45,7 +45,7 @@ class PreparationTally:
         if reasons.total() > self.most_skips:
             named = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
             raise DistillError(
-                f"skipped {reasons.total()} of {self.found} pictures, at most {self.most_skips} may be "
+                f"skipped {reasons.total()} of {self.found} pictures, only {self.most_skips} allowed "
                 f"(--max-skips): {named}; the first is {self.skips[0].name} ({self.skips[0].detail}); "
                 "nothing was written"
             )

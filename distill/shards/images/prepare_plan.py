@@ -209,7 +209,9 @@ def _source_sha256(found: FoundPictures, workers: int, stop: threading.Event, ad
 def _table(labels: Path | None, balance: str | None) -> tuple[LabelTable | None, str | None]:
     path, column = split_balance(balance) if balance else (labels, None)
     if labels and path != labels:
-        raise DistillError(f"--labels {labels} and --balance {path} name two files; one is needed")
+        raise DistillError(
+            f"--labels {labels} and --balance {path} are two different files: use the same file for both"
+        )
     table = read_labels(path) if path else None
     if table and column:
         table.require(column)

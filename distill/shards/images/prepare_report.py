@@ -27,9 +27,10 @@ def plan_lines(plan: PreparationPlan, sample: PreparationSample) -> list[str]:
     """Return a dry run's findings for a person."""
     megabytes = _most_bytes(plan) / 1e6
     return [
-        f"{len(plan.pictures)} pictures → at most {megabytes:.1f} MB of {_side(plan)} in {plan.out}",
+        f"{plural(len(plan.pictures), 'picture')} → at most {megabytes:.1f} MB of {_side(plan)} in {plan.out}",
         f"labels for {plan.labelled}, other files {plan.other_files}, align {plan.settings.align}",
-        f"about {clock(sample.seconds)} with {plan.workers} workers, by {sample.count} of them",
+        f"about {clock(sample.seconds)} with {plural(plan.workers, 'worker')}, estimated from"
+        f" {plural(sample.count, 'picture')}",
         *(f"  would skip {line}" for line in sample.skips),
     ]
 
@@ -60,7 +61,7 @@ def result_lines(plan: PreparationPlan, result: PreparedImages) -> list[str]:
     rate = tally.done / max(result.seconds, 0.1)
     small = f"their crop is smaller than {_side(plan)} pixels"
     notes = [
-        (before, f"{before} of them were there already: the next lines count the others"),
+        (before, f"{before} of them were done before: the next lines count only the others"),
         (tally.grey, f"grey {tally.grey}, dropped {grey_dropped}"),
         (tally.enlarged, f"enlarged {tally.enlarged}: {small}"),
         (tally.several_faces, f"several faces in {tally.several_faces}: the largest was taken"),

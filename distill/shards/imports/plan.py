@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from distill.errors import DistillError
 from distill.parallel import default_workers, ordered
+from distill.progress import plural
 from distill.shards.collect import rows_per_shard
 from distill.shards.images.skips import most_skips
 from distill.shards.imports.layouts import find_rows
@@ -28,7 +29,7 @@ from distill.shards.place import check_place
 
 Advance = Callable[[int], object]  # called with the number of rows done since the last call
 ADVICE = {
-    "no partner": "add the missing pictures or take the lone ones away",
+    "no partner": "add the missing pictures, or remove those without a partner",
     "not square": "cut all to one size with --resolution",
     "another size": "bring all to one size with --resolution",
     "sizes differ": "the pictures of a row must be of one size",
@@ -127,7 +128,7 @@ def refusal(folder: Path, rows: Sequence[SourceRow], faults: Mapping[int, Fault]
     counts = Counter(fault.reason for fault in faults.values())
     reasons = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
     number, first = min(faults.items())
-    advice = ADVICE.get(first.reason, "mend the files or take them away")
+    advice = ADVICE.get(first.reason, "repair the files, or remove them")
     if len(faults) == len(rows):
         hope = "so nothing is left"
     else:
@@ -174,4 +175,4 @@ def _notes(folder: Path, found: FoundRows) -> tuple[str, ...]:
     stamp = found.stamp
     if stamp is None or stamp.samples == len(found.rows):
         return ()
-    return (f"the export in {folder} was of {stamp.samples} samples, {len(found.rows)} are there",)
+    return (f"the export in {folder} was of {plural(stamp.samples, 'sample')}, {len(found.rows)} are there",)

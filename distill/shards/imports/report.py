@@ -89,7 +89,9 @@ def _title(plan: ImportPlan, rows: int) -> str:
 
 
 def _notes(plan: ImportPlan) -> list[str]:
-    others = [f"files that are no pictures, passed over: {plan.other_files}"] if plan.other_files else []
+    others = (
+        [f"files passed over, since they are not pictures: {plan.other_files}"] if plan.other_files else []
+    )
     return [*plan.notes, *others]
 
 

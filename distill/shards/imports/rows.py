@@ -31,14 +31,14 @@ class ImportSource:
     stamp: ExportStamp | None = None
 
     def roles(self, *, inputs: int) -> tuple[str, ...]:
-        """Return names for so many inputs and the target: the user's, else the stamp's, else plain ones."""
+        """Return names for this many inputs and the target: the user's, else the stamp's, else plain ones."""
         stamp = self.stamp
         names = self.inputs or (stamp.inputs if stamp else PLAIN_INPUTS[:inputs])
         roles = (*names, self.target or (stamp.target if stamp else PLAIN_TARGET))
         if len(names) != inputs:
             raise DistillError(
-                f"{self.folder}: the pictures have {inputs} inputs, named are {len(names)} ({', '.join(names)});"
-                " name as many with --inputs"
+                f"{self.folder}: the pictures have {inputs} inputs, but {len(names)} named"
+                f" ({', '.join(names)}): name as many with --inputs"
             )
         return checked_roles(roles)
 
@@ -79,7 +79,7 @@ class FoundRows:
 
 
 def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
-    """Return the roles. Raises DistillError for a name that is none, and for one named twice."""
+    """Return the roles. Raises DistillError for an invalid name, and for one named twice."""
     for role in roles:
         if not NAME.fullmatch(role):
             raise DistillError(f"{role!r} cannot name a role: letters, digits, _, . and - only, 64 at most")
@@ -105,7 +105,8 @@ def pictures_in(folder: Path, out: Path, *, deep: bool = True) -> tuple[dict[str
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise DistillError(
-                f"{folder}: two pictures of one name, {found[name].name} and {path.name}; take one of them away"
+                f"{folder}: two pictures of one name, {found[name].name} and {path.name};"
+                " remove or rename one of them"
             )
         found[name] = path
     return found, others
@@ -124,7 +125,7 @@ def _files(folder: Path, *, deep: bool) -> list[Path]:
 
 def _refuse_circle(folder: Path) -> None:
     if folder.is_symlink() and folder.resolve() in {above.resolve() for above in folder.parents}:
-        raise DistillError(f"{folder}: a link to a folder that it lies in; take it away")
+        raise DistillError(f"{folder}: a link to a folder that it lies in; remove it")
 
 
 def _refuse(error: OSError) -> None:

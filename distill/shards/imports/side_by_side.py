@@ -27,8 +27,8 @@ def find(source: ImportSource) -> FoundRows:
     found, others = pictures_in(folder, source.out, deep=inside)
     if not found:
         raise DistillError(
-            f"{folder}: no pictures ({others} other files); a folder called otherwise than {phase} is named by"
-            f" --phase, the folders are {', '.join(there) or 'none'}"
+            f"{folder}: no pictures ({others} other files); if their folder is not called {phase}, name it"
+            f" with --phase; the folders are {', '.join(there) or 'none'}"
         )
     roles, side = source.roles(inputs=1), source.input_side or "left"
     parts = dict(zip(roles, ("left", "right") if side == "left" else ("right", "left"), strict=True))

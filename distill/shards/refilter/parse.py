@@ -121,7 +121,7 @@ class _Checker:
             case ast.Name() | ast.Attribute() | ast.BinOp(op=ast.Div() | ast.Sub()):
                 return self._column(node, None, several=several)
             case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
-                self.fail(node, "a condition is no number: join conditions with and, or")
+                self.fail(node, "a condition is not a number: join conditions with and, or")
             case ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
                 self.fail(node, "join conditions with and, or")
             case ast.BinOp() | ast.UnaryOp():

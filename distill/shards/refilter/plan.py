@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import DistillError, ShardCorrupt
+from distill.progress import plural
 from distill.shards.digest import digest_of
 from distill.shards.folder import ShardReport, manifest_reports, read_manifest, shard_path
 from distill.shards.read import ShardReader, open_shard
@@ -72,7 +73,7 @@ class Range:
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return f"{self.shown} is nowhere a number"
-        without = f" (not a number in {self.missing} rows)" if self.missing else ""
+        without = f" (not a number in {plural(self.missing, 'row')})" if self.missing else ""
         return f"{self.shown} is {self.low:.4g} to {self.high:.4g}{without}"
 
 
@@ -212,7 +213,7 @@ def refiltered_recipe(recipe: Mapping[str, Any], digest: str, where: str) -> dic
     """Return the recipe of the new data set: that of the old one and, under `refiltered`, each step since."""
     steps = recipe.get("refiltered", [])
     if not isinstance(steps, list):
-        raise DistillError("the recipe's `refiltered` is no list of steps: the data set is damaged")
+        raise DistillError("the recipe's `refiltered` is not a list of steps: the data set is damaged")
     return {**recipe, "refiltered": [*steps, {"from": digest, "where": where}]}
 
 
@@ -239,7 +240,7 @@ def _parsed(source: Path, where: str, report: ShardReport) -> Expression:
         leaves = [name.rpartition("/")[2] for name, values in columns.items() if values.dtype.kind == "S"]
         if text := next((leaf for leaf in leaves if re.search(rf"\b{re.escape(leaf)}\b", where)), None):
             raise ExpressionError(
-                f"--where: {text} is a text, and rows are chosen by numbers alone"
+                f"--where: {text} is a text, and rows can only be chosen by numbers"
             ) from error
         raise ExpressionError(f"--where, {error}") from error
 

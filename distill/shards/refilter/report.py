@@ -27,7 +27,7 @@ def result_lines(plan: Refilter, reports: Sequence[ShardReport]) -> list[str]:
     return [
         *table_lines(plan),
         "",
-        f"{plan.out}: {plan.kept} rows in {shards}, {size} (digest {plan.digest})",
+        f"{plan.out}: {plural(plan.kept, 'row')} in {shards}, {size} (digest {plan.digest})",
         f"look at them: {command_text('distill', 'inspect', plan.out)}",
     ]
 

@@ -44,7 +44,7 @@ def settings_for(part: str, **chosen: float) -> InterpolationSettings:
     unknown = sorted(chosen.keys() - InterpolationSettings.model_fields.keys())
     if unknown:
         known = ", ".join(InterpolationSettings.model_fields)
-        raise DistillError(f"unknown setting {shown(unknown[0])} of how a part is moved; there are {known}")
+        raise DistillError(f"unknown setting {shown(unknown[0])} for moving a part; the settings are {known}")
     coarse = {"first_layer": 0} if part in COARSE_TOO else {}
     try:
         return InterpolationSettings.model_validate({**coarse, **chosen})

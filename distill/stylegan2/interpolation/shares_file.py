@@ -50,7 +50,7 @@ def shares_bytes(shares_S: Tensor, how: SharesFacts, generator: Generator) -> by
 def read_shares(path: Path, generator: Generator) -> tuple[Tensor, SharesFacts]:
     """Read shares [S], on the generator's device, and how they were made.
 
-    Raises DistillError, in one line, for shares of another generator, and for a file that is none or broken.
+    Raises DistillError, in one line, for shares of another generator, and for a file without shares or broken.
     """
     with opened(path, most=MAX_BYTES) as data:
         if kind_of(data) != "safetensors":
@@ -75,14 +75,14 @@ def check_shares(shares_S: Tensor, generator: Generator) -> None:
     if tuple(shares_S.shape) != (channels,):
         raise DistillError(f"shares have shape {list(shares_S.shape)}, this generator takes [{channels}]")
     if not bool(((shares_S >= 0) & (shares_S <= 1)).all()):
-        raise DistillError("shares of style channels lie in 0 to 1, these do not")
+        raise DistillError("shares of style channels must be numbers from 0 to 1")
 
 
 def _how(text: str) -> SharesFacts:
     try:
         fields = parse_json(text)
         if not isinstance(fields, dict):
-            raise ValueError("no table")
+            raise ValueError("not a table")
         how = validated(SharesFacts, fields)
     except (ValueError, DistillError) as error:
         raise UnsupportedCheckpoint(f"shares whose facts are broken: {shown(str(error), 100)}") from error

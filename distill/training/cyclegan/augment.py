@@ -39,10 +39,10 @@ class Views:
 
 
 def check_kinds(kinds: Collection[str]) -> None:
-    """Raise DistillError for a kind of change that there is not."""
+    """Raise DistillError for an unknown kind of change."""
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        raise DistillError(f"augmentation {unknown[0]!r} is none of {', '.join(KINDS)}, none")
+        raise DistillError(f"augmentation {unknown[0]!r} is not one of {', '.join(KINDS)}, none")
 
 
 def draw_views(count: int, kinds: Collection[str], random: torch.Generator) -> Views:

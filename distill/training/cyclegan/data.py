@@ -144,7 +144,10 @@ def _labelled(data: Path, settings: CycleGANSettings, note: Note) -> tuple[Domai
     rows = [condition.holds(images.labels, where) for condition in (first, second)]
     both = int((rows[0] & rows[1]).sum())
     if both:
-        raise DistillError(f"{both} of {len(images)} pictures of {where} have both {first} and {second}")
+        raise DistillError(
+            f"{both} of {len(images)} pictures of {where} have both {first} and {second}:"
+            " the domains must not overlap"
+        )
     a, b = (
         replace(_whole(condition.name, images), train_on=np.flatnonzero(chosen))
         for condition, chosen in zip((first, second), rows, strict=True)

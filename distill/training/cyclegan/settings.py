@@ -10,6 +10,7 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, Norm
+from distill.progress import plural
 from distill.training import processes
 from distill.training.cyclegan.augment import check_kinds
 from distill.training.schedule import Schedule
@@ -72,12 +73,12 @@ class CycleGANSettings(TrainerSettings):
     )
 
     def architecture(self, side: int) -> Architecture:
-        """The generators for images whose shorter side is so long."""
+        """The generators for images whose shorter side is this long."""
         shape = {name: getattr(self, name) for name in SHAPE}
         return Architecture(inputs=3, **shape | {"blocks": self.blocks or (9 if side >= LARGE else 6)})
 
     def schedule(self, rows: int) -> Schedule:
-        """The schedule for epochs of so many samples."""
+        """The schedule for epochs of this many samples."""
         return Schedule(
             lr=self.lr, constant=round(self.constant_epochs * rows), decay=round(self.decay_epochs * rows)
         )
@@ -93,7 +94,7 @@ def settle(preset: CycleGANSettings, changes: Mapping[str, object]) -> CycleGANS
         )
     if settings.domains and settings.data_b:
         raise DistillError(
-            "two domains of one labelled set, or a second folder (data_b): give one of the two"
+            "domains are for one labelled set, data_b is a second folder: give only one of the two"
         )
     named = next((name for name in SHAPE if name in changes), None)
     if named and (settings.init or settings.init_b):
@@ -108,7 +109,7 @@ def less_memory(settings: CycleGANSettings) -> str:
     """Name the first choice that takes less memory and changes no result."""
     each = settings.batch // processes.world_size()
     first = "--set lean=true gives the same result in less memory"
-    return f"with {each} images of each domain at once: {first}; then a smaller --batch, ngf or resolution"
+    return f"with {plural(each, 'image')} of each domain at once: {first}; then a smaller --batch, ngf or resolution"
 
 
 # paper: Zhu et al. 2017, as their public code has it. seed003: the report on leather and denim: batch normalisation,

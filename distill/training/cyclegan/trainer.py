@@ -56,10 +56,12 @@ def _one_architecture(starts: list[GeneratorFile]) -> Architecture:
     for other in starts[1:]:
         if other.architecture != first.architecture:
             raise DistillError(
-                f"{first.path} and {other.path} are generators of two architectures: both must have one"
+                f"{first.path} and {other.path} are generators of different architectures: both must have the same"
             )
     if first.architecture.outputs != 3:
-        raise DistillError(f"{first.path}: it draws {first.architecture.outputs} channels, pictures have 3")
+        raise DistillError(
+            f"{first.path}: it draws {first.architecture.outputs} channels, but pictures have 3"
+        )
     return first.architecture
 
 

@@ -113,7 +113,8 @@ def open_encoder_data(
     count = round(settings.batch * settings.photos / world) * world
     if not count:
         raise DistillError(
-            f"photos {settings.photos:g} of a batch of {settings.batch} are none: give more, or no data"
+            f"photos {settings.photos:g} of a batch of {settings.batch} is less than one photo"
+            " for each process: raise photos, or leave out the data"
         )
     sampler = Sampler(images.weights[train_on], request.seed, settings.mirror)
     return EncoderData(

@@ -54,10 +54,10 @@ class Changes:
 
 
 def check_kinds(kinds: Collection[str]) -> None:
-    """Raise DistillError for a kind of change that there is not."""
+    """Raise DistillError for an unknown kind of change."""
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        raise DistillError(f"augmentation {unknown[0]!r} is none of {', '.join(KINDS)}, none")
+        raise DistillError(f"augmentation {unknown[0]!r} is not one of {', '.join(KINDS)}, none")
 
 
 def draw_changes(count: int, kinds: Collection[str], random: torch.Generator) -> Changes:
@@ -114,7 +114,7 @@ def apply_changes(images_BRCHW: Tensor, changes: Changes) -> Tensor:
 
 
 def sharpened(images_NCHW: Tensor, amount_N: Tensor) -> Tensor:
-    """Add to each image so much of what a small blur takes from it; below 0 it is taken away. Stays in [-1, 1]."""
+    """Add to each image this much of what a small blur takes from it; below 0, take it away. Stays in [-1, 1]."""
     kernel = torch.tensor(BLUR).to(images_NCHW.device, images_NCHW.dtype, non_blocking=True)
     kernel = torch.outer(kernel, kernel).expand(images_NCHW.shape[1], 1, -1, -1)
     padded = F.pad(images_NCHW, (1, 1, 1, 1), mode="reflect")

@@ -64,8 +64,8 @@ def check_measured(recipe: Mapping[str, Any], request: TrainRequest, settings: P
         )
     if request.changes.get("norm") == "instance":
         raise DistillError(
-            f"{where} has measured changes, which a student sees as constant planes, and instance normalisation takes"
-            " these away: leave out norm, or set it to batch"
+            f"{where} has measured changes, which a student sees as constant planes, and instance normalisation"
+            " removes these: leave out norm, or set it to batch"
         )
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.pix2pixhd import Architecture, Norm
+from distill.progress import plural
 from distill.training import processes
 from distill.training.pix2pix.augment import PAIRED, check_kinds
 from distill.training.schedule import Schedule
@@ -93,12 +94,12 @@ class Pix2PixSettings(TrainerSettings):
     )
 
     def architecture(self, inputs: int, conditions: int = 0) -> Architecture:
-        """The generator for so many RGB inputs, and planes of conditions, which need batch normalisation."""
+        """The generator for this many RGB inputs, and planes of conditions, which need batch normalisation."""
         shape = {name: getattr(self, name) for name in SHAPE} | ({"norm": "batch"} if conditions else {})
         return Architecture(inputs=3 * inputs + conditions, **shape)
 
     def schedule(self, rows: int) -> Schedule:
-        """The schedule for so many triplets that are trained on."""
+        """The schedule for this many triplets that are trained on."""
         return Schedule(
             lr=self.lr,
             warm_up=round(self.warm_up_epochs * rows),
@@ -118,7 +119,9 @@ def settle(preset: Pix2PixSettings, changes: Mapping[str, object]) -> Pix2PixSet
         raise DistillError(f"an init brings its own architecture: leave out {named}")
     check_kinds(settings.augment)
     if settings.reverse and (settings.inputs or settings.target):
-        raise DistillError("reverse names inputs and target already: leave these out")
+        raise DistillError(
+            "reverse swaps the inputs and the target of the recipe: leave out inputs and target"
+        )
     total = settings.constant_epochs + settings.decay_epochs
     if not total:
         raise DistillError("0 epochs: give constant_epochs or decay_epochs above 0")
@@ -158,7 +161,7 @@ def less_memory(settings: Pix2PixSettings) -> str:
     if at_once > 1:
         divisor = next(k for k in range(2, at_once + 1) if at_once % k == 0)
         first += f", with instance normalisation --set accumulate={settings.accumulate * divisor} too"
-    return f"with {at_once} images at once: {first}; then --precision bf16, a smaller ngf or resolution"
+    return f"with {plural(at_once, 'image')} at once: {first}; then --precision bf16, a smaller ngf or resolution"
 
 
 # seed: the course report on StyleGAN2 distillation that trained 25,000 triplets (Pix2PixHD's public defaults, half

@@ -60,11 +60,12 @@ def read_init(path: Path, channels: int, conditions: int) -> GeneratorFile:
     if init.architecture.inputs != channels + conditions:
         raise DistillError(
             f"{path}: the network takes {init.architecture.inputs} channels; with {conditions} conditions"
-            f" {channels + conditions} are needed: an init is a student of as many"
+            f" {channels + conditions} are needed: start from a student of as many conditions"
         )
     if init.architecture.norm != "batch":
         raise DistillError(
-            f"{path}: instance normalisation, which takes conditions away: an init needs batch"
+            f"{path} has instance normalisation, which removes the conditions: start from"
+            " one with batch normalisation"
         )
     return init
 

@@ -66,7 +66,7 @@ class StudentWatch:
     @property
     def caution(self) -> str:
         if self.wants_scores and not len(self.rows):
-            return "nothing fell to what is held out, so there are no scores: raise --val-fraction, or take more data"
+            return "no row was held out, so there are no scores: raise --val-fraction, or use more data"
         return few_scored(len(self.rows), self.noun, "--val-fraction")
 
     @property
@@ -169,7 +169,7 @@ class StudentWatch:
         """What an earlier start of this run kept as its best. Raises DistillError for a file that is not that."""
         if not os.path.lexists(self.out / BEST):
             return None
-        advice = "remove it, and the best of the scores to come takes its place"
+        advice = "remove it, and the best student from now on takes its place"
         try:
             facts = load_student(self.out / BEST).facts
         except DistillError as error:

@@ -92,7 +92,7 @@ def open_pictures(
     numbers = np.flatnonzero(known)
     if left_out := len(images) - len(numbers):
         names = " or ".join(dict.fromkeys(condition.label for condition in conditions))
-        note(f"left out {left_out:,} of {len(images):,} pictures, of which {names} is not known")
+        note(f"left out {left_out:,} of {len(images):,} pictures whose {names} is not known")
     train_on, held_out = hold_out(len(numbers), round(settings.val_fraction * len(numbers)), request.seed)
     train_on, held_out = numbers[train_on], numbers[held_out]
     _check_counts(conditions, labels[train_on], data)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.stargan import CriticArchitecture, StarGANArchitecture
+from distill.progress import plural
 from distill.training import processes
 from distill.training.edit_attributes import read_attributes
 from distill.training.schedule import Schedule
@@ -102,7 +103,7 @@ def settle(preset: StarGANSettings, changes: Mapping[str, object]) -> StarGANSet
 def less_memory(settings: StarGANSettings) -> str:
     """Name the choices that take less memory."""
     each = settings.batch // processes.world_size()
-    return f"with {each} pictures at once: take a smaller --batch, d_width, width or resolution"
+    return f"with {plural(each, 'picture')} at once: take a smaller --batch, d_width, width or resolution"
 
 
 # paper: Choi et al. 2018, as their public code has it, but for the decay of the learning rate, where the paper is

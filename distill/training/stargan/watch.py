@@ -24,8 +24,8 @@ from distill.training.stargan.settings import StarGANSettings
 from distill.training.stargan.step import StarGANStep
 from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 
-SHOWN, COLUMNS = 8, 6  # rows of pictures, and at least so many columns
-LEAST = 2  # pictures of which a kernel distance can be told
+SHOWN, COLUMNS = 8, 6  # rows of pictures, and at least this many columns
+LEAST = 2  # the fewest pictures that have a kernel distance
 ALL = "all changes"
 
 Plan = TrainingPlan[StarGANSettings, LabelledPictures]

@@ -72,7 +72,7 @@ class StyleGAN2Settings(TrainerSettings):
     noise: bool = False  # noise inputs; without them the strengths stay 0
     ada_target: Share | None = 0.6  # None: p stays at `ada_p`
     ada_p: Share = 0.0
-    ada_kimg: Positive = 100.0  # p goes from 0 to 1 within so many thousand images at the fastest
+    ada_kimg: Positive = 100.0  # p goes from 0 to 1 within this many thousand images at the fastest
     conv_clamp: Positive | None = None
     head_start_kimg: FromZero = 0.0  # that the discriminator learns alone, before the generator moves
     freeze_d: CountFromZero = 0  # first layers of the discriminator, which stay after its head start
@@ -86,7 +86,7 @@ class StyleGAN2Settings(TrainerSettings):
     def channels(self, resolution: int) -> dict[int, int]:
         """Widths up to `resolution`. Raises DistillError for one that this preset has no width for."""
         if resolution not in RESOLUTIONS:
-            raise DistillError(f"resolution {resolution} is no power of two from 4 to 1024")
+            raise DistillError(f"resolution {resolution} is not a power of two from 4 to 1024")
         if resolution not in self.widths:
             raise DistillError(
                 f"resolution {resolution}: this preset has widths up to {max(self.widths)} px; choose another one"
@@ -123,7 +123,7 @@ def settle(preset: StyleGAN2Settings, changes: Mapping[str, object]) -> StyleGAN
     share = settings.batch // processes.world_size()
     if share % min(settings.group, share):
         raise DistillError(
-            f"{share} images of a batch in each process are no multiple of {settings.group}, the group of the"
+            f"{share} images of a batch in each process are not a multiple of {settings.group}, the group of the"
             " minibatch deviation: choose another --batch"
         )
     return settings
@@ -212,7 +212,7 @@ def augmentation(text: str) -> dict[str, Any]:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise DistillError(f"augment {text!r} is none of: a target from 0 to 1, p=NUMBER from 0 to 1, none")
+        raise DistillError(f"augment {text!r}: give a target from 0 to 1, p=NUMBER from 0 to 1, or none")
     return {"ada_target": None, "ada_p": value} if fixed else {"ada_target": value}
 
 

@@ -26,7 +26,7 @@ from distill.training.trainer import TrainingPlan, TrainingResult, few_scored
 FILE, REALS = "generator.safetensors", "reals.png"
 GRID = 8  # pictures a side; of a child half of them are its parent's
 GRID_PSI = 0.7
-KEPT = ("critic", "lr", "batch", "noise", "gamma", "mirror")  # settings that the file tells
+KEPT = ("critic", "lr", "batch", "noise", "gamma", "mirror")  # settings that the file holds
 KEPT_OF_A_CHILD = ("structure_weight", "colour_weight", "freeze_d")
 
 Plan = TrainingPlan[StyleGAN2Settings, TeacherImages]

@@ -117,8 +117,8 @@ def _check_size(path: Path, images: Images, settings: VAEGANSettings) -> None:
     if images.sides != taken:
         tables = [f"{name} {size_text(preset.shape().sides)}" for name, preset in PRESETS.items()]
         raise DistillError(
-            f"{path} has pictures of {size_text(images.sides)} px, and this network takes {size_text(taken)}:"
-            f" choose --resolution, a preset ({', '.join(tables)}), or height and width by --set"
+            f"{path} has pictures of {size_text(images.sides)} px, but this network takes {size_text(taken)}:"
+            f" choose --resolution, a preset ({', '.join(tables)}), or height and width with --set"
         )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from distill.errors import DistillError
 from distill.networks.vaegan import LAST_CONVOLUTION, TABLE_CHANNELS, VAEGANShape
+from distill.progress import plural
 from distill.training import processes
 from distill.training.edit_attributes import read_attributes
 from distill.training.settings import (
@@ -56,7 +57,7 @@ class VAEGANSettings(TrainerSettings):
     decoder_loss: Literal["minimax", "non-saturating"] = "minimax"  # log(1 - Dis) down, or log Dis up
     equilibrium: Positive = 0.68  # cost of either kind of pictures when all is even: about log 2
     guard: Literal["either", "mean"] = (
-        "either"  # which cost tells who is ahead: that of either kind, or their mean
+        "either"  # which cost says who is ahead: that of either kind, or their mean
     )
     margin: Positive | None = 0.35  # who is further ahead than this waits; None: nobody does
     clip: Positive | None = None  # largest norm of the gradient of a network
@@ -77,7 +78,7 @@ class VAEGANSettings(TrainerSettings):
         return max(round(1000 * self.kimg), 1)
 
     def rate(self, samples: int) -> float:
-        """The learning rate of an update that comes after so many samples of the run."""
+        """The learning rate of an update that comes after this many samples of the run."""
         part = min(samples / self.samples, 1.0)
         return float(self.lr * (1 - part**self.decay_power * (1 - LAST_RATE)))
 
@@ -96,7 +97,7 @@ def settle(preset: VAEGANSettings, changes: Mapping[str, object]) -> VAEGANSetti
 def less_memory(settings: VAEGANSettings) -> str:
     """Name the first choice that takes less memory."""
     each = settings.batch // processes.world_size()
-    return f"with {each} pictures at once: choose a smaller --batch, or channels"
+    return f"with {plural(each, 'picture')} at once: choose a smaller --batch, or channels"
 
 
 # paper: Larsen et al. 2016, table 1 for 64 px; batch, rate, its fall, γ, equilibrium and margin as public code has

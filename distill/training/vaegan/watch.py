@@ -43,7 +43,7 @@ class VAEGANWatch:
             self.perceptual = load_perceptual(default_perceptual(), device=plan.device)
         self.scores: Scores = {}
         self.baselines: dict[str, Scores] = {}
-        self._means: tuple[int, Means] | None = None  # after so many updates
+        self._means: tuple[int, Means] | None = None  # after this many updates
 
     @property
     def caution(self) -> str:

@@ -65,9 +65,9 @@ def load(
 def _run(machine: Machine) -> tuple[Any, int]:
     data, end = machine.data, len(machine.data)
     if end < machine.position + 2:
-        raise UnsafePickle(f"truncated: {max(0, end - machine.position)} bytes are no pickle")
+        raise UnsafePickle(f"truncated: {max(0, end - machine.position)} bytes are not a pickle")
     if data[machine.position] != PROTO:
-        raise UnsafePickle(f"no pickle of protocol 2 to 5 at byte {machine.position}")
+        raise UnsafePickle(f"not a pickle of protocol 2 to 5 at byte {machine.position}")
     while True:
         machine.at = machine.position
         if machine.at >= end:

@@ -67,9 +67,9 @@ def test_a_student_of_any_strength_is_told_the_word_or_so_many_years(tmp_path: P
     assert told(edit_of_column("sex_changed"))[-1] == Told(edit="gender=male")
     (older,) = told(parse_edit("age=older")).values()
     assert older.edit == "age=+20"
-    assert older.note == "told age=+20 years for age=older; RUN:age=+10 tells another"
+    assert older.note == "told age=+20 years for age=older; RUN:age=+10 asks for another change"
     (younger,) = told(parse_edit("age=younger"), "short").values()
     assert younger.edit == "age=-15"
-    assert "all that it was taught of 20" in younger.note
+    assert "the most it was taught (less than 20)" in younger.note
     assert told(parse_edit("age=older"), own="age=+7.5") == {1: Told(edit="age=+7.5")}
     assert AGEING.select.min_gap == YEARS

@@ -47,7 +47,7 @@ def test_a_very_long_count_is_refused_in_few_words():
 
 @pytest.mark.parametrize("text", ["fid٥k", "fid5٠", "ls_2０k"])
 def test_digits_of_other_scripts_are_refused(text):
-    with pytest.raises(DistillError, match="is no measure"):
+    with pytest.raises(DistillError, match="is not a measure"):
         split_overview(text)
 
 

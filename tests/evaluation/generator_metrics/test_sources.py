@@ -198,7 +198,7 @@ def test_a_damaged_part_is_read_again(drawing, tmp_path, damage):
     before = read_rows(tmp_path, wanted.source, PIXELS)
     (path,) = tmp_path.rglob("*.npy")
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DistillError, match="not to be seen here"):
+    with pytest.raises(DistillError, match="cannot be seen here"):
         read_rows(tmp_path, wanted.source, PIXELS)
     assert missing_tasks([wanted], tmp_path, "cpu") == [task]
     assert damaged_parts([task]) == [path]

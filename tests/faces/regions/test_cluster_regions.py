@@ -43,7 +43,7 @@ def test_activations_are_those_on_the_way_to_the_image(tiny_teacher):
     net = tiny_teacher.network.synthesis
     expected = net.run(net.begin(2), ws, 0, tiny_teacher.num_ws - 1, "const").features
     assert torch.allclose(fine, expected, atol=1e-4)
-    with pytest.raises(DistillError, match="this generator has layers of 4, 8, 16, 32 px, none of 64"):
+    with pytest.raises(DistillError, match="this generator has layers of 4, 8, 16, 32 px, but none of 64"):
         activations(tiny_teacher, ws, [64])
 
 
@@ -112,7 +112,7 @@ def test_regions_of_another_generator_are_refused(tiny, tiny_child, tmp_path):
         ({"deviation": torch.zeros(1)}, "deviation is not finite float32"),
         ({"facts": "{}"}, "its facts: generator: Field required"),
         ({"facts": "{"}, "broken regions"),
-        ({"format": "distill-direction"}, "safetensors, but no regions of a generator; make them with"),
+        ({"format": "distill-direction"}, "safetensors, but not the regions of a generator; make them with"),
     ],
 )
 def test_broken_files_are_refused_in_one_line(change, words, tiny, tiny_teacher, tmp_path):
@@ -153,7 +153,7 @@ def test_a_part_that_no_cluster_is_named_by_is_unknown(tiny, tiny_teacher):
     )
     source = ClusterRegions(only, tiny_teacher)
     assert source.parts == ["mouth", "face", "hair"]
-    with pytest.raises(DistillError, match="part 'clothes' is none of mouth, face, hair"):
+    with pytest.raises(DistillError, match="part 'clothes' is not one of mouth, face, hair"):
         region_masks(source, tiny.shown, ["clothes"])
     found = source.masks(tiny.shown, ["mouth", "face"])
     assert np.array_equal(found["mouth"], found["face"])

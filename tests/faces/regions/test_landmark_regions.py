@@ -76,7 +76,7 @@ def test_a_picture_without_a_face_is_named_or_left_empty():
 
 
 def test_an_unknown_part_is_answered_with_the_list():
-    with pytest.raises(DistillError, match=r"^part 'ears' is none of eyes, nose, mouth, face$"):
+    with pytest.raises(DistillError, match=r"^part 'ears' is not one of eyes, nose, mouth, face$"):
         region_masks(LandmarkRegions(), pictures(1, 64), ["nose", "ears"])
 
 

@@ -78,7 +78,7 @@ def test_a_parser_gives_the_share_of_its_classes(tmp_path):
     assert np.allclose(found["face"] + found["hair"], 1, atol=1e-4)
     assert found["hair"][0, 10, 20:].min() > 0.99
     assert found["hair"][0, 10, :12].max() < 0.01
-    with pytest.raises(DistillError, match="part 'eyes' is none of face, hair"):
+    with pytest.raises(DistillError, match="part 'eyes' is not one of face, hair"):
         region_masks(source, halves(), ["eyes"])
 
 

@@ -178,7 +178,7 @@ def test_plain_images_have_names_labels_and_their_counts(tmp_path):
     write_image_set(tmp_path, np.zeros((4, 8, 8, 3), np.uint8), labels=labels, shard_size=2)
     text = page_of(tmp_path)
     Page(text)
-    for words in ("images: 4 images, 8 px", "<b>0.png</b>", "age 20", "who &lt;b&gt;", "not known of 1"):
+    for words in ("images: 4 images, 8 px", "<b>0.png</b>", "age 20", "who &lt;b&gt;", "not known for 1"):
         assert words in text
     assert '<th scope="row">a</th><td>2</td>' in text
     assert '<th scope="row">not known</th><td>1</td>' in text

@@ -325,5 +325,5 @@ def test_plain_images_are_chosen_by_their_numeric_labels(tmp_path: Path) -> None
     found = read_image_set(tmp_path / "b")
     assert found["labels/who"].tolist() == ["b", "d", "f"]
     assert found["images"][:, 0, 0, 0].tolist() == [1, 3, 5]
-    with pytest.raises(DistillError, match="where: who is a text, and rows are chosen by numbers alone"):
+    with pytest.raises(DistillError, match="where: who is a text, and rows can only be chosen by numbers"):
         decide(tmp_path / "a", "who == 3", tmp_path / "c")

@@ -23,7 +23,7 @@ def test_another_number_of_styles_is_refused(tiny_teacher):
     with pytest.raises(DistillError, match=r"styles have shape \[1, 3\], this generator takes \[N, \d+\]"):
         tiny_teacher.synthesize_styles(torch.zeros(1, 3))
     channels = sum(tiny_teacher.style_widths)
-    with pytest.raises(DistillError, match="noise 'loud' is none of"):
+    with pytest.raises(DistillError, match="noise 'loud' is not one of"):
         tiny_teacher.synthesize_styles(torch.zeros(1, channels), noise="loud")
 
 

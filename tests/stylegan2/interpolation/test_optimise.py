@@ -80,7 +80,7 @@ def test_settings_of_parts_and_bad_ones():
     assert settings_for("mouth").first_layer == 3
     assert settings_for("hair", first_layer=2, garment=4.0).garment == 4.0
     with pytest.raises(
-        DistillError, match="unknown setting speed of how a part is moved; there are rho, epsilon"
+        DistillError, match="unknown setting speed for moving a part; the settings are rho, epsilon"
     ):
         settings_for("hair", speed=1.0)
     with pytest.raises(DistillError, match="rho"):

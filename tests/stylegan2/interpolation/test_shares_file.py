@@ -55,8 +55,8 @@ def test_files_that_hold_no_shares_are_refused(tiny_teacher, shares, tmp_path):
         ("a", "no shares of style channels; distill region writes them"),
         ("b", "facts are broken: part"),
         ("c", r"shares have shape \[5\], this generator takes"),
-        ("d", "lie in 0 to 1"),
-        ("e", "lie in 0 to 1"),
+        ("d", "must be numbers from 0 to 1"),
+        ("e", "must be numbers from 0 to 1"),
         ("f", "facts are broken"),
         ("g", "not a weight file"),
     ):
@@ -66,6 +66,6 @@ def test_files_that_hold_no_shares_are_refused(tiny_teacher, shares, tmp_path):
 
 
 def test_shares_that_no_generator_can_use_are_not_written(tiny_teacher, shares, tmp_path):
-    with pytest.raises(DistillError, match="lie in 0 to 1"):
+    with pytest.raises(DistillError, match="must be numbers from 0 to 1"):
         shares_bytes(shares - 1, HOW, tiny_teacher)
     assert not list(tmp_path.iterdir())

@@ -126,7 +126,7 @@ def test_bad_domains_are_one_line(tmp_path: Path) -> None:
     assert "4 of 8 pictures of" in refusal(data, domains="gender=m,age>30")
     assert "have both gender=m and age>30" in refusal(data, domains="gender=m,age>30")
     assert "has no labels for gender=m" in refusal(folder, domains="gender=m,gender=f")
-    assert "give one of the two" in refusal(data, domains="gender=m,gender=f", data_b=folder)
+    assert "give only one of the two" in refusal(data, domains="gender=m,gender=f", data_b=folder)
     assert "no files in " + str(tmp_path / "empty") in refusal(folder, data_b=tmp_path / "empty")
     assert "nowhere: no such file or folder" in refusal(folder, data_b=tmp_path / "nowhere")
     wrong = refusal(folder, data_b=large)

@@ -72,5 +72,5 @@ def test_the_parts_of_processes_are_those_of_the_whole() -> None:
 def test_nothing_asked_for_changes_nothing() -> None:
     images = ramp(8, 8, 4)
     assert torch.equal(apply_views(images, views_of(4)), images)
-    with pytest.raises(DistillError, match="augmentation 'blur' is none of flip, crop, rotate, none"):
+    with pytest.raises(DistillError, match="augmentation 'blur' is not one of flip, crop, rotate, none"):
         check_kinds(("flip", "blur"))

@@ -113,7 +113,7 @@ def test_bad_input_is_one_line(tiny_weights, photos, tmp_path, capsys):
         ),
         ([tiny_weights, tmp_path / "a", 1, "--set", "rounds=9"], "rounds"),
         (["nobody", tmp_path / "a", 1], "nobody"),
-        ([tiny_weights, tmp_path / "a", 1, "--precision", "bf16"], "encoder is trained in fp32 alone"),
+        ([tiny_weights, tmp_path / "a", 1, "--precision", "bf16"], "encoder is trained in fp32 only"),
     ):
         assert train(*options) == 2
         error = capsys.readouterr().err

@@ -129,5 +129,7 @@ def test_leaving_a_kind_out_keeps_what_the_others_draw() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(DistillError, match="'blur' is none of flip, crop, geometry, colour, sharpness, none"):
+    with pytest.raises(
+        DistillError, match="'blur' is not one of flip, crop, geometry, colour, sharpness, none"
+    ):
         check_kinds(["flip", "blur"])

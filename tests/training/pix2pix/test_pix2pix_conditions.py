@@ -191,7 +191,7 @@ def test_every_preset_sees_conditions(preset: str) -> None:
         ({"reverse": True}, "are learnt both ways round, source to target and back: leave out reverse"),
         ({"inputs": "target"}, "leave out inputs"),
         ({"target": "source"}, "leave out target"),
-        ({"norm": "instance"}, "instance normalisation takes these away"),
+        ({"norm": "instance"}, "instance normalisation removes these"),
     ],
 )
 def test_settings_that_are_not_for_measured_changes_are_refused(

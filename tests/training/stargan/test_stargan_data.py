@@ -40,7 +40,7 @@ def opened(data: Path, notes: list[str] | None = None, **changes: object) -> Lab
 def test_labels_are_those_of_the_conditions_and_unknown_ones_are_left_out(data: Path) -> None:
     notes: list[str] = []
     found = opened(data, notes, attributes="gender=f,age>=50")
-    assert notes == ["left out 10 of 20 pictures, of which gender or age is not known"]
+    assert notes == ["left out 10 of 20 pictures whose gender or age is not known"]
     assert (len(found.train_on), len(found.held_out), found.sides) == (8, 2, (SIDE, SIDE))
     assert {int(number) % 4 for number in (*found.train_on, *found.held_out)} == {0, 1}
     assert found.attributes == (

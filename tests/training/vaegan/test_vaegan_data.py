@@ -100,7 +100,7 @@ def test_bad_pictures_and_attributes_are_one_line(tmp_path: Path) -> None:
     folder, clothes = pictures(tmp_path / "plain", 16, 16), pictures(tmp_path / "clothes", 32, 16)
     data = labelled(tmp_path / "faces")
     wrong = refusal(clothes)
-    assert "clothes has pictures of 16×32 px, and this network takes 16×16: choose --resolution" in wrong
+    assert "clothes has pictures of 16×32 px, but this network takes 16×16: choose --resolution" in wrong
     assert "(paper 64×64, seed001 128×256, demo 64×64)" in wrong
     assert "has no labels for gender=f" in refusal(folder, attributes="gender=f")
     assert "has no label 'sex'; its labels are age, gender" in refusal(data, attributes="sex=f")
