@@ -19,7 +19,9 @@ LEAST, MOST = 1, 4  # batches under the clock, after a first one that loads mode
 SECONDS = 2.0  # under the clock that are enough
 WARM_UP_STEPS, PROBE_STEPS = 3, 10  # of a search, before the clock and under it
 PROBE_BATCHES = 16  # at most, to reach PROBE_STEPS
-ASSUMED = 0.5  # share of candidates that is accepted, where none were tried (0.4 in the report behind this project)
+ASSUMED = (
+    0.5  # share of candidates that is accepted, where none were tried (0.4 in the report behind this project)
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,7 +171,11 @@ def test_a_recipe_of_fresh_faces_says_nothing_about_pairing(tiny_weights: Path) 
     ("task", "pairing", "message"),
     [
         ("style-mix", "embed", "--pairing embed: the pairings of the task style-mix are fresh and ring"),
-        ("face-to-drawing", "ring", "--pairing ring: the pairings of the task face-to-drawing are shared and embed"),
+        (
+            "face-to-drawing",
+            "ring",
+            "--pairing ring: the pairings of the task face-to-drawing are shared and embed",
+        ),
         ("gender-swap", "ring", "--pairing ring has no meaning for the task gender-swap: leave it out"),
     ],
 )
