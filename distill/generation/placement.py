@@ -77,9 +77,7 @@ def place(
         cluster = "none"  # one named GPU
     gpus = tuple(visible) if device in ("auto", "cuda") else ()
     if workers and gpus and workers > len(gpus):
-        raise DistillError(
-            f"--workers {workers} asks for more processes than the {plural(len(gpus), 'visible GPU')}"
-        )
+        raise DistillError(f"--workers {workers} is more than the {plural(len(gpus), 'visible GPU')} here")
     ready = len(gpus) if gpus else min(usable_cores(), MAX_DEFAULT_WORKERS)
     count = workers or min(ready, max(tasks, 1))
     if cluster is None:
