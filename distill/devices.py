@@ -71,7 +71,10 @@ def resolve_device(device: str) -> str:
         raise DistillError(f"device {device!r}: no usable CUDA GPU here; use --device cpu")
     number, count = device.partition(":")[2], torch.cuda.device_count()
     if number and int(number) >= count:
-        raise DistillError(f"device {device!r}: the GPUs here are cuda:0 to cuda:{count - 1}")
+        have = (
+            "the only GPU here is cuda:0" if count == 1 else f"the GPUs here are cuda:0 to cuda:{count - 1}"
+        )
+        raise DistillError(f"device {device!r}: {have}")
     return device
 
 

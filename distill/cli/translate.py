@@ -74,18 +74,14 @@ def translate(all_faces: bool, face_index: int | None, as_json: bool, **given: A
     options.check_faces(all_faces, face_index)
     if given["align"] == "none" and (all_faces or face_index is not None):
         raise click.UsageError("--align none looks for no faces: leave out --all-faces and --face-index")
-    from distill.editing.photos_and_videos import split_files, translate_files
+    from distill.editing.photos_and_videos import notes_of, split_files, translate_files
     from distill.editing.translate import TranslateRequest, change_lines, open_translator
     from distill.progress import Progress
 
     request = TranslateRequest(all_faces=all_faces, face_index=face_index or 0, **given)
     files = split_files(request)
     ready = open_translator(request)
-    options.tell(ready.notes(chosen=request.size is not None))
-    if ready.student.facts.task == "drawing-to-face" and request.align != "none":
-        options.tell(
-            ["faces are looked for; of drawings in which none is found take the middle by --align none"]
-        )
+    options.tell(notes_of(request, ready))
     with Progress(
         len(files.photos.files), noun="photo", keep=False, quiet=not files.photos.files
     ) as progress:

@@ -59,6 +59,16 @@ class Translations:
         raise no_face(files, self.skipped, of="file")
 
 
+def notes_of(request: TranslateRequest, translate: Translator) -> list[str]:
+    """Say what a user may not expect of the student, and of how it gets its pictures."""
+    lines = translate.notes(chosen=request.size is not None)
+    if translate.student.facts.task == "drawing-to-face" and request.align != "none":
+        lines.append(
+            "faces are looked for; where none is found in a drawing, take its middle by --align none"
+        )
+    return lines
+
+
 def split_files(request: TranslateRequest) -> PhotosAndVideos:
     """Find the files and tell photos from videos. Raises DistillError for what a video cannot be given."""
     photos, videos = split_videos(find_photos(request.photos, request.out))

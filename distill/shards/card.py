@@ -110,7 +110,7 @@ def _opening(recipe: Mapping[str, Any], digest: str, n: int) -> str:
         origin = "See Source for where they come from."
     return "\n\n".join(
         [
-            f"# {escape(value_text(recipe.get('task')))}: {n:,} {sample_word(roles)}s",
+            f"# {escape(value_text(recipe.get('task')))}: {n:,} {sample_word(roles)}{'' if n == 1 else 's'}",
             f"{what}. {origin}",
             f"Digest of the recipe and its {'source' if there else 'weights'}: {code(digest)}.",
         ]

@@ -223,7 +223,7 @@ def test_a_dry_run_prints_sizes_and_every_setting(
         (["--set", "height=24"], "pictures of 16×16 px, but this network takes 16×24: choose --resolution"),
         (["--set", "height=20"], "multiples of 8 px"),
         (["--resolution", 8], "pictures of 8×8 px, but this network takes 16×16"),
-        (["--attributes", "kind=green"], "has kind=green; kind is red (26), blue (20), not known (2)"),
+        (["--attributes", "kind=green"], "has kind=green; kind is red (26), blue (20), unknown (2)"),
         (["--attributes", "colour=red"], "has no label 'colour'; its labels are kind, size"),
         (["--attributes", "size>=1"], "all have it: an attribute needs some with it and some without"),
         (["--attributes", "red"], "'red': LABEL=VALUE is needed"),

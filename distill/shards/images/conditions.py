@@ -103,9 +103,9 @@ def _range(values: NDArray[Any]) -> str:
     """Say what a label is: from least to most, or the words with their counts."""
     if values.dtype.kind != "U":
         known = values[np.isfinite(values.astype(np.float64))]
-        return f"from {known.min():g} to {known.max():g}" if len(known) else "not known for any picture"
+        return f"from {known.min():g} to {known.max():g}" if len(known) else "unknown for every picture"
     counts = Counter(values.tolist())
     missing = counts.pop("", 0)
     said = [f"{value} ({count})" for value, count in counts.most_common(MOST_NAMED)]
     more = [f"{plural(len(counts) - len(said), 'other word')}"] if len(counts) > len(said) else []
-    return ", ".join([*said, *more, *([f"not known ({missing})"] if missing else [])])
+    return ", ".join([*said, *more, *([f"unknown ({missing})"] if missing else [])])

@@ -107,7 +107,7 @@ def test_changes_have_names() -> None:
         ("female", "'female': LABEL=VALUE is needed"),
         ("gender=f,gender=f", "gender=f is named twice"),
         ("sex=f", "has no label 'sex'; its labels are age, gender"),
-        ("gender=x", "has gender=x; gender is m (10), f (5), not known (5)"),
+        ("gender=x", "has gender=x; gender is m (10), f (5), unknown (5)"),
         ("age>0", "every one of the 11 pictures of"),
         ("gender=m,age<30", None),
     ],

@@ -104,7 +104,7 @@ def test_bad_pictures_and_attributes_are_one_line(tmp_path: Path) -> None:
     assert "(paper 64×64, seed001 128×256, demo 64×64)" in wrong
     assert "has no labels for gender=f" in refusal(folder, attributes="gender=f")
     assert "has no label 'sex'; its labels are age, gender" in refusal(data, attributes="sex=f")
-    assert "has gender=x; gender is f (8), m (8), not known (4)" in refusal(data, attributes="gender=x")
+    assert "has gender=x; gender is f (8), m (8), unknown (4)" in refusal(data, attributes="gender=x")
     everybody = refusal(data, attributes="age>=10")
     assert "age>=10: of " in everybody
     assert "have the label 'age', all have it: an attribute needs some with it" in everybody
