@@ -32,8 +32,8 @@ from distill.cli import options
     "--labels",
     metavar="FILE.csv",
     type=options.PATH,
-    help="Known labels, columns file and gender (F, M) or age, of another scorer those of its table: they replace "
-    "the scores, and judge them.",
+    help="Known labels, columns file and gender (female, male) or age, of another scorer those of its table: "
+    "they replace the scores, and judge them.",
 )
 @options.device
 @options.picture_workers
