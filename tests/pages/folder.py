@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from nvidia_files import write_nvidia_pytorch
+from onnx_files import model, node
+from pages.reading import blocks_of
 from PIL import Image
 from skimage import data
 from video_clips import swaying, write_clip
@@ -70,7 +72,9 @@ def make_people(given: Given, folder: Path) -> None:
     years = torch.linspace(-2, 2, 6)[:, None, None] * age
     folder.mkdir()
     for sex, strength in (("man", -2), ("woman", 3)):
-        for number, image in enumerate(to_uint8(generator.synthesize(ws + strength * gender + years)).numpy()):
+        for number, image in enumerate(
+            to_uint8(generator.synthesize(ws + strength * gender + years)).numpy()
+        ):
             Image.fromarray(image).resize((SIDE, SIDE)).save(folder / f"{sex}-{number}.jpg", quality=95)
 
 
@@ -114,7 +118,7 @@ def make_truth(given: Given, folder: Path) -> None:
         for name in (names[0], names[2]):
             shutil.copy(given.made("people") / name, folder)
         Image.open(folder / names[0]).point(lambda level: level * 0.8).save(folder / names[1])
-        rows.append((str(number), *names, "M", "F", "30", "50"))
+        rows.append((str(number), *names, "male", "female", "30", "50"))
     with (folder / "pairs.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
 
@@ -135,7 +139,9 @@ def make_clothes(given: Given, folder: Path) -> None:
     rows = []
     for number in range(16):
         kind = ("jeans", "shorts")[number % 2]
-        pixels = np.full((256, 128, 3), (40, 60, 120 + 5 * number) if number % 2 else (200, 180, 20), np.uint8)
+        pixels = np.full(
+            (256, 128, 3), (40, 60, 120 + 5 * number) if number % 2 else (200, 180, 20), np.uint8
+        )
         Image.fromarray(pixels).save(folder / f"{number:02}.png")
         rows.append(f"{number:02}.png,{kind}")
     given.home.joinpath("kinds.csv").write_text("\n".join(["file,kind", *rows]))
@@ -155,8 +161,27 @@ def make_published_direction(given: Given, path: Path) -> None:
 
 
 def make_labels(given: Given, path: Path) -> None:
-    rows = [f"{file.name},{file.name[0] == 'w' and 'F' or 'M'}" for file in given.made("people").glob("*.jpg")]
+    rows = [
+        f"{file.name},{'female' if file.name[0] == 'w' else 'male'}"
+        for file in given.made("people").glob("*.jpg")
+    ]
     path.write_text("\n".join(["file,gender", *rows]))
+
+
+def make_scorer(given: Given, path: Path) -> None:
+    """A network of two classes: how bright a face is."""
+    constants = {"weight": np.float32([[-1, 1], [-1, 1], [-1, 1]])}
+    nodes = [
+        node("GlobalAveragePool", ["images"], "mean"),
+        node("Flatten", ["mean"], "flat"),
+        node("MatMul", ["flat", "weight"], "logits"),
+    ]
+    path.write_bytes(model(nodes, constants, ["N", 3, 64, 64], {"logits": ["N", 2]}))
+
+
+def make_its_settings(given: Given, path: Path) -> None:
+    """As the page of scorers has them."""
+    path.write_text(next(text for name, text in blocks_of("distill/attributes/README.md") if name == "toml"))
 
 
 def commands(*lines: str) -> Callable[[Given, Path], None]:
@@ -200,8 +225,11 @@ MAKERS: dict[str, Callable[[Given, Path], None]] = {
     "portraits.pkl": make_pickle,
     "direction.npy": make_published_direction,
     "labels.csv": make_labels,
+    "smile.onnx": make_scorer,
+    "smile.toml": make_its_settings,
     "style-mix": commands(f"generate --task style-mix {FEW} --out {{out}}"),
-    "gender-swap": commands(f"generate --task gender-swap {FEW} --out {{out}}"),
+    "style-mix-jpeg": commands(f"generate --task style-mix {FEW} --codec jpeg --out {{out}}"),
+    "gender-swap": commands("generate --task gender-swap --n 4 --batch-size 8 --cluster none --out {out}"),
     "student": make_student,
     "images": make_images,
 }

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import glob
 import re
 import runpy
 import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -30,13 +28,17 @@ class Parsed(BaseException):
 def run_command(command: str) -> None:
     """Run it in the current folder, with names such as photos/*.jpg spelled out as a shell does."""
     program, *given = shlex.split(command)
-    words = [name for word in given for name in (sorted(glob.glob(word)) if "*" in word else [word])]
+    words = [name for word in given for name in spelled_out(word)]
     if program == "distill":
         assert run(words) == 0, command
     else:
         assert program == "python", command
         with contextlib.suppress(SystemExit):
             run_script(words)
+
+
+def spelled_out(word: str) -> list[str]:
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
 
 
 def run_script(words: list[str]) -> None:
@@ -123,5 +125,3 @@ def check_script(words: list[str], command: str) -> None:
 
 def fail(why: str) -> NoReturn:
     pytest.fail(why)
-
-

@@ -54,7 +54,7 @@ SMALLER = {
     r"^(distill train-vaegan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set channels=4 --set hidden=8 --batch 2",
     r"^(distill train-stylegan2 .*)": rf"\1{TRAIN} --batch 2 --held-out 4",
     r"^(distill train-encoder .*)": rf"\1{TRAIN} --batch 2",
-    r"^(distill train-classifier .*)": r"\1 --network small_cnn",
+    r"^(distill train-classifier .*)": r"\1 --network small_cnn --size 32",
     r"^(distill evaluate .*--data .*)": r"\1 --faces 2 --features pixels8 --perceptual none",
     r"^(distill evaluate .*--(photos|truth) .*)": r"\1 --limit 2",
     r"^(distill evaluate .*--truth .*)": r"\1 --perceptual none",
@@ -96,27 +96,55 @@ TABLE = {
     "README.md": Page(given={"photo.jpg": "face", "style.jpg": "face", "photos": "few"}),
     "benchmarks/README.md": Page(
         smaller={"shards.py 64 256 512": "shards.py 64 --rows 4 --rounds 1", "--shards 10000": "--shards 20"},
-        not_run={f"benchmarks/{name}.py": MINUTES for name in (
-            "kill_storm", "kill_commands", "generate", "floor", "pipeline", "kernels", "decisions", "scaling",
-            "driver_load", "train_stylegan2", "train_pix2pix", "train_baselines", "regions", "region_drift",
-            "region_student", "video_stability", "project", "gpu_counts",
-        )},
-    ),  # fmt: skip
+        not_run={
+            f"benchmarks/{name}.py": MINUTES
+            for name in (
+                "kill_storm",
+                "kill_commands",
+                "generate",
+                "floor",
+                "pipeline",
+                "kernels",
+                "decisions",
+                "scaling",
+                "driver_load",
+                "train_stylegan2",
+                "train_pix2pix",
+                "train_baselines",
+                "regions",
+                "region_drift",
+                "region_student",
+                "video_stability",
+                "project",
+                "gpu_counts",
+            )
+        },
+    ),
     "benchmarks/h100.md": Page(not_run={"benchmarks/gpu_counts.py": MINUTES}),
     "distill/attributes/README.md": Page(
         given={"photos": "few", "smiles": "classes"},
         smaller={"(directions fit .*)": r"\1 --confidence 0.5"},
     ),
     "distill/directions/README.md": Page(
-        given={"me.jpg": "face", "stylegan2_gender.npy": "direction.npy"}, smaller=LARGE
+        given={"me.jpg": "face", "stylegan2_gender.npy": "direction.npy"}, smaller={"ffhq-1024": "portraits"}
     ),
     "distill/editing/README.md": Page(
         given={"style.jpg": "face", "me.jpg": "face", "you.jpg": "face", "clip.mp4": "clip.mp4"}
-        | {f"holiday/{name}.jpg": "face" for name in (
-            "astronaut", "made-0177", "us-0667", "made-0087", "made-0097", "us-0747", "made-0077", "us-0837"
-        )},
+        | {
+            f"holiday/{name}.jpg": "face"
+            for name in (
+                "astronaut",
+                "made-0177",
+                "us-0667",
+                "made-0087",
+                "made-0097",
+                "us-0747",
+                "made-0077",
+                "us-0837",
+            )
+        },
         not_run={"--lpips": "needs VGG16 with LPIPS, which is fetched", "benchmarks/": MINUTES},
-    ),  # fmt: skip
+    ),
     "distill/evaluation/README.md": Page(given={"holiday": "few", "pairs": "truth"}),
     "distill/evaluation/comparison/README.md": Page(
         given={
@@ -132,12 +160,16 @@ TABLE = {
         smaller={"--latent-limit 24": "--latent-limit 4", " …": " --method ageing=ageing --out sexes"},
     ),
     "distill/faces/regions/README.md": Page(),
-    "distill/generation/README.md": Page(smaller={"ssim < 0.8": "ssim < 0.95"}, not_run={"benchmarks/": MINUTES}),
+    "distill/generation/README.md": Page(
+        smaller={"ssim < 0.8": "ssim < 0.95"}, not_run={"benchmarks/": MINUTES}
+    ),
     "distill/metrics/README.md": Page(
         given={"faces": "people", "ffhq": "people", "pictures": "people"},
         smaller={"ffhq-1024-tf": "portraits --out large", "tiny.safetensors": "portraits --out tiny"},
     ),
-    "distill/serve/README.md": Page(given={"runs/student": "student", "data/style-mix-portraits-seed0": "style-mix"}),
+    "distill/serve/README.md": Page(
+        given={"runs/student": "student", "data/style-mix-portraits-seed0": "style-mix"}
+    ),
     "distill/shards/images/README.md": Page(given={"photos": "people", "labels.csv": "labels.csv"}),
     "distill/training/README.md": Page(
         given={
@@ -150,7 +182,11 @@ TABLE = {
             "clothes": "clothes",
             "kinds.csv": "kinds.csv",
         },
-        smaller={**LARGE, "pairs/ (.*) --resolution 64": r"pairs/ \1 --resolution 32"},
+        smaller={
+            **LARGE,
+            r"(runs/edits .*age=\+)20": r"\g<1>5",
+            "pairs/ (.*) --resolution 64": r"pairs/ \1 --resolution 32",
+        },
     ),
     "distill/training/stylegan2/README.md": Page(given={"photos": "people", "drawings": "people"}),
     "docker/README.md": Page(),
@@ -205,8 +241,15 @@ def is_slow(page: str, command: str) -> bool:
     return any(part in command for part in TABLE[page].slow)
 
 
+def changing(page: str, command: str) -> dict[str, str]:
+    """Put smaller numbers into a command of a page; return what it is after each pattern that changes it."""
+    found: dict[str, str] = {}
+    for pattern, replacement in {**TABLE[page].smaller, **SMALLER}.items():
+        if why_not(page, command) is None and (changed := re.sub(pattern, replacement, command)) != command:
+            command = found[pattern] = changed
+    return found
+
+
 def smaller(page: str, command: str) -> str:
     """Put smaller numbers into a command of a page."""
-    for pattern, replacement in {**TABLE[page].smaller, **SMALLER}.items():
-        command = re.sub(pattern, replacement, command)
-    return command
+    return [command, *changing(page, command).values()][-1]
