@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from nvidia_files import write_nvidia_pytorch
 from onnx_files import model, node
-from pages.reading import blocks_of
+from pages.reading import ROOT, blocks_of
 from PIL import Image
 from skimage import data
 from video_clips import swaying, write_clip
@@ -23,6 +23,7 @@ from distill.pixels import to_uint8
 from distill.stylegan2.load import load_generator
 
 SIDE = 96  # px of a photograph: a face is found in 10 ms
+SMILES = ROOT / "stylegan_weights" / "making" / "smile_labels.csv"
 ASTRONAUT = ("me", "photo", "astronaut")
 
 
@@ -52,7 +53,7 @@ class Given:
         return path
 
     def face(self, path: Path) -> None:
-        """One photograph: the astronaut, or by its name one of the twelve people."""
+        """One photograph: the astronaut, or by its name one of the sixteen people."""
         if path.stem in ASTRONAUT:
             picture = Image.fromarray(data.astronaut()[0:300, 90:390]).resize((192, 192))
         else:
@@ -62,14 +63,14 @@ class Given:
 
 
 def make_people(given: Given, folder: Path) -> None:
-    """Six samples of `portraits` as men and as women, of several ages, looking both ways."""
+    """Eight samples of `portraits` as men and as women, of several ages, looking both ways."""
     generator = load_generator("portraits", precision="fp32")
-    z = np.random.default_rng(0).standard_normal((6, generator.z_dim)).astype(np.float32)
+    z = np.random.default_rng(0).standard_normal((8, generator.z_dim)).astype(np.float32)
     ws = generator.map(torch.from_numpy(z), truncation_psi=0.7)
     gender, age = (
         torch.as_tensor(read_direction(name, generator="portraits").vector) for name in ("gender", "age")
     )
-    years = torch.linspace(-2, 2, 6)[:, None, None] * age
+    years = torch.linspace(-2, 2, 8)[:, None, None] * age
     folder.mkdir()
     for sex, strength in (("man", -2), ("woman", 3)):
         for number, image in enumerate(
@@ -113,7 +114,7 @@ def make_truth(given: Given, folder: Path) -> None:
     """True pairs with their table: people, the same older, and the same of the other sex."""
     folder.mkdir()
     rows = [("id", "source", "older", "sex_changed", "gender", "sex_changed_gender", "age", "older_age")]
-    for number in range(6):
+    for number in range(8):
         names = [f"man-{number}.jpg", f"older-{number}.jpg", f"woman-{number}.jpg"]
         for name in (names[0], names[2]):
             shutil.copy(given.made("people") / name, folder)
@@ -209,7 +210,7 @@ def make_student(given: Given, folder: Path) -> None:
 
 
 FEW = "--n 8 --batch-size 8 --cluster none"
-MAKERS: dict[str, Callable[[Given, Path], None]] = {
+MAKERS: dict[str, Callable[[Given, Path], object]] = {
     "people": make_people,
     "few": make_few,
     "classes": make_classes,
@@ -220,11 +221,12 @@ MAKERS: dict[str, Callable[[Given, Path], None]] = {
     "truth": make_truth,
     "halves": make_halves,
     "clothes": make_clothes,
-    "kinds.csv": lambda given, path: (given.made("clothes"), None)[1],
+    "kinds.csv": lambda given, path: given.made("clothes"),
     "clip.mp4": make_clip,
     "portraits.pkl": make_pickle,
     "direction.npy": make_published_direction,
     "labels.csv": make_labels,
+    "smile_labels.csv": lambda given, path: path.write_bytes(SMILES.read_bytes()),
     "smile.onnx": make_scorer,
     "smile.toml": make_its_settings,
     "style-mix": commands(f"generate --task style-mix {FEW} --out {{out}}"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import re
 import runpy
 import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -33,8 +35,11 @@ def run_command(command: str) -> None:
         assert run(words) == 0, command
     else:
         assert program == "python", command
-        with contextlib.suppress(SystemExit):
+        try:
             run_script(words)
+        except SystemExit as error:
+            if error.code:
+                fail(f"{error}: {command}")
 
 
 def spelled_out(word: str) -> list[str]:
@@ -46,7 +51,7 @@ def run_script(words: list[str]) -> None:
     with script_of(words) as (name, rest):
         sys.argv = [name, *rest]
         if words[0] == "-m":
-            runpy.run_module(name, run_name="__main__", alter_sys=True)
+            importlib.import_module(name).main()
         else:
             runpy.run_path(name, run_name="__main__")
 
@@ -102,12 +107,12 @@ def check_script(words: list[str], command: str) -> None:
     """Start a script, and stop it where it has read its options; those that it hands on are of distill generate."""
     original = argparse.ArgumentParser.parse_known_args
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+    def parse_args(self, args=None, namespace=None):
         if rest := original(self, args, namespace)[1]:
             fail(f"unknown {rest}: {command}")
         raise Parsed([])
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+    def parse_known_args(self, args=None, namespace=None):
         raise Parsed(original(self, args, namespace)[1])
 
     with pytest.MonkeyPatch.context() as patched:

@@ -13,7 +13,7 @@ from pages.python_blocks import NOT_RUN as PYTHON_NOT_RUN
 from pages.python_blocks import PYTHON
 from pages.reading import PAGES, ROOT, python_of, sentences_of, untold_commands
 from pages.running import check_command, run_command
-from pages.table import NOT_RUN, SMALLER, TABLE, all_commands, changing, is_slow, smaller, why_not
+from pages.table import NOT_RUN, SMALLER, TABLE, all_commands, changing, is_slow, reasons, smaller, why_not
 from PIL import Image
 from torch import Tensor
 
@@ -88,8 +88,8 @@ def test_every_reason_is_needed() -> None:
     alone = set()
     for page in TABLE:
         for command in all_commands(page):
-            parts = [part for part in {**TABLE[page].not_run, **NOT_RUN} if part in command]
-            alone |= {*parts} if len(parts) == 1 else set()
+            found = [*reasons(page, command)]
+            alone |= {*found} if len(found) == 1 else set()
     assert {part for page in TABLE for part in (*TABLE[page].not_run, *NOT_RUN)} - alone == set()
 
 
