@@ -85,6 +85,15 @@ def make_few(given: Given, folder: Path) -> None:
         shutil.copy(given.made("people") / f"{name}.jpg", folder)
 
 
+def make_labelled(given: Given, folder: Path) -> None:
+    """Some under the names of pictures that the package has labels of."""
+    folder.mkdir()
+    with SMILES.open(newline="") as file:
+        names = [row["file"] for row in csv.DictReader(file)][:4]
+    for name, file in zip(names, sorted(given.made("people").glob("*.jpg")), strict=False):
+        shutil.copy(file, folder / name)
+
+
 def make_classes(given: Given, folder: Path) -> None:
     """Two classes of pictures, ten of each, for a scorer."""
     for name, files in (("neutral", "man-*.jpg"), ("smiling", "woman-*.jpg")):
@@ -213,6 +222,7 @@ FEW = "--n 8 --batch-size 8 --cluster none"
 MAKERS: dict[str, Callable[[Given, Path], object]] = {
     "people": make_people,
     "few": make_few,
+    "labelled": make_labelled,
     "classes": make_classes,
     "pairs": make_couples("source", "target"),
     "drawn": make_couples("photo", "drawing"),

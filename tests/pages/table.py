@@ -42,13 +42,14 @@ NOT_RUN = {
 TRAIN = " --minutes 0.01 --features pixels8 --score-images 4"
 SMALLER = {
     r" --scorer face-api": "",  # not fetched
-    r" --preset (demo|seed)": "",  # networks of four channels
-    r"(distill generate .*)--n \d{3,}": r"\1--n 4",
+    r"(distill generate .*)--n (?!16\b)\d{2,}": r"\1--n 4",
     r"^(distill generate (?!.*--cluster).*)": r"\1 --cluster none",
     r"^(distill generate .*)": r"\1 --batch-size 8",
     r"^(distill generate .*--second-generator avatars.*)": r"\1 --steps 2",
+    r"^(distill generate .*avatars(?!.*--min-ssim).*)": r"\1 --min-ssim -1",
     r"^(distill generate --task region-swap.*)": r"\1 --steps 1 --max-outside-change 255 --min-inside-change 0",
-    r"^(distill train-pix2pix .*)": rf"\1{TRAIN} --perceptual none --val-fraction 0.3 --set ngf=4 --set ndf=4",
+    r"^(distill train-pix2pix .*)": rf"\1{TRAIN} --perceptual none --val-fraction 0.3 --set ndf=4",
+    r"^(distill train-pix2pix (?!.*--init).*)": r"\1 --set ngf=4",  # an init has its own
     r"^(distill train-cyclegan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set ngf=4 --set ndf=4",
     r"^(distill train-stargan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set width=4 --set d_width=4 --batch 2",
     r"^(distill train-vaegan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set channels=4 --set hidden=8 --batch 2",
@@ -67,7 +68,10 @@ SMALLER = {
     r"^(distill directions fit (?!.*--faces).*)": r"\1 --faces 8",
     r"^(distill directions fit (?!.*--n ).*)": r"\1 --n 120",
     r"^(distill directions import .*)": r"\1 --samples 8",
-    r"^(distill assess-teacher .*)": r"\1 --features pixels8 --samples 24",
+    r"^(distill assess-teacher (?!.*--metrics).*)": r"\1 --features pixels8 --samples 24",
+    r"^(distill assess-teacher .*--metrics fid(?!.*pixels8).*)": r"\1 --features pixels8",
+    r"^(distill assess-teacher .*--metrics(?!.*--samples).*)": r"\1 --samples 100 --workers 1",
+    r"--samples 1200": "--samples 100 --workers 1",
     r"(fid|kid)\d+k": r"\1",
     r"pr\d+k3": "pr",
     r"ppl_wend_5k": "ppl_wend",
@@ -79,7 +83,7 @@ SMALLER = {
 
 @dataclass(frozen=True)
 class Page:
-    """`given`: {where it lies: its kind in `pages.folder`}; `slow`: parts of commands for the marker slow alone.
+    """`given`: {where it lies: its kind in `pages.folder`}; `slow`: parts of commands for the marker slow alone; `makes`: files in the end.
 
     `smaller` and `not_run` stand beside `SMALLER` and `NOT_RUN`, and come first: what they change may run.
     """
@@ -88,11 +92,15 @@ class Page:
     smaller: Mapping[str, str] = field(default_factory=dict)
     not_run: Mapping[str, str] = field(default_factory=dict)
     slow: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
 
 
 LARGE = {"ffhq-1024": "portraits", "--resolution 256": "--resolution 64"}  # the embedded teacher instead
 TABLE = {
-    "README.md": Page(given={"photo.jpg": "face", "style.jpg": "face", "photos": "few"}),
+    "README.md": Page(
+        given={"photo.jpg": "face", "style.jpg": "face", "photos": "few"},
+        makes=("swapped/photo.png", "older/pasted/man-1.png", "swapped-too/photo.png", "mixed/photo.png"),
+    ),
     "benchmarks/README.md": Page(
         smaller={"shards.py 64 256 512": "shards.py 64 --rows 4 --rounds 1", "--shards 10000": "--shards 20"},
         not_run={
@@ -163,8 +171,20 @@ TABLE = {
         smaller={"ssim < 0.8": "ssim < 0.95"}, not_run={"benchmarks/": MINUTES}
     ),
     "distill/metrics/README.md": Page(
-        given={"faces": "people", "ffhq": "people", "pictures": "people"},
-        smaller={"ffhq-1024-tf": "portraits --out large", "tiny.safetensors": "portraits --out tiny"},
+        given={
+            "faces": "people",
+            "ffhq": "people",
+            "pictures": "people",
+            "smile.toml": "smile.toml",
+            "smile.onnx": "smile.onnx",
+            "a.toml": "smile.toml",
+        },
+        smaller={
+            "ffhq-1024-tf": "portraits --out large",
+            "tiny.safetensors": "portraits --out tiny",
+            "b.toml": "builtin",
+        },
+        slow=("ppl_zfull",),
     ),
     "distill/serve/README.md": Page(
         given={"runs/student": "student", "data/style-mix-portraits-seed0": "style-mix"}
@@ -190,7 +210,13 @@ TABLE = {
             "pairs/ (.*) --resolution 64": r"pairs/ \1 --resolution 32",
         },
     ),
-    "distill/training/stylegan2/README.md": Page(given={"photos": "people", "drawings": "people"}),
+    "distill/training/stylegan2/README.md": Page(
+        given={"photos": "people", "drawings": "people"},
+        smaller={
+            "generator-000004000": "generator",
+            "(style-mix .*--generator runs/faces.*)": r"\1 --align none",  # it draws no faces yet
+        },
+    ),
     "docker/README.md": Page(),
     "pipelines/README.md": Page(
         given={"me.jpg": "face", "you.jpg": "face", "drawing.png": "face"}, smaller={"anime.pkl": "avatars"}
@@ -198,13 +224,17 @@ TABLE = {
     "pipelines/ffhq.md": Page(given={"photos": "few"}, smaller=LARGE),
     "pipelines/jobs/README.md": Page(
         smaller={
+            "--cluster local": "--cluster local --workers 1",
             r"--n 50000 --shards 0-97": "--n 16 --shard-size 8 --shards 0",
             r"--n 50000 --shards 98-195": "--n 16 --shard-size 8 --shards 1",
         }
     ),
     "stylegan_weights/README.md": Page(given={"my-network.pkl": "portraits.pkl"}, smaller=LARGE),
     "stylegan_weights/attributes/README.md": Page(
-        given={"PHOTOS": "few", "stylegan_weights/making/smile_labels.csv": "smile_labels.csv"}
+        given={
+            "PHOTOS": "labelled",
+            "stylegan_weights/making/smile_labels.csv": "smile_labels.csv",
+        }
     ),
     "stylegan_weights/avatars.md": Page(),
     "stylegan_weights/directions/README.md": Page(slow=("",)),
@@ -213,7 +243,9 @@ TABLE = {
     "stylegan_weights/directions/portraits-smile.md": Page(slow=("",)),
     "stylegan_weights/directions/portraits-yaw.md": Page(slow=("",)),
     "stylegan_weights/drawings.md": Page(),
-    "stylegan_weights/encoders/portraits.md": Page(given={"photo.jpg": "face", "data/faces": "images"}),
+    "stylegan_weights/encoders/portraits.md": Page(
+        given={"photo.jpg": "face", "data/faces": "images"}, smaller={"held_out=100": "held_out=4"}
+    ),
     "stylegan_weights/people.md": Page(),
     "stylegan_weights/portraits.md": Page(),
     "stylegan_weights/students/README.md": Page(

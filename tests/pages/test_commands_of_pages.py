@@ -74,6 +74,10 @@ def run_page(page: str, *, slow: bool) -> list[str]:
     return ran
 
 
+def test_the_readme_has_no_more_than_1300_words() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 1300
+
+
 def test_every_page_with_commands_has_a_row() -> None:
     assert [*TABLE] == WITH_COMMANDS
     assert sum(why_not(page, command) is None for page in TABLE for command in all_commands(page)) >= RUN
@@ -153,6 +157,7 @@ def test_the_commands_of_a_page_run_in_their_order(
     ran = run_page(page, slow=False)
     left = [command for command in all_commands(page) if why_not(page, command) or is_slow(page, command)]
     assert sorted(ran + left) == sorted(all_commands(page))
+    assert [name for name in TABLE[page].makes if not (tmp_path / name).is_file()] == []
 
 
 @pytest.mark.slow
