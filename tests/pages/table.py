@@ -83,9 +83,10 @@ SMALLER = {
 
 @dataclass(frozen=True)
 class Page:
-    """`given`: {where it lies: its kind in `pages.folder`}; `slow`: parts of commands for the marker slow alone; `makes`: files in the end.
+    """`given`: {where it lies: its kind in `pages.folder`}; `makes`: files that are there in the end.
 
-    `smaller` and `not_run` stand beside `SMALLER` and `NOT_RUN`, and come first: what they change may run.
+    `smaller` and `not_run` stand beside `SMALLER` and `NOT_RUN`, and come first: what they change may run. `slow`:
+    parts of commands that the marker slow alone runs.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
@@ -131,6 +132,7 @@ TABLE = {
     "distill/attributes/README.md": Page(
         given={"photos": "few", "smiles": "classes"},
         smaller={"(directions fit .*)": r"\1 --confidence 0.5"},
+        slow=("directions fit",),
     ),
     "distill/directions/README.md": Page(
         given={"me.jpg": "face", "stylegan2_gender.npy": "direction.npy"}, smaller={"ffhq-1024": "portraits"}
