@@ -135,7 +135,12 @@ TABLE = {
         slow=("directions fit",),
     ),
     "distill/directions/README.md": Page(
-        given={"me.jpg": "face", "stylegan2_gender.npy": "direction.npy"}, smaller={"ffhq-1024": "portraits"}
+        given={"me.jpg": "face", "stylegan2_gender.npy": "direction.npy"},
+        smaller={
+            "ffhq-1024": "portraits",
+            "--count 10": "--count 2",
+            "(directions import .*)": r"\1 --out directions/published.safetensors",
+        },
     ),
     "distill/editing/README.md": Page(
         given={"style.jpg": "face", "me.jpg": "face", "you.jpg": "face", "clip.mp4": "clip.mp4"}
