@@ -242,6 +242,9 @@ MAKERS: dict[str, Callable[[Given, Path], object]] = {
     "style-mix": commands(f"generate --task style-mix {FEW} --out {{out}}"),
     "style-mix-jpeg": commands(f"generate --task style-mix {FEW} --codec jpeg --out {{out}}"),
     "gender-swap": commands("generate --task gender-swap --n 4 --batch-size 8 --cluster none --out {out}"),
+    "measured": commands(
+        "generate --task attributes --attributes gender,age,smile --n 4 --batch-size 8 --cluster none --out {out}"
+    ),
     "student": make_student,
     "images": make_images,
 }

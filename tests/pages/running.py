@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import re
 import runpy
 import shlex
 import sys
 import tomllib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -51,7 +51,8 @@ def run_script(words: list[str]) -> None:
     with script_of(words) as (name, rest):
         sys.argv = [name, *rest]
         if words[0] == "-m":
-            importlib.import_module(name).main()
+            with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # it is imported already
+                runpy.run_module(name, run_name="__main__", alter_sys=True)
         else:
             runpy.run_path(name, run_name="__main__")
 

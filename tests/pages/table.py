@@ -69,13 +69,13 @@ SMALLER = {
     r"^(distill directions fit (?!.*--n ).*)": r"\1 --n 120",
     r"^(distill directions import .*)": r"\1 --samples 8",
     r"^(distill assess-teacher (?!.*--metrics).*)": r"\1 --features pixels8 --samples 24",
-    r"^(distill assess-teacher .*--metrics fid(?!.*pixels8).*)": r"\1 --features pixels8",
-    r"^(distill assess-teacher .*--metrics(?!.*--samples).*)": r"\1 --samples 100 --workers 1",
-    r"--samples 1200": "--samples 100 --workers 1",
-    r"(fid|kid)\d+k": r"\1",
-    r"pr\d+k3": "pr",
-    r"ppl_wend_5k": "ppl_wend",
-    r"ls_20k": "ls",
+    r"^(?!.*pixels8)(distill assess-teacher .*--metrics fid.*)": r"\1 --features pixels8",
+    r"^(distill assess-teacher .*--metrics.*)": r"\1 --workers 1",
+    r" --samples 1200": "",
+    r"(?<=[ ,])(fid|kid)(\d+k)?(?=[ ,]|$)": r"\g<1>100",
+    r"(?<=,)pr(\d+k3)?(?=[ ,]|$)": "pr1003",
+    r"(?<=[ ,])(ppl2?_[a-z]+)(_5k)?(?=[ ,]|$)": r"\1_100",
+    r"(?<=[ ,])ls(_20k)?(?=[ ]|$)": "ls_2048",
     r"^(distill serve.*)": r"\1 --dry-run --port 0",
     r"(distill render-avatars .*)--n \d+": r"\1--n 8",
 }
@@ -173,7 +173,7 @@ TABLE = {
         },
         smaller={"--latent-limit 24": "--latent-limit 4", " …": " --method ageing=ageing --out sexes"},
     ),
-    "distill/faces/regions/README.md": Page(),
+    "distill/faces/regions/README.md": Page(slow=("",)),
     "distill/generation/README.md": Page(
         smaller={"ssim < 0.8": "ssim < 0.95"}, not_run={"benchmarks/": MINUTES}
     ),
@@ -191,7 +191,7 @@ TABLE = {
             "tiny.safetensors": "portraits --out tiny",
             "b.toml": "builtin",
         },
-        slow=("ppl_zfull",),
+        slow=("ppl_zfull", "ls_20k"),
     ),
     "distill/serve/README.md": Page(
         given={"runs/student": "student", "data/style-mix-portraits-seed0": "style-mix"}
@@ -221,8 +221,10 @@ TABLE = {
         given={"photos": "people", "drawings": "people"},
         smaller={
             "generator-000004000": "generator",
+            r"ppl_wend,ls": "ppl_wend,ls_512",
             "(style-mix .*--generator runs/faces.*)": r"\1 --align none",  # it draws no faces yet
         },
+        slow=("wend,ls",),
     ),
     "docker/README.md": Page(),
     "pipelines/README.md": Page(
@@ -232,8 +234,8 @@ TABLE = {
     "pipelines/jobs/README.md": Page(
         smaller={
             "--cluster local": "--cluster local --workers 1",
-            r"--n 50000 --shards 0-97": "--n 16 --shard-size 8 --shards 0",
-            r"--n 50000 --shards 98-195": "--n 16 --shard-size 8 --shards 1",
+            r"--n 50000 --shards 0-97": "--n 16 --shard-size 8 --shards 0-0",
+            r"--n 50000 --shards 98-195": "--n 16 --shard-size 8 --shards 1-1",
         }
     ),
     "stylegan_weights/README.md": Page(given={"my-network.pkl": "portraits.pkl"}, smaller=LARGE),
@@ -259,9 +261,7 @@ TABLE = {
         given={"photo.jpg": "face", "style.jpg": "face", "photos": "few", "pairs": "pairs"}
     ),
     "stylegan_weights/students/ageing.md": Page(given={"runs/first": "student", "pairs": "pairs"}),
-    "stylegan_weights/students/attributes.md": Page(
-        not_run={"data/photo-attributes": PEOPLE, "making.package_student": "needs what the last trained"}
-    ),
+    "stylegan_weights/students/attributes.md": Page(given={"data/photo-attributes": "measured"}),
     "stylegan_weights/students/face-to-drawing.md": Page(given={"pairs": "pairs"}),
     "stylegan_weights/students/gender-swap.md": Page(given={"pairs4.5": "pairs", "pairs4": "pairs"}),
     "stylegan_weights/students/style-mix.md": Page(given={"PHOTOS": "few", "triplets": "triplets"}),
