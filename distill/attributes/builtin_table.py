@@ -14,7 +14,12 @@ from distill.attributes.photos import ScoredPhoto
 from distill.errors import DistillError
 from distill.shards.images.labels import NUMBER, LabelTable
 
-GENDERS = {"f": "F", "female": "F", "m": "M", "male": "M"}  # what a label file may say, in lower case
+GENDERS = {
+    "f": "female",
+    "female": "female",
+    "m": "male",
+    "male": "male",
+}  # what a label file may say, in lower case
 OLDEST = 150  # years
 BESIDE = {"gender": ("gender_confidence", "gender_source"), "age": ("age_spread", "age_source")}
 Row = dict[str, str]  # column → text, "" where there is nothing to tell
@@ -78,7 +83,7 @@ class GenderAgeTable:
             confidence = max(scores["gender"], 1 - scores["gender"])
             row["gender_confidence"] = f"{confidence:.4f}"
             if confidence >= min_confidence:
-                row["gender"] = "F" if scores["gender"] >= 0.5 else "M"
+                row["gender"] = "female" if scores["gender"] >= 0.5 else "male"
         if "age" in self.attributes and scores:
             row |= {"age": f"{scores['age']:.1f}", "age_spread": f"{scores['age_spread']:.1f}"}
         for name in self.attributes:
@@ -96,7 +101,9 @@ class GenderAgeTable:
             report["age"] = {f"{share}%": round(ages[len(ages) * share // 100], 1) for share in (5, 50, 95)}
         both = [(photo.scores, label) for photo, label in zip(scored, known, strict=True)]
         genders = [
-            (p["gender"], label["gender"] == "F") for p, label in both if "gender" in p.keys() & label.keys()
+            (p["gender"], label["gender"] == "female")
+            for p, label in both
+            if "gender" in p.keys() & label.keys()
         ]
         if genders:
             report["known_gender"] = asdict(calibration(*zip(*genders, strict=True)))
@@ -159,5 +166,5 @@ def _label(table: LabelTable, column: str, name: str, text: str) -> str:
         return GENDERS[text.lower()]
     if column == "age" and NUMBER.fullmatch(text) and 0 <= float(text) <= OLDEST:
         return text
-    wanted = "F, M, female or male" if column == "gender" else f"a number of years from 0 to {OLDEST}"
+    wanted = "female, male, F or M" if column == "gender" else f"a number of years from 0 to {OLDEST}"
     raise DistillError(f"label file {table.path}: {column} of {name} is {text[:40]!r}; {wanted} is needed")

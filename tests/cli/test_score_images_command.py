@@ -139,7 +139,7 @@ def test_a_gender_below_the_confidence_is_left_empty(folder: Path, tmp_path: Pat
     assert score(folder, "--out", out, "--attributes", "gender", "--min-confidence", "0.5").exit_code == 0
     told = table(out)
     assert "age" not in told["me.png"]
-    assert all(row["gender"] in ("F", "M") for row in told.values() if row["gender_confidence"])
+    assert all(row["gender"] in ("female", "male") for row in told.values() if row["gender_confidence"])
     sure = max(float(row["gender_confidence"]) for row in told.values() if row["gender_confidence"])
     arguments = (
         folder,
@@ -170,7 +170,11 @@ def test_known_labels_replace_scores_and_judge_them(folder: Path, tmp_path: Path
     result = score(folder, "--out", out, "--labels", known, "--json")
     assert result.exit_code == 0, result.output
     rows, report = table(out), json.loads(result.stdout)
-    assert [rows[name]["gender"] for name in ("dark.png", "more/me.png", "wall.jpg")] == ["F", "M", "F"]
+    assert [rows[name]["gender"] for name in ("dark.png", "more/me.png", "wall.jpg")] == [
+        "female",
+        "male",
+        "female",
+    ]
     assert [rows[name]["gender_source"] for name in ("dark.png", "wall.jpg")] == ["label", "label"]
     assert (rows["dark.png"]["age"], rows["dark.png"]["age_source"]) == ("61", "label")
     assert rows["me.png"]["age_source"] == "network"
@@ -286,7 +290,7 @@ def test_bad_options_are_one_line(
     ("text", "words"),
     [
         ("file,hair\nme.png,red\n", ("neither a column gender nor age", "hair")),
-        ("file,gender\nme.png,other\n", ("gender of me.png is 'other'", "F, M, female or male")),
+        ("file,gender\nme.png,other\n", ("gender of me.png is 'other'", "female, male, F or M")),
         ("file,age\nme.png,old\n", ("age of me.png is 'old'", "0 to 150")),
         ("file,gender\nnobody.png,F\n", ("names none of the pictures",)),
     ],

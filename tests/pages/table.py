@@ -1,0 +1,302 @@
+"""Each page: what it takes as given, smaller numbers for its commands, and what no test runs, with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pages.reading import commands_of, scripts_of
+
+PEOPLE = "needs the pictures that the weights of the package were made from, and hours"
+MINUTES = "measures for minutes: tried by hand"
+
+# What no test runs wherever it stands.
+NOT_RUN = {
+    "make demo": "the tests run in what it makes",
+    "make test": "is this",
+    ". .venv/bin/activate": "the tests run in it",
+    "pip install ": "the tests run in what it makes",
+    "distill weights fetch ": "needs a network; tests/weights fetch from a server of their own",
+    "--to web": "needs what is fetched as web-runtime; tests/editing and make browser try the page",
+    "python -m http.server": "waits for visitors",
+    "--gpus ": "needs GPUs; tests/training run two processes on CPUs",
+    "--cluster slurm": "needs a batch system; tests/jobs, with the marker slurm",
+    "--cluster tls://": "needs a scheduler; tests/generation/test_cluster_tls.py",
+    "--cluster tcp://": "needs a scheduler; tests/generation/test_cluster.py",
+    "--cluster scheduler.json": "needs a scheduler; tests/generation/test_cluster.py",
+    "sbatch ": "needs a batch system; tests/jobs, with the marker slurm",
+    "slurm_chain.sh": "needs a batch system; tests/jobs, with the marker slurm",
+    "dask_hosts.sh": "needs ssh to other machines; tests/jobs",
+    "private=$(": "for the shell that starts the next; tests/generation/test_cluster_tls.py",
+    "export DASK_CONFIG": "for the shell that starts the next; tests/generation/test_cluster_tls.py",
+    "dask scheduler": "waits for workers; tests/generation/test_cluster_tls.py",
+    "docker ": "needs docker",
+    "making.face_pictures": PEOPLE,
+    "making.people_": PEOPLE,
+    "making.learn_": PEOPLE,
+    "making.photo_": PEOPLE,
+    "--truth PEOPLE/": PEOPLE,
+}
+# Smaller numbers in the same commands, and quick features, wherever they stand.
+TRAIN = " --minutes 0.01 --features pixels8 --score-images 4"
+SMALLER = {
+    r" --scorer face-api": "",  # not fetched
+    r"(distill generate .*)--n (?!16\b)\d{2,}": r"\1--n 4",
+    r"^(distill generate (?!.*--cluster).*)": r"\1 --cluster none",
+    r"^(distill generate .*)": r"\1 --batch-size 8",
+    r"^(distill generate .*--second-generator avatars.*)": r"\1 --steps 2",
+    r"^(distill generate .*avatars(?!.*--min-ssim).*)": r"\1 --min-ssim -1",
+    r"^(distill generate --task region-swap.*)": r"\1 --steps 1 --max-outside-change 255 --min-inside-change 0",
+    r"^(distill train-pix2pix .*)": rf"\1{TRAIN} --perceptual none --val-fraction 0.3 --set ndf=4",
+    r"^(distill train-pix2pix (?!.*--init).*)": r"\1 --set ngf=4",  # an init has its own
+    r"^(distill train-cyclegan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set ngf=4 --set ndf=4",
+    r"^(distill train-stargan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set width=4 --set d_width=4 --batch 2",
+    r"^(distill train-vaegan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set channels=4 --set hidden=8 --batch 2",
+    r"^(distill train-stylegan2 .*)": rf"\1{TRAIN} --batch 2 --held-out 4",
+    r"^(distill train-encoder .*)": rf"\1{TRAIN} --batch 2",
+    r"^(distill train-classifier .*)": r"\1 --network small_cnn --size 32",
+    r"^(distill evaluate .*--data .*)": r"\1 --faces 2 --features pixels8 --perceptual none",
+    r"^(distill evaluate .*--(photos|truth) .*)": r"\1 --limit 2",
+    r"^(distill evaluate .*--truth .*)": r"\1 --perceptual none",
+    r"^(distill compare .*)": r"\1 --features pixels8 --perceptual none",
+    r"^(distill (project|mix|edit|region) .*)": r"\1 --steps 2",
+    r"^(distill region .*)": r"\1 --set steps=1",
+    r"^(distill project .*pti.*)": r"\1 --tuning-steps 2",
+    r"^(distill directions fit .*)--n \d+": r"\1--n 120",
+    r"^(distill directions fit .*)--faces \d+": r"\1--faces 8",
+    r"^(distill directions fit (?!.*--faces).*)": r"\1 --faces 8",
+    r"^(distill directions fit (?!.*--n ).*)": r"\1 --n 120",
+    r"^(distill directions import .*)": r"\1 --samples 8",
+    r"^(distill assess-teacher (?!.*--metrics).*)": r"\1 --features pixels8 --samples 24",
+    r"^(?!.*pixels8)(distill assess-teacher .*--metrics fid.*)": r"\1 --features pixels8",
+    r"^(distill assess-teacher .*--metrics.*)": r"\1 --workers 1",
+    r" --samples 1200": "",
+    r"(?<=[ ,])(fid|kid)(\d+k)?(?=[ ,]|$)": r"\g<1>100",
+    r"(?<=,)pr(\d+k3)?(?=[ ,]|$)": "pr1003",
+    r"(?<=[ ,])(ppl2?_[a-z]+)(_5k)?(?=[ ,]|$)": r"\1_100",
+    r"(?<=[ ,])ls(_20k)?(?=[ ]|$)": "ls_2048",
+    r"^(distill serve.*)": r"\1 --dry-run --port 0",
+    r"(distill render-avatars .*)--n \d+": r"\1--n 8",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """`given`: {where it lies: its kind in `pages.folder`}; `makes`: files that are there in the end.
+
+    `smaller` and `not_run` stand beside `SMALLER` and `NOT_RUN`, and come first: what they change may run. `slow`:
+    parts of commands that the marker slow alone runs.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    smaller: Mapping[str, str] = field(default_factory=dict)
+    not_run: Mapping[str, str] = field(default_factory=dict)
+    slow: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
+
+
+LARGE = {"ffhq-1024": "portraits", "--resolution 256": "--resolution 64"}  # the embedded teacher instead
+TABLE = {
+    "README.md": Page(
+        given={"photo.jpg": "face", "style.jpg": "face", "photos": "few"},
+        makes=("swapped/photo.png", "older/pasted/man-1.png", "swapped-too/photo.png", "mixed/photo.png"),
+    ),
+    "benchmarks/README.md": Page(
+        smaller={"shards.py 64 256 512": "shards.py 64 --rows 4 --rounds 1", "--shards 10000": "--shards 20"},
+        not_run={
+            f"benchmarks/{name}.py": MINUTES
+            for name in (
+                "kill_storm",
+                "kill_commands",
+                "generate",
+                "floor",
+                "pipeline",
+                "kernels",
+                "decisions",
+                "scaling",
+                "driver_load",
+                "train_stylegan2",
+                "train_pix2pix",
+                "train_baselines",
+                "regions",
+                "region_drift",
+                "region_student",
+                "video_stability",
+                "project",
+                "gpu_counts",
+            )
+        },
+    ),
+    "benchmarks/h100.md": Page(not_run={"benchmarks/gpu_counts.py": MINUTES}),
+    "distill/attributes/README.md": Page(
+        given={"photos": "few", "smiles": "classes"},
+        smaller={"(directions fit .*)": r"\1 --confidence 0.5"},
+        slow=("directions fit",),
+    ),
+    "distill/directions/README.md": Page(
+        given={"me.jpg": "face", "stylegan2_gender.npy": "direction.npy"},
+        smaller={
+            "ffhq-1024": "portraits",
+            "--count 10": "--count 2",
+            "(directions import .*)": r"\1 --out directions/published.safetensors",
+        },
+    ),
+    "distill/editing/README.md": Page(
+        given={"style.jpg": "face", "me.jpg": "face", "you.jpg": "face", "clip.mp4": "clip.mp4"}
+        | {
+            f"holiday/{name}.jpg": "face"
+            for name in (
+                "astronaut",
+                "made-0177",
+                "us-0667",
+                "made-0087",
+                "made-0097",
+                "us-0747",
+                "made-0077",
+                "us-0837",
+            )
+        },
+        not_run={"--lpips": "needs VGG16 with LPIPS, which is fetched", "benchmarks/": MINUTES},
+    ),
+    "distill/evaluation/README.md": Page(given={"holiday": "few", "pairs": "truth"}),
+    "distill/evaluation/comparison/README.md": Page(
+        given={
+            "portraits": "people",
+            "photos": "people",
+            "made-elsewhere": "people",
+            "pairs": "truth",
+            "labels.csv": "labels.csv",
+            "data/faces": "images",
+            "grey": "few",
+            "colour": "few",
+        },
+        smaller={"--latent-limit 24": "--latent-limit 4", " …": " --method ageing=ageing --out sexes"},
+    ),
+    "distill/faces/regions/README.md": Page(slow=("",)),
+    "distill/generation/README.md": Page(
+        smaller={"ssim < 0.8": "ssim < 0.95"}, not_run={"benchmarks/": MINUTES}
+    ),
+    "distill/metrics/README.md": Page(
+        given={
+            "faces": "people",
+            "ffhq": "people",
+            "pictures": "people",
+            "smile.toml": "smile.toml",
+            "smile.onnx": "smile.onnx",
+            "a.toml": "smile.toml",
+        },
+        smaller={
+            "ffhq-1024-tf": "portraits --out large",
+            "tiny.safetensors": "portraits --out tiny",
+            "b.toml": "builtin",
+        },
+        slow=("ppl_zfull", "ls_20k"),
+    ),
+    "distill/serve/README.md": Page(
+        given={"runs/student": "student", "data/style-mix-portraits-seed0": "style-mix"}
+    ),
+    "distill/shards/images/README.md": Page(given={"photos": "people", "labels.csv": "labels.csv"}),
+    "distill/training/README.md": Page(
+        given={
+            "holiday": "few",
+            "photos": "people",
+            "pairs": "drawn",
+            "facades": "halves",
+            "hd": "pix2pixhd",
+            "more": "few",
+            "clothes": "clothes",
+            "horses": "few",
+            "zebras": "few",
+            "kinds.csv": "kinds.csv",
+        },
+        smaller={
+            **LARGE,
+            r"(runs/edits .*age=\+)20": r"\g<1>5",
+            " --gpus 2": "",
+            "pairs/ (.*) --resolution 64": r"pairs/ \1 --resolution 32",
+        },
+    ),
+    "distill/training/stylegan2/README.md": Page(
+        given={"photos": "people", "drawings": "people"},
+        smaller={
+            "generator-000004000": "generator",
+            r"ppl_wend,ls": "ppl_wend,ls_512",
+            "(style-mix .*--generator runs/faces.*)": r"\1 --align none",  # it draws no faces yet
+        },
+        slow=("wend,ls",),
+    ),
+    "docker/README.md": Page(),
+    "pipelines/README.md": Page(
+        given={"me.jpg": "face", "you.jpg": "face", "drawing.png": "face"}, smaller={"anime.pkl": "avatars"}
+    ),
+    "pipelines/ffhq.md": Page(given={"photos": "few"}, smaller=LARGE),
+    "pipelines/jobs/README.md": Page(
+        smaller={
+            "--cluster local": "--cluster local --workers 1",
+            r"--n 50000 --shards 0-97": "--n 16 --shard-size 8 --shards 0-0",
+            r"--n 50000 --shards 98-195": "--n 16 --shard-size 8 --shards 1-1",
+        }
+    ),
+    "stylegan_weights/README.md": Page(given={"my-network.pkl": "portraits.pkl"}, smaller=LARGE),
+    "stylegan_weights/attributes/README.md": Page(
+        given={
+            "PHOTOS": "labelled",
+            "stylegan_weights/making/smile_labels.csv": "smile_labels.csv",
+        }
+    ),
+    "stylegan_weights/avatars.md": Page(),
+    "stylegan_weights/directions/README.md": Page(slow=("",)),
+    "stylegan_weights/directions/portraits-age.md": Page(slow=("",)),
+    "stylegan_weights/directions/portraits-gender.md": Page(slow=("",)),
+    "stylegan_weights/directions/portraits-smile.md": Page(slow=("",)),
+    "stylegan_weights/directions/portraits-yaw.md": Page(slow=("",)),
+    "stylegan_weights/drawings.md": Page(),
+    "stylegan_weights/encoders/portraits.md": Page(
+        given={"photo.jpg": "face", "data/faces": "images"}, smaller={"held_out=100": "held_out=4"}
+    ),
+    "stylegan_weights/people.md": Page(),
+    "stylegan_weights/portraits.md": Page(),
+    "stylegan_weights/students/README.md": Page(
+        given={"photo.jpg": "face", "style.jpg": "face", "photos": "few", "pairs": "pairs"}
+    ),
+    "stylegan_weights/students/ageing.md": Page(given={"runs/first": "student", "pairs": "pairs"}),
+    "stylegan_weights/students/attributes.md": Page(given={"data/photo-attributes": "measured"}),
+    "stylegan_weights/students/face-to-drawing.md": Page(given={"pairs": "pairs"}),
+    "stylegan_weights/students/gender-swap.md": Page(given={"pairs4.5": "pairs", "pairs4": "pairs"}),
+    "stylegan_weights/students/style-mix.md": Page(given={"PHOTOS": "few", "triplets": "triplets"}),
+}
+
+
+def all_commands(page: str) -> list[str]:
+    return commands_of(page) + scripts_of(page)
+
+
+def why_not(page: str, command: str) -> str | None:
+    """Why no test runs a command of a page; None where one does."""
+    return next(iter(reasons(page, command).values()), None)
+
+
+def reasons(page: str, command: str) -> dict[str, str]:
+    """Return the entries of both lists that fit a command as the page's own substitutions leave it."""
+    for pattern, replacement in TABLE[page].smaller.items():
+        command = re.sub(pattern, replacement, command)
+    return {part: why for part, why in {**TABLE[page].not_run, **NOT_RUN}.items() if part in command}
+
+
+def is_slow(page: str, command: str) -> bool:
+    return any(part in command for part in TABLE[page].slow)
+
+
+def changing(page: str, command: str) -> dict[str, str]:
+    """Put smaller numbers into a command of a page; return what it is after each pattern that changes it."""
+    found: dict[str, str] = {}
+    for pattern, replacement in {**TABLE[page].smaller, **SMALLER}.items():
+        if why_not(page, command) is None and (changed := re.sub(pattern, replacement, command)) != command:
+            command = found[pattern] = changed
+    return found
+
+
+def smaller(page: str, command: str) -> str:
+    """Put smaller numbers into a command of a page."""
+    return [command, *changing(page, command).values()][-1]
