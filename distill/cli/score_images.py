@@ -47,7 +47,7 @@ def score_images(attributes: str | None, dry_run: bool, as_json: bool, **given: 
 
     Other scores come by --scorer: face-api, a TOML that names a network, a file of train-classifier, or a CSV made
     elsewhere. Each score gets a column, and NAME_label where it is a probability; so do smile and yaw. --labels has
-    the columns file and gender (F, M) or age; of another scorer, those of its table.
+    the columns file and gender (female, male) or age; of another scorer, those of its table.
 
     \b
     distill score-images photos/ --out labels.csv
