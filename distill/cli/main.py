@@ -33,6 +33,10 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
             "distill.cli.prepare_images:prepare_images",
             "Put a folder of photographs into one data set to train on.",
         ),
+        "photo-pairs": (
+            "distill.cli.photo_pairs:photo_pairs",
+            "Edit photographs of your own into pairs to train on.",
+        ),
         "score-images": (
             "distill.cli.score_images:score_images",
             "Label photographs by apparent gender and age.",

@@ -9,9 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from distill.editing.embedding import Space
+from distill.editing.pictures import tiles_of
 from distill.editing.project import ProjectRequest, open_projection, project_photos
 from distill.editing.projections import StoredProjection, read_projections
 from distill.errors import DistillError
+from distill.faces.alignment import Pixels
+from distill.faces.decode import PhotoError, read_photo
+from distill.faces.outputs import COMPARE
 from distill.faces.photo_results import SkippedPhoto
 from distill.progress import Progress
 from distill.stylegan2.generator import Generator
@@ -25,7 +30,8 @@ PROJECTIONS = "projections"  # folder below the output
 class OwnPhotos:
     """Photos (files and folders), or with `projections` the names of some there (none: all).
 
-    New projections go into `out`/projections, in W+, and the same call finds them there again.
+    New projections go into `out`/projections, in `space` (None: `usual_space`), and the same call finds them there
+    again.
     """
 
     photos: tuple[str, ...]
@@ -33,8 +39,14 @@ class OwnPhotos:
     generator: str = "portraits"
     projections: Path | None = None
     steps: int | None = None
+    space: Space | None = "w+"
     device: str = "auto"
     mark: bool = True  # whether pictures say what drew them
+
+    @property
+    def folder(self) -> Path:
+        """Where the projections are, or come to be."""
+        return self.projections or self.out / PROJECTIONS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,13 +82,12 @@ def find_latents(
     else:
         if not own.photos:
             raise DistillError("no photos: name some, or a folder of projections with --from")
-        folder = own.out / PROJECTIONS
         job = open_projection(
             ProjectRequest(
                 photos=tuple(map(Path, own.photos)),
-                out=folder,
+                out=own.folder,
                 generator=own.generator,
-                spaces=("w+",),
+                spaces=(own.space,) if own.space else (),
                 steps=own.steps,
                 device=own.device,
                 mark=own.mark,
@@ -88,7 +99,7 @@ def find_latents(
         done.check()
         generator, skipped = job.embedder.generator, done.skipped
         names = [photo.name for photo in done.done]
-        stored = {projection.name: projection for projection in read_projections(folder, generator)}
+        stored = {projection.name: projection for projection in read_projections(own.folder, generator)}
         found = [stored[name] for name in names]
     if tuned := [projection.name for projection in found if projection.space == "pti"]:
         raise DistillError(
@@ -107,3 +118,19 @@ def _named(found: Sequence[StoredProjection], own: OwnPhotos) -> list[StoredProj
                 f"{own.projections}: no projection {name!r}; the projections are {', '.join(by_name)}"
             )
     return [by_name[name] for name in own.photos] if own.photos else list(found)
+
+
+def aligned_photo(own: OwnPhotos, name: str, side: int) -> Pixels:
+    """Return the aligned face [side, side, 3] that a projection was made of: it stands first in the comparison.
+
+    Raises DistillError where that is not there, or is no such picture.
+    """
+    places = [folder / COMPARE / f"{name}.png" for folder in (own.folder, own.folder.parent)]
+    path = next((place for place in places if place.is_file()), places[0])
+    try:
+        photo = tiles_of(read_photo(path), 1)[0]
+    except PhotoError as error:
+        raise DistillError(f"{path}: {error.detail}; run distill project again") from error
+    if photo.shape != (side, side, 3):
+        raise DistillError(f"{path}: no comparison of {side} px with a photo; run distill project again")
+    return photo

@@ -15,7 +15,7 @@ import torch
 
 from distill.editing.embedding import SPACES, TITLES, EmbeddedFace, Embedder, Space
 from distill.editing.pictures import ContactSheet, labelled
-from distill.editing.project_folder import MADE_BY, check_settings, kept_settings
+from distill.editing.project_folder import MADE_BY, PROJECTED
 from distill.editing.projected_photos import ProjectedPhoto, finished, write_photo
 from distill.errors import DistillError
 from distill.faces.find import FoundPhotos, check_outputs, find_photos
@@ -45,8 +45,8 @@ class ProjectRequest:
 
     `lpips`: a file of VGG16 with the weights of LPIPS. `encoder`: of the space of this name; None is the one that
     comes with distill for the generator. `steps` None is the default of each space, `batch` None that of the folder,
-    else BATCH, or as many as there are photos. `spaces` as `chosen_spaces` gives them. `mark`: whether pictures say
-    what drew them.
+    else BATCH, or as many as there are photos. `spaces` as `chosen_spaces` gives them; none: `usual_space`. `mark`:
+    whether pictures say what drew them.
     """
 
     photos: tuple[Path, ...]
@@ -92,14 +92,20 @@ def chosen_spaces(text: str) -> tuple[Space, ...]:
     return tuple(space for space in SPACES if space in words)
 
 
+def usual_space(generator: Generator) -> Space:
+    """Return the space of many photos: that of the encoder that comes with a generator, else w+."""
+    return "encoder" if encoder_of(generator.sha256) else "w+"
+
+
 def open_projection(request: ProjectRequest) -> ProjectionJob:
     """Find the photos, load the generator and the distance, and compare what is asked for with what the folder holds.
 
     Raises DistillError for bad input and for a folder of something else, before anything is written.
     """
     found = find_photos(request.photos, request.out)
-    before = kept_settings(request.out)
+    before = PROJECTED.kept(request.out)
     generator = load_generator(request.generator, device=request.device, precision="fp32")
+    request = replace(request, spaces=request.spaces or (usual_space(generator),))
     request = replace(request, encoder=_encoder_file(request, generator))
     distance = open_distance(request.lpips, generator.device)
     embedder = Embedder(
@@ -125,7 +131,7 @@ def open_projection(request: ProjectRequest) -> ProjectionJob:
         "descriptor_sha256": descriptor_sha256(),
     }
     if before is not None:
-        check_settings(request.out, before, settings)
+        PROJECTED.check(request.out, before, settings)
     return ProjectionJob(request=request, found=found, embedder=embedder, settings=settings)
 
 

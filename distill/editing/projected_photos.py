@@ -15,7 +15,7 @@ import torch
 
 from distill.editing.embedding import EmbeddedFace, Embedder, Space
 from distill.editing.pictures import tiles_of
-from distill.editing.project_folder import write_settings
+from distill.editing.project_folder import PROJECTED
 from distill.editing.projections import FORMAT, array_bytes, facts_bytes, has_w, read_facts
 from distill.errors import os_error
 from distill.faces.alignment import Pixels
@@ -112,7 +112,7 @@ def write_photo(
             **_nearness(cut, face, pictures[space], embedder),
         }
     comparison = outputs.write(row, cut.name, below=COMPARE)
-    write_settings(outputs, settings)
+    PROJECTED.write(outputs, settings)
     for space, facts in spaces.items():
         outputs.write_file(facts_bytes(facts), f"{cut.name}.json", below=folders[space])
     tiles = [cut.pixels, *pictures.values()]

@@ -50,6 +50,8 @@ BELOW = (
     "w+",
     "pti",
     "encoder",
+    "source",
+    "target",
 )  # folders below that hold more of the same names
 LONGEST = 200  # bytes of a stem; file systems take 255 with all that is added
 

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from distill.directions.file import read_direction
+from distill.editing.transfer import transferred
 from distill.errors import DistillError
 from distill.progress import Progress
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.mixing import drawn, moved
 from stylegan_weights.making.people_codes import read_people
-from stylegan_weights.making.photo_pairs import keep, transferred
+from stylegan_weights.making.photo_pairs import keep
 
 YEARS = 25.0
 OLDEST = 80.0 - YEARS  # of those who grow older

@@ -30,6 +30,7 @@ from scipy.ndimage import gaussian_filter
 from distill.attributes.builtin import BuiltinScorer
 from distill.attributes.protocol import Kind
 from distill.directions.file import read_direction
+from distill.editing.transfer import transferred
 from distill.errors import DistillError
 from distill.faces.detection import FaceDetector
 from distill.generation.selections.measured import MeasuredChanges
@@ -40,7 +41,7 @@ from distill.shards.collect import Collection, Entry, collect, rows_per_shard
 from distill.stylegan2.load import load_generator
 from distill.stylegan2.mixing import drawn
 from stylegan_weights.making.face_codes import face_codes
-from stylegan_weights.making.photo_pairs import COMPONENTS, Photographs, Pixels, transferred
+from stylegan_weights.making.photo_pairs import COMPONENTS, Photographs, Pixels
 
 ATTRIBUTES = ("gender", "age", "smile")
 KINDS: tuple[Kind, ...] = ("probability", "value", "probability")

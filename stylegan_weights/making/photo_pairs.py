@@ -26,34 +26,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from distill.attributes.open import open_scorer
 from distill.directions.file import read_direction
+from distill.editing.transfer import NotKept, PhotoEditor, as_drawn, asked_change
 from distill.errors import DistillError
 from distill.faces.detection import Face, FaceDetector
-from distill.faces.identity import describe
 from distill.pixels import write_png
 from distill.progress import Progress
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.load import load_generator
-from distill.stylegan2.mixing import drawn, mixed, moved
+from distill.stylegan2.mixing import drawn, mixed
 from stylegan_weights.making.face_codes import FaceCodes, face_codes
 
-STRENGTHS = {"gender": 4.0, "age": 4.5}  # along the direction, by default
 COMPONENTS = 160  # as `learn_faces` had them
-SURE = 0.9  # of the other gender, by the scorer
-YEARS = 10.0  # that an older face is older at least, by the scorer
-FARTHEST = 0.65  # descriptor distance of the pair
-BLUR = 1.5  # px, of the difference whose size decides
-ADD_BELOW, DRAW_ABOVE = 25.0, 55.0  # grey levels of difference: only added, only the edited picture
 
 Pixels = NDArray[np.uint8]
-
-
-class NotKept(Exception):
-    """Why a photograph makes no pair."""
 
 
 def main() -> None:
@@ -83,7 +72,7 @@ def make_pairs(file: Path, edit: str, strength: float | None, out: Path) -> None
     elif edit == "drawing":
         editor = DrawingEditor(photographs, load_generator("drawings"))
     else:
-        editor = AttributeEditor(photographs, edit, strength or STRENGTHS[edit])
+        editor = AttributeEditor(photographs, edit, strength)
     detector, came = FaceDetector(), Counter[str]()
     with Progress(len(numbers), noun="photograph") as progress:
         for number in numbers.tolist():
@@ -127,40 +116,25 @@ class Photographs:
 
     def edited(self, number: int, ws_2LD: Tensor, face: Face, *, draw: bool) -> Pixels:
         """Edit a photograph as the second latent differs from the first, its own; it must stay the same person."""
-        plain, other = drawn(self.generator, ws_2LD).numpy()
-        photo = self.images[number]
-        target = transferred(photo, plain, other, draw=draw)
-        if np.linalg.norm(describe(photo, face.landmarks) - describe(target, face.landmarks)) > FARTHEST:
-            raise NotKept("another person")
-        return target
+        return as_drawn(self.generator, self.images[number], ws_2LD, face, draw=draw)[0]
 
 
 class AttributeEditor:
     """The other gender, or a face some years older: source and target."""
 
-    def __init__(self, photographs: Photographs, attribute: str, strength: float) -> None:
-        self.photographs, self.attribute, self.strength = photographs, attribute, strength
-        self.vector = read_direction(attribute, generator="portraits").vector
-        self.scorers = {name: open_scorer("builtin", name) for name in ("gender", "age")}
+    def __init__(self, photographs: Photographs, attribute: str, strength: float | None) -> None:
+        self.photographs = photographs
+        scorer = open_scorer("builtin", attribute)
+        self.edit = PhotoEditor(
+            generator=photographs.generator,
+            vector=read_direction(attribute, generator="portraits").vector,
+            change=asked_change(attribute, scorer.kinds[attribute], strength=strength),
+            scorer=scorer,
+        )
 
     def __call__(self, number: int, face: Face) -> dict[str, Pixels]:
         photo = self.photographs.images[number]
-        gender = self.score("gender", photo, face)
-        way = -1.0 if self.attribute == "gender" and gender > 0.5 else 1.0
-        ws_2LD = moved(self.photographs.ws(number), self.vector, [0.0, way * self.strength])[0]
-        target = self.photographs.edited(number, ws_2LD, face, draw=self.attribute == "gender")
-        seen = self.score("gender", target, face)
-        if self.attribute == "gender":
-            good = way * (seen - 0.5) >= SURE - 0.5
-        else:
-            years = self.score("age", target, face) - self.score("age", photo, face)
-            good = years >= YEARS and (seen > 0.5) == (gender > 0.5)
-        if not good:
-            raise NotKept("not as asked")
-        return {"source": photo, "target": target}
-
-    def score(self, name: str, image: Pixels, face: Face) -> float:
-        return float(self.scorers[name](image[None], [face])[name][0])
+        return {"source": photo, "target": self.edit(photo, self.photographs.ws(number), face).target}
 
 
 class StyleEditor:
@@ -189,18 +163,6 @@ class DrawingEditor:
     def __call__(self, number: int, face: Face) -> dict[str, Pixels]:
         (target,) = drawn(self.child, self.photographs.ws(number)).numpy()
         return {"source": self.photographs.images[number], "target": target}
-
-
-def transferred(photo: Pixels, plain: Pixels, edited: Pixels, *, draw: bool) -> Pixels:
-    """Edit a photograph [H, W, 3] as `edited` differs from `plain`; `draw`: where they differ much, be `edited`."""
-    difference = edited.astype(np.float64) - plain
-    result = photo + difference
-    if draw:
-        size = gaussian_filter(np.abs(difference).mean(axis=2), BLUR)
-        share = np.clip((size - ADD_BELOW) / (DRAW_ABOVE - ADD_BELOW), 0, 1)[:, :, None]
-        result = (1 - share) * result + share * edited
-    pixels: Pixels = np.clip(result, 0, 255).round().astype(np.uint8)
-    return pixels
 
 
 if __name__ == "__main__":

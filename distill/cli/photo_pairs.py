@@ -1,0 +1,95 @@
+"""`distill photo-pairs`: own photos, edited as a generator edits, as pairs to train on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from distill.cli import options
+from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
+
+
+@click.command("photo-pairs")
+@own_photos
+@click.option(
+    "--space",
+    type=click.Choice(["w", "w+", "encoder"]),
+    help="Latent space, as of distill project.  [default: encoder, else w+]",
+)
+@click.option(
+    "--direction",
+    required=True,
+    metavar="NAME|FILE",
+    help="Such as gender or age; see distill directions list.",
+)
+@click.option(
+    "--strength",
+    type=options.FiniteRange(-100, 100),
+    help="How far along it; below 0: down.  [default: age 4.5, others 4]",
+)
+@click.option(
+    "--one-way", is_flag=True, help="gender, smile: move all faces one way, not each to its other side."
+)
+@click.option(
+    "--min-change",
+    type=options.POSITIVE,
+    help="Least change of age or yaw.  [default: 10 years, 8 degrees]",
+)
+@click.option(
+    "--scorer", default="builtin", show_default=True, metavar="NAME|FILE", help="Who judges the change."
+)
+@click.option(
+    "--max-identity-distance",
+    type=options.FiniteRange(0, 2, min_open=True),
+    default=0.65,
+    show_default=True,
+    help="Keep pairs whose faces are no further apart.",
+)
+@options.device
+@options.as_json
+def photo_pairs(
+    photos: tuple[str, ...],
+    out: Any,
+    direction: str,
+    strength: float | None,
+    one_way: bool,
+    min_change: float | None,
+    scorer: str,
+    max_identity_distance: float,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Edit photos along a direction, and keep those that change as asked: DIR/source and DIR/target, to train on.
+
+    A student of drawn pairs that goes on with these does better on photographs. Of each photo the largest face is cut
+    out and put into the latent space (DIR/projections). What moving it changes in the picture is added to the photo;
+    where something comes or goes, such as hair, it is drawn. A pair stays if the scorer sees the change, and one
+    face of the same person is in it: a probability, as gender, goes to its other side, age goes up by --strength,
+    below 0 down. DIR/sheet.png shows pairs. The same command goes on where one stopped.
+
+    \b
+    distill photo-pairs holiday/ --direction gender --out pairs
+    distill photo-pairs --from projected/ --direction age --strength -4.5 --out younger
+    """
+    from distill.editing.own_latents import OwnPhotos
+    from distill.editing.photo_pairs import PhotoPairsRequest, make_photo_pairs
+    from distill.progress import Progress
+
+    request = PhotoPairsRequest(
+        own=OwnPhotos(photos=photos, out=out, **given),
+        direction=direction,
+        strength=strength,
+        one_way=one_way,
+        min_change=min_change,
+        scorer=scorer,
+        max_identity_distance=max_identity_distance,
+    )
+    found = make_photo_pairs(request, steps_shown, lambda count: Progress(count, noun="photo", keep=False))
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        tell_skipped(found.skipped)
+        click.echo("\n".join([*found.lines(), *found.next_lines()]))
+    found.check()
