@@ -24,6 +24,7 @@ from distill.stylegan2.load import load_generator
 
 SIDE = 96  # px of a photograph: a face is found in 10 ms
 SMILES = ROOT / "stylegan_weights" / "making" / "smile_labels.csv"
+GENDER = ROOT / "stylegan_weights" / "directions" / "portraits-gender.safetensors"
 ASTRONAUT = ("me", "photo", "astronaut")
 
 
@@ -46,11 +47,11 @@ class Given:
                 shutil.copy(made, there)
 
     def made(self, kind: str) -> Path:
-        path = self.home / kind
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            MAKERS[kind](self, path)
-        return path
+        """Return where a thing lies; `pairs/source` is a folder of `pairs`."""
+        name = kind.partition("/")[0]
+        if not (self.home / name).exists():
+            MAKERS[name](self, self.home / name)
+        return self.home / kind
 
     def face(self, path: Path) -> None:
         """One photograph: the astronaut, or by its name one of the sixteen people."""
@@ -236,7 +237,8 @@ MAKERS: dict[str, Callable[[Given, Path], object]] = {
     "portraits.pkl": make_pickle,
     "direction.npy": make_published_direction,
     "labels.csv": make_labels,
-    "smile_labels.csv": lambda given, path: path.write_bytes(SMILES.read_bytes()),
+    "smile_labels.csv": lambda given, path: shutil.copy(SMILES, path),
+    "gender.safetensors": lambda given, path: shutil.copy(GENDER, path),
     "smile.onnx": make_scorer,
     "smile.toml": make_its_settings,
     "style-mix": commands(f"generate --task style-mix {FEW} --out {{out}}"),

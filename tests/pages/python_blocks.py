@@ -47,7 +47,7 @@ landmarks = [FaceDetector()(images[0])[0].landmarks]
         before="import os; os.replace(['raw', 'jpeg'][number] + '/shard-00000.h5', 'shard-00000.h5')",
         after="""
 assert list(triplet) == ["content", "style", "mixed"] and triplet["mixed"].size == (64, 64)
-assert w_plus.shape == (10, 512)
+assert len(w_plus) == 10 and crossover.ndim == 0
 """,
     ),
     "distill/shards/images/README.md": Blocks(

@@ -60,6 +60,7 @@ SMALLER = {
     r"^(distill evaluate .*--(photos|truth) .*)": r"\1 --limit 2",
     r"^(distill evaluate .*--truth .*)": r"\1 --perceptual none",
     r"^(distill compare .*)": r"\1 --features pixels8 --perceptual none",
+    r"^(distill compare (?!.*(--latent-limit|--truth)).*)": r"\1 --latent-limit 4",
     r"^(distill (project|mix|edit|region) .*)": r"\1 --steps 2",
     r"^(distill region .*)": r"\1 --set steps=1",
     r"^(distill project .*pti.*)": r"\1 --tuning-steps 2",
@@ -179,9 +180,9 @@ TABLE = {
     ),
     "distill/metrics/README.md": Page(
         given={
-            "faces": "people",
-            "ffhq": "people",
-            "pictures": "people",
+            "faces": "pairs/source",
+            "ffhq": "pairs/source",
+            "pictures": "pairs/source",
             "smile.toml": "smile.toml",
             "smile.onnx": "smile.onnx",
             "a.toml": "smile.toml",
@@ -230,7 +231,13 @@ TABLE = {
     "pipelines/README.md": Page(
         given={"me.jpg": "face", "you.jpg": "face", "drawing.png": "face"}, smaller={"anime.pkl": "avatars"}
     ),
-    "pipelines/ffhq.md": Page(given={"photos": "few"}, smaller=LARGE),
+    "pipelines/ffhq.md": Page(
+        given={"photos": "few", "directions/portraits-gender.safetensors": "gender.safetensors"},
+        smaller={
+            **LARGE,
+            "(distill directions fit .*)": r"\1 --dry-run --overwrite",
+        },  # one page fits for all
+    ),
     "pipelines/jobs/README.md": Page(
         smaller={
             "--cluster local": "--cluster local --workers 1",
