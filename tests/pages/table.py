@@ -173,6 +173,7 @@ TABLE = {
             "colour": "few",
         },
         smaller={"--latent-limit 24": "--latent-limit 4", " …": " --method ageing=ageing --out sexes"},
+        slow=("--labels labels.csv",),
     ),
     "distill/faces/regions/README.md": Page(slow=("",)),
     "distill/generation/README.md": Page(
@@ -180,9 +181,9 @@ TABLE = {
     ),
     "distill/metrics/README.md": Page(
         given={
-            "faces": "pairs/source",
-            "ffhq": "pairs/source",
-            "pictures": "pairs/source",
+            "faces": "hundred",
+            "ffhq": "hundred",
+            "pictures": "hundred",
             "smile.toml": "smile.toml",
             "smile.onnx": "smile.onnx",
             "a.toml": "smile.toml",
@@ -229,7 +230,9 @@ TABLE = {
     ),
     "docker/README.md": Page(),
     "pipelines/README.md": Page(
-        given={"me.jpg": "face", "you.jpg": "face", "drawing.png": "face"}, smaller={"anime.pkl": "avatars"}
+        given={"me.jpg": "face", "you.jpg": "face", "drawing.png": "face"},
+        smaller={"anime.pkl": "avatars"},
+        slow=("anime.pkl", "distill inspect"),
     ),
     "pipelines/ffhq.md": Page(
         given={"photos": "few", "directions/portraits-gender.safetensors": "gender.safetensors"},
@@ -237,13 +240,15 @@ TABLE = {
             **LARGE,
             "(distill directions fit .*)": r"\1 --dry-run --overwrite",
         },  # one page fits for all
+        slow=("inspect data/swap",),
     ),
     "pipelines/jobs/README.md": Page(
         smaller={
             "--cluster local": "--cluster local --workers 1",
             r"--n 50000 --shards 0-97": "--n 16 --shard-size 8 --shards 0-0",
             r"--n 50000 --shards 98-195": "--n 16 --shard-size 8 --shards 1-1",
-        }
+        },
+        slow=("--cluster local",),
     ),
     "stylegan_weights/README.md": Page(given={"my-network.pkl": "portraits.pkl"}, smaller=LARGE),
     "stylegan_weights/attributes/README.md": Page(
