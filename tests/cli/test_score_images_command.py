@@ -88,7 +88,7 @@ def test_every_picture_has_a_row(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     rows = table(out)
     assert list(rows) == ["broken.jpg", "dark.png", "me.png", "more/me.png", "wall.jpg"]
-    assert rows["dark.png"]["gender"] == "M"
+    assert rows["dark.png"]["gender"] == "male"
     assert rows["wall.jpg"]["reason"] == "no face"
     assert rows["broken.jpg"]["reason"] == "not an image"
     assert rows["wall.jpg"]["gender"] == rows["wall.jpg"]["age"] == rows["wall.jpg"]["gender_source"] == ""
@@ -190,7 +190,7 @@ def test_the_table_balances_a_training_set(folder: Path, tmp_path: Path, capsys:
     assert run(["prepare-images", str(folder), "--out", str(tmp_path / "set"), *arguments]) == 0
     text = capsys.readouterr().out
     assert "labels for 5 of 5" in text
-    assert "sampling weights by gender: F" in text
+    assert "sampling weights by gender: female" in text
 
 
 def test_files_and_folders_together(folder: Path, tmp_path: Path) -> None:

@@ -47,10 +47,8 @@ class Given:
                 shutil.copy(made, there)
 
     def made(self, kind: str) -> Path:
-        """Return where a thing lies; `pairs/source` is a folder of `pairs`."""
-        name = kind.partition("/")[0]
-        if not (self.home / name).exists():
-            MAKERS[name](self, self.home / name)
+        if not (self.home / kind).exists():
+            MAKERS[kind](self, self.home / kind)
         return self.home / kind
 
     def face(self, path: Path) -> None:
@@ -93,6 +91,15 @@ def make_labelled(given: Given, folder: Path) -> None:
         names = [row["file"] for row in csv.DictReader(file)][:4]
     for name, file in zip(names, sorted(given.made("people").glob("*.jpg")), strict=False):
         shutil.copy(file, folder / name)
+
+
+def make_hundred(given: Given, folder: Path) -> None:
+    """As many as measures of generators need, 64 px: the people, darker and darker."""
+    folder.mkdir()
+    files = sorted(given.made("people").glob("*.jpg"))
+    for number in range(100):
+        picture = Image.open(files[number % len(files)]).resize((64, 64))
+        picture.point(lambda level, by=number: level - by // 4).save(folder / f"{number:02}.png")
 
 
 def make_classes(given: Given, folder: Path) -> None:
@@ -224,6 +231,7 @@ MAKERS: dict[str, Callable[[Given, Path], object]] = {
     "people": make_people,
     "few": make_few,
     "labelled": make_labelled,
+    "hundred": make_hundred,
     "classes": make_classes,
     "pairs": make_couples("source", "target"),
     "drawn": make_couples("photo", "drawing"),

@@ -7,79 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pages.reading import commands_of, scripts_of
-
-PEOPLE = "needs the pictures that the weights of the package were made from, and hours"
-MINUTES = "measures for minutes: tried by hand"
-
-# What no test runs wherever it stands.
-NOT_RUN = {
-    "make demo": "the tests run in what it makes",
-    "make test": "is this",
-    ". .venv/bin/activate": "the tests run in it",
-    "pip install ": "the tests run in what it makes",
-    "distill weights fetch ": "needs a network; tests/weights fetch from a server of their own",
-    "--to web": "needs what is fetched as web-runtime; tests/editing and make browser try the page",
-    "python -m http.server": "waits for visitors",
-    "--gpus ": "needs GPUs; tests/training run two processes on CPUs",
-    "--cluster slurm": "needs a batch system; tests/jobs, with the marker slurm",
-    "--cluster tls://": "needs a scheduler; tests/generation/test_cluster_tls.py",
-    "--cluster tcp://": "needs a scheduler; tests/generation/test_cluster.py",
-    "--cluster scheduler.json": "needs a scheduler; tests/generation/test_cluster.py",
-    "sbatch ": "needs a batch system; tests/jobs, with the marker slurm",
-    "slurm_chain.sh": "needs a batch system; tests/jobs, with the marker slurm",
-    "dask_hosts.sh": "needs ssh to other machines; tests/jobs",
-    "private=$(": "for the shell that starts the next; tests/generation/test_cluster_tls.py",
-    "export DASK_CONFIG": "for the shell that starts the next; tests/generation/test_cluster_tls.py",
-    "dask scheduler": "waits for workers; tests/generation/test_cluster_tls.py",
-    "docker ": "needs docker",
-    "making.face_pictures": PEOPLE,
-    "making.people_": PEOPLE,
-    "making.learn_": PEOPLE,
-    "making.photo_": PEOPLE,
-    "--truth PEOPLE/": PEOPLE,
-}
-# Smaller numbers in the same commands, and quick features, wherever they stand.
-TRAIN = " --minutes 0.01 --features pixels8 --score-images 4"
-SMALLER = {
-    r" --scorer face-api": "",  # not fetched
-    r"(distill generate .*)--n (?!16\b)\d{2,}": r"\1--n 4",
-    r"^(distill generate (?!.*--cluster).*)": r"\1 --cluster none",
-    r"^(distill generate .*)": r"\1 --batch-size 8",
-    r"^(distill generate .*--second-generator avatars.*)": r"\1 --steps 2",
-    r"^(distill generate .*avatars(?!.*--min-ssim).*)": r"\1 --min-ssim -1",
-    r"^(distill generate --task region-swap.*)": r"\1 --steps 1 --max-outside-change 255 --min-inside-change 0",
-    r"^(distill train-pix2pix .*)": rf"\1{TRAIN} --perceptual none --val-fraction 0.3 --set ndf=4",
-    r"^(distill train-pix2pix (?!.*--init).*)": r"\1 --set ngf=4",  # an init has its own
-    r"^(distill train-cyclegan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set ngf=4 --set ndf=4",
-    r"^(distill train-stargan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set width=4 --set d_width=4 --batch 2",
-    r"^(distill train-vaegan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set channels=4 --set hidden=8 --batch 2",
-    r"^(distill train-stylegan2 .*)": rf"\1{TRAIN} --batch 2 --held-out 4",
-    r"^(distill train-encoder .*)": rf"\1{TRAIN} --batch 2",
-    r"^(distill train-classifier .*)": r"\1 --network small_cnn --size 32",
-    r"^(distill evaluate .*--data .*)": r"\1 --faces 2 --features pixels8 --perceptual none",
-    r"^(distill evaluate .*--(photos|truth) .*)": r"\1 --limit 2",
-    r"^(distill evaluate .*--truth .*)": r"\1 --perceptual none",
-    r"^(distill compare .*)": r"\1 --features pixels8 --perceptual none",
-    r"^(distill compare (?!.*(--latent-limit|--truth)).*)": r"\1 --latent-limit 4",
-    r"^(distill (project|mix|edit|region) .*)": r"\1 --steps 2",
-    r"^(distill region .*)": r"\1 --set steps=1",
-    r"^(distill project .*pti.*)": r"\1 --tuning-steps 2",
-    r"^(distill directions fit .*)--n \d+": r"\1--n 120",
-    r"^(distill directions fit .*)--faces \d+": r"\1--faces 8",
-    r"^(distill directions fit (?!.*--faces).*)": r"\1 --faces 8",
-    r"^(distill directions fit (?!.*--n ).*)": r"\1 --n 120",
-    r"^(distill directions import .*)": r"\1 --samples 8",
-    r"^(distill assess-teacher (?!.*--metrics).*)": r"\1 --features pixels8 --samples 24",
-    r"^(?!.*pixels8)(distill assess-teacher .*--metrics fid.*)": r"\1 --features pixels8",
-    r"^(distill assess-teacher .*--metrics.*)": r"\1 --workers 1",
-    r" --samples 1200": "",
-    r"(?<=[ ,])(fid|kid)(\d+k)?(?=[ ,]|$)": r"\g<1>100",
-    r"(?<=,)pr(\d+k3)?(?=[ ,]|$)": "pr1003",
-    r"(?<=[ ,])(ppl2?_[a-z]+)(_5k)?(?=[ ,]|$)": r"\1_100",
-    r"(?<=[ ,])ls(_20k)?(?=[ ]|$)": "ls_2048",
-    r"^(distill serve.*)": r"\1 --dry-run --port 0",
-    r"(distill render-avatars .*)--n \d+": r"\1--n 8",
-}
+from pages.rules import MINUTES, NOT_RUN, SMALLER
 
 
 @dataclass(frozen=True)
@@ -98,6 +26,7 @@ class Page:
 
 
 LARGE = {"ffhq-1024": "portraits", "--resolution 256": "--resolution 64"}  # the embedded teacher instead
+FEW_SMILES = {"(.*smile.*)": r"\1 --confidence 0.5"}  # among few samples few are sure
 TABLE = {
     "README.md": Page(
         given={"photo.jpg": "face", "style.jpg": "face", "photos": "few"},
@@ -173,6 +102,7 @@ TABLE = {
             "colour": "few",
         },
         smaller={"--latent-limit 24": "--latent-limit 4", " …": " --method ageing=ageing --out sexes"},
+        slow=("--labels labels.csv",),
     ),
     "distill/faces/regions/README.md": Page(slow=("",)),
     "distill/generation/README.md": Page(
@@ -180,9 +110,9 @@ TABLE = {
     ),
     "distill/metrics/README.md": Page(
         given={
-            "faces": "pairs/source",
-            "ffhq": "pairs/source",
-            "pictures": "pairs/source",
+            "faces": "hundred",
+            "ffhq": "hundred",
+            "pictures": "hundred",
             "smile.toml": "smile.toml",
             "smile.onnx": "smile.onnx",
             "a.toml": "smile.toml",
@@ -229,7 +159,9 @@ TABLE = {
     ),
     "docker/README.md": Page(),
     "pipelines/README.md": Page(
-        given={"me.jpg": "face", "you.jpg": "face", "drawing.png": "face"}, smaller={"anime.pkl": "avatars"}
+        given={"me.jpg": "face", "you.jpg": "face", "drawing.png": "face"},
+        smaller={"anime.pkl": "avatars"},
+        slow=("anime.pkl", "distill inspect"),
     ),
     "pipelines/ffhq.md": Page(
         given={"photos": "few", "directions/portraits-gender.safetensors": "gender.safetensors"},
@@ -237,13 +169,15 @@ TABLE = {
             **LARGE,
             "(distill directions fit .*)": r"\1 --dry-run --overwrite",
         },  # one page fits for all
+        slow=("inspect data/swap",),
     ),
     "pipelines/jobs/README.md": Page(
         smaller={
             "--cluster local": "--cluster local --workers 1",
             r"--n 50000 --shards 0-97": "--n 16 --shard-size 8 --shards 0-0",
             r"--n 50000 --shards 98-195": "--n 16 --shard-size 8 --shards 1-1",
-        }
+        },
+        slow=("--cluster local",),
     ),
     "stylegan_weights/README.md": Page(given={"my-network.pkl": "portraits.pkl"}, smaller=LARGE),
     "stylegan_weights/attributes/README.md": Page(
@@ -253,11 +187,11 @@ TABLE = {
         }
     ),
     "stylegan_weights/avatars.md": Page(),
-    "stylegan_weights/directions/README.md": Page(slow=("",)),
+    "stylegan_weights/directions/README.md": Page(slow=("",), smaller=FEW_SMILES),
     "stylegan_weights/directions/portraits-age.md": Page(slow=("",)),
     "stylegan_weights/directions/portraits-gender.md": Page(slow=("",)),
-    "stylegan_weights/directions/portraits-smile.md": Page(slow=("",)),
-    "stylegan_weights/directions/portraits-yaw.md": Page(slow=("",)),
+    "stylegan_weights/directions/portraits-smile.md": Page(slow=("",), smaller=FEW_SMILES),
+    "stylegan_weights/directions/portraits-yaw.md": Page(slow=("",), smaller=FEW_SMILES),
     "stylegan_weights/drawings.md": Page(),
     "stylegan_weights/encoders/portraits.md": Page(
         given={"photo.jpg": "face", "data/faces": "images"}, smaller={"held_out=100": "held_out=4"}

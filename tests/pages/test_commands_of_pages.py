@@ -12,8 +12,9 @@ from pages.folder import Given
 from pages.python_blocks import NOT_RUN as PYTHON_NOT_RUN
 from pages.python_blocks import PYTHON
 from pages.reading import PAGES, ROOT, python_of, sentences_of, untold_commands
+from pages.rules import NOT_RUN, SMALLER
 from pages.running import check_command, run_command
-from pages.table import NOT_RUN, SMALLER, TABLE, all_commands, changing, is_slow, reasons, smaller, why_not
+from pages.table import TABLE, all_commands, changing, is_slow, reasons, smaller, why_not
 from PIL import Image
 from torch import Tensor
 
