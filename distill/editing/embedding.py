@@ -26,6 +26,7 @@ from distill.stylegan2.projection import project
 from distill.stylegan2.projector import project_as_published
 from distill.stylegan2.spread import WSpread, measure_spread
 from distill.stylegan2.tuning import tune
+from distill.weights.by_name import encoder_of
 
 Space = Literal["w", "w+", "pti", "encoder"]
 SPACES: tuple[Space, ...] = get_args(Space)
@@ -35,6 +36,11 @@ STALLED = 0.01  # a face whose loss falls by less than this from 25 steps to the
 # Distances at which tuning stops: that of LPIPS as published. The other is reached after some 200 steps at 64 px,
 # where w+ stays at 0.3.
 BOUNDS = {"lpips_vgg16": 0.06, "perceptual_efficientnet_lite0": 0.06}
+
+
+def usual_space(generator: Generator) -> Space:
+    """Return the space of many photos: that of the encoder that comes with a generator, else w+."""
+    return "encoder" if encoder_of(generator.sha256) else "w+"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

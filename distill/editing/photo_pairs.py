@@ -17,6 +17,7 @@ from distill.attributes.open import BUILTIN, open_scorer
 from distill.attributes.protocol import ChipScorer
 from distill.devices import resolve_device
 from distill.directions.file import Direction, read_direction
+from distill.editing.embedding import usual_space
 from distill.editing.own_latents import (
     PROJECTIONS,
     OpenProgress,
@@ -27,7 +28,7 @@ from distill.editing.own_latents import (
     quiet,
 )
 from distill.editing.pictures import MOST, ContactSheet
-from distill.editing.project import generator_mark, usual_space
+from distill.editing.project import generator_mark
 from distill.editing.project_folder import FolderSettings
 from distill.editing.transfer import (
     FARTHEST,

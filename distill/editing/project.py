@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from distill.editing.embedding import SPACES, TITLES, EmbeddedFace, Embedder, Space
+from distill.editing.embedding import SPACES, TITLES, EmbeddedFace, Embedder, Space, usual_space
 from distill.editing.pictures import ContactSheet, labelled
 from distill.editing.project_folder import MADE_BY, PROJECTED
 from distill.editing.projected_photos import ProjectedPhoto, finished, write_photo
@@ -90,11 +90,6 @@ def chosen_spaces(text: str) -> tuple[Space, ...]:
     if unknown := [word for word in words if word not in SPACES]:
         raise DistillError(f"unknown space {unknown[0]!r}: choose of {', '.join(SPACES)}")
     return tuple(space for space in SPACES if space in words)
-
-
-def usual_space(generator: Generator) -> Space:
-    """Return the space of many photos: that of the encoder that comes with a generator, else w+."""
-    return "encoder" if encoder_of(generator.sha256) else "w+"
 
 
 def open_projection(request: ProjectRequest) -> ProjectionJob:
