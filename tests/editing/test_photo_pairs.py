@@ -158,7 +158,7 @@ def test_a_folder_of_something_else_is_left_alone(photos, tmp_path, capsys):
     (tmp_path / "source" / "mine.png").write_bytes((photos / "wall.png").read_bytes())
     words = ["photo-pairs", str(photos / "astronaut.png"), "--out", str(tmp_path), *WORDS]
     assert run(words) == 2
-    assert "holds something else than pairs" in capsys.readouterr().err
+    assert "holds something other than pairs" in capsys.readouterr().err
     assert not (tmp_path / "projections").exists()
 
 
