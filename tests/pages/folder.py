@@ -24,7 +24,7 @@ from distill.stylegan2.load import load_generator
 
 SIDE = 96  # px of a photograph: a face is found in 10 ms
 SMILES = ROOT / "stylegan_weights" / "making" / "smile_labels.csv"
-GENDER = ROOT / "stylegan_weights" / "directions" / "portraits-gender.safetensors"
+DIRECTIONS = ROOT / "stylegan_weights" / "directions"
 ASTRONAUT = ("me", "photo", "astronaut")
 
 
@@ -246,7 +246,8 @@ MAKERS: dict[str, Callable[[Given, Path], object]] = {
     "direction.npy": make_published_direction,
     "labels.csv": make_labels,
     "smile_labels.csv": lambda given, path: shutil.copy(SMILES, path),
-    "gender.safetensors": lambda given, path: shutil.copy(GENDER, path),
+    "directions": lambda given, path: shutil.copytree(DIRECTIONS, path),
+    "gender.safetensors": lambda given, path: shutil.copy(DIRECTIONS / "portraits-gender.safetensors", path),
     "smile.onnx": make_scorer,
     "smile.toml": make_its_settings,
     "style-mix": commands(f"generate --task style-mix {FEW} --out {{out}}"),

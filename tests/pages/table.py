@@ -187,7 +187,9 @@ TABLE = {
         }
     ),
     "stylegan_weights/avatars.md": Page(),
-    "stylegan_weights/directions/README.md": Page(slow=("",), smaller=FEW_SMILES),
+    "stylegan_weights/directions/README.md": Page(
+        given={"stylegan_weights/directions": "directions"}, slow=("",), smaller=FEW_SMILES
+    ),
     "stylegan_weights/directions/portraits-age.md": Page(slow=("",)),
     "stylegan_weights/directions/portraits-gender.md": Page(slow=("",)),
     "stylegan_weights/directions/portraits-smile.md": Page(slow=("",), smaller=FEW_SMILES),
