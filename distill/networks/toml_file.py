@@ -18,10 +18,10 @@ MAX_BYTES = 256 << 10
 MAX_DOTS, MAX_DEPTH = 8, 16
 MAX_WORD = 300  # characters of a key or a number
 # What may hold anything: texts of several lines, comments, texts of one line. One without an end reaches as far as
-# the parser gets before it gives up.
+# the parser gets before it gives up. Nothing inside *+ may backtrack: Python before 3.11.5 can then match wrongly.
 _HIDDEN = re.compile(
-    r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*+(?:"{3,5}|\Z)|'
-    r"'''(?:[^']|'{1,2}(?!'))*+(?:'{3,5}|\Z)|"
+    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\Z)|'
+    r"'''(?:[^']|'(?!''))*+(?:'{3,5}|\Z)|"
     r"#[^\n]*+|"
     r'"(?:[^"\\\n]|\\[^\n])*+"?|'
     r"'[^'\n]*+'?",

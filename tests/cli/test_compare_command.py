@@ -174,7 +174,7 @@ def test_an_unknown_word_after_a_method_is_answered_by_those_there_are(tmp_path:
     photos, student = write_faces(tmp_path / "photos", [*DARK, *BRIGHT]), write_student(tmp_path / "run")
     for what in (f"{student}:b2b", "portraits:foo", "gender-swap:foo"):
         line = error_of(capsys, photos, tmp_path / "out", "--method", f"m={what}")
-        assert f"has no :{what[-3:]}: after a generator stands w, w+, pti, encoder" in line
+        assert f"has no :{what[-3:]}: a generator takes w, w+, pti, encoder" in line
         assert "a2b or b2a" in line
 
 

@@ -213,7 +213,7 @@ def test_the_teacher_is_timed_where_it_can_be_had(tiny_weights, tiny_teacher, mo
     assert timed["teacher_edit"].milliseconds is not None
     assert timed["embedding_and_edit"].milliseconds is None
     for generator, words in (
-        (recipe["generator"], "name it with --teacher"),
+        (recipe["generator"], "say where it is with --teacher"),
         ({"name": "ffhq-256", "sha256": "0" * 64}, "distill weights fetch ffhq-256"),
         ({"name": "portraits", "sha256": "0" * 64}, "the recipe's 000000000000"),
         (None, "the recipe names no generator"),

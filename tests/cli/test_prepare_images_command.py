@@ -130,7 +130,7 @@ def test_codecs(folder, tmp_path, codec):
         (("--resolution", 8, "--balance", "labels.csv"), ("FILE.csv:COLUMN",)),
         (("--resolution", 8, "--balance", "none.csv:gender"), ("none.csv", "no such file")),
         (("--resolution", 8, "--align", "chip"), ("--align",)),
-        (("--resolution", 8, "--align", "ffhq"), ("skipped 1 of 6", "at most 0", "no face 1")),
+        (("--resolution", 8, "--align", "ffhq"), ("skipped 1 of 6", "only 0 allowed", "no face 1")),
     ],
 )
 def test_bad_input_is_one_line(folder, tmp_path, options, words):

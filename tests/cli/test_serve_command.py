@@ -38,7 +38,7 @@ def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     for words, says in (
         (["no/such/run"], "no such file, and no student of that name"),
         ([str(tmp_path / "empty")], "in this folder"),
-        (["portraits"], "no student but generator"),
+        (["portraits"], "not student; the students are"),
         (["ageing", "ageing"], "ageing is given twice"),
         (["--data", str(tmp_path / "empty")], str(tmp_path / "empty")),
         (["--data", str(tmp_path / "begun")], "not complete"),

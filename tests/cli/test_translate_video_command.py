@@ -118,8 +118,8 @@ def bad_faces(path, clip):
         (bad_empty, "not a video", "the file is empty"),
         (bad_photo, "not a video", "it is a picture (JPEG)"),
         (bad_cut, "damaged", "it begins as a video, but is cut short or broken"),
-        (bad_sound, "not a video", "it has sound alone"),
-        (bad_faces, "no face", "in none of 3 frames"),
+        (bad_sound, "not a video", "it has only sound"),
+        (bad_faces, "no face", "no frontal face of 40 px or more in 3 frames"),
     ],
 )
 def test_a_bad_video_is_one_line_and_leaves_nothing(place, tmp_path, call, spoil, reason, detail):

@@ -57,7 +57,10 @@ def test_all_faces_and_the_chosen_one(tmp_path):
     (second,) = outcomes([photo], tmp_path / "out", size=64, face_index=1)
     assert second.quad.mean(axis=0)[0] < 350
     (third,) = outcomes([photo], tmp_path / "out", size=64, face_index=2)
-    assert (third.reason, third.detail) == ("no such face", "face 2 of 2, counted from 0")
+    assert (third.reason, third.detail) == (
+        "no such face",
+        "face 2 of 2, counted from 0; group.png there is of an earlier run",
+    )
 
 
 def test_a_photo_taken_sideways_comes_out_upright(tmp_path):

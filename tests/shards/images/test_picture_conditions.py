@@ -45,7 +45,7 @@ def test_what_is_not_known_is_neither() -> None:
         ("sex=male", "faces has no label 'sex'; its labels are gender, age, smile"),
         (
             "gender=man",
-            r"no picture of faces has gender=man; gender is male \(2\), female \(1\), not known \(1\)",
+            r"no picture of faces has gender=man; gender is male \(2\), female \(1\), unknown \(1\)",
         ),
         ("age>90", r"no picture of faces has age>90; age is from 20 to 61.5"),
         ("age=old", "the label 'age' of faces holds numbers; from 20 to 61.5"),
