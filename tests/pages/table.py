@@ -30,7 +30,13 @@ FEW_SMILES = {"(.*smile.*)": r"\1 --confidence 0.5"}  # among few samples few ar
 TABLE = {
     "README.md": Page(
         given={"photo.jpg": "face", "style.jpg": "face", "photos": "few"},
-        makes=("swapped/photo.png", "older/pasted/man-1.png", "swapped-too/photo.png", "mixed/photo.png"),
+        makes=(
+            "swapped/photo.png",
+            "older/pasted/man-1.png",
+            "pairs/sheet.png",
+            "swapped-too/photo.png",
+            "mixed/photo.png",
+        ),
     ),
     "benchmarks/README.md": Page(
         smaller={"shards.py 64 256 512": "shards.py 64 --rows 4 --rounds 1", "--shards 10000": "--shards 20"},
@@ -73,7 +79,13 @@ TABLE = {
         },
     ),
     "distill/editing/README.md": Page(
-        given={"style.jpg": "face", "me.jpg": "face", "you.jpg": "face", "clip.mp4": "clip.mp4"}
+        given={
+            "style.jpg": "face",
+            "me.jpg": "face",
+            "you.jpg": "face",
+            "clip.mp4": "clip.mp4",
+            "runs/first": "student",
+        }
         | {
             f"holiday/{name}.jpg": "face"
             for name in (
