@@ -16,7 +16,7 @@ from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
 @click.option(
     "--space",
     type=click.Choice(["w", "w+", "encoder"]),
-    help="Latent space, as of distill project.  [default: encoder, else w+]",
+    help="As of distill project.  [default: encoder, else w+]",
 )
 @click.option(
     "--direction",
@@ -27,15 +27,15 @@ from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
 @click.option(
     "--strength",
     type=options.FiniteRange(-100, 100),
-    help="How far along it; below 0: down.  [default: age 4.5, others 4]",
+    help="Below 0: down.  [default: age 4.5, others 4]",
 )
 @click.option(
-    "--one-way", is_flag=True, help="gender, smile: move all faces one way, not each to its other side."
+    "--one-way", is_flag=True, help="gender, smile: move all faces one way."
 )
 @click.option(
     "--min-change",
     type=options.POSITIVE,
-    help="Least change of age or yaw.  [default: 10 years, 8 degrees]",
+    help="Of age, yaw.  [default: 10 years, 8 degrees]",
 )
 @click.option(
     "--scorer", default="builtin", show_default=True, metavar="NAME|FILE", help="Who judges the change."
@@ -45,7 +45,7 @@ from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
     type=options.FiniteRange(0, 2, min_open=True),
     default=0.65,
     show_default=True,
-    help="Keep pairs whose faces are no further apart.",
+    help="Most distance of the two faces.",
 )
 @options.device
 @options.as_json
@@ -61,13 +61,13 @@ def photo_pairs(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Edit photos along a direction, and keep those that change as asked: DIR/source and DIR/target, to train on.
+    """Edit photos of your own along a direction into pairs to train on: DIR/source/NAME.png, DIR/target/NAME.png.
 
-    A student of drawn pairs that goes on with these does better on photographs. Of each photo the largest face is cut
-    out and put into the latent space (DIR/projections). What moving it changes in the picture is added to the photo;
-    where something comes or goes, such as hair, it is drawn. A pair stays if the scorer sees the change, and one
-    face of the same person is in it: a probability, as gender, goes to its other side, age goes up by --strength,
-    below 0 down. DIR/sheet.png shows pairs. The same command goes on where one stopped.
+    A student of drawn pairs that goes on with such pairs does better on photographs. The largest face of each photo
+    is cut out and projected (DIR/projections), and moved along the direction. What this changes in the drawn picture
+    is added to the photo; where much changes, such as hair, the drawn picture takes over. Gender and smile go to their
+    other side, age goes up, or down with a --strength below 0. A pair stays if the scorer sees the change and the
+    target shows one face, of the same person. DIR/sheet.png shows the pairs. The same command resumes.
 
     \b
     distill photo-pairs holiday/ --direction gender --out pairs
