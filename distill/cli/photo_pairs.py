@@ -27,11 +27,9 @@ from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
 @click.option(
     "--strength",
     type=options.FiniteRange(-100, 100),
-    help="Below 0: down.  [default: age 4.5, others 4]",
+    help="Below 0: down.  [default: gender 5, age 4.5, others 4]",
 )
-@click.option(
-    "--one-way", is_flag=True, help="gender, smile: move all faces one way."
-)
+@click.option("--one-way", is_flag=True, help="gender, smile: move all faces one way.")
 @click.option(
     "--min-change",
     type=options.POSITIVE,
@@ -65,9 +63,9 @@ def photo_pairs(
 
     A student of drawn pairs that goes on with such pairs does better on photographs. The largest face of each photo
     is cut out and projected (DIR/projections), and moved along the direction. What this changes in the drawn picture
-    is added to the photo; where much changes, such as hair, the drawn picture takes over. Gender and smile go to their
-    other side, age goes up, or down with a --strength below 0. A pair stays if the scorer sees the change and the
-    target shows one face, of the same person. DIR/sheet.png shows the pairs. The same command resumes.
+    is added to the photo; where much changes, such as hair, the drawn picture takes over. Gender and smile go to
+    their other side; age goes up, or down with a --strength below 0. A pair stays if the scorer sees the change and
+    the target shows one face, of the same person. DIR/sheet.png shows the pairs. The same command resumes.
 
     \b
     distill photo-pairs holiday/ --direction gender --out pairs

@@ -191,8 +191,7 @@ def make_photo_pairs(
             num_ws=generator.num_ws, w_dim=generator.w_dim, generator_sha256=generator.sha256
         )
         settings.update(_settings(request, generator, direction, change, scorer))
-        if (before := PAIRS.kept(own.out)) is not None:
-            PAIRS.check(own.out, before, settings)
+        _check_folder(own.out, settings)
 
     found = find_latents(own, steps, check)
     edit = PhotoEditor(
@@ -229,6 +228,12 @@ def _settings(
     }
 
 
+def _check_folder(out: Path, settings: Mapping[str, Any]) -> None:
+    """Raise DistillError for a folder of something else, or of pairs made with other settings."""
+    if (before := PAIRS.kept(out)) is not None:
+        PAIRS.check(out, before, settings)
+
+
 def _made(
     request: PhotoPairsRequest,
     found: OwnLatents,
@@ -236,12 +241,13 @@ def _made(
     settings: Mapping[str, Any],
     photos: OpenProgress,
 ) -> PhotoPairsResult:
-    """Make and write the pairs that are not there yet, and a sheet of all."""
+    """Make and write the pairs of these photos that are not there yet, and a sheet of them."""
     out, mark = request.own.out, generator_mark(request.own, found.generator)
     kept: list[KeptPair] = []
     already: list[str] = []
     dropped: dict[str, str] = {}
     with OutputFolder(out, MADE_BY, mark) as outputs, photos(len(found.names)) as progress:
+        _check_folder(out, settings)  # again: another run may have begun it meanwhile
         outputs.reserve([SHEET, *found.names])
         for name, ws_LD in zip(found.names, found.ws, strict=True):
             if all((out / role / f"{name}.png").is_file() for role in (SOURCE, TARGET)):

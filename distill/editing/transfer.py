@@ -27,7 +27,9 @@ from distill.faces.identity import describe
 from distill.stylegan2.generator import Generator
 from distill.stylegan2.mixing import drawn, moved
 
-STRENGTH, STRENGTHS = 4.0, {"age": 4.5}  # along a direction: of most, and of some by their attribute
+# Along a direction: of most, and of some by their attribute. Of 160 photographs of either gender, 5 kept 44 women and
+# 50 men, 4 kept 32 and 46.
+STRENGTH, STRENGTHS = 4.0, {"age": 4.5, "gender": 5.0}
 MOST_STRENGTH = 100.0
 LEAST = {"age": 10.0, "yaw": 8.0}  # years, degrees: what a value changes by at least
 FARTHEST = 0.65  # descriptor distance of a pair

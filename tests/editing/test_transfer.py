@@ -36,7 +36,7 @@ def test_what_leaves_the_range_is_cut():
 
 def test_a_probability_goes_to_its_other_side_for_sure():
     change = asked_change("gender", "probability")
-    assert (change.strength_of(0.2), change.strength_of(0.8)) == (4, -4)
+    assert (change.strength_of(0.2), change.strength_of(0.8)) == (5, -5)
     assert change.came(0.2, 0.95)
     assert change.came(0.8, 0.05)
     assert not change.came(0.2, 0.8)

@@ -84,7 +84,8 @@ TABLE = {
             "me.jpg": "face",
             "you.jpg": "face",
             "clip.mp4": "clip.mp4",
-            "runs/first": "student",
+            "photographs": "people",
+            "others": "few",
         }
         | {
             f"holiday/{name}.jpg": "face"
