@@ -18,12 +18,12 @@ MAX_BYTES = 256 << 10
 MAX_DOTS, MAX_DEPTH = 8, 16
 MAX_WORD = 300  # characters of a key or a number
 # What may hold anything: texts of several lines, comments, texts of one line. One without an end reaches as far as
-# the parser gets before it gives up. Nothing inside *+ may backtrack: Python before 3.11.5 can then match wrongly.
+# the parser gets before it gives up. No group has *+: Python 3.11.2 matches such wrongly.
 _HIDDEN = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\Z)|'
-    r"'''(?:[^']|'(?!''))*+(?:'{3,5}|\Z)|"
+    r'"""(?:[^"\\]|\\.?|"(?!""))*(?:"{3,5}|\Z)|'
+    r"'''(?:[^']|'(?!''))*(?:'{3,5}|\Z)|"
     r"#[^\n]*+|"
-    r'"(?:[^"\\\n]|\\[^\n])*+"?|'
+    r'"(?:[^"\\\n]|\\[^\n])*"?|'
     r"'[^'\n]*+'?",
     re.DOTALL,
 )
