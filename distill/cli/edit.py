@@ -8,17 +8,12 @@ from typing import Any
 import click
 
 from distill.cli import options
-from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
+from distill.cli.own_photos import own_direction, own_photos, steps_shown, tell_skipped
 
 
 @click.command("edit")
 @own_photos
-@click.option(
-    "--direction",
-    required=True,
-    metavar="NAME|FILE",
-    help="Such as gender or age; see distill directions list.",
-)
+@own_direction
 @click.option(
     "--strengths",
     default="-3:3:7",

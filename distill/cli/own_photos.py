@@ -38,6 +38,12 @@ OPTIONS = (
     ),
     options.mark,
 )
+own_direction = click.option(
+    "--direction",
+    required=True,
+    metavar="NAME|FILE",
+    help="Such as gender or age; see distill directions list.",
+)
 
 
 def own_photos(command: Callable[..., Any]) -> Callable[..., Any]:

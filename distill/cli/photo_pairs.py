@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from distill.cli import options
-from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
+from distill.cli.own_photos import own_direction, own_photos, steps_shown, tell_skipped
 
 
 @click.command("photo-pairs")
@@ -18,12 +18,7 @@ from distill.cli.own_photos import own_photos, steps_shown, tell_skipped
     type=click.Choice(["w", "w+", "encoder"]),
     help="As of distill project.  [default: encoder, else w+]",
 )
-@click.option(
-    "--direction",
-    required=True,
-    metavar="NAME|FILE",
-    help="Such as gender or age; see distill directions list.",
-)
+@own_direction
 @click.option(
     "--strength",
     type=options.FiniteRange(-100, 100),

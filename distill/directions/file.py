@@ -129,4 +129,5 @@ def _find(source: str | Path, generator: str | None) -> Path:
         if shipped.parent == directions_folder() and shipped.is_file():
             return shipped
     known = ", ".join(shipped_directions()) or "none"
-    raise DistillError(f"unknown direction {str(source)!r}: neither a file nor a shipped one ({known})")
+    of = f" of the generator {generator!r}" if generator else ""
+    raise DistillError(f"unknown direction {str(source)!r}{of}: neither a file nor a shipped one ({known})")

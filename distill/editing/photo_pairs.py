@@ -6,11 +6,9 @@ find_latents ─► PhotoEditor ─► one face is seen in it ─► source/NAME
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from distill.attributes.open import BUILTIN, open_scorer
@@ -18,6 +16,7 @@ from distill.attributes.protocol import ChipScorer
 from distill.devices import resolve_device
 from distill.directions.file import Direction, read_direction
 from distill.editing.embedding import usual_space
+from distill.editing.folder_settings import FolderSettings
 from distill.editing.own_latents import (
     PROJECTIONS,
     OpenProgress,
@@ -27,9 +26,9 @@ from distill.editing.own_latents import (
     find_latents,
     quiet,
 )
+from distill.editing.photo_pairs_result import SOURCE, TARGET, KeptPair, PhotoPairsResult
 from distill.editing.pictures import MOST, ContactSheet
 from distill.editing.project import generator_mark
-from distill.editing.project_folder import FolderSettings
 from distill.editing.transfer import (
     FARTHEST,
     AskedChange,
@@ -39,18 +38,15 @@ from distill.editing.transfer import (
     Pixels,
     asked_change,
 )
-from distill.errors import DistillError, NothingWorked
+from distill.errors import DistillError
 from distill.faces.decode import read_photo
 from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
 from distill.faces.outputs import SHEET, OutputFolder
-from distill.faces.photo_results import SkippedPhoto, json_paths
 from distill.pixels import Mark, encode_png
-from distill.progress import command_text, plural
 from distill.stylegan2.generator import Generator
 
 MADE_BY = "photo-pairs"
-SOURCE, TARGET = "source", "target"  # roles, and the folders below the output
 PAIRS = FolderSettings(file=".distill-photo-pairs.json", made_by=MADE_BY, holds="pairs", inside=PROJECTIONS)
 
 
@@ -65,83 +61,6 @@ class PhotoPairsRequest:
     min_change: float | None = None
     scorer: str = BUILTIN
     max_identity_distance: float = FARTHEST
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptPair:
-    """The score of a photo and of its target, and the distance of their faces' descriptors."""
-
-    name: str
-    before: float
-    after: float
-    identity: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "before": self.before, "after": self.after, "identity": self.identity}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PhotoPairsResult:
-    """What came of the photos: pairs made now and there `already`, those dropped with the reason, and the skipped."""
-
-    out: Path
-    attribute: str
-    kept: Sequence[KeptPair]
-    already: Sequence[str]
-    dropped: Mapping[str, str]
-    skipped: Sequence[SkippedPhoto]
-
-    @property
-    def pairs(self) -> int:
-        return len(self.kept) + len(self.already)
-
-    def to_json(self) -> dict[str, Any]:
-        sheet = self.out / f"{SHEET}.png" if self.pairs else None
-        return {
-            **json_paths(out=self.out, sheet=sheet),
-            "attribute": self.attribute,
-            "pairs": [pair.to_json() for pair in self.kept],
-            "there_already": list(self.already),
-            "dropped": dict(self.dropped),
-            "skipped": [skip.to_json() for skip in self.skipped],
-            "next": self.commands(),
-        }
-
-    def lines(self) -> list[str]:
-        """Say how many pairs there are, what they are like, and why the others are none."""
-        photos = self.pairs + len(self.dropped)
-        told = [f"{plural(self.pairs, 'pair')} of {plural(photos, 'photo')} in {self.out}"]
-        if self.already:
-            told[0] += f", {len(self.already)} of them there already"
-        if self.kept:
-            moved = mean(abs(pair.after - pair.before) for pair in self.kept)
-            far = mean(pair.identity for pair in self.kept)
-            told.append(f"{self.attribute} changes by {moved:.3g}, identity distance {far:.2f} (means)")
-        reasons = Counter(self.dropped.values()).most_common()
-        if reasons:
-            told.append("dropped " + ", ".join(f"{count}: {reason}" for reason, count in reasons))
-        return told
-
-    def next_lines(self) -> list[str]:
-        """Say how to train on the pairs."""
-        return ["then:", *(f"  {command}" for command in self.commands())] if self.pairs else []
-
-    def commands(self) -> list[str]:
-        """The next two commands: the pairs as a data set, and a student that goes on learning from it."""
-        data = self.out.with_name(f"{self.out.name}-set")
-        roles = ("--inputs", SOURCE, "--target", TARGET)
-        first = ("--init", "runs/first/student.safetensors", "--augment", "flip,colour,sharpness")
-        return [
-            command_text("distill", "import", self.out, "--from", "folders", *roles, "--out", data),
-            command_text(
-                "distill", "train-pix2pix", "--data", data, *first, "--out", f"runs/{self.out.name}"
-            ),
-        ]
-
-    def check(self) -> None:
-        """Raise NothingWorked where there is no pair."""
-        if not self.pairs:
-            raise NothingWorked(f"none of {plural(len(self.dropped), 'photo')} gave a pair")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -241,7 +160,7 @@ def _made(
     settings: Mapping[str, Any],
     photos: OpenProgress,
 ) -> PhotoPairsResult:
-    """Make and write the pairs of these photos that are not there yet, and a sheet of them."""
+    """Make and write the pairs of these photos that are not there yet, and a sheet of all in the folder."""
     out, mark = request.own.out, generator_mark(request.own, found.generator)
     kept: list[KeptPair] = []
     already: list[str] = []
@@ -249,8 +168,9 @@ def _made(
     with OutputFolder(out, MADE_BY, mark) as outputs, photos(len(found.names)) as progress:
         _check_folder(out, settings)  # again: another run may have begun it meanwhile
         outputs.reserve([SHEET, *found.names])
+        there = set(_pairs_in(out))
         for name, ws_LD in zip(found.names, found.ws, strict=True):
-            if all((out / role / f"{name}.png").is_file() for role in (SOURCE, TARGET)):
+            if name in there:
                 already.append(name)
                 progress.skip(1)
                 continue
@@ -266,11 +186,12 @@ def _made(
                     KeptPair(name=name, before=edited.before, after=edited.after, identity=edited.identity)
                 )
             progress.advance(1)
-        there = [name for name in found.names if name not in dropped]
-        if kept or (there and not (out / f"{SHEET}.png").exists()):
-            outputs.write(_sheet(out, there), SHEET)
+        in_folder = _pairs_in(out)
+        if kept or (in_folder and not (out / f"{SHEET}.png").exists()):
+            outputs.write(_sheet(out, in_folder), SHEET)
     return PhotoPairsResult(
         out=out,
+        in_folder=len(in_folder),
         attribute=make.edit.change.attribute,
         kept=kept,
         already=already,
@@ -283,6 +204,17 @@ def _write(outputs: OutputFolder, name: str, photo: Pixels, target: Pixels, mark
     """Write a pair; the target says that a part of it is drawn, the source is a photograph."""
     outputs.write(encode_png(photo), name, below=SOURCE)
     outputs.write(encode_png(target, replace(mark, partly=True) if mark else None), name, below=TARGET)
+
+
+def _pairs_in(out: Path) -> list[str]:
+    """Return the names of the pairs in a folder; an empty file is none."""
+    sources = sorted((out / SOURCE).glob("*.png"))
+    both = ((path, out / TARGET / path.name) for path in sources)
+    return [
+        path.stem
+        for path, target in both
+        if path.stat().st_size and target.is_file() and target.stat().st_size
+    ]
 
 
 def _sheet(out: Path, names: Sequence[str]) -> Pixels:

@@ -15,8 +15,7 @@ import torch
 
 from distill.editing.embedding import SPACES, TITLES, EmbeddedFace, Embedder, Space, usual_space
 from distill.editing.pictures import ContactSheet, labelled
-from distill.editing.project_folder import MADE_BY, PROJECTED
-from distill.editing.projected_photos import ProjectedPhoto, finished, write_photo
+from distill.editing.projected_photos import MADE_BY, PROJECTED, ProjectedPhoto, finished, write_photo
 from distill.errors import DistillError
 from distill.faces.find import FoundPhotos, check_outputs, find_photos
 from distill.faces.identity import descriptor_sha256

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from distill.editing.embedding import EmbeddedFace, Embedder, Space
+from distill.editing.folder_settings import FolderSettings
 from distill.editing.pictures import tiles_of
-from distill.editing.project_folder import PROJECTED
 from distill.editing.projections import FORMAT, array_bytes, facts_bytes, has_w, read_facts
 from distill.errors import os_error
 from distill.faces.alignment import Pixels
@@ -29,6 +29,9 @@ from distill.pixels import to_float
 from distill.stylegan2.delta import SUFFIX, write_delta
 
 TOLD = {"l1", "identity", "from_mean", "far_layers", "seconds"}  # what reports need of a projection's JSON
+
+MADE_BY = "project"
+PROJECTED = FolderSettings(file=".distill-project.json", made_by=MADE_BY, holds="projections")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -113,8 +113,8 @@ def bad_faces(path, clip):
 @pytest.mark.parametrize(
     ("spoil", "reason", "detail"),
     [
-        (bad_text, "not a video", "its content is none that is read: MP4, "),
-        (bad_list, "not a video", "its content is none that is read: MP4, "),
+        (bad_text, "not a video", "the formats that are read are MP4, "),
+        (bad_list, "not a video", "the formats that are read are MP4, "),
         (bad_empty, "not a video", "the file is empty"),
         (bad_photo, "not a video", "it is a picture (JPEG)"),
         (bad_cut, "damaged", "it begins as a video, but is cut short or broken"),

@@ -169,3 +169,33 @@ def test_where_nothing_changes_as_asked_there_is_no_pair(photos, tmp_path, capsy
     assert "dropped 1: not as asked" in told.out
     assert "none of 1 photo gave a pair" in told.err
     assert not (tmp_path / "out" / "target").exists()
+
+
+def test_pairs_of_other_photos_stay_on_the_sheet_and_in_the_count(photos, pairs, tmp_path, capsys):
+    out = tmp_path / "grown"
+    words = ["--from", str(pairs / "projections"), "--out", str(out), *WORDS, "--json"]
+    made = []
+    for name in ("astronaut", "drawn-0", "drawn-1"):
+        run(["photo-pairs", name, *words])
+        facts = json.loads(capsys.readouterr().out)
+        made += facts["pairs"]
+        assert facts["in_folder"] == len(made)
+    assert len(made) >= 2
+    sheet = out / "sheet.png"
+    both = sheet.read_bytes()
+    sheet.unlink()
+    run(["photo-pairs", made[0]["name"], *words])
+    assert sheet.read_bytes() == both
+
+
+def test_an_empty_picture_is_made_again(pairs, tmp_path, capsys):
+    out = tmp_path / "broken"
+    words = ["--from", str(pairs / "projections"), "--out", str(out), *WORDS, "--json"]
+    run(["photo-pairs", *words])
+    first = json.loads(capsys.readouterr().out)["pairs"][0]
+    target = out / "target" / f"{first['name']}.png"
+    whole = target.read_bytes()
+    target.write_bytes(b"")
+    assert run(["photo-pairs", *words]) == 0
+    assert [pair["name"] for pair in json.loads(capsys.readouterr().out)["pairs"]] == [first["name"]]
+    assert target.read_bytes() == whole

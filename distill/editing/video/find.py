@@ -20,7 +20,7 @@ SUFFIXES = (
     *(".mpg", ".mpeg", ".mts", ".m2ts", ".ogv", ".flv"),
 )
 SYNC = b"G"  # begins each packet of MPEG-TS
-KNOWN = "MP4, MOV, Matroska, WebM, AVI, MPEG, MPEG-TS, WMV, FLV or Ogg"
+KNOWN = "MP4, MOV, Matroska, WebM, AVI, MPEG, MPEG-TS, WMV, FLV and Ogg"
 INSTALL = "pip install 'distill[video]'"
 
 
@@ -44,7 +44,7 @@ def refusal(path: Path, head: bytes) -> tuple[str, str]:
         return "damaged", "it begins as a video, but is cut short or broken"
     with suppress(PhotoError):
         return "not a video", f"it is a picture ({open_photo(path, lambda image: image.format)})"
-    return "not a video", f"its content is none that is read: {KNOWN}"
+    return "not a video", f"the formats that are read are {KNOWN}"
 
 
 def split_videos(found: FoundPhotos) -> tuple[FoundPhotos, list[Path]]:

@@ -13,8 +13,6 @@ from distill.faces.outputs import OutputFolder, read_stamp
 from distill.files import read_regular
 from distill.schema import parse_json
 
-MADE_BY = "project"
-
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSettings:
@@ -59,9 +57,6 @@ class FolderSettings:
 
     def _strange(self, path: Path) -> bool:
         return not path.name.startswith(".") and path.name != self.inside
-
-
-PROJECTED = FolderSettings(file=".distill-project.json", made_by=MADE_BY, holds="projections")
 
 
 def _told(value: object) -> str:
