@@ -153,4 +153,5 @@ for part in "${parts[@]}"; do
   "part_$part"
   [ -z "$whole" ] || mv "$log" "$out/$part.log"
 done
+: >"$out/results.tgz"  # a file that appears in the folder while tar reads it would make tar fail
 tar -C "$out" -czf "$out/results.tgz" --exclude=teacher --exclude='*.tgz' --exclude='*.safetensors' --exclude='*.png' .
