@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import logging
 import os
 import platform
 import re
@@ -15,6 +17,8 @@ import torch
 
 from distill.errors import DistillError
 from distill.files import read_regular
+
+log = logging.getLogger(__name__)
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["fp32", "bf16", "fp16"]
@@ -66,7 +70,10 @@ def resolve_device(device: str) -> str:
     """Turn "auto" into "cuda" where a GPU is usable, else "cpu"; refuse a device that is not there."""
     check_device_name(device)
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if torch.cuda.is_available():
+            return "cuda"
+        say_idle_gpus(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+        return "cpu"
     if device != "cpu" and not torch.cuda.is_available():
         raise DistillError(f"device {device!r}: no usable CUDA GPU here; use --device cpu")
     number, count = device.partition(":")[2], torch.cuda.device_count()
@@ -76,6 +83,23 @@ def resolve_device(device: str) -> str:
         )
         raise DistillError(f"device {device!r}: {have}")
     return device
+
+
+@functools.cache
+def say_idle_gpus(listed: str) -> None:
+    """Say it once where this machine was given GPUs and torch can use none."""
+    if has_no_gpu_code() and split_device_list(listed):
+        log.warning(
+            "note: CUDA_VISIBLE_DEVICES=%s names GPUs, but torch %s was built without CUDA: all runs on the CPU;"
+            " install a CUDA build in this environment",
+            listed,
+            torch.__version__,
+        )
+
+
+def has_no_gpu_code() -> bool:
+    """Tell whether this torch can use no GPU at all, whatever the machine has."""
+    return torch.version.cuda is None and torch.version.hip is None
 
 
 def check_device_name(device: str) -> None:
@@ -113,7 +137,7 @@ def visible_devices() -> list[str]:
     not renumbered, so each can be handed to a child process. Without a list: "0", "1", …
     Raises DistillError for a list that names a device twice, of which CUDA would show none.
     """
-    if torch.version.cuda is None and torch.version.hip is None:
+    if has_no_gpu_code():
         return []
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is None:

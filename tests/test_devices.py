@@ -30,6 +30,17 @@ def test_a_list_is_split_and_not_renumbered(listed: str, names: list[str]) -> No
     assert split_device_list(listed) == names
 
 
+def test_gpus_that_a_torch_without_cuda_cannot_use_are_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for listed, times in (("", 0), ("-1", 0), ("4,5", 1)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+        assert [resolve_device("auto"), resolve_device("auto")] == ["cpu", "cpu"]
+        assert caplog.text.count("was built without CUDA") == times
+
+
 @pytest.mark.parametrize("listed", ["1,1", "0,2,0", f"{UUID},{UUID}"])
 def test_a_device_named_twice_is_refused(listed: str) -> None:
     with pytest.raises(DistillError, match="twice"):
