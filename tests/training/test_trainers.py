@@ -168,6 +168,13 @@ def test_gpus_on_a_machine_without_one(
         assert f"{words}, and no usable CUDA GPU here: leave --gpus out" in error
 
 
+def test_a_plan_for_gpus_can_be_looked_at_on_a_machine_without_one(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(folder, tmp_path / "run", "--gpus", "4", "--dry-run") == 0
+    assert "this plan is of one process here, not of 4 GPUs" in capsys.readouterr().err
+
+
 def test_it_stands_in_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     assert "Train a toy." in capsys.readouterr().out
