@@ -33,7 +33,7 @@ PIX2PIX = (
     click.option(
         "--warm-up-epochs",
         type=FROM_ZERO,
-        help="The first of them, on pixels alone.  [default: by preset]",
+        help="Of all epochs the first N, on pixels alone.  [default: by preset]",
     ),
     click.option(
         "--resolution", type=COUNT, help="Side in px; divides the stored one.  [default: by preset]"
