@@ -26,7 +26,7 @@ from distill.editing.own_latents import (
     find_latents,
     quiet,
 )
-from distill.editing.photo_pairs_result import SOURCE, TARGET, KeptPair, PhotoPairsResult
+from distill.editing.photo_pairs_result import SOURCE, TARGET, DroppedPhoto, KeptPair, PhotoPairsResult
 from distill.editing.pictures import MOST, ContactSheet
 from distill.editing.project import generator_mark
 from distill.editing.transfer import (
@@ -164,7 +164,7 @@ def _made(
     out, mark = request.own.out, generator_mark(request.own, found.generator)
     kept: list[KeptPair] = []
     already: list[str] = []
-    dropped: dict[str, str] = {}
+    dropped: dict[str, DroppedPhoto] = {}
     with OutputFolder(out, MADE_BY, mark) as outputs, photos(len(found.names)) as progress:
         _check_folder(out, settings)  # again: another run may have begun it meanwhile
         outputs.reserve([SHEET, *found.names])
@@ -178,7 +178,7 @@ def _made(
             try:
                 edited = make(photo, ws_LD[None])
             except NotKept as reason:
-                dropped[name] = str(reason)
+                dropped[name] = DroppedPhoto(reason=str(reason), before=reason.before, after=reason.after)
             else:
                 PAIRS.write(outputs, settings)
                 _write(outputs, name, photo, edited.target, mark)
@@ -192,7 +192,7 @@ def _made(
     return PhotoPairsResult(
         out=out,
         in_folder=len(in_folder),
-        attribute=make.edit.change.attribute,
+        change=make.edit.change,
         kept=kept,
         already=already,
         dropped=dropped,
