@@ -16,7 +16,7 @@ from distill.attributes.protocol import ChipScorer
 from distill.devices import resolve_device
 from distill.directions.file import Direction, read_direction
 from distill.editing.embedding import usual_space
-from distill.editing.folder_settings import FolderSettings
+from distill.editing.folder_settings import NAMES, FolderSettings
 from distill.editing.own_latents import (
     PROJECTIONS,
     OpenProgress,
@@ -43,6 +43,7 @@ from distill.faces.decode import read_photo
 from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
 from distill.faces.outputs import SHEET, OutputFolder
+from distill.files import path_text
 from distill.pixels import Mark, encode_png
 from distill.stylegan2.generator import Generator
 
@@ -144,6 +145,11 @@ def _settings(
         "space": space if own.projections is None else f"that of {os.path.realpath(own.projections)}",
         "landmarks_sha256": FaceDetector().landmarks_sha256,
         "descriptor_sha256": descriptor_sha256(),
+        NAMES: {
+            "generator_sha256": path_text(own.generator),
+            "direction_sha256": direction.name,
+            "scorer_sha256": path_text(Path(request.scorer).name),
+        },
     }
 
 

@@ -117,6 +117,10 @@ def test_other_settings_in_the_folder_are_refused(photos, pairs, capsys):
     error = capsys.readouterr().err
     assert "holds pairs with strength 6.0, now it is 5.0" in error
     assert before == {path: path.read_bytes() for path in pairs.rglob("*.png")}
+    other = ["--direction", "smile", *WORDS[2:]]  # whose strength and scorer differ too
+    assert run(["photo-pairs", str(photos), "--out", str(pairs), *other]) == 2
+    error = capsys.readouterr().err
+    assert "holds pairs with direction portraits-gender, now it is portraits-smile: use the same" in error
 
 
 def test_projections_made_before_stand_for_photos(pairs, tmp_path, capsys):
