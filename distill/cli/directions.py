@@ -71,7 +71,7 @@ def directions() -> None:
               help="How sure faces at the ends are.")  # fmt: skip
 @click.option("--faces", default=96, show_default=True, type=options.WholeRange(8, 10_000),
               help="Drawn faces to try the direction on.")  # fmt: skip
-@click.option("--out", type=options.PATH, metavar="NAME|FILE|DIR",
+@click.option("--out", type=options.PATH_TEXT, metavar="NAME|FILE|DIR/",
               help="The file.  [default: directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @click.option("--work", type=options.PATH, metavar="DIR",
               help="Where the scores of the samples are kept.  [default: beside --out]")  # fmt: skip
@@ -154,7 +154,7 @@ def sefa(count: int, layers: str, out: Path, overwrite: bool, as_json: bool, **d
               help="Layers that take it, or keep their row of it.")  # fmt: skip
 @click.option("--samples", "faces", default=200, show_default=True, type=options.WholeRange(8, 10_000),
               help="Drawn faces to try the direction on.")  # fmt: skip
-@click.option("--out", type=options.PATH, metavar="NAME|FILE|DIR",
+@click.option("--out", type=options.PATH_TEXT, metavar="NAME|FILE|DIR/",
               help="The file.  [default: directions/GENERATOR-ATTRIBUTE.safetensors]")  # fmt: skip
 @click.option("--no-orient", is_flag=True,
               help="Keep its own sign and length; no scorer is needed.")  # fmt: skip

@@ -109,7 +109,7 @@ COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items(
 
 def grouped_commands() -> dict[str, dict[str, str]]:
     """Return what each command does, by group, with one for each trainer of the table."""
-    trainers = {f"train-{name}": text for name, (_, text) in TRAINERS.items()}
+    trainers = {f"train-{name}": text for name, (_, text, _) in TRAINERS.items()}
     plain = {title: {name: text for name, (_, text) in rows.items()} for title, rows in GROUPS.items()}
     return {title: (trainers if title == TRAIN else {}) | rows for title, rows in plain.items()}
 

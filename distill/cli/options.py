@@ -129,6 +129,7 @@ class Span(click.ParamType[tuple[int, int]]):
 
 
 PATH = NamedPath(path_type=Path)
+PATH_TEXT = NamedPath()  # as it was written: a "/" at its end says that a folder is meant
 STUDENT = PathByName("student")
 ENCODER = PathByName("encoder", dir_okay=False)
 FILE = NamedPath(path_type=Path, dir_okay=False)

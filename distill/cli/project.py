@@ -72,9 +72,8 @@ def project(space: str, dry_run: bool, as_json: bool, **given: Any) -> None:
         open_projection,
         plan_lines,
         project_photos,
-        projection_json,
     )
-    from distill.editing.project_report import table, warnings
+    from distill.editing.project_report import projection_json, table, warnings
     from distill.progress import Progress
 
     keep_freed_memory()  # before any thread begins

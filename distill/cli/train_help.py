@@ -7,8 +7,8 @@ ABOUT = {
     "cyclegan": f"""Train a CycleGAN: translators between two sets of pictures that are no pairs, one each way.
 
     --data is a labelled image set (with --domains), a folder with trainA and trainB, or the pictures of the first
-    domain (with --data-b). An epoch has as many samples as the larger domain has pictures. Presets: paper, seed003,
-    demo (for pictures below 256 px, on a CPU).
+    domain (with --data-b). An epoch has as many samples as the larger domain has pictures. Presets: paper, clothes
+    (a report's, for leather and denim), demo (for pictures below 256 px, on a CPU).
 
     --out gets a2b.safetensors and b2a.safetensors, which `distill translate --model` takes (with --reverse: the
     second). {EVERY_RUN}
@@ -80,13 +80,13 @@ ABOUT = {
 
     With --attributes, which need an image set with labels, the mean z of pictures with and without each is kept:
     `distill translate --edit gender=female` moves a photo from the one to the other. Without, translate reconstructs.
-    Presets: demo (64 px, ten minutes of a CPU), paper (64 px, for a GPU), seed001 (128×256 px); by default demo, and
-    seed001 for pictures of its size.
+    Presets: demo (64 px, ten minutes of a CPU), paper (64 px, for a GPU), clothes (128×256 px); by default demo, and
+    clothes for pictures of its size.
 
     --out gets vaegan.safetensors. {EVERY_RUN}
 
     \b
     distill train-vaegan --data data/faces --attributes 'gender=female,age>=50' --out runs/faces
-    distill train-vaegan --data clothes/ --preset seed001 --gpus 2 --out runs/clothes --resume
+    distill train-vaegan --data clothes/ --preset clothes --gpus 2 --out runs/clothes --resume
     """,
 }

@@ -41,7 +41,8 @@ class ScoredFaces:
 class FitRequest:
     """Fit a direction for each attribute to `n` samples, and try it on `faces` others.
 
-    `out` and `work` None: beside each other in `directions/`. `command`: as the card tells it.
+    `out` and `work` None: beside each other in `directions/`. `out` as `output_paths` takes it: a "/" at its end
+    means a folder. `command`: as the card tells it.
     """
 
     scored: ScoredFaces
@@ -52,7 +53,7 @@ class FitRequest:
     orthogonal_to: Sequence[str]
     confidence: float
     faces: int
-    out: Path | None
+    out: str | None
     work: Path | None
     overwrite: bool
     command: str
@@ -67,7 +68,7 @@ class ImportRequest:
     attribute: str
     layers: str
     faces: int
-    out: Path | None
+    out: str | None
     overwrite: bool
     command: str
 

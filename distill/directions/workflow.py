@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,16 +138,16 @@ def cosines(directions: Sequence[Direction]) -> list[list[float]]:
     return [[round(float(value), 4) for value in row] for row in rows @ rows.T]
 
 
-def output_paths(out: Path | None, teacher: str, attributes: Sequence[str]) -> dict[str, Path]:
+def output_paths(asked: str | None, teacher: str, attributes: Sequence[str]) -> dict[str, Path]:
     """Return the file of each attribute's direction.
 
-    `out` is a .safetensors file (one attribute), a folder that exists, or a name: NAME.safetensors, with several
-    attributes NAME-ATTRIBUTE.safetensors. None: directions/TEACHER-ATTRIBUTE.safetensors.
+    `asked` is a .safetensors file (one attribute), a folder that exists or ends in "/", or a name: NAME.safetensors,
+    with several attributes NAME-ATTRIBUTE.safetensors. None: directions/TEACHER-ATTRIBUTE.safetensors.
     """
     suffix, stem = ".safetensors", teacher.removesuffix(".safetensors").removesuffix(".pkl")
-    if out is None or out.is_dir():
-        folder = out or Path("directions")
-        return {name: folder / f"{stem}-{name}{suffix}" for name in attributes}
+    out = Path(asked or "directions")
+    if not asked or asked.endswith(("/", os.sep)) or out.is_dir():
+        return {name: out / f"{stem}-{name}{suffix}" for name in attributes}
     if out.suffix == suffix and len(attributes) > 1:
         raise DistillError(f"--out {out}: one file holds one direction; for {len(attributes)} name a folder")
     if len(attributes) == 1:

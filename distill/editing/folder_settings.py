@@ -13,10 +13,16 @@ from distill.faces.outputs import OutputFolder, read_stamp
 from distill.files import read_regular
 from distill.schema import parse_json
 
+NAMES, HASH, UNKNOWN = "names", "_sha256", "a file"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSettings:
-    """The settings of what a command makes, in a file of its folder; `inside` may be there before any result."""
+    """The settings of what a command makes, in a file of its folder; `inside` may be there before any result.
+
+    Under NAMES they may hold what a user calls the files whose sha256 they hold, by the same keys; only told, never
+    compared.
+    """
 
     file: str
     made_by: str
@@ -42,13 +48,18 @@ class FolderSettings:
         return None
 
     def check(self, folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """Raise DistillError where a folder was made with other settings, naming the first that differs."""
-        for key in now:
-            if before.get(key) != now[key]:
-                raise DistillError(
-                    f"{folder} holds {self.holds} with {key} {_told(before.get(key))}, now it is {_told(now[key])}:"
-                    " use the same, or choose another --out"
-                )
+        """Raise DistillError where a folder was made with other settings, naming the first that differs.
+
+        What a user has a word for comes first, then what only differs by its sha256.
+        """
+        keys = [key for key in now if key != NAMES and before.get(key) != now[key]]
+        different = [(key.removesuffix(HASH), *_told(key, before, now)) for key in keys]
+        different.sort(key=lambda words: "sha256 " in "".join(words[1:]))
+        for what, there, asked in different[:1]:
+            raise DistillError(
+                f"{folder} holds {self.holds} with {what} {there}, now it is {asked}:"
+                " use the same, or choose another --out"
+            )
 
     def write(self, outputs: OutputFolder, settings: Mapping[str, Any]) -> None:
         """Keep the settings beside the first results."""
@@ -59,9 +70,22 @@ class FolderSettings:
         return not path.name.startswith(".") and path.name != self.inside
 
 
-def _told(value: object) -> str:
-    """Write a value of the settings; of a sha256 its start."""
+def _told(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, str]:
+    """Write a setting that differs, as it was and as it is: names of files where they tell, else their sha256."""
+    there, asked = (_name(key, settings) for settings in (before, now))
+    if there != asked and UNKNOWN not in (there, asked):
+        return there, asked
+    return _with_hash(there, before.get(key)), _with_hash(asked, now[key])
+
+
+def _with_hash(name: str, sha256: object) -> str:
+    return f"{name} (sha256 {str(sha256)[:12]}…)" if sha256 is not None else name
+
+
+def _name(key: str, settings: Mapping[str, Any]) -> str:
+    value, names = settings.get(key), settings.get(NAMES)
     if isinstance(value, list):
         return ",".join(map(str, value))
-    text = "none" if value is None else str(value)
-    return f"{text[:12]}…" if len(text) == 64 else text
+    if value is None or not key.endswith(HASH):
+        return "none" if value is None else str(value)
+    return str(names.get(key, UNKNOWN)) if isinstance(names, dict) else UNKNOWN

@@ -16,7 +16,7 @@ from distill.attributes.protocol import ChipScorer
 from distill.devices import resolve_device
 from distill.directions.file import Direction, read_direction
 from distill.editing.embedding import usual_space
-from distill.editing.folder_settings import FolderSettings
+from distill.editing.folder_settings import NAMES, FolderSettings
 from distill.editing.own_latents import (
     PROJECTIONS,
     OpenProgress,
@@ -26,7 +26,7 @@ from distill.editing.own_latents import (
     find_latents,
     quiet,
 )
-from distill.editing.photo_pairs_result import SOURCE, TARGET, KeptPair, PhotoPairsResult
+from distill.editing.photo_pairs_result import SOURCE, TARGET, DroppedPhoto, KeptPair, PhotoPairsResult
 from distill.editing.pictures import MOST, ContactSheet
 from distill.editing.project import generator_mark
 from distill.editing.transfer import (
@@ -43,6 +43,7 @@ from distill.faces.decode import read_photo
 from distill.faces.detection import FaceDetector
 from distill.faces.identity import descriptor_sha256
 from distill.faces.outputs import SHEET, OutputFolder
+from distill.files import path_text
 from distill.pixels import Mark, encode_png
 from distill.stylegan2.generator import Generator
 
@@ -144,6 +145,11 @@ def _settings(
         "space": space if own.projections is None else f"that of {os.path.realpath(own.projections)}",
         "landmarks_sha256": FaceDetector().landmarks_sha256,
         "descriptor_sha256": descriptor_sha256(),
+        NAMES: {
+            "generator_sha256": path_text(own.generator),
+            "direction_sha256": direction.name,
+            "scorer_sha256": path_text(Path(request.scorer).name),
+        },
     }
 
 
@@ -164,7 +170,7 @@ def _made(
     out, mark = request.own.out, generator_mark(request.own, found.generator)
     kept: list[KeptPair] = []
     already: list[str] = []
-    dropped: dict[str, str] = {}
+    dropped: dict[str, DroppedPhoto] = {}
     with OutputFolder(out, MADE_BY, mark) as outputs, photos(len(found.names)) as progress:
         _check_folder(out, settings)  # again: another run may have begun it meanwhile
         outputs.reserve([SHEET, *found.names])
@@ -178,7 +184,7 @@ def _made(
             try:
                 edited = make(photo, ws_LD[None])
             except NotKept as reason:
-                dropped[name] = str(reason)
+                dropped[name] = DroppedPhoto(reason=str(reason), before=reason.before, after=reason.after)
             else:
                 PAIRS.write(outputs, settings)
                 _write(outputs, name, photo, edited.target, mark)
@@ -192,7 +198,7 @@ def _made(
     return PhotoPairsResult(
         out=out,
         in_folder=len(in_folder),
-        attribute=make.edit.change.attribute,
+        change=make.edit.change,
         kept=kept,
         already=already,
         dropped=dropped,

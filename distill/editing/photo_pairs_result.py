@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from distill.editing.transfer import NOT_AS_ASKED, AskedChange
 from distill.errors import NothingWorked
 from distill.faces.outputs import SHEET
 from distill.faces.photo_results import SkippedPhoto, json_paths
@@ -27,6 +28,15 @@ class KeptPair:
     identity: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class DroppedPhoto:
+    """Why a photo gave no pair, and its score before and after the edit, where that was scored."""
+
+    reason: str
+    before: float | None
+    after: float | None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotoPairsResult:
     """What came of the photos: pairs made now and there `already`, those dropped with the reason, and the skipped.
@@ -36,10 +46,10 @@ class PhotoPairsResult:
 
     out: Path
     in_folder: int
-    attribute: str
+    change: AskedChange
     kept: Sequence[KeptPair]
     already: Sequence[str]
-    dropped: Mapping[str, str]
+    dropped: Mapping[str, DroppedPhoto]
     skipped: Sequence[SkippedPhoto]
 
     @property
@@ -50,11 +60,11 @@ class PhotoPairsResult:
         sheet = self.out / f"{SHEET}.png" if self.pairs else None
         return {
             **json_paths(out=self.out, sheet=sheet),
-            "attribute": self.attribute,
+            "attribute": self.change.attribute,
             "in_folder": self.in_folder,
             "pairs": [asdict(pair) for pair in self.kept],
             "there_already": list(self.already),
-            "dropped": dict(self.dropped),
+            "dropped": {name: asdict(photo) for name, photo in self.dropped.items()},
             "skipped": [skip.to_json() for skip in self.skipped],
             "next": self.commands(),
         }
@@ -70,11 +80,24 @@ class PhotoPairsResult:
         if self.kept:
             moved = mean(abs(pair.after - pair.before) for pair in self.kept)
             far = mean(pair.identity for pair in self.kept)
-            told.append(f"{self.attribute} changes by {moved:.3g}, identity distance {far:.2f} (means)")
-        reasons = Counter(self.dropped.values()).most_common()
+            told.append(
+                f"{self.change.attribute} changes by {moved:.3g}, identity distance {far:.2f} (means)"
+            )
+        reasons = Counter(photo.reason for photo in self.dropped.values()).most_common()
         if reasons:
-            told.append("dropped " + ", ".join(f"{count}: {reason}" for reason, count in reasons))
+            told.append(
+                "dropped " + ", ".join(f"{count}: {reason}{self._short(reason)}" for reason, count in reasons)
+            )
         return told
+
+    def _short(self, reason: str) -> str:
+        """Say how far the edits went that are not as asked; "" for another reason."""
+        scores = [
+            (photo.before, photo.after)
+            for photo in self.dropped.values()
+            if photo.reason == reason == NOT_AS_ASKED and photo.before is not None and photo.after is not None
+        ]
+        return f" ({self.change.short(scores)})" if scores else ""
 
     def next_lines(self) -> list[str]:
         """Say how to train on the pairs."""

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from distill.editing.embedding import SPACES, TITLES, EmbeddedFace, Embedder, Space, usual_space
+from distill.editing.folder_settings import NAMES
 from distill.editing.pictures import ContactSheet, labelled
 from distill.editing.projected_photos import MADE_BY, PROJECTED, ProjectedPhoto, finished, write_photo
 from distill.errors import DistillError
 from distill.faces.find import FoundPhotos, check_outputs, find_photos
 from distill.faces.identity import descriptor_sha256
 from distill.faces.outputs import COMPARE, SHEET, OutputFolder
-from distill.faces.photo_results import PhotoResults, SkippedPhoto, json_paths
+from distill.faces.photo_results import PhotoResults, SkippedPhoto
 from distill.faces.photos import FaceCut, cut_photos, photo_detector
 from distill.files import path_text, sweep
 from distill.networks.encoder_files import Encoder, load_encoder
@@ -111,18 +112,22 @@ def open_projection(request: ProjectRequest) -> ProjectionJob:
     )
     kept = before.get("batch") if before else None
     batch = request.batch or (kept if isinstance(kept, int) else min(BATCH, len(found.files)))
+    files = {"lpips_sha256": request.lpips, "encoder_sha256": request.encoder}
     settings = {
         "generator_sha256": generator.sha256,
         "spaces": list(request.spaces),
         "procedures": [embedder.procedure(space) for space in request.spaces],
         "distance": distance.name,
-        "lpips_sha256": file_sha256(request.lpips) if request.lpips else None,
-        "encoder_sha256": file_sha256(request.encoder) if request.encoder else None,
+        **{key: file_sha256(file) if file else None for key, file in files.items()},
         "steps": [embedder.search_steps(space) for space in request.spaces],
         "tuning_steps": request.tuning_steps if "pti" in request.spaces else None,
         "batch": batch,
         "landmarks_sha256": photo_detector().landmarks_sha256,
         "descriptor_sha256": descriptor_sha256(),
+        NAMES: {
+            "generator_sha256": path_text(request.generator),
+            **{key: path_text(file.name) for key, file in files.items() if file},
+        },
     }
     if before is not None:
         PROJECTED.check(request.out, before, settings)
@@ -223,19 +228,6 @@ def project_photos(
         landmarks_sha256=str(job.settings["landmarks_sha256"]),
         replaced=outputs.replaced,
     )
-
-
-def projection_json(job: ProjectionJob, found: PhotoResults[ProjectedPhoto]) -> dict[str, Any]:
-    """Return what was done and what came of it, as plain values."""
-    return {
-        **json_paths(out=job.request.out, sheet=job.request.out / f"{SHEET}.png" if found.done else None),
-        "generator": job.request.generator,
-        **job.settings,
-        "from_mean_drawn": job.embedder.spread.drawn,
-        "from_mean_far": job.embedder.spread.far,
-        "device": job.embedder.generator.device.type,
-        **found.to_json("projected"),
-    }
 
 
 def _groups(job: ProjectionJob, stems: Sequence[str]) -> Iterator[list[Slot]]:

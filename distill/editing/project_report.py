@@ -7,10 +7,27 @@ from statistics import mean
 from typing import Any
 
 from distill.editing.embedding import TITLES
+from distill.editing.folder_settings import NAMES
+from distill.editing.project import ProjectionJob
 from distill.editing.projected_photos import ProjectedPhoto
+from distill.faces.outputs import SHEET
+from distill.faces.photo_results import PhotoResults, json_paths
 from distill.files import path_text
 
 NAME = 28  # letters of a photo's name
+
+
+def projection_json(job: ProjectionJob, found: PhotoResults[ProjectedPhoto]) -> dict[str, Any]:
+    """Return what was done and what came of it, as plain values."""
+    return {
+        **json_paths(out=job.request.out, sheet=job.request.out / f"{SHEET}.png" if found.done else None),
+        "generator": job.request.generator,
+        **{name: value for name, value in job.settings.items() if name != NAMES},
+        "from_mean_drawn": job.embedder.spread.drawn,
+        "from_mean_far": job.embedder.spread.far,
+        "device": job.embedder.generator.device.type,
+        **found.to_json("projected"),
+    }
 
 
 def table(photos: Sequence[ProjectedPhoto], distance: str) -> list[str]:

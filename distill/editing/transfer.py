@@ -11,8 +11,9 @@ L w+ layers, D latent width, H image side.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,17 @@ FARTHEST = 0.65  # descriptor distance of a pair
 BLUR = 1.5 / 64  # of the side: by how much the difference whose size decides is smoothed
 ADD_BELOW, DRAW_ABOVE = 25.0, 55.0  # grey levels of difference: only added, only the edited picture
 GENDER = "gender"  # that no other edit may change
+NOT_AS_ASKED = "not as asked"
 
 Pixels = NDArray[np.uint8]
 
 
 class NotKept(Exception):
-    """Why a photograph makes no pair."""
+    """Why a photograph makes no pair; the score `before` and `after`, where the edit was scored."""
+
+    def __init__(self, reason: str, *, before: float | None = None, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.before, self.after = before, after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +80,28 @@ class AskedChange:
 
     def came(self, before: float, after: float) -> bool:
         """Tell whether a score went where it was asked to go."""
+        return self.reached(before, after) >= self.asked
+
+    @property
+    def asked(self) -> float:
+        """What `reached` is asked to be at least."""
+        return self.least if self.kind == "value" else SURE
+
+    def reached(self, before: float, after: float) -> float:
+        """How far an edit went the way it was asked to: a value's change, the probability of the side asked for."""
         way = math.copysign(1.0, self.strength_of(before))
         if self.kind == "value":
-            return way * (after - before) >= self.least
-        return way * (after - MIDDLE) >= SURE - MIDDLE
+            return way * (after - before)
+        return MIDDLE + way * (after - MIDDLE)
+
+    def short(self, scores: Sequence[tuple[float, float]]) -> str:
+        """Say of edits that are not as asked, by score before and after, how far they went and what was asked."""
+        after = median(self.reached(*pair) for pair in scores)
+        if self.kind == "value":
+            return f"median change {after:.3g}, {self.asked:g} asked"
+        before = median(self.reached(pair[0], pair[0]) for pair in scores)
+        medians = f"median {before:.2f} before, {after:.2f} after"
+        return f"probability of the side asked for: {medians}, {self.asked:g} asked"
 
 
 def asked_change(
@@ -143,8 +167,10 @@ class PhotoEditor:
         )
         after = self._scores(target, face)
         same = name == GENDER or GENDER not in after or (after[GENDER] > MIDDLE) == (before[GENDER] > MIDDLE)
-        if not (same and self.change.came(before[name], after[name])):
-            raise NotKept("not as asked")
+        if not self.change.came(before[name], after[name]):
+            raise NotKept(NOT_AS_ASKED, before=before[name], after=after[name])
+        if not same:
+            raise NotKept("another gender", before=before[name], after=after[name])
         return EditedPhoto(target=target, identity=identity, before=before[name], after=after[name])
 
     def _scores(self, image: Pixels, face: Face) -> Mapping[str, float]:

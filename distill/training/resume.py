@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from distill.errors import DistillError
-from distill.files import atomic_write, check_folder, make_folder, sweep
+from distill.files import atomic_write, check_folder, make_folder, read_regular, sweep
 from distill.training.checkpoint import INDEX, PREVIOUS, load_checkpoint
 from distill.training.loop import Drawn, Run
 from distill.training.position import RunPosition, kimg_text
+from distill.training.trainers import TRAINERS
 
-MARK = ".distill-run"  # the first file of a run: what lies beside it is the run's own
+MARK = (
+    ".distill-run"  # the first file of a run, with its trainer's name: what lies beside it is the run's own
+)
 FAULTS = (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -26,15 +29,17 @@ def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
     Raises DistillError where there is a run already and `resume` is not set, where its settings differ, and where
     its state is not that of this run's networks.
     """
-    check_place(run.folder)
+    trainer = str(run.settings.get("trainer", ""))
+    check_place(run.folder, trainer=trainer)
     make_folder(run.folder)
     found = load_checkpoint(run.folder)
     if found is None:
-        atomic_write(run.folder / MARK, b"")
+        atomic_write(run.folder / MARK, trainer.encode())
         return RunPosition(seed=run.seed, updates=0, samples=0), ""
     content, note = found
     with _one_line(run.folder):
         position = read_position(content["position"])
+        check_trainer(run.folder, str(content["settings"].get("trainer", "")), trainer)
         if not resume:
             raise DistillError(
                 f"{run.folder} holds a run of {kimg_text(position.samples)} kimg: add --resume to go on,"
@@ -51,9 +56,14 @@ def open_run(run: Run[Drawn], *, resume: bool) -> tuple[RunPosition, str]:
     return position, note
 
 
-def check_place(folder: Path) -> None:
-    """Raise DistillError for a place where no run can be: a file, or a folder with anything else in it than a run."""
+def check_place(folder: Path, *, trainer: str = "") -> None:
+    """Raise DistillError for a place where no run can be: a file, or a folder with anything else in it than a run.
+
+    `trainer`: the only one whose run may be there, by name; "": that of any.
+    """
     check_folder(folder)
+    with suppress(OSError, ValueError):
+        check_trainer(folder, read_regular(folder / MARK).decode(), trainer)
     own = any((folder / name).exists() for name in (MARK, INDEX, PREVIOUS))
     if not folder.is_dir() or own or any(folder.glob("checkpoint-*.pt")):
         return
@@ -61,6 +71,15 @@ def check_place(folder: Path) -> None:
     if foreign:
         raise DistillError(
             f"{folder} holds {foreign[0]!r} and no run of a training: choose an empty or new folder with --out"
+        )
+
+
+def check_trainer(folder: Path, there: str, now: str) -> None:
+    """Raise DistillError where a folder holds the run of another trainer; names that the table lacks say nothing."""
+    if there in TRAINERS and now and there != now:
+        raise DistillError(
+            f"{folder} holds {TRAINERS[there][2]} run: go on with distill train-{there} --resume, or choose another"
+            f" --out for train-{now}"
         )
 
 

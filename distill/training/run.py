@@ -87,7 +87,7 @@ def open_training(
 
     `note` hears of pictures that are left out.
     """
-    check_place(request.out)
+    check_place(request.out, trainer=trainer.name)
     name = trainer.preset(request)
     check_log(request.log)
     settings = trainer.settle(trainer.presets[name], request.changes)

@@ -98,6 +98,26 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("planted")
+def test_a_slash_at_the_end_of_out_means_a_new_folder(tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    done = call("fit", "--n", 400, "--faces", 8, "--attribute", "gender", "--out", f"{out}/", "--dry-run")
+    assert f"to write: {out}/planted-gender.safetensors," in done.output
+    np.save(tmp_path / "published.npy", -0.1 * GENDER)
+    arguments = [
+        "import",
+        tmp_path / "published.npy",
+        "--attribute",
+        "gender",
+        "--samples",
+        12,
+        "--out",
+        f"{out}/",
+    ]
+    assert call(*arguments).exit_code == 0
+    assert [path.name for path in out.glob("*.safetensors")] == ["planted-gender.safetensors"]
+
+
+@pytest.mark.usefixtures("planted")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

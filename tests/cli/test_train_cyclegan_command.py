@@ -208,17 +208,17 @@ def test_a_dry_run_prints_sizes_and_every_setting(
     words = ["train-cyclegan", "--data", data, *DOMAINS, "--out", tmp_path / "run", "--dry-run", "--json"]
     words += ["--device", "cpu", "--features", "none", "--set", "ngf=2", "--set", "ndf=2"]
     plans = {}
-    for preset in ("demo", "paper", "seed003"):
+    for preset in ("demo", "paper", "clothes"):
         assert distill([str(word) for word in [*words, "--preset", preset]]) == 0
         plans[preset] = json.loads(capsys.readouterr().out)
     assert plans["demo"]["domain_a"] == "red: 22 and 2 held out"
     assert plans["demo"]["kimg"] == 22 * 20 / 1000
-    paper, seed = plans["paper"], plans["seed003"]
+    paper, clothes = plans["paper"], plans["clothes"]
     assert (paper["blocks"], paper["norm"], paper["lr"], paper["batch"]) == (6, "instance", 2e-4, 1)
     assert (paper["kimg"], paper["clip"], paper["pool"], paper["discriminator"]) == (4.6, "-", 50, "patch")
-    assert (seed["blocks"], seed["norm"], seed["lr"], seed["batch"]) == (9, "batch", 2e-3, 10)
-    assert (seed["clip"], seed["identity_share"], seed["discriminator"]) == (5.0, 0.0, "single")
-    assert seed["augment"] == "flip, crop, rotate"
+    assert (clothes["blocks"], clothes["norm"], clothes["lr"], clothes["batch"]) == (9, "batch", 2e-3, 10)
+    assert (clothes["clip"], clothes["identity_share"], clothes["discriminator"]) == (5.0, 0.0, "single")
+    assert clothes["augment"] == "flip, crop, rotate"
     assert not (tmp_path / "run").exists()
 
 
@@ -234,7 +234,7 @@ def test_a_dry_run_prints_sizes_and_every_setting(
         ([*DOMAINS, "--resolution", 8], "at least 12 px are needed, or fewer d_layers"),
         ([*DOMAINS, "--augment", "blur"], "'blur' is not one of flip, crop, rotate, none"),
         ([*DOMAINS, *epochs(0)], "0 epochs"),
-        ([*DOMAINS, "--preset", "large"], "its presets are paper, seed003, demo"),
+        ([*DOMAINS, "--preset", "large"], "its presets are paper, clothes, demo"),
         ([*DOMAINS, "--init", "nowhere.pth"], "leave out ngf"),
         (
             [*DOMAINS, "--set", "identity_share=2"],

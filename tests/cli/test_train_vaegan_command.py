@@ -227,7 +227,7 @@ def test_a_dry_run_prints_sizes_and_every_setting(
         (["--attributes", "colour=red"], "has no label 'colour'; its labels are kind, size"),
         (["--attributes", "size>=1"], "all have it: an attribute needs some with it and some without"),
         (["--attributes", "red"], "'red': LABEL=VALUE is needed"),
-        (["--preset", "large"], "its presets are paper, seed001, demo"),
+        (["--preset", "large"], "its presets are paper, clothes, demo"),
         (["--precision", "bf16"], "vaegan is trained in fp32 only"),
         (["--kimg", 0.01, "--batch", 1], "a batch of 1 picture cannot be normalised"),
         (["--set", "gamma=-1"], "setting gamma: Input should be greater than or equal to 0"),

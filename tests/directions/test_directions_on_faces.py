@@ -249,10 +249,10 @@ def test_outputs_are_named_after_teacher_and_attribute(tmp_path):
         "directions/p-gender.safetensors",
         "directions/p-age.safetensors",
     ]
-    assert output_paths(tmp_path, "p", ["age"])["age"] == tmp_path / "p-age.safetensors"
-    assert output_paths(tmp_path / "mine", "p", ["age"])["age"] == tmp_path / "mine.safetensors"
-    assert output_paths(tmp_path / "mine", "p", both)["age"] == tmp_path / "mine-age.safetensors"
+    assert output_paths(str(tmp_path), "p", ["age"])["age"] == tmp_path / "p-age.safetensors"
+    assert output_paths(str(tmp_path / "mine"), "p", ["age"])["age"] == tmp_path / "mine.safetensors"
+    assert output_paths(str(tmp_path / "mine"), "p", both)["age"] == tmp_path / "mine-age.safetensors"
     file = tmp_path / "x.safetensors"
-    assert output_paths(file, "p", ["age"])["age"] == file
+    assert output_paths(str(file), "p", ["age"])["age"] == file
     with pytest.raises(DistillError, match="one file holds one direction"):
-        output_paths(file, "p", both)
+        output_paths(str(file), "p", both)

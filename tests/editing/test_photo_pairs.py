@@ -95,7 +95,7 @@ def test_every_photo_is_a_pair_or_dropped_with_a_reason(photos, pairs, capsys):
     facts = again(photos, pairs, capsys)
     names = {*facts["there_already"], *facts["dropped"]}
     assert names == {"astronaut", "drawn-0", "drawn-1"}
-    assert set(facts["dropped"].values()) <= {
+    assert {photo["reason"] for photo in facts["dropped"].values()} <= {
         "not as asked",
         "another person",
         "no face in the edited picture",
@@ -117,6 +117,10 @@ def test_other_settings_in_the_folder_are_refused(photos, pairs, capsys):
     error = capsys.readouterr().err
     assert "holds pairs with strength 6.0, now it is 5.0" in error
     assert before == {path: path.read_bytes() for path in pairs.rglob("*.png")}
+    other = ["--direction", "smile", *WORDS[2:]]  # whose strength and scorer differ too
+    assert run(["photo-pairs", str(photos), "--out", str(pairs), *other]) == 2
+    error = capsys.readouterr().err
+    assert "holds pairs with direction portraits-gender, now it is portraits-smile: use the same" in error
 
 
 def test_projections_made_before_stand_for_photos(pairs, tmp_path, capsys):
@@ -166,9 +170,17 @@ def test_where_nothing_changes_as_asked_there_is_no_pair(photos, tmp_path, capsy
     words = ["--direction", "gender", "--strength", "0.01", *CPU]
     assert run(["photo-pairs", str(photos / "astronaut.png"), "--out", str(tmp_path / "out"), *words]) == 1
     told = capsys.readouterr()
-    assert "dropped 1: not as asked" in told.out
+    assert "dropped 1: not as asked (probability of the side asked for: median 0." in told.out
+    assert told.out.splitlines()[-1].endswith(" after, 0.9 asked)")
     assert "none of 1 photo gave a pair" in told.err
     assert not (tmp_path / "out" / "target").exists()
+    assert (
+        run(["photo-pairs", str(photos / "astronaut.png"), "--out", str(tmp_path / "out"), *words, "--json"])
+        == 1
+    )
+    (photo,) = json.loads(capsys.readouterr().out)["dropped"].values()
+    assert photo["reason"] == "not as asked"
+    assert photo["before"] == pytest.approx(photo["after"], abs=0.1)
 
 
 def test_pairs_of_other_photos_stay_on_the_sheet_and_in_the_count(photos, pairs, tmp_path, capsys):

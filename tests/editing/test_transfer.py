@@ -61,6 +61,13 @@ def test_a_value_moves_by_the_sign_of_the_strength_and_by_enough():
     assert asked_change("age", "value", least=5.0).came(40.0, 46.0)
 
 
+def test_what_is_not_as_asked_is_told_by_how_far_it_went_and_what_was_asked():
+    gender, younger = asked_change("gender", "probability"), asked_change("age", "value", strength=-4)
+    told = gender.short([(0.1, 0.6), (0.9, 0.3), (0.8, 0.2)])  # 0.6, 0.7 and 0.8 of the other side
+    assert told == "probability of the side asked for: median 0.10 before, 0.70 after, 0.9 asked"
+    assert younger.short([(40, 36), (30, 31), (50, 44)]) == "median change 4, 10 asked"
+
+
 @pytest.mark.parametrize(
     ("attribute", "kind", "given", "said"),
     [

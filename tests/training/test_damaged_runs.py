@@ -23,7 +23,7 @@ from distill.training.trainers import TRAINERS
 
 @pytest.fixture(autouse=True)
 def row(monkeypatch: pytest.MonkeyPatch, pages_without_curves: None) -> None:
-    monkeypatch.setitem(TRAINERS, "toy", ("toy_trainer.trainer:TOY", "Train a toy."))
+    monkeypatch.setitem(TRAINERS, "toy", ("toy_trainer.trainer:TOY", "Train a toy.", "a toy"))
 
 
 @pytest.fixture(scope="module")
@@ -205,5 +205,5 @@ def test_a_full_disk_names_the_command_that_goes_on(
     error = capsys.readouterr().err
     assert "the same distill train-toy with --resume goes on from the last checkpoint" in error
     monkeypatch.undo()
-    monkeypatch.setitem(TRAINERS, "toy", ("toy_trainer.trainer:TOY", "Train a toy."))
+    monkeypatch.setitem(TRAINERS, "toy", ("toy_trainer.trainer:TOY", "Train a toy.", "a toy"))
     assert resume(data, out) == 0

@@ -21,11 +21,11 @@ from distill.cli.main import run
 from distill.errors import DistillError
 from distill.training.checkpoint import load_checkpoint
 from distill.training.request import TrainRequest
-from distill.training.run import run_training
+from distill.training.run import open_training, run_training
 from distill.training.stats import read_stats
 from distill.training.trainers import TRAINERS, open_trainer
 
-ROW = ("toy_trainer.trainer:TOY", "Train a toy.")
+ROW = ("toy_trainer.trainer:TOY", "Train a toy.", "a toy")
 ROOT = Path(__file__).parents[2]
 LAUNCH = f"""from distill.training.trainers import TRAINERS
 TRAINERS["toy"] = {ROW!r}
@@ -155,7 +155,30 @@ def test_resume_with_another_setting_is_refused(
     assert "pool is 16 there and 5 now" in capsys.readouterr().err
     other = ["train-stylegan2", "--preset", "tiny", "--features", "none", "--device", "cpu", "--resume"]
     assert run([*other, "--data", str(folder), "--out", str(tmp_path / "run")]) == 2
-    assert "other settings: trainer is 'toy' there and 'stylegan2' now" in capsys.readouterr().err
+    wanted = (
+        "holds a toy run: go on with distill train-toy --resume, or choose another --out for train-stylegan2"
+    )
+    assert wanted in capsys.readouterr().err
+    (tmp_path / "run" / ".distill-run").write_bytes(b"")  # then its checkpoint tells
+    assert run([*other, "--data", str(folder), "--out", str(tmp_path / "run")]) == 2
+    assert wanted in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("now", sorted(TRAINERS))
+def test_a_folder_with_the_run_of_another_trainer_is_named(now: str, folder: Path, tmp_path: Path) -> None:
+    for there in TRAINERS.keys() - {now}:
+        out = tmp_path / there
+        out.mkdir()
+        (out / ".distill-run").write_text(there)
+        for resume in (False, True):
+            request = TrainRequest(data=folder, out=out, resume=resume)
+            with (
+                pytest.raises(
+                    DistillError, match=f"holds {TRAINERS[there][2]} run: go on with distill train-{there}"
+                ),
+                open_training(open_trainer(now), request, device="cpu"),
+            ):
+                pass
 
 
 def test_gpus_on_a_machine_without_one(

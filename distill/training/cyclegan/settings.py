@@ -112,13 +112,13 @@ def less_memory(settings: CycleGANSettings) -> str:
     return f"with {plural(each, 'image')} of each domain at once: {first}; then a smaller --batch, ngf or resolution"
 
 
-# paper: Zhu et al. 2017, as their public code has it. seed003: the report on leather and denim: batch normalisation,
+# paper: Zhu et al. 2017, as their public code has it. clothes: a report on leather and denim: batch normalisation,
 # five times the rate at a batch of 10, no decay and no identity loss, one score an image, gradients clipped (at 5,
 # before the step), crops, flips and turns by up to 15°; what it does not state is the paper's. demo: for a CPU and
 # 64 px.
 PRESETS: dict[str, CycleGANSettings] = {
     "paper": CycleGANSettings(batch=1),
-    "seed003": CycleGANSettings(
+    "clothes": CycleGANSettings(
         batch=10,
         blocks=9,
         norm="batch",

@@ -106,7 +106,7 @@ class CycleGANStep:
         self.g_optimiser.step(lr)
         found["loss_d"] = self._teach_discriminators({"a": (a, fake_a), "b": (b, fake_b)}, position)
         self.d_optimiser.step(lr)
-        # What all networks play for, the identity loss aside: the number that the report behind `seed003` plots.
+        # What all networks play for, the identity loss aside: the number that the report behind `clothes` plots.
         found["loss_total"] = found["loss_gan"] + found["loss_cycle"] + found["loss_d"]
         self._update_average(position)
         return {**processes.average_losses(found), "lr": lr}

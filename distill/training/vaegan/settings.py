@@ -102,7 +102,7 @@ def less_memory(settings: VAEGANSettings) -> str:
 
 # paper: Larsen et al. 2016, table 1 for 64 px; batch, rate, its fall, γ, equilibrium and margin as public code has
 # them for CelebA (celeba_aegan.py, aegan.py, model/aegan.py), without its weight decay and its turns and colours of
-# pictures. seed001: the table of the report on clothes, 128 px wide and 256 high; what it does not state is the
+# pictures. clothes: the table of a report on clothes, 128 px wide and 256 high; what it does not state is the
 # paper's. demo: for a CPU and 64 px, after short tries on 1,728 photographs: few channels and a small batch, since in
 # minutes it is updates that lack; more weight on likeness, and on the prior, so that its samples are drawn as
 # reconstructions are; a decoder that goes up log Dis, whose gradient does not vanish; a guard by the mean of both
@@ -111,7 +111,7 @@ def less_memory(settings: VAEGANSettings) -> str:
 # transposed convolutions begin with.
 PRESETS: dict[str, VAEGANSettings] = {
     "paper": VAEGANSettings(batch=64),
-    "seed001": VAEGANSettings(batch=64, height=256, width=128, hidden=1024, slope=0.2),
+    "clothes": VAEGANSettings(batch=64, height=256, width=128, hidden=1024, slope=0.2),
     "demo": VAEGANSettings(
         batch=8,
         channels=12,

@@ -16,9 +16,9 @@ LEAST = 1000  # samples
 def default_preset(request: TrainRequest) -> str:
     """The report's table for pictures of its size, else that of a CPU: at 64 px the paper's takes days of a GPU."""
     if "resolution" not in request.changes:
-        report = PRESETS["seed001"]
+        report = PRESETS["clothes"]
         if stored_sides(request.needed_data()) == (report.height, report.width):
-            return "seed001"
+            return "clothes"
     return "demo"
 
 

@@ -86,7 +86,7 @@ def test_an_epoch_is_every_picture_once_and_processes_share_a_batch(
 def test_the_size_of_the_pictures_chooses_the_table(tmp_path: Path) -> None:
     for name, height, width, preset in (
         ("faces", 64, 64, "demo"),
-        ("clothes", 256, 128, "seed001"),
+        ("clothes", 256, 128, "clothes"),
         ("other", 48, 32, "demo"),
     ):
         folder = pictures(tmp_path / name, height, width, 1)
@@ -101,7 +101,7 @@ def test_bad_pictures_and_attributes_are_one_line(tmp_path: Path) -> None:
     data = labelled(tmp_path / "faces")
     wrong = refusal(clothes)
     assert "clothes has pictures of 16×32 px, but this network takes 16×16: choose --resolution" in wrong
-    assert "(paper 64×64, seed001 128×256, demo 64×64)" in wrong
+    assert "(paper 64×64, clothes 128×256, demo 64×64)" in wrong
     assert "has no labels for gender=f" in refusal(folder, attributes="gender=f")
     assert "has no label 'sex'; its labels are age, gender" in refusal(data, attributes="sex=f")
     assert "has gender=x; gender is f (8), m (8), unknown (4)" in refusal(data, attributes="gender=x")
