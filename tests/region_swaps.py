@@ -15,7 +15,7 @@ from distill.stylegan2.interpolation.shares_file import SharesFacts, shares_byte
 from pipelines import RECIPES
 
 STEPS = 6
-KEEP_ALL = {"min_inside_change": 0.0, "max_outside_change": 255.0}
+KEEP_ALL = {"min_inside_change": 0.0, "max_outside_change": 1.0}
 
 
 def painted_left(path: Path, side: int = 32) -> Path:

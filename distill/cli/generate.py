@@ -105,7 +105,7 @@ def above_0(most: float) -> click.FloatRange:
 )
 @click.option(
     "--max-outside-change",
-    type=above_0(255),
+    type=above_0(1),
     help="Most change outside the part.  [default: by --part]",
 )
 @click.option(
@@ -128,7 +128,7 @@ def above_0(most: float) -> click.FloatRange:
 )
 @click.option(
     "--min-inside-change",
-    type=options.FiniteRange(0, 255),
+    type=options.FiniteRange(0, 1),
     help="Least change in the part.  [default: by --part]",
 )
 @click.option(

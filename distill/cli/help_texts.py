@@ -16,7 +16,7 @@ GENERATE = """Make a data set of accepted triplets or pairs from a StyleGAN2 gen
     An option whose help begins with a task goes with that task alone. --pairing ring (of two faces) lets 16 triplets
     share 16 faces; fresh draws two for each. Of two generators, shared draws one w by both, embed searches for each
     face in the second; shared is the default where they map z to w alike. Changes of a part, and outside of it (or of
-    the face), are mean grey levels (0 to 255). A shard has 256 triplets; 32 of region-swap, 8 of embeddings.
+    the face), are means of pixels from 0 to 1. A shard has 256 triplets; 32 of region-swap, 8 of embeddings.
 
     --cluster: none is this process, local are processes of this machine. tcp://HOST:PORT, tls://HOST:PORT or
     SCHEDULER.json is a Dask cluster that runs. slurm, pbs, lsf, sge and htcondor start worker jobs, with a process

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from distill.faces.alignment import Pixels
-from distill.shards.inspect.sheet import FAINT, wrapped, write_line
+from distill.shards.inspect.sheet import FAINT, INK, lines_of, text_font, wrapped, write_line
 
 GAP = 4  # px between the tiles of one row
 TILE = 128  # px: side of a tile on the sheet
@@ -56,7 +56,7 @@ class ContactSheet:
         self._shown: list[tuple[str, Pixels]] = []
 
     def add(self, name: str, tiles: Sequence[Pixels]) -> None:
-        """Add one row: its name, and tiles of one size, one for each role."""
+        """Add one row: what stands below, a name or facts with commas between, and tiles of one size, a role each."""
         self.count += 1
         if len(self._shown) < MOST:
             self._shown.append((name, side_by_side([scaled(tile, self.tile) for tile in tiles])))
@@ -64,25 +64,31 @@ class ContactSheet:
     def draw(self, note: str = "") -> Pixels:
         """Draw the sheet [H, W, 3], the rows in the order they came, with a note below."""
         left_out = self.count - len(self._shown)
-        foot = "; ".join(filter(None, (f"and {left_out} more" if left_out else "", note)))
-        caption = CAPTION if any(name for name, _ in self._shown) else GAP
         block = len(self.roles) * (self.tile + GAP) - GAP
         columns = min(max(1, (self.width - 2 * MARGIN + GUTTER) // (block + GUTTER)), len(self._shown))
-        lines = -(-len(self._shown) // columns)
         width = 2 * MARGIN + columns * (block + GUTTER) - GUTTER
-        height = 2 * MARGIN + HEAD + lines * (self.tile + caption) + (CAPTION if foot else 0)
-        sheet = Image.new("RGB", (width, height), PAPER)
+        foot = "; ".join(filter(None, (f"and {left_out} more" if left_out else "", note)))
+        below = lines_of([foot], width - 2 * MARGIN, size=TEXT)
+        captions = [lines_of(name.split(", "), block, size=TEXT) for name, _ in self._shown]
+        most = max(map(len, captions), default=0)
+        caption = CAPTION + (most - 1) * LINE if most else GAP
+        heads = [wrapped(role, self.tile, size=TEXT) for role in self.roles]
+        head = HEAD + (max(map(len, heads)) - 1) * LINE
+        lines = -(-len(self._shown) // columns)
+        grid = MARGIN + head + lines * (self.tile + caption)
+        foot_height = CAPTION + (len(below) - 1) * LINE if below else 0
+        sheet = Image.new("RGB", (width, grid + foot_height + MARGIN), PAPER)
         pen = ImageDraw.Draw(sheet)
         for column in range(columns):
-            for k, role in enumerate(self.roles):
+            for k, texts in enumerate(heads):
                 left = MARGIN + column * (block + GUTTER) + k * (self.tile + GAP)
-                write_line(pen, (left, MARGIN), role, self.tile, size=TEXT, ink=FAINT)
-        for place, (name, row) in enumerate(self._shown):
+                _write(pen, (left, MARGIN + head - HEAD - (len(texts) - 1) * LINE), texts, FAINT)
+        for place, (_, row) in enumerate(self._shown):
             line, column = divmod(place, columns)
-            corner = (MARGIN + column * (block + GUTTER), MARGIN + HEAD + line * (self.tile + caption))
+            corner = (MARGIN + column * (block + GUTTER), MARGIN + head + line * (self.tile + caption))
             sheet.paste(Image.fromarray(row), corner)
-            write_line(pen, (corner[0], corner[1] + self.tile + 3), name, block, size=TEXT)
-        write_line(pen, (MARGIN, height - MARGIN - CAPTION + 6), foot, width, size=TEXT, ink=FAINT)
+            _write(pen, (corner[0], corner[1] + self.tile + 3), captions[place], INK)
+        _write(pen, (MARGIN, grid + 6), below, FAINT)
         return np.asarray(sheet)
 
 
@@ -117,14 +123,21 @@ def grid_sheet(
     pen = ImageDraw.Draw(sheet)
     for place, caption in enumerate(captions):
         top = MARGIN + head - HEAD - (len(caption) - 1) * LINE
-        for number, text in enumerate(caption):
-            write_line(pen, (MARGIN + place * step, top + number * LINE), text, tile, size=TEXT, ink=FAINT)
+        _write(pen, (MARGIN + place * step, top), caption, FAINT)
     for number, (line, title) in enumerate(zip(lines, titles, strict=True)):
         top = MARGIN + head + number * (tile + CAPTION)
         for place, picture in enumerate(line):
             sheet.paste(Image.fromarray(scaled(picture, tile)), (MARGIN + place * step, top))
         write_line(pen, (MARGIN, top + tile + 3), title, width - 2 * MARGIN, size=TEXT)
     return np.asarray(sheet)
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, corner: tuple[int, int], lines: Sequence[str], ink: tuple[int, int, int]
+) -> None:
+    """Write lines below each other, which fit."""
+    for number, text in enumerate(lines):
+        pen.text((corner[0], corner[1] + number * LINE), text, fill=ink, font=text_font(TEXT)[0])
 
 
 def scaled(tile: Pixels, side: int) -> Pixels:

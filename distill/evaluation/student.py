@@ -26,6 +26,7 @@ from distill.evaluation.report import (
     time_table,
     verdict,
 )
+from distill.evaluation.shared_faces import shared_faces
 from distill.evaluation.student_scores import Evaluation, Rows, score_student, spread
 from distill.evaluation.times import open_teacher, teacher_times
 from distill.files import path_text
@@ -96,7 +97,8 @@ class StudentEvaluation:
 
     def notes(self) -> list[str]:
         """What a user may not expect of the student on this data set."""
-        return self.student.notes(self.dataset.resolution)
+        shared = shared_faces(self.student.facts, self.dataset)
+        return [*shared, *self.student.notes(self.dataset.resolution)]
 
     def facts(self) -> dict[str, Any]:
         """What is compared with what."""
@@ -145,7 +147,8 @@ class StudentEvaluation:
             raise DistillError(
                 f"{self.student.device}: out of memory with --batch {self.request.batch}; take a smaller one"
             ) from error
-        notes = notes_of(found, self.student.facts, self.perceptual.name)
+        notes = [f"Warning: {line}" for line in shared_faces(self.student.facts, self.dataset)]
+        notes += notes_of(found, self.student.facts, self.perceptual.name)
         notes += face_notes(self.judging, found, self.dataset.recipe)
         return EvaluationReport(
             files=self.files,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill.errors import DistillError
+from distill.evaluation.student_scores import evenly
 from distill.faces.decode import PhotoError, photo_size
 from distill.progress import plural
 from distill.shards.images.csv_text import read_csv
@@ -45,10 +46,11 @@ class TruePairs:
     too_close: int
 
 
-def read_true_pairs(folder: Path, edit: str | None) -> TruePairs:
+def read_true_pairs(folder: Path, edit: str | None, *, limit: int | None = None) -> TruePairs:
     """Read the one table (CSV) in `folder`: a picture in column `source`, its true edit in column `edit`.
 
     Where the table has the columns `age` and `<edit>_age`, pairs that lie less than LEAST_YEARS apart are left out.
+    `limit`: at most this many pairs, evenly spread; the pictures of the others are not opened.
     Raises DistillError where there is no such table, column or picture, for cells without what they should say, and
     for sizes that differ.
     """
@@ -77,8 +79,9 @@ def read_true_pairs(folder: Path, edit: str | None) -> TruePairs:
     ]
     if not found:
         raise DistillError(f"{table.path}: no pair of {edit!r} lies {LEAST_YEARS:g} years or more apart")
-    check_pictures(table.path, found)
-    return TruePairs(table=table.path, edit=edit, pairs=found, too_close=len(table.rows) - len(found))
+    used = found if limit is None else [found[at] for at in evenly(len(found), limit)]
+    check_pictures(table.path, used)
+    return TruePairs(table=table.path, edit=edit, pairs=used, too_close=len(table.rows) - len(found))
 
 
 def one_table(folder: Path) -> Path:

@@ -235,9 +235,7 @@ def prepare(request: EvaluateTruthRequest, recipes: Mapping[str, TaskRecipe]) ->
     `recipes` by task say what edit a student was distilled from. Raises DistillError for what is missing or does not
     fit.
     """
-    found = read_true_pairs(request.truth, request.column)
-    if request.limit is not None:
-        found = replace(found, pairs=[found.pairs[at] for at in evenly(len(found.pairs), request.limit)])
+    found = read_true_pairs(request.truth, request.column, limit=request.limit)
     student = load_student(
         request.source,
         device=request.device,

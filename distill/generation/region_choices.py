@@ -27,7 +27,10 @@ GIVEN_SHARD_SIZE = 256  # where nothing is looked for, a triplet costs three ima
 
 @dataclass(frozen=True, kw_only=True)
 class PartBounds:
-    """What is asked of a pair by default: grey levels, and dlib's distance; None where the part is who one is."""
+    """What is asked of a pair by default: changes of pixels, 0 to 1, and dlib's distance.
+
+    None: of a part that is who one is.
+    """
 
     min_inside: float
     max_outside: float
@@ -38,13 +41,13 @@ class PartBounds:
 # changed least, and those that changed most beside it. Hair is looser: of 1,149 at psi 1 its bounds drop 15. Of 16
 # of `people` they keep 16 of hair, 10 of eyes: there eyes change less.
 BOUNDS: Mapping[str, PartBounds] = {
-    "eyes": PartBounds(min_inside=8.0, max_outside=2.5, max_identity=0.6),
-    "nose": PartBounds(min_inside=14.5, max_outside=2.5, max_identity=0.6),
-    "mouth": PartBounds(min_inside=11.0, max_outside=2.5, max_identity=0.6),
-    "face": PartBounds(min_inside=14.0, max_outside=3.4, max_identity=None),
-    "hair": PartBounds(min_inside=10.0, max_outside=6.0, max_identity=0.6),
-    "background": PartBounds(min_inside=9.0, max_outside=5.0, max_identity=0.6),
-    "clothes": PartBounds(min_inside=18.0, max_outside=3.0, max_identity=0.6),
+    "eyes": PartBounds(min_inside=0.0314, max_outside=0.0098, max_identity=0.6),
+    "nose": PartBounds(min_inside=0.0569, max_outside=0.0098, max_identity=0.6),
+    "mouth": PartBounds(min_inside=0.0431, max_outside=0.0098, max_identity=0.6),
+    "face": PartBounds(min_inside=0.0549, max_outside=0.0133, max_identity=None),
+    "hair": PartBounds(min_inside=0.0392, max_outside=0.0235, max_identity=0.6),
+    "background": PartBounds(min_inside=0.0353, max_outside=0.0196, max_identity=0.6),
+    "clothes": PartBounds(min_inside=0.0706, max_outside=0.0118, max_identity=0.6),
 }
 
 

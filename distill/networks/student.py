@@ -54,12 +54,13 @@ class StudentFacts:
     """What a user and other programs should know about a student; all unknown for a published `.pth`.
 
     inputs: roles in the order of the channels; target: the role it was taught. resolution: height of the training
-    images in px, and width, where they are no squares. data_digest: of the recipe of its data. selected_by: the
-    scorer that chose its pairs, as the recipe names it, empty where none did. generator: the teacher. val_fraction,
-    seed: the split into trained and held-out. kimg: thousands of samples seen. init: the file that it began from,
-    whose samples are not counted. perceptual: features of that loss. scores: on held-out. attributes: what an edit
-    may name, in the order of the network's labels; conditions: the changes that an edit may ask for, with their
-    ranges, in the order of its planes; edit: what it does where it is told nothing else.
+    images in px, and width, where they are no squares. data_digest: of the recipe of its data. drawn: the generator,
+    edit and seed by which its faces were drawn, where the recipe tells. selected_by: the scorer that chose its
+    pairs, as the recipe names it, empty where none did. generator: the teacher. val_fraction, seed: the split into
+    trained and held-out. kimg: thousands of samples seen. init: the file that it began from, whose samples are not
+    counted. perceptual: features of that loss. scores: on held-out. attributes: what an edit may name, in the order
+    of the network's labels; conditions: the changes that an edit may ask for, with their ranges, in the order of its
+    planes; edit: what it does where it is told nothing else.
     """
 
     task: Text | None = None
@@ -68,6 +69,7 @@ class StudentFacts:
     resolution: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
     width: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
     data_digest: Text | None = None
+    drawn: dict[Name, Text | int] | None = None
     selected_by: dict[Name, Text] | None = None
     generator: Text | None = None
     val_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None

@@ -98,6 +98,32 @@ def test_the_rows_held_out_from_training_count(tmp_path, capsys):
     assert "trained on these very rows" in facts["why"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "shares"),
+    [
+        ({"edit": {"name": "style-mix", "pairing": {"name": "ring", "length": 4}}}, True),
+        ({"truncation_psi": 0.6}, True),
+        ({"seed": 1}, False),
+        ({"edit": {"name": "morph"}}, False),
+        ({"generator": None}, False),
+        ({}, False),  # the same data set
+    ],
+)
+def test_faces_that_two_data_sets_share_are_told(tmp_path, capsys, changes, shares):
+    make_data_set(tmp_path / "data", **changes)
+    drawn = {"generator_sha256": "ab" * 32, "edit": "style-mix", "seed": 0}
+    student = make_student(tmp_path / "run", data_digest=DIGEST, val_fraction=0.0, seed=0, drawn=drawn)
+    assert run(["evaluate", str(student), "--data", str(tmp_path / "data"), *QUICK, "--json"]) == 0
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if "shares faces" in line]
+    notes = [note for note in json.loads(said.out)["notes"] if "shares faces" in note]
+    assert (len(lines), len(notes)) == ((1, 1) if shares else (0, 0))
+    for line in (*lines, *notes):
+        assert DIGEST in line
+        assert str(tmp_path / "data") in line
+        assert "--seed 0" in line
+
+
 def test_smaller_images_than_stored_where_it_was_trained_on_them(tmp_path, capsys):
     make_data_set(tmp_path / "data", resolution=32)
     student = make_student(tmp_path / "run", resolution=16)

@@ -172,6 +172,19 @@ def test_a_broken_table_is_refused_in_one_line(tmp_path: Path, student: Path, ca
     assert error.count("\n") == 1
 
 
+def test_pictures_beyond_the_limit_are_not_opened(tmp_path: Path, student: Path, capsys) -> None:
+    folder = make_pairs(tmp_path / "pairs")
+    (folder / "b.png").write_bytes(b"none")
+    words = ["evaluate", str(student), "--truth", str(folder), "--scorer", "builtin", "--perceptual", "none",
+             "--out", str(tmp_path / "found")]  # fmt: skip
+    assert run([*words, "--limit", "1", "--dry-run"]) == 0
+    (folder / "b-older.png").unlink()
+    assert run([*words, "--limit", "1"]) == 0
+    assert json.loads((tmp_path / "found" / "truth.json").read_text())["count"] == 1
+    assert run([*words, "--limit", "2"]) == 2
+    assert "1 picture that is not there, first" in capsys.readouterr().err
+
+
 def test_a_column_that_is_not_there_and_options_that_do_not_go_together(
     tmp_path: Path, student: Path, capsys
 ) -> None:

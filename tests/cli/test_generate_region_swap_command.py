@@ -22,7 +22,7 @@ QUICK = (
     "--cluster",
     "none",
     "--max-outside-change",
-    "255",
+    "1",
 )
 
 

@@ -151,7 +151,7 @@ def test_morphs_go_through_every_command(
         ("gender-swap", ["--direction", "REDDER", "--min-confidence", "0.3"], "--min-confidence"),
         ("gender-swap", ["--direction", "REDDER", "--min-confidence", "1.5"], "--min-confidence"),
         ("gender-swap", ["--direction", "REDDER", "--max-identity-distance", "0"], "--max-identity-distance"),
-        ("gender-swap", ["--direction", "REDDER", "--max-outside-change", "9"], "needs the face filter"),
+        ("gender-swap", ["--direction", "REDDER", "--max-outside-change", "0.9"], "needs the face filter"),
         ("gender-swap", ["--years", "20"], "--years 20.0 has no meaning for the task gender-swap"),
         ("gender-swap", ["--attribute", "age"], "--attribute age has no meaning for the task gender-swap"),
         ("attribute-swap", [], "the task attribute-swap needs --attribute NAME"),

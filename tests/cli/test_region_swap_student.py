@@ -15,7 +15,7 @@ from distill.networks.student import load_student
 from distill.stylegan2.generator import Generator
 
 ASTRONAUT = Path(__file__).parents[1] / "golden" / "alignment" / "astronaut.png"
-KEEP_ALL = {"--align": "none", "--min-inside-change": 0, "--max-outside-change": 255, "--cluster": "none"}
+KEEP_ALL = {"--align": "none", "--min-inside-change": 0, "--max-outside-change": 1, "--cluster": "none"}
 SMALL = ("--set", "ngf=4", "--set", "ndf=4", "--set", "downsamplings=1", "--set", "blocks=1")
 SHORT = {"--warm-up-epochs": 1, "--constant-epochs": 1, "--decay-epochs": 0, "--batch": 4}
 PLAIN = {"--perceptual": "none", "--features": "none", "--device": "cpu"}

@@ -86,6 +86,7 @@ def test_a_run_learns_and_leaves_what_a_user_looks_for(data: Path, tmp_path: Pat
         0.25,
         read_manifest(data)["digest"],
     )
+    assert facts.drawn == {"generator_sha256": "ab" * 32, "edit": "style-mix", "seed": 0}
     assert facts.scores["l1"] == pytest.approx(scores["best"]["l1"])
     assert last.facts.kimg == result["kimg"]
     page = (out / "index.html").read_text()

@@ -41,7 +41,7 @@ def somewhere(portraits: Generator) -> Direction:
 
 def recipe_for(direction: Direction, **models: str) -> Recipe:
     base = RECIPES["ageing"].reselected(min_gap=0.5).revised(strength=1.0)
-    base = base.refiltered("outside", max_change=255.0).refiltered("identity", max_distance=2.0)
+    base = base.refiltered("outside", max_change=1.0).refiltered("identity", max_distance=2.0)
     models = {"landmarks_sha256": FaceDetector().landmarks_sha256, **models}
     return base.bind(teacher_facts("portraits"), directions=[direction], **models)
 

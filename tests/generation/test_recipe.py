@@ -186,9 +186,9 @@ def test_direction_scorer_and_strength_are_part_of_the_digest_and_named_as_diffe
     models = {"landmarks_sha256": "cd" * 32, "scorer_sha256": "ef" * 32}
     bounds = stricter.bind(TEACHER, directions=[GENDER], **models)
     assert str(swap().difference(bounds)).startswith("--min-confidence is 0.95 there")
-    bounded = RECIPES["gender-swap"].refiltered("outside", max_change=5.0)
+    bounded = RECIPES["gender-swap"].refiltered("outside", max_change=0.05)
     filtered = bounded.bind(TEACHER, directions=[GENDER], **models)
-    assert swap().difference(filtered) == "--max-outside-change is 5.0 there and not set here"
+    assert swap().difference(filtered) == "--max-outside-change is 0.05 there and not set here"
     assert str(swap().difference(bound())).startswith("task is 'style-mix' there")
 
 

@@ -25,6 +25,7 @@ from distill.pixels import to_uint8
 from distill.shards.layout import ShardContent
 from distill.shards.write import build_shard
 from distill.stylegan2.generator import Generator
+from distill.stylegan2.interpolation.change import region_change
 from distill.stylegan2.interpolation.channels import interpolated
 from distill.stylegan2.interpolation.shares_file import read_shares
 
@@ -70,6 +71,18 @@ def test_the_part_moves_towards_the_reference_and_the_rest_stays(content: ShardC
     assert (missed < before).all()
 
 
+def test_the_filter_measures_what_distill_region_tells(content: ShardContent) -> None:
+    images = [torch.from_numpy(np.stack(content.images[role])) for role in ("person", "result", "reference")]
+    floats = [image.permute(0, 3, 1, 2).float() / 127.5 - 1 for image in images]
+    change = region_change(*floats, torch.from_numpy(soft_left()).expand(len(images[0]), -1, -1))
+    for name, values in (
+        ("inside", change.inside),
+        ("outside", change.outside),
+        ("to_reference", change.to_reference),
+    ):
+        np.testing.assert_allclose(content.columns[f"scores/{name}"], values, rtol=1e-4)
+
+
 def test_scores_are_what_the_stored_images_show(content: ShardContent) -> None:
     person, reference, result = (
         content.images[role].astype(float) for role in ("person", "reference", "result")
@@ -81,7 +94,7 @@ def test_scores_are_what_the_stored_images_show(content: ShardContent) -> None:
             ("outside", person, 1 - weight),
             ("to_reference", reference, weight),
         ):
-            expected = (np.abs(first[i] - result[i]) * w).sum() / (3 * w.sum())
+            expected = (np.abs(first[i] - result[i]) * w).sum() / (3 * w.sum()) / 255
             assert content.columns[f"scores/{name}"][i] == pytest.approx(expected, rel=1e-4)
 
 
@@ -202,11 +215,14 @@ def test_each_part_has_its_bounds_and_the_user_changes_them(part: str) -> None:
     ask = {"part": part, "align": None, "min_inside_change": None, "max_outside_change": None}
     usual, chosen = (
         recipe_of(swap_request("portraits", **ask | more))[0]
-        for more in ({}, {"min_inside_change": 1.5, "max_outside_change": 99.0, "max_identity_distance": 0.4})
+        for more in (
+            {},
+            {"min_inside_change": 0.015, "max_outside_change": 0.9, "max_identity_distance": 0.4},
+        )
     )
     bounds = BOUNDS[part]
     assert bounds_of(usual) == (bounds.min_inside, bounds.max_outside, bounds.max_identity)
-    assert bounds_of(chosen) == (1.5, 99.0, 0.4)
+    assert bounds_of(chosen) == (0.015, 0.9, 0.4)
     assert isinstance(usual.edit, RegionSwap)
     assert usual.edit.by_landmarks == (part in ("eyes", "nose", "mouth", "face"))
     assert (usual.edit.search is not None, usual.align) == (True, "gate")
@@ -221,8 +237,8 @@ def test_a_recipe_names_everything_that_decides_the_result(
     for choices, words in (
         ({"part": "eyes"}, "--part is 'hair' there and 'eyes' here"),
         ({"steps": 7}, "--steps is 6 there and 7 here"),
-        ({"min_inside_change": 2.0}, "--min-inside-change is 0.0 there and 2.0 here"),
-        ({"max_outside_change": 2.0}, "--max-outside-change is 255.0 there and 2.0 here"),
+        ({"min_inside_change": 0.2}, "--min-inside-change is 0.0 there and 0.2 here"),
+        ({"max_outside_change": 0.2}, "--max-outside-change is 1.0 there and 0.2 here"),
         ({"shares": str(file)}, "--shares"),
     ):
         changed = asked(**choices)

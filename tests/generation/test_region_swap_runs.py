@@ -135,7 +135,7 @@ def test_what_cannot_be_is_refused_in_one_line(
 def test_other_tasks_have_no_use_for_the_choices(choice: str, tiny_weights: Path) -> None:
     from pipelines import RECIPES
 
-    value = {"steps": 5, "min_inside_change": 2.0}.get(choice, "hair")
+    value = {"steps": 5, "min_inside_change": 0.2}.get(choice, "hair")
     request = replace(
         swap_request(tiny_weights), task=RECIPES["style-mix"], choices=TaskChoices(**{choice: value})
     )

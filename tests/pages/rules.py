@@ -41,7 +41,7 @@ SMALLER = {
     r"^(distill generate .*)": r"\1 --batch-size 8",
     r"^(distill generate .*--second-generator avatars.*)": r"\1 --steps 2",
     r"^(distill generate .*avatars(?!.*--min-ssim).*)": r"\1 --min-ssim -1",
-    r"^(distill generate --task region-swap.*)": r"\1 --steps 1 --max-outside-change 255 --min-inside-change 0",
+    r"^(distill generate --task region-swap.*)": r"\1 --steps 1 --max-outside-change 1 --min-inside-change 0",
     r"^(distill train-pix2pix .*)": rf"\1{TRAIN} --perceptual none --val-fraction 0.3 --set ndf=4",
     r"^(distill train-pix2pix (?!.*--init).*)": r"\1 --set ngf=4",  # an init has its own
     r"^(distill train-cyclegan .*)": rf"\1{TRAIN} --val-fraction 0.3 --set ngf=4 --set ndf=4",

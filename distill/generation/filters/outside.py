@@ -21,13 +21,13 @@ WIDENED = 1.5  # the landmarks end at brows and jaw: wide enough for forehead an
 
 
 class OutsideFilter(Filter):
-    """Drop a pair whose pixels outside the face change by more than `max_change` grey levels (0 to 255) on average.
+    """Drop a pair whose pixels outside the face change by more than `max_change` (0 to 1) on average.
 
     The face is the hull of the landmarks of first input and target, widened by half about its middle.
     """
 
     name: Literal["outside"] = "outside"
-    max_change: float = Field(gt=0, le=255)
+    max_change: float = Field(gt=0, le=1)
 
     reasons: ClassVar = {"outside.changed": "take a larger --max-outside-change, or a smaller --strength"}
     needs_faces: ClassVar = True
@@ -46,12 +46,12 @@ class OutsideFilter(Filter):
 def change_outside(before: Pixels, after: Pixels, faces: Sequence[Floats]) -> float:
     """Return the mean absolute difference of two images [H, W, 3] outside `faces`, each of 68 landmarks.
 
-    0 to 255; NaN where the faces fill the whole image.
+    0 to 1; NaN where the faces fill the whole image.
     """
     outside_HW = ~face_mask(faces, *before.shape[:2])
     if not outside_HW.any():
         return float("nan")
-    return float(np.abs(before[outside_HW].astype(np.int16) - after[outside_HW]).mean())
+    return float(np.abs(before[outside_HW].astype(np.int16) - after[outside_HW]).mean()) / 255
 
 
 def face_mask(faces: Sequence[Floats], height: int, width: int) -> NDArray[np.bool_]:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 class RegionFilter(Filter):
     """Drop a result that changed less than `min_inside` in the region, or more than `max_outside` beside it.
 
-    Both are means of grey levels (0 to 255), weighted by the soft mask and by the rest. `to_reference`, which is
-    stored too, is how far the result is from the reference in the region.
+    Both are means of absolute differences of pixels from 0 to 1, weighted by the soft mask and by the rest, as
+    `distill region` tells them (`stylegan2.interpolation.change`). `to_reference`, which is stored too, is how far
+    the result is from the reference in the region.
     """
 
     name: Literal["region"] = "region"
-    min_inside: float = Field(default=0.0, ge=0, le=255)
-    max_outside: float = Field(default=255.0, gt=0, le=255)
+    min_inside: float = Field(default=0.0, ge=0, le=1)
+    max_outside: float = Field(default=1.0, gt=0, le=1)
 
     reasons: ClassVar = {
         "region.unchanged": "take a smaller --min-inside-change",
@@ -55,7 +56,10 @@ class RegionFilter(Filter):
 
 
 def mean_change(before: Pixels, after: Pixels, weight_HW: Mask) -> float:
-    """Return the mean absolute difference of two images [H, W, 3], weighted; 0 where nothing weighs anything."""
-    apart_HW: NDArray[np.float64] = np.abs(before.astype(np.int16) - after).mean(axis=2)
+    """Return the mean absolute difference of two images [H, W, 3], weighted, 0 to 1; 0 where nothing weighs anything.
+
+    In numpy: sums by torch hang on the number of threads, and so would the bytes of a shard.
+    """
+    apart_HW: NDArray[np.float64] = np.abs(before.astype(np.int16) - after).mean(axis=2) / 255
     total = float(weight_HW.sum(dtype=np.float64))
     return float((apart_HW * weight_HW).sum()) / total if total else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -20,7 +21,9 @@ SMALL, LARGE = 128, 256  # px: images are shown no smaller and no larger
 MAX_WIDTH = 1700  # px, of the whole sheet where more than one sample stands in a row
 GAP, GUTTER, MARGIN = 4, 28, 24  # px between roles, between samples, around the sheet
 TITLE, ROLES, LINE = 44, 24, 15  # px of height
-LEAST_LINES = 2  # below a sample
+LEAST_LINES, MOST_LINES = 2, 4  # below a sample; of one of the facts there
+HEADING, TEXT = 20, 13  # px, height of the letters
+NARROWEST = 360  # px that a title may make a sheet wide
 INK, FAINT, PAPER = (32, 36, 42), (110, 118, 128), (255, 255, 255)
 
 
@@ -47,17 +50,20 @@ def draw_sheet(
     `widest`: of the whole sheet where more than one sample stands in a row, px.
     """
     side = shown_side(max((max(s.images[roles[0]].shape[:2]) for s in samples), default=SMALL))
-    lines_below = max((len(caption(sample)) for sample in samples), default=LEAST_LINES)
-    block = (len(roles) * (side + GAP) - GAP, side + 4 + LINE * lines_below)
+    room = len(roles) * (side + GAP) - GAP
+    below = [caption(sample, room) for sample in samples]
+    block = (room, side + 4 + LINE * max(LEAST_LINES, *map(len, below), 0))
     gutter = GUTTER if len(roles) > 1 else 2 * GAP
     columns = max(1, min(len(samples), (widest - 2 * MARGIN + gutter) // (block[0] + gutter)))
     lines = -(-len(samples) // columns)
     width = 2 * MARGIN + columns * (block[0] + gutter) - gutter
+    width = max(width, 2 * MARGIN + min(NARROWEST, text_width(title, TEXT)))
+    large = text_width(title, HEADING) <= width - 2 * MARGIN
     named = roles if len(roles) > 1 else ()
     head = MARGIN + TITLE + (ROLES if named else 0)
     sheet = Image.new("RGB", (width, head + lines * (block[1] + GAP) + MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
-    write_line(pen, (MARGIN, MARGIN), title, width - 2 * MARGIN, size=20)
+    write_line(pen, (MARGIN, MARGIN), title, width - 2 * MARGIN, size=HEADING if large else TEXT)
     for column in range(columns):
         for k, role in enumerate(named):
             left = MARGIN + column * (block[0] + gutter) + k * (side + GAP)
@@ -67,32 +73,23 @@ def draw_sheet(
             MARGIN + place % columns * (block[0] + gutter),
             head + place // columns * (block[1] + GAP),
         )
-        _draw_sample(sheet, pen, sample, roles, corner, side)
+        for k, role in enumerate(roles):
+            sheet.paste(shown(sample.images[role], side), (corner[0] + k * (side + GAP), corner[1]))
+        for k, text in enumerate(below[place]):
+            write_line(pen, (corner[0], corner[1] + side + 2 + LINE * k), text, room, size=TEXT, ink=FAINT)
     return sheet
 
 
-def _draw_sample(
-    sheet: Image.Image,
-    pen: ImageDraw.ImageDraw,
-    sample: Sample,
-    roles: Sequence[str],
-    corner: tuple[int, int],
-    side: int,
-) -> None:
-    for k, role in enumerate(roles):
-        sheet.paste(shown(sample.images[role], side), (corner[0] + k * (side + GAP), corner[1]))
-    for k, text in enumerate(caption(sample)):
-        place = (corner[0], corner[1] + side + 2 + LINE * k)
-        write_line(pen, place, text, len(roles) * (side + GAP) - GAP, size=13, ink=FAINT)
-
-
-def caption(sample: Sample) -> list[str]:
-    """Write what stands below a sample: its name and what was done to it, and its labels."""
+def caption(sample: Sample, room: int) -> list[str]:
+    """Write what stands below a sample, in lines of `room` px: its name and what was done to it, and its labels."""
     if sample.asked:
-        measured = [", ".join(sample.moved[k : k + 2]) for k in range(0, len(sample.moved), 2)]
-        return [sample.title, f"asked: {', '.join(sample.asked)}", f"measured: {measured[0]}", *measured[1:]]
-    facts = sample.moved or numbers(sample.params)
-    return [", ".join([sample.title, *facts]), ", ".join(label_texts(sample.labels, short=True))]
+        asked, measured = list(sample.asked), list(sample.moved)
+        asked[0], measured[0] = f"asked: {asked[0]}", f"measured: {measured[0]}"
+        parts = [[sample.title], asked, measured]
+    else:
+        facts = sample.moved or numbers(sample.params)
+        parts = [[sample.title, *facts], label_texts(sample.labels, short=True)]
+    return [line for some in parts for line in lines_of(some, room, size=TEXT)]
 
 
 def write_line(
@@ -104,13 +101,41 @@ def write_line(
     size: int,
     ink: tuple[int, int, int] = INK,
 ) -> None:
-    """Write one line in DejaVu Sans, cut off with dots where there is no room; "?" for what the font has not."""
-    font, line = text_font(size)[0], in_font(text)
-    kept = len(line)
-    while kept and pen.textlength(line, font=font) > room:
+    """Write one line in DejaVu Sans, cut in the middle where there is no room; "?" for what the font has not."""
+    pen.text(corner, shortened(text, room, size=size), fill=ink, font=text_font(size)[0])
+
+
+def text_width(text: str, size: int) -> int:
+    """Return how many px a line of text takes."""
+    return math.ceil(text_font(size)[0].getlength(in_font(text)))
+
+
+def shortened(text: str, room: int, *, size: int) -> str:
+    """Return a line of at most `room` px: what is too long, such as a file name, loses its middle."""
+    line = whole = in_font(text)
+    kept = min(len(whole), room // 2)  # no letter is narrower
+    while kept > 0 and text_width(line, size) > room:
         kept -= 1
-        line = line[:kept].rstrip(". ") + "..."
-    pen.text(corner, line, fill=ink, font=font)
+        line = f"{whole[: kept - kept // 2].rstrip()}…{whole[len(whole) - kept // 2 :].lstrip()}"
+    return line
+
+
+def lines_of(parts: Sequence[str], room: int, *, size: int) -> list[str]:
+    """Join parts such as "age 31" with commas into lines of at most `room` px; no line breaks within one that fits.
+
+    One that is longer goes on in the next lines, at its spaces; where that takes too many, or a word is longer, it
+    loses its middle. So a name may be cut and a number is not.
+    """
+    lines = [""]
+    for part in map(in_font, parts):
+        joined = f"{lines[-1]}, {part}" if lines[-1] else part
+        if text_width(joined, size) <= room:
+            lines[-1] = joined
+            continue
+        broken = wrapped(part, room, size=size)
+        whole = len(broken) <= MOST_LINES and all(text_width(word, size) <= room for word in part.split())
+        lines += broken if whole else [shortened(part, room, size=size)]
+    return [line for line in lines if line]
 
 
 def wrapped(text: str, room: int, *, size: int) -> list[str]:

@@ -21,6 +21,7 @@ from distill.metrics.pairs import PairScores, copy_content, mean_of_inputs
 from distill.networks.conditioned import ConditionedGenerator
 from distill.networks.edits import change_text
 from distill.networks.student import StudentFacts, load_student, save_student
+from distill.shards.drawn import drawn_by
 from distill.shards.summary import sample_word
 from distill.training.page import BASELINES
 from distill.training.pictures import spread
@@ -191,6 +192,7 @@ def student_facts(plan: Plan, step: Pix2PixHDStep) -> StudentFacts:
         target=target,
         resolution=dataset.resolution,
         data_digest=dataset.digest,
+        drawn=drawn_by(dataset.recipe),
         selected_by=selection(dataset.recipe),
         generator=generator.get("name") if isinstance(generator, Mapping) else None,
         val_fraction=plan.settings.val_fraction,

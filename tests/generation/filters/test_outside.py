@@ -24,6 +24,6 @@ def test_change_outside_the_face_counts_only_that() -> None:
     mask = face_mask([face], 60, 60)
     assert mask.mean() == pytest.approx(np.pi * 0.3**2, rel=0.05), "the hull, half as wide again"
     assert change_outside(before, inside, [face, face]) == 0
-    assert change_outside(before, outside, [face, face]) == pytest.approx(50 * 300 / (~mask).sum())
+    assert change_outside(before, outside, [face, face]) == pytest.approx(50 / 255 * 300 / (~mask).sum())
     assert change_outside(outside, before, [face, face]) > 0, "uint8 does not wrap round"
     assert np.isnan(change_outside(before, before, [face * 10 - 270]))

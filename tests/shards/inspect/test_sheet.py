@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from distill.shards.inspect.sheet import draw_sheet, numbers, png_bytes
+from distill.shards.inspect.sheet import (
+    caption,
+    draw_sheet,
+    lines_of,
+    numbers,
+    png_bytes,
+    shortened,
+    text_width,
+)
 from distill.shards.inspect.survey import Sample
 
 
@@ -68,3 +77,36 @@ def test_single_images_make_a_grid_without_the_name_of_the_role():
     assert many.width // 128 >= 12
     assert many.height < 4 * few.height
     assert few.height == draw_sheet([sample(64, ["a", "b"])], ["a", "b"]).height - 24
+
+
+def test_no_number_of_a_caption_is_cut():
+    pair = sample(64, ["source", "target"], candidate=1234)
+    swapped = replace(pair, moved=["gender 0.03 to 0.97"], name="")
+    assert caption(swapped, 260) == ["shard 0, candidate 1234", "gender 0.03 to 0.97"]
+    asked = replace(
+        pair, asked=["age -2.4", "gender +1.3", "smile -0.8"], moved=["age -21.3", "gender +0.97"]
+    )
+    assert caption(asked, 260)[1:] == [
+        "asked: age -2.4, gender +1.3",
+        "smile -0.8",
+        "measured: age -21.3, gender +0.97",
+    ]
+    long = numbers({"angles": np.linspace(0, 1, 12)})
+    lines = lines_of(long, 260, size=13)
+    assert " ".join(lines) == long[0]
+    assert all(text_width(line, 13) <= 260 for line in lines)
+
+
+def test_a_name_without_room_loses_its_middle():
+    name = "photograph_" * 20 + "0001.jpg"
+    assert text_width(shortened(name, 128, size=13), 13) <= 128
+    first, last = shortened(name, 128, size=13).split("…")
+    assert name.startswith(first)
+    assert last.endswith("1.jpg")
+    assert lines_of(["a.jpg", "age 31"], 128, size=13) == ["a.jpg, age 31"]
+
+
+def test_a_title_is_whole_above_one_small_image():
+    title = "images: 2,000 images, 64 px"
+    sheet = draw_sheet([sample(64, ["image"])], ["image"], title=title)
+    assert sheet.width >= text_width(title, 13)
