@@ -123,6 +123,18 @@ def test_other_settings_in_the_folder_are_refused(photos, pairs, capsys):
     assert "holds pairs with direction portraits-gender, now it is portraits-smile: use the same" in error
 
 
+def test_no_mark_on_pairs_that_carry_one_is_refused(pairs, tmp_path, capsys):
+    words = ["photo-pairs", "--from", str(pairs / "projections"), "--out", str(pairs), *WORDS]
+    out = tmp_path / "plain"
+    words[words.index(str(pairs))] = str(out)
+    assert run([*words, "--no-mark"]) == 0
+    assert run(words) == 2
+    assert (
+        "holds pairs with mark in no PNG (--no-mark), now it is in each PNG: use the same"
+        in capsys.readouterr().err
+    )
+
+
 def test_projections_made_before_stand_for_photos(pairs, tmp_path, capsys):
     place, out = ["--from", str(pairs / "projections")], ["--out", str(tmp_path / "older")]
     words = ["photo-pairs", "astronaut", *place, *out, "--direction", "age", "--min-change", "0.1", *CPU]
