@@ -45,7 +45,8 @@ def export_student(
 
     onnx is float32; batch size and image size stay free. With --edit it makes this edit alone; without, a student of
     any strength gets a second input, condition. float16 has half the size, and makes the edit where it is told no
-    other. What is written is compared with the student first: ONNX may be 1e-4 off, how far float16 is, is told.
+    other. What is written is compared with the student first: ONNX may be 1e-4 off; of float16 the difference is
+    printed.
 
     web is a folder for any web server: the page finds faces, translates them and pastes them back, all in the
     browser. It needs onnxruntime-web: distill weights fetch web-runtime.

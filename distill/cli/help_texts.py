@@ -53,8 +53,8 @@ PROJECT = """Find the latent of the largest face in each of PHOTOS (files and fo
 EVALUATE = """Score a student on a data set, on photos, or on true pairs, beside two baselines.
 
     --data: distance of outputs and targets (L1, SSIM, perceptual, Fréchet), faces, time. The baselines are copying
-    the content and the mean of the inputs; for faces also the target itself. Of faces: is it the same person, how
-    many change class (gender), how many years does the age move (0.8 s a face on a CPU). Of the data that the student
+    the content and the mean of the inputs; for faces also the target itself. For faces: is it the same person,
+    how many change class (gender), how many years the age moves (0.8 s a face on a CPU). Of the data that the student
     was trained on only rows held out count. --out gets evaluation.md, evaluation.json, samples.png.
 
     --photos: faces alone, since no target is needed; photos.md, photos.json, photos.png. A student of any strength

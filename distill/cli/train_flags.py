@@ -53,9 +53,9 @@ PIX2PIX = (
     ),
     click.option(
         "--init",
-        type=PATH,
-        metavar="FILE",
-        help="Start from this generator: published .pth, or safetensors.",
+        type=options.STUDENT,
+        metavar="FILE|NAME",
+        help="Start from this generator (.pth, .safetensors) or student.",
     ),
     batch,
     lr,

@@ -101,13 +101,20 @@ class PhotoPairsResult:
 
     def next_lines(self) -> list[str]:
         """Say how to train on the pairs."""
-        return ["then:", *(f"  {command}" for command in self.commands())] if self.pairs else []
+        if not self.pairs:
+            return []
+        commands = [f"  {command}" for command in self.commands()]
+        return [
+            "then:",
+            *commands,
+            "of few pairs it learns more with --init, another student's file or name",
+        ]
 
     def commands(self) -> list[str]:
-        """The next two commands: the pairs as a data set, and a student that goes on learning from it."""
+        """The next two commands: the pairs as a data set, and a student of it."""
         data = self.out.with_name(f"{self.out.name}-set")
         roles = ("--inputs", SOURCE, "--target", TARGET)
-        first = ("--init", "runs/first/student.safetensors", "--augment", "flip,colour,sharpness")
+        first = ("--preset", "demo", "--augment", "flip,colour,sharpness")
         return [
             command_text("distill", "import", self.out, "--from", "folders", *roles, "--out", data),
             command_text(

@@ -129,8 +129,9 @@ def judge_note(judge: Judge, recipe: Recipe | None, what: str = "Attributes") ->
     if judge.selected(recipe):
         hint = other if judge.name == BUILTIN else ""
         return f"Warning: {who}, which also selected the data: its shares flatter the student{hint}."
-    chosen = selecting(recipe)
-    return f"{who}, which did not select the data ({f'{chosen} did' if chosen else 'no scorer did'})."
+    if chosen := selecting(recipe):
+        return f"{who}, which did not select the data ({chosen} did)."
+    return f"{who}; no scorer is known to have selected the data."
 
 
 def share_note(faces: int) -> str:

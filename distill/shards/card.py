@@ -104,7 +104,7 @@ def _opening(recipe: Mapping[str, Any], digest: str, n: int) -> str:
     what = f"{'Images' if there else 'Synthetic images'} of {escape(width)} × {escape(side)} pixels"
     if len(roles) > 1:
         inputs = " and ".join(code(role) for role in roles[:-1])
-        what += f" for training: {inputs} go in, {code(roles[-1])} should come out"
+        what += f" for training: {inputs} {'go' if len(roles) > 2 else 'goes'} in, {code(roles[-1])} should come out"
     origin = "Every image was drawn by a generator network; no image is a photograph."
     if there:
         origin = "See Source for where they come from."

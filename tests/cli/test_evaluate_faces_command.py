@@ -112,7 +112,7 @@ def test_classes_that_flip_and_years_beside_the_baselines(tmp_path, capsys, judg
     assert scores["target"]["age_moved"] == pytest.approx((50 - 5) / 2, abs=2)
     assert "age_wanted" not in scores["target"]  # a swap of gender wants no age
     assert facts["scorer"] == {"name": "mine", "sha256": ["ab" * 32], "selected_data": False}
-    assert "judged by the scorer mine, which did not select the data (no scorer did)" in notes
+    assert "judged by the scorer mine; no scorer is known to have selected the data" in notes
     assert "A share of 2 faces is known to ±0.69" in notes
     table = (student / "evaluation" / "evaluation.md").read_text()
     assert "gender: share that changes class " in table
@@ -284,7 +284,7 @@ def test_judges_by_name(tmp_path, monkeypatch):
     [
         ({"scorer": "x", "scorer_sha256": "ab" * 32}, True, "which also selected the data"),
         ({"scorer": "x", "scorer_sha256": "cd" * 32}, False, "which did not select the data (x did)"),
-        ({}, False, "(no scorer did)"),
+        ({}, False, "no scorer is known to have selected the data"),
         (None, None, "who selected the data is not known here"),
     ],
 )

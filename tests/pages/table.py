@@ -36,6 +36,7 @@ TABLE = {
             "pairs/sheet.png",
             "swapped-too/photo.png",
             "mixed/photo.png",
+            "mixed-too/photo.png",
         ),
     ),
     "benchmarks/README.md": Page(

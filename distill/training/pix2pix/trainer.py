@@ -75,7 +75,8 @@ def title(plan: Plan) -> str:
     if plan.data.conditions:
         names = ", ".join(condition.name for condition in plan.data.conditions)
         return f"{inputs[0]} ↔ {target} by {names}"
-    return f"{' + '.join(inputs)} → {target}"
+    task = plan.data.dataset.recipe.get("task")
+    return f"{f'{task}: ' if isinstance(task, str) else ''}{' + '.join(inputs)} → {target}"
 
 
 def opening(plan: Plan, step: Pix2PixHDStep) -> list[str]:

@@ -91,7 +91,10 @@ class StudentWatch:
         if position.samples:
             self.best = self._read_best()
         if len(self.rows):
-            self.baselines = {name: self._score(edit) for name, edit in BASELINE_EDITS.items()}
+            edits = dict(BASELINE_EDITS)
+            if len(self.data.dataset.roles) == 2:
+                del edits[BASELINES[1]]  # of one input it is the content
+            self.baselines = {name: self._score(edit) for name, edit in edits.items()}
 
     def score(self, position: RunPosition) -> Scores:
         """Score the student on the held-out rows; keep it where it is the best so far."""
