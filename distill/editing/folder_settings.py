@@ -14,6 +14,8 @@ from distill.files import read_regular
 from distill.schema import parse_json
 
 NAMES, HASH, UNKNOWN = "names", "_sha256", "a file"
+# Whether pictures say what drew them, as a setting: what is there is not written again, so a folder has one of both.
+MARKS = {True: "in each PNG", False: "in no PNG (--no-mark)"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from distill.attributes.protocol import ChipScorer
 from distill.devices import resolve_device
 from distill.directions.file import Direction, read_direction
 from distill.editing.embedding import usual_space
-from distill.editing.folder_settings import NAMES, FolderSettings
+from distill.editing.folder_settings import MARKS, NAMES, FolderSettings
 from distill.editing.own_latents import (
     PROJECTIONS,
     OpenProgress,
@@ -145,6 +145,7 @@ def _settings(
         "space": space if own.projections is None else f"that of {os.path.realpath(own.projections)}",
         "landmarks_sha256": FaceDetector().landmarks_sha256,
         "descriptor_sha256": descriptor_sha256(),
+        "mark": MARKS[own.mark],
         NAMES: {
             "generator_sha256": path_text(own.generator),
             "direction_sha256": direction.name,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from distill.editing.embedding import SPACES, TITLES, EmbeddedFace, Embedder, Space, usual_space
-from distill.editing.folder_settings import NAMES
+from distill.editing.folder_settings import MARKS, NAMES
 from distill.editing.pictures import ContactSheet, labelled
 from distill.editing.projected_photos import MADE_BY, PROJECTED, ProjectedPhoto, finished, write_photo
 from distill.errors import DistillError
@@ -124,6 +124,7 @@ def open_projection(request: ProjectRequest) -> ProjectionJob:
         "batch": batch,
         "landmarks_sha256": photo_detector().landmarks_sha256,
         "descriptor_sha256": descriptor_sha256(),
+        "mark": MARKS[request.mark],
         NAMES: {
             "generator_sha256": path_text(request.generator),
             **{key: path_text(file.name) for key, file in files.items() if file},
