@@ -123,16 +123,12 @@ def test_other_settings_in_the_folder_are_refused(photos, pairs, capsys):
     assert "holds pairs with direction portraits-gender, now it is portraits-smile: use the same" in error
 
 
-def test_no_mark_on_pairs_that_carry_one_is_refused(pairs, tmp_path, capsys):
-    words = ["photo-pairs", "--from", str(pairs / "projections"), "--out", str(pairs), *WORDS]
-    out = tmp_path / "plain"
-    words[words.index(str(pairs))] = str(out)
+def test_pairs_with_a_mark_and_without_one_do_not_mix(pairs, tmp_path, capsys):
+    words = ["photo-pairs", "--from", str(pairs / "projections"), "--out", str(tmp_path / "plain"), *WORDS]
     assert run([*words, "--no-mark"]) == 0
     assert run(words) == 2
-    assert (
-        "holds pairs with mark in no PNG (--no-mark), now it is in each PNG: use the same"
-        in capsys.readouterr().err
-    )
+    error = capsys.readouterr().err
+    assert "holds pairs with mark in no PNG (--no-mark), now it is in each PNG: use the same" in error
 
 
 def test_projections_made_before_stand_for_photos(pairs, tmp_path, capsys):
