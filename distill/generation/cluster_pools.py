@@ -35,6 +35,8 @@ from distill.generation.cluster_tls import security_from_files
 
 logger = logging.getLogger(__name__)
 
+STARTS_S = 2.0  # within which a worker process that begins has its pid
+
 
 @dataclass
 class Pool:
@@ -61,7 +63,18 @@ class Pool:
 class _Nanny(Nanny):
     """Keeps one worker process alive. Ctrl-C in the terminal reaches the driver only, which then decides."""
 
+    starting = given_up = False  # a process is on its way and has no pid yet; no other one shall begin
+
     async def instantiate(self) -> Any:
+        if self.given_up:
+            raise RuntimeError("the run was interrupted")
+        self.starting = True
+        try:
+            return await self._start_process()
+        finally:
+            self.starting = False
+
+    async def _start_process(self) -> Any:
         # A new process inherits the signal mask of the thread that starts it: this one. Starting the resource
         # tracker, which comes with the first process, would take the mask back.
         resource_tracker.ensure_running()
@@ -75,8 +88,12 @@ class _Nanny(Nanny):
         super()._on_worker_exit_sync(exitcode)
 
 
-def _kill(nannies: Sequence[Nanny]) -> None:
+def _kill(nannies: Sequence[_Nanny]) -> None:
+    deadline = time.monotonic() + STARTS_S
     for nanny in nannies:
+        nanny.given_up = True
+        while nanny.starting and not nanny.pid and time.monotonic() < deadline:
+            time.sleep(0.01)
         if pid := nanny.pid:
             nanny.close_gracefully()  # no restart
             with suppress(ProcessLookupError):
@@ -93,7 +110,8 @@ def local_pool(names: Sequence[str], *, dashboard: bool = False) -> Iterator[Poo
         try:
             specs = _worker_specs(names, nannies, security)
             spec = scheduler_spec(security, dashboard=dashboard)
-            cluster = SpecCluster(specs, spec, security=security)
+            # Closed below. At exit Dask would also try it with one whose start was interrupted, and fail.
+            cluster = SpecCluster(specs, spec, security=security, shutdown_on_close=False)
         except RuntimeError as error:
             raise DistillError(f"the worker processes did not start: {describe(error)}") from error
         stack.callback(cluster.close)

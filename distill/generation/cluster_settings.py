@@ -151,7 +151,10 @@ def worker_environment() -> Iterator[None]:
 
 @contextmanager
 def quiet_logs() -> Iterator[None]:
-    """Keep Dask's own log lines off stderr, unless DISTILL_DEBUG is set; put the loggers back afterwards."""
+    """Keep Dask's own log lines off stderr, unless DISTILL_DEBUG is set; put the loggers back afterwards.
+
+    After a KeyboardInterrupt they stay quiet: what was cut short tells of itself until the process ends.
+    """
     names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _NOISY]
     loggers = (
         [] if os.environ.get("DISTILL_DEBUG") else [logging.getLogger(name) for name in {*names, *_NOISY}]
@@ -161,6 +164,9 @@ def quiet_logs() -> Iterator[None]:
         logger.setLevel(logging.CRITICAL)
     try:
         yield
+    except KeyboardInterrupt:
+        before.clear()
+        raise
     finally:
         for logger, level in before:
             logger.setLevel(level)

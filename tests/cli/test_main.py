@@ -212,3 +212,23 @@ def test_an_empty_name_and_a_number_that_is_none_are_refused_by_option(
     err = capsys.readouterr().err
     assert f"Invalid value for '{words[-2]}'" in err
     assert err.count("\n") == 1
+
+
+def test_a_third_interrupt_ends_what_tidies_up() -> None:
+    script = """
+import signal
+from distill.cli.signals import stop_on_signals
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with stop_on_signals():
+    signal.raise_signal(signal.SIGINT)
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        print("tidying", flush=True)
+        signal.raise_signal(signal.SIGINT)
+        print("tidied", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "tidying\n")
+    assert done.stderr == "\nstopping after the work in hand; again to stop at once\ndistill: interrupted\n"

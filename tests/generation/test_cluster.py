@@ -41,6 +41,30 @@ if __name__ == "__main__":
     print(len([outcome for outcome in outcomes if outcome.error is None]))
 """
 
+INTERRUPTED_AT_THE_START = """
+import os, signal, sys, threading
+from distill.generation import cluster_pools
+from distill.generation.cluster import run_on_cluster
+import cluster_tasks
+
+start = cluster_pools._Nanny.instantiate
+
+async def interrupted(self):
+    os.kill(os.getpid(), signal.SIGINT)
+    return await start(self)
+
+if __name__ == "__main__":
+    cluster_pools._Nanny.instantiate = interrupted
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    tasks = [("shard-0", {"folder": sys.argv[1], "seconds": 600.0, "name": "0"})]
+    try:
+        list(run_on_cluster(cluster_tasks.slowly, tasks, cluster="local", workers=2, devices=(),
+                            stop=threading.Event()))
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("interrupted")
+"""
+
 
 def run(work: Callable[[Any], Any], tasks: list[Any], **options: Any) -> Iterator[Outcome]:
     named = [(f"shard-{index:05d}", task) for index, task in enumerate(tasks)]
@@ -203,6 +227,33 @@ def test_an_interrupt_ends_everything_at_once(tmp_path: Path) -> None:
         list(run(cluster_tasks.slowly, slow_tasks(tmp_path, 3, 600)))
     waiter.join()
     assert all(is_gone(pid) for pid in pids_in(tmp_path))
+
+
+def test_an_interrupt_while_workers_start_leaves_neither_them_nor_a_traceback(tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(INTERRUPTED_AT_THE_START)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "interrupted\n", "")
+    wait_for(lambda: not running_in_session(process.pid))
+
+
+def running_in_session(leader: int) -> list[int]:
+    """List the processes that a session still has."""
+    found = []
+    for pid in psutil.pids():
+        try:
+            found += [pid] if os.getsid(pid) == leader and not is_gone(pid) else []
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
 
 
 def test_running_tasks_are_given_up_after_the_grace_period(tmp_path: Path) -> None:
