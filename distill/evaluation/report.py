@@ -69,6 +69,8 @@ def face_label(measure: str) -> str:
         return "identity: distance to the content"
     if measure == "same_person":
         return "identity: share below 0.6"
+    if measure in ("gender_flipped_up", "gender_flipped_down"):  # the probability of female
+        return f"gender: share of {'men seen as women' if measure.endswith('up') else 'women seen as men'}"
     for ending, words in FACE_MEASURES.items():
         if measure.endswith(ending):
             score = measure.removesuffix(ending).replace("_", " ")

@@ -89,7 +89,8 @@ def export_page(student: Student, folder: Path, *, overwrite: bool = False) -> E
 def page_facts(student: Student, size: int, done: ExportedStudent, folder: Path) -> dict[str, Any]:
     """Return what the page knows of its student: texts, inputs in order, changes, files with bytes, marks."""
     entry = entry_of_student(student)
-    title = entry.name if entry else student.change or "student"
+    own = student.change if student.change != "import" else None  # imported pairs say no edit
+    title = entry.name if entry else own or "student"
     style_first = Translator(student=student, size=size).style_first
     style = [] if student.input_count == 1 else ["style"]
     return {

@@ -29,12 +29,11 @@ LARGE = {"ffhq-1024": "portraits", "--resolution 256": "--resolution 64"}  # the
 FEW_SMILES = {"(.*smile.*)": r"\1 --confidence 0.5"}  # among few samples few are sure
 TABLE = {
     "README.md": Page(
-        given={"photo.jpg": "face", "style.jpg": "face", "photos": "few"},
+        given={"photo.jpg": "face", "style.jpg": "face", "photos": "few", "others": "few"},
         makes=(
             "swapped/photo.png",
             "older/pasted/man-1.png",
             "pairs/sheet.png",
-            "swapped-too/photo.png",
             "mixed/photo.png",
             "mixed-too/photo.png",
         ),
