@@ -18,7 +18,8 @@ from distill.errors import DistillError
 from distill.weights.safe_pickle.machine import shown
 
 Sign = Literal["=", "<", "<=", ">", ">="]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x20,\x7f-\x9f]*$")]
+WORD = r"[^\x00-\x20,\x7f-\x9f]*"  # what an edit can name: no space, no comma
+Word = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=f"^{WORD}$")]
 Label = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 
 TERM = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)\s*(<=|>=|=|<|>)\s*([^\x00-\x20\x7f-\x9f]{1,100})")

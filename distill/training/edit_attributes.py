@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 
 from distill.errors import DistillError
-from distill.networks.edits import EditAttribute, Sign
+from distill.networks.edits import WORD, EditAttribute, Sign
 from distill.shards.images.conditions import Condition, parse_condition
 from distill.training.images import Images
 
@@ -25,7 +26,10 @@ def read_attributes(texts: Sequence[str]) -> list[Condition]:
 
 
 def attribute_of(condition: Condition, images: Images) -> EditAttribute:
-    """Say what a student is to know about a condition: also what else its label may be."""
+    """Say what a student is to know about a condition: also what else its label may be.
+
+    Raises DistillError for values that no edit could name.
+    """
     column = images.labels[condition.label]
     values: list[str] = []
     if condition.sign == "=":
@@ -35,7 +39,8 @@ def attribute_of(condition: Condition, images: Images) -> EditAttribute:
             else column[np.isfinite(column.astype(np.float64))]
         )
         found = [str(value) if column.dtype.kind == "U" else f"{value:g}" for value in np.unique(texts)]
-        values = [value for value in found if len(value) <= LONGEST and "," not in value]
+        values = [value for value in found if len(value) <= LONGEST]
+        _check_words(condition.label, values)
     if len(condition.value) > LONGEST:
         raise DistillError(f"{condition}: {len(condition.value)} characters; at most {LONGEST} can be named")
     return EditAttribute(
@@ -44,3 +49,13 @@ def attribute_of(condition: Condition, images: Images) -> EditAttribute:
         value=condition.value,
         values=tuple(values if len(values) <= MOST_VALUES else ()),
     )
+
+
+def _check_words(label: str, values: Sequence[str]) -> None:
+    """Raise DistillError for a value with a comma or a space in it, which `--edit LABEL=VALUE` could not name."""
+    if odd := next((value for value in values if not re.fullmatch(WORD, value)), None):
+        better = re.sub(r"[\s,]+", "-", odd)
+        raise DistillError(
+            f"label {label!r} has the value {odd!r}: --edit takes none with a comma or space: make it one word in"
+            f" the labels, such as {better}"
+        )

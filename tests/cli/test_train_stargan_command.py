@@ -256,6 +256,39 @@ def test_bad_input_is_one_line(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("other", "attributes", "words"),
+    [
+        (
+            "blue, pale",
+            "kind=blue, pale",
+            "'pale': LABEL=VALUE is needed, such as gender=female, or age<30; no VALUE has",
+        ),
+        (
+            "blue, pale",
+            "kind=red",
+            "label 'kind' has the value 'blue, pale': --edit takes none with a comma or space",
+        ),
+        ("navy blue", "kind=navy blue", "make it one word in the labels, such as navy-blue"),
+    ],
+)
+def test_a_label_that_no_edit_could_name_is_refused_at_the_start(
+    tmp_path: Path, other: str, attributes: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red = [number % 2 == 0 for number in range(48)]
+    labels = {"kind": ["red" if is_red else other for is_red in red]}
+    odd = write_image_set(tmp_path / "set", discs(red, red, seed=1), labels=labels, shard_size=16)
+    for command, *rest in (("train-stargan", *COMMON, *updates(1)), ("train-vaegan", "--preset", "clothes")):
+        if command == "train-vaegan":
+            rest += ["--set", f"height={HEIGHT}", "--set", f"width={WIDTH}", "--device", "cpu"]
+        where = ["--data", odd, "--out", tmp_path / "run", "--attributes", attributes]
+        assert distill([str(word) for word in [command, *where, *rest]]) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_resume_refuses_other_attributes(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,7 +88,9 @@ def parse_condition(text: str) -> Condition:
     """Read LABEL=VALUE, or with <, <=, > or >= and a number. Raises DistillError for anything else."""
     found = FORM.fullmatch(text.strip())
     if not found:
-        raise DistillError(f"{text[:80]!r}: LABEL=VALUE is needed, such as gender=female, or age<30")
+        raise DistillError(
+            f"{text[:80]!r}: LABEL=VALUE is needed, such as gender=female, or age<30; no VALUE has a comma"
+        )
     condition = Condition(*found.groups())
     if condition.sign != "=" and not _is_number(condition.value):
         raise DistillError(f"{condition}: after {condition.sign} comes a number")
