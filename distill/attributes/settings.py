@@ -61,7 +61,9 @@ class ScoreSettings(Frozen):
         if twice := _twice(self.labels):
             raise ValueError(f"label {twice!r} appears twice")
         if self.positive is None and (odd := [label for label in self.labels if not _in_a_name(label)]):
-            raise ValueError(f"label {odd[0]!r} is to be part of a score's name: letters, digits and _ only: rename it")
+            raise ValueError(
+                f"label {odd[0]!r} is to be part of a score's name: letters, digits and _ only: rename it"
+            )
         return self
 
     @property
