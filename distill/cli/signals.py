@@ -20,9 +20,8 @@ def stop_on_signals() -> Iterator[threading.Event]:
     stop, at_once = threading.Event(), threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if (
-            at_once.is_set() and number == signal.SIGINT
-        ):  # raised again it would break what ends workers and files
+        if at_once.is_set() and number == signal.SIGINT:
+            # Raised again it would break what ends workers and files.
             os.write(2, b"distill: interrupted\n")
             os._exit(INTERRUPTED)
         if stop.is_set() and number == signal.SIGINT:

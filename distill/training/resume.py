@@ -17,9 +17,8 @@ from distill.training.loop import Drawn, Run
 from distill.training.position import RunPosition, kimg_text
 from distill.training.trainers import TRAINERS
 
-MARK = (
-    ".distill-run"  # the first file of a run, with its trainer's name: what lies beside it is the run's own
-)
+# The first file of a run, with its trainer's name: what lies beside it is the run's own.
+MARK = ".distill-run"
 FAULTS = (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
 
 
