@@ -182,16 +182,15 @@ def after(clip, seconds, path):
     return path
 
 
-@pytest.mark.parametrize(
-    ("name", "told"), [("a.mkv", "cut short: "), ("a.flv", "cut short: "), ("a.avi", "damaged: ")]
-)
-def test_a_video_that_breaks_off_says_so(ready, tmp_path, name, told):
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.avi"])
+def test_a_video_that_breaks_off_says_so(ready, tmp_path, name):
+    """Between two packets, or within one, which is then a broken one; where the packets end hangs on the encoder."""
     clip = write_clip(tmp_path / name, swaying(30))
     clip.write_bytes(clip.read_bytes()[: round(0.6 * clip.stat().st_size)])
     video = one(ready, tmp_path / "out", clip)
     assert video.frames < 25
     (note,) = (note for note in video.notes if "sound" not in note)
-    assert note.startswith(told)
+    assert note.startswith(("cut short: ", "damaged: "))
 
 
 def test_odd_sides_and_sound_that_the_container_does_not_take(ready, tmp_path):

@@ -116,10 +116,12 @@ class VideoReader:
         frame = next(self._decoded(None), None)
         if frame is None:
             raise PhotoError(self.path, "damaged" if self.damaged else "empty", "no frame can be read")
-        aspect, length = (
-            self.stream.sample_aspect_ratio or Fraction(1),
-            (self.container.duration or 0) / av.time_base,
-        )
+        aspect, rate = self.stream.sample_aspect_ratio or Fraction(1), self.stream.average_rate or USUAL_RATE
+        length = (self.container.duration or 0) / av.time_base
+        if (
+            self.container.format.name == "avi"
+        ):  # a cut one lasts as long as the rest; its header counts all frames
+            length = max(length, float(self.stream.frames / rate))
         height, width = frame.height, max(1, round(frame.width * aspect))
         mirrored, turned = _orientation(frame)
         unknown = Colorspace.ITU709 if height >= HD else Colorspace.ITU601
@@ -128,9 +130,9 @@ class VideoReader:
             width=height if turned % 2 else width,
             mirrored=mirrored,
             turned=turned,
-            rate=self.stream.average_rate or USUAL_RATE,
+            rate=rate,
             time_base=self.stream.time_base or 1 / USUAL_RATE,
-            expected=self.stream.frames or round(length * float(self.stream.average_rate or USUAL_RATE)),
+            expected=self.stream.frames or round(length * float(rate)),
             length=length,
             matrix=unknown if frame.colorspace == UNSPECIFIED else frame.colorspace,
             primaries=frame.color_primaries,
