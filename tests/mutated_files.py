@@ -269,7 +269,8 @@ def read_mutated(kind: str, count: int, seed: int, folder: Path, *, hostile: boo
         _read_one(read, folder / "mutated" / name, data, f"{kind}, seed {seed}, file {number}", outcomes)
     outcomes.grown = _peak() - before
     # Readers that write too rename what they wrote within the folder.
-    own = tuple(f"{event} ('{folder}" for event in ("os.rename", "os.remove"))
+    within = f"('{folder}"[:80]  # as much as an event tells
+    own = tuple(f"{event} {within}" for event in ("os.rename", "os.remove"))
     outcomes.events = [event for event in outcomes.events if not event.startswith(own)]
     return outcomes
 
