@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 import signal
 import threading
@@ -186,6 +187,19 @@ def test_a_signal_saves_without_a_last_score_and_the_run_goes_on(data: Path, tmp
     run(*options, "--resume", "--minutes", 1e-9)
     assert read_stats(out)[-1]["samples"] == samples + 4
     assert "l1" in read_stats(out)[-1]
+
+
+def test_a_student_that_ships_is_gone_on_from_by_its_name(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["train-pix2pix", "--data", str(pairs), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    start += ["--perceptual", "none", "--dry-run", "--init"]
+    assert distill([*start, "ageing"]) == 0
+    assert re.search(
+        r"generator_parameters +1377411\n", capsys.readouterr().out
+    )  # as its card says: 1.38 million
+    assert distill([*start, "nonsense"]) == 2
+    assert "no student of that name; the students are style-mix, " in capsys.readouterr().err
 
 
 def test_the_best_student_is_remembered_over_a_resume(data: Path, tmp_path: Path) -> None:
