@@ -141,14 +141,17 @@ def start_processes(gpus: int | None, *, dry_run: bool) -> None:
     """Turn into torchrun with a process per GPU where several are asked for."""
     if gpus is None or "LOCAL_RANK" in os.environ:
         return
+    from distill.devices import resolve_device
     from distill.progress import plural
     from distill.training.processes import check_gpus
 
-    if dry_run:
-        noted(f"this plan is of one process here, not of {plural(gpus, 'GPU')}")
+    if dry_run and resolve_device("auto") == "cpu":
+        noted(
+            f"there is no GPU here: the time is that of one process on the CPU, not of {plural(gpus, 'GPU')}"
+        )
         return
     check_gpus(gpus)
-    if gpus > 1:
+    if gpus > 1 and not dry_run:
         runner = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
         os.execv(sys.executable, [*runner, "-m", "distill", *sys.argv[1:]])
 

@@ -55,13 +55,14 @@ class FolderSettings:
         What a user has a word for comes first, then what only differs by its sha256.
         """
         keys = [key for key in now if key != NAMES and before.get(key) != now[key]]
-        different = [(key.removesuffix(HASH), *_told(key, before, now)) for key in keys]
-        different.sort(key=lambda words: "sha256 " in "".join(words[1:]))
-        for what, there, asked in different[:1]:
-            raise DistillError(
-                f"{folder} holds {self.holds} with {what} {there}, now it is {asked}:"
-                " use the same, or choose another --out"
-            )
+        if not keys:
+            return
+        told = [(key.removesuffix(HASH), *_told(key, before, now)) for key in keys]
+        what, there, asked = min(told, key=lambda words: "sha256 " in "".join(words[1:]))
+        raise DistillError(
+            f"{folder} holds {self.holds} with {what} {there}, now it is {asked}:"
+            " use the same, or choose another --out"
+        )
 
     def write(self, outputs: OutputFolder, settings: Mapping[str, Any]) -> None:
         """Keep the settings beside the first results."""

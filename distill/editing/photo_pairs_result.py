@@ -107,7 +107,7 @@ class PhotoPairsResult:
         return [
             "then:",
             *commands,
-            "of few pairs it learns more with --init, another student's file or name",
+            "with few pairs add --init and a student to go on from, by its file or name",
         ]
 
     def commands(self) -> list[str]:

@@ -34,6 +34,8 @@ def test_every_kind_of_file_gives_its_array(tmp_path, name):
 
 
 class Bomb:
+    """Runs code in a reader that unpickles it: what is written with it must be refused."""
+
     def __reduce__(self):
         return (exec, ("raise SystemExit('it ran')",))
 

@@ -36,9 +36,6 @@ class PooledPixels:
     def features(self, images_NCHW):
         return [F.adaptive_avg_pool2d((images_NCHW + 1) * (255 / 2), 4) / 255]
 
-    def loss(self, found, wanted):
-        raise NotImplementedError
-
     def distance(self, found, wanted):
         return (found[0] - wanted[0]).square().flatten(1).sum(dim=1)
 

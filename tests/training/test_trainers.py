@@ -192,10 +192,23 @@ def test_gpus_on_a_machine_without_one(
 
 
 def test_a_plan_for_gpus_can_be_looked_at_on_a_machine_without_one(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert train(folder, tmp_path / "run", "--gpus", "4", "--dry-run") == 0
-    assert "this plan is of one process here, not of 4 GPUs" in capsys.readouterr().err
+    assert (
+        "there is no GPU here: the time is that of one process on the CPU, not of 4 GPUs"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_plan_for_more_gpus_than_there_are_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert train(folder, tmp_path / "run", "--gpus", "4", "--dry-run") == 2
+    assert "4 GPUs asked for, 2 usable here" in capsys.readouterr().err
 
 
 def test_it_stands_in_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,9 +118,8 @@ class VideoReader:
             raise PhotoError(self.path, "damaged" if self.damaged else "empty", "no frame can be read")
         aspect, rate = self.stream.sample_aspect_ratio or Fraction(1), self.stream.average_rate or USUAL_RATE
         length = (self.container.duration or 0) / av.time_base
-        if (
-            self.container.format.name == "avi"
-        ):  # a cut one lasts as long as the rest; its header counts all frames
+        if self.container.format.name == "avi":
+            # The duration of one that breaks off is that of the rest; its header still counts all frames.
             length = max(length, float(self.stream.frames / rate))
         height, width = frame.height, max(1, round(frame.width * aspect))
         mirrored, turned = _orientation(frame)
